@@ -1,0 +1,46 @@
+"""Fixtures for every test: a clean environment and a real MongoDB."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Mongod, connect
+
+SETTINGS = (
+    "CCLAKE_", "CLAUDE_", "MONGO", "SQLITE_PATH", "SYNC_INTERVAL_MS", "BATCH_SIZE",
+    "HEALTH_PORT", "WEB_PORT", "DUCKDB_PATH", "DBT_", "ICEBERG_", "EXPORT_DIR",
+    "PIPELINE_", "METABASE_", "PREFECT_",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the caller leaks in, and nothing of a test leaks out."""
+    for name in os.environ:
+        if name.startswith(SETTINGS) and name != "MONGOD":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "cclake"))
+    monkeypatch.setenv("CCLAKE_HOST", "testhost")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """One real mongod for the session; do not kill it: start your own for that."""
+    server = Mongod(tmp_path_factory.mktemp("mongod")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def mongo_db(mongod: Mongod, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a fresh database; MONGO_URI and MONGO_DB point to it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    monkeypatch.setenv("MONGO_URI", mongod.uri)
+    monkeypatch.setenv("MONGO_DB", name)
+    yield name
+    with connect(mongod.uri) as client:
+        client.drop_database(name)

@@ -1,0 +1,1 @@
+"""The web face: a Datasette plugin that shows conversations, search and dashboards."""

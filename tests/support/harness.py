@@ -1,0 +1,86 @@
+"""Real servers and processes for tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cclake_stack.mongod import private_command
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(
+    condition: Callable[[], object], seconds: float = 30.0, what: str = "condition"
+) -> None:
+    """Wait until a condition holds; fail the test after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def connect(uri: str, **options: Any) -> MongoClient[dict[str, Any]]:
+    """A client of the server itself, not of the set that it may belong to."""
+    return MongoClient(uri, directConnection=True, **options)
+
+
+class Mongod:
+    """A real mongod on a free port, with its data in a folder of the test."""
+
+    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+        self.folder = folder
+        self.options = options
+        self.port = port or free_port()
+        self.uri = f"mongodb://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Mongod":
+        """Start it and wait until it answers."""
+        dbpath = self.folder / "db"
+        dbpath.mkdir(parents=True, exist_ok=True)
+        command = private_command(dbpath, self.port, self.folder / "mongod.log")
+        self.process = subprocess.Popen(
+            [*command, *self.options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self.answers, 60, "mongod answers")
+        return self
+
+    def answers(self) -> bool:
+        """Whether a ping succeeds now."""
+        try:
+            with connect(self.uri, serverSelectionTimeoutMS=500) as client:
+                client.admin.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Shut it down cleanly."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        if self.process and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+            self.process.wait(60)

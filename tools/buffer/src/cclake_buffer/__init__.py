@@ -1,0 +1,1 @@
+"""Keep records in a durable SQLite queue, together with their checkpoints."""

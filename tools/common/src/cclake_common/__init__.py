@@ -1,0 +1,1 @@
+"""Process manners shared by the tools: exits, signals, settings."""

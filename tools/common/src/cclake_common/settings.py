@@ -1,0 +1,45 @@
+"""Where settings come from: option, then environment, then default."""
+
+import os
+import re
+import socket
+from pathlib import Path
+
+_PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)[^@\s]*@")
+
+
+def home() -> Path:
+    """The data directory: `CCLAKE_HOME`, or `~/.claude-sync`."""
+    return _path(os.environ.get("CCLAKE_HOME") or "~/.claude-sync")
+
+
+def in_home(variable: str, name: str) -> Path:
+    """The path in an environment variable, or `name` in the data directory."""
+    value = os.environ.get(variable)
+    return _path(value) if value else home() / name
+
+
+def roots() -> list[Path]:
+    """The folders of `CLAUDE_DIR` (`:` between them), or `~/.claude/projects`."""
+    value = os.environ.get("CLAUDE_DIR") or "~/.claude/projects"
+    return [_path(part) for part in value.split(os.pathsep) if part]
+
+
+def host() -> str:
+    """The name of this machine in every record: `CCLAKE_HOST`, or its host name."""
+    return os.environ.get("CCLAKE_HOST") or socket.gethostname()
+
+
+def mongo_uri() -> str:
+    """`MONGO_URI`, or the address of the private mongod on `MONGO_PORT`."""
+    port = os.environ.get("MONGO_PORT") or "27117"
+    return os.environ.get("MONGO_URI") or f"mongodb://127.0.0.1:{port}"
+
+
+def mask(text: str) -> str:
+    """Replace the password in every URI of a text, so that it can be printed."""
+    return _PASSWORD.sub(r"\g<scheme>***@", text)
+
+
+def _path(value: str) -> Path:
+    return Path(os.path.expandvars(value)).expanduser()

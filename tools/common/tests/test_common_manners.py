@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cclake_common.failure import Failure, run
+from cclake_common.settings import home, in_home, mask, mongo_uri, roots
+
+
+def test_a_failure_is_one_line_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def app() -> None:
+        raise Failure("port 3000 is in use", "Set WEB_PORT to another port.", code=75)
+
+    with pytest.raises(SystemExit) as exit_info:
+        run("stack", app)
+    assert exit_info.value.code == 75
+    assert capsys.readouterr().err == (
+        "stack: port 3000 is in use\n       Set WEB_PORT to another port.\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run("stack", lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("mongodb://me:secret@h/db", "mongodb://me:***@h/db"),
+        ("mongodb+srv://me:s:3%40c@h", "mongodb+srv://me:***@h"),
+        ("mongodb://127.0.0.1:27117", "mongodb://127.0.0.1:27117"),
+    ],
+)
+def test_passwords_are_masked(uri: str, shown: str) -> None:
+    assert mask(f"cannot reach {uri}") == f"cannot reach {shown}"
+
+
+def test_settings_follow_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("CLAUDE_DIR", f"{tmp_path}/a:{tmp_path}/b")
+    monkeypatch.delenv("MONGO_URI", raising=False)
+    monkeypatch.setenv("MONGO_PORT", "1")
+    assert home() == tmp_path
+    assert in_home("SQLITE_PATH", "buffer.db") == tmp_path / "buffer.db"
+    assert roots() == [tmp_path / "a", tmp_path / "b"]
+    assert mongo_uri() == "mongodb://127.0.0.1:1"
+
+
+def test_stop_wakes_a_poll_at_the_first_signal() -> None:
+    code = (
+        "import os, select, signal\n"
+        "from cclake_common.stop import Stop\n"
+        "stop = Stop()\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "assert select.select([stop.fd], [], [], 5)[0] and stop\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=30)

@@ -1,0 +1,1 @@
+"""Extract new documents from MongoDB into an Apache Iceberg table."""

@@ -1,0 +1,1 @@
+"""Deliver the buffer to MongoDB exactly once; health and metrics."""

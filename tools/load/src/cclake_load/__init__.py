@@ -1,0 +1,1 @@
+"""Load new Iceberg rows into DuckDB."""

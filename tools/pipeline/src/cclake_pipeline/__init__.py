@@ -1,0 +1,1 @@
+"""Run extract, load, transform and publish in order and record each run."""

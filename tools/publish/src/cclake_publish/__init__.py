@@ -1,0 +1,1 @@
+"""Publish gold tables as SQLite, DuckDB, Parquet and CSV exports."""

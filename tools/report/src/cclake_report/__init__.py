@@ -1,0 +1,1 @@
+"""Usage and cost reports in the terminal, from gold."""

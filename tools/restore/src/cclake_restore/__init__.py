@@ -1,0 +1,1 @@
+"""Recreate the original log files from MongoDB, byte for byte."""

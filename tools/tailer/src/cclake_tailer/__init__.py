@@ -1,0 +1,1 @@
+"""Follow Claude Code conversation logs and print every line as a record."""

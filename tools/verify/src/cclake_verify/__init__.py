@@ -1,0 +1,1 @@
+"""Prove that every byte of every file is in every store."""
