@@ -1,0 +1,178 @@
+# cclake: the lake of your Claude Code conversations. `./just` works without just.
+
+set dotenv-load
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export DO_NOT_TRACK := "1"
+export DBT_SEND_ANONYMOUS_USAGE_STATS := "false"
+
+python_sources := "tools/*/src datasette/src"
+python_tests := "conftest.py tests tools/*/tests datasette/tests"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Start everything, archive all logs, build the lake and show the addresses
+[group('run')]
+up *options:
+    @stack up "$@"
+
+# Stop everything; what is in flight is finished or kept
+[group('run')]
+down:
+    @stack down
+
+# Show processes, pending lines, the last pipeline run and what needs attention
+[group('run')]
+status *options:
+    @stack status "$@"
+
+# Show the logs of all processes, or of one: just logs flusher -f
+[group('run')]
+logs *options:
+    @stack logs "$@"
+
+# Show every setting and where its value comes from, passwords masked
+[group('run')]
+config *options:
+    @stack config "$@"
+
+# Bring new conversations into the lake, gold and the exports
+[group('lake')]
+pipeline *options:
+    @pipeline run "$@"
+
+# Build the lake again from MongoDB: every document is extracted anew
+[group('lake')]
+backfill:
+    @pipeline run --backfill
+
+# The daily full refresh: load and gold rebuilt from the whole lake
+[group('lake')]
+daily:
+    @pipeline run --daily
+
+# MongoDB -> Iceberg
+[group('lake')]
+extract *options:
+    @extract run "$@"
+
+# Iceberg -> DuckDB
+[group('lake')]
+load *options:
+    @load "$@"
+
+# Show or tend the Iceberg table: info, snapshots, compact, expire, …
+[group('lake')]
+iceberg *options:
+    @extract table "$@"
+
+# Run dbt on the gold project: just dbt build, just dbt test, …
+[group('lake')]
+dbt *options:
+    @stack dbt "$@"
+
+# The dbt documentation on http://127.0.0.1:8686
+[group('lake')]
+dbt-docs:
+    @stack dbt docs generate --static --quiet
+    @stack dbt docs serve --host 127.0.0.1 --port "${DBT_DOCS_PORT:-8686}" --no-browser
+
+# DuckDB -> gold: all dbt models, without their tests
+[group('lake')]
+transform *options:
+    @stack dbt run "$@"
+
+# Write the exports that the pages read
+[group('lake')]
+publish *options:
+    @publish "$@"
+
+# Prove that every byte of every file is in every store, and that gold is right
+[group('lake')]
+validate *options:
+    @stack dbt test
+    @verify "$@"
+
+# Prove that every byte of every file is in every store
+[group('archive')]
+verify *options:
+    @verify "$@"
+
+# Recreate the log files from MongoDB, byte for byte: just restore --out DIR
+[group('archive')]
+restore *options:
+    @restore "$@"
+
+# Usage and cost in the terminal: just report daily
+[group('archive')]
+report *options:
+    @report "$@"
+
+# The whole test suite, with a real MongoDB
+[group('check')]
+test *options: _dev
+    @pytest -q "$@"
+
+# Each tool's wheel alone in an empty environment: no undeclared dependency
+[group('check')]
+test-alone: _dev
+    @tests/support/test-alone
+
+# Kill every process at random while files change, then count: just soak --seconds 60 --seed 1
+[group('check')]
+soak *options: _dev
+    @python tests/support/soak.py "$@"
+
+# Formatting, types, SQL, shell, and the help in the READMEs
+[group('check')]
+lint: _dev
+    @ruff format --check .
+    @ruff check .
+    @mypy {{ python_sources }} {{ python_tests }}
+    @sqlfluff lint --processes 2 --disable-progress-bar dbt
+    @shellcheck just .ci/run datasette/serve tests/support/test-alone
+    @cog --check tools/*/README.md
+
+# Mend what lint can mend: formatting, import order, SQL, help in the READMEs
+[group('check')]
+format: _dev
+    @ruff check --fix-only .
+    @ruff format .
+    @sqlfluff format --processes 2 --disable-progress-bar dbt
+    @cog -r tools/*/README.md
+
+# Measure ratios against floors and peers: just bench ingest
+[group('check')]
+bench name *options: _dev
+    @shift; python bench/{{ name }}.py "$@"
+
+# Rewrite poetry.lock and the hashed requirements from the pyproject files
+[group('change')]
+lock: _poetry
+    @.poetry/bin/poetry lock
+    @.poetry/bin/poetry export -f requirements.txt | grep -v '^-e ' > requirements.lock.new
+    @.poetry/bin/poetry export --only dev -f requirements.txt | grep -v '^-e ' > requirements-dev.lock.new
+    @mv requirements.lock.new requirements.lock
+    @mv requirements-dev.lock.new requirements-dev.lock
+
+# Remove build leftovers (never the data directory)
+[group('change')]
+clean:
+    @rm -rf .venv .poetry .mypy_cache .ruff_cache .pytest_cache dbt/target dist
+
+[private]
+_dev:
+    @cmp -s requirements-dev.lock .venv/dev.lock || { \
+        echo "Installing the test tools into .venv ..." >&2; \
+        pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock; \
+        cp requirements-dev.lock .venv/dev.lock; }
+
+[private]
+_poetry:
+    @test -x .poetry/bin/poetry || { \
+        python -m venv .poetry; \
+        .poetry/bin/pip install -qq --disable-pip-version-check poetry==2.5.1 poetry-plugin-export==1.10.1 poetry-plugin-pypi-mirror==0.6.5; }

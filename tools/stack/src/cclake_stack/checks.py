@@ -1,0 +1,99 @@
+"""What must hold before the stack starts; each failure says what to do."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from cclake_common import settings
+from cclake_common.failure import Failure
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+MIN_FREE_BYTES = 512 * 2**20
+MONGO_WAIT_MS = 5000
+
+
+def check_data_directory() -> Path:
+    """The data directory, made if missing, writable and with room.
+
+    Raises:
+        Failure: It cannot be made or written, or the disk is full.
+    """
+    home = settings.home()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Failure(
+            f"the data directory {home} cannot be made: {error.strerror}",
+            "Set CCLAKE_HOME to a folder that you can write.",
+        ) from None
+    if not os.access(home, os.W_OK):
+        raise Failure(
+            f"the data directory {home} is not writable",
+            "Set CCLAKE_HOME to a folder that you can write.",
+        )
+    free = shutil.disk_usage(home).free
+    if free < MIN_FREE_BYTES:
+        raise Failure(
+            f"only {free // 2**20} MB are free on the disk of {home}",
+            "Free at least 512 MB, or set CCLAKE_HOME to another disk.",
+        )
+    return home
+
+
+def check_roots() -> list[Path]:
+    """The folders to archive. The default one may be missing: it may come later.
+
+    Raises:
+        Failure: A folder that `CLAUDE_DIR` names is not there.
+    """
+    for root in settings.roots():
+        if not root.is_dir() and os.environ.get("CLAUDE_DIR"):
+            raise Failure(
+                f"the folder {root} is not there",
+                "Make it, or set CLAUDE_DIR to the folder of your Claude Code logs.",
+            )
+    return settings.roots()
+
+
+def check_port(port: int, variable: str, purpose: str) -> None:
+    """A port of the loopback interface is free.
+
+    Raises:
+        Failure: Something listens on it.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Failure(
+                f"port {port} ({purpose}) cannot be used: {error.strerror}",
+                f"Stop what listens there, or set {variable} to a free port.",
+            ) from None
+
+
+def check_mongo(wait_ms: int = MONGO_WAIT_MS) -> str:
+    """MongoDB answers; returns its version.
+
+    Raises:
+        Failure: It does not, or `MONGO_URI` is wrong.
+    """
+    uri = settings.mongo_uri()
+    try:
+        with MongoClient[dict[str, object]](
+            uri, serverSelectionTimeoutMS=wait_ms
+        ) as client:
+            return str(client.server_info()["version"])
+    except (InvalidURI, ConfigurationError) as error:
+        raise Failure(
+            f"MONGO_URI cannot be used: {settings.mask(str(error))}",
+            "Write it as mongodb://host:port/ or mongodb+srv://host/.",
+        ) from None
+    except PyMongoError as error:
+        reason = settings.mask(str(error)).split(",")[0][:200]
+        raise Failure(
+            f"MongoDB at {settings.mask(uri)} does not answer: {reason}",
+            "Start it, or correct MONGO_URI, or unset MONGO_URI for the private one.",
+        ) from None

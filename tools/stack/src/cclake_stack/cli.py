@@ -1,0 +1,126 @@
+"""The command `stack`: start, stop and inspect everything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from cclake_common import settings
+from cclake_common.failure import Failure, run
+from cclake_common.stop import die_with_parent
+from rich.console import Console
+
+from cclake_stack import config, mongod, show, state
+from cclake_stack import up as starting
+from cclake_stack.supervise import Supervisor, repository
+
+app = typer.Typer(
+    help="Start, stop and inspect the whole stack of this data directory.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command()
+def up() -> None:
+    """Start everything, archive all logs, build the lake and show the addresses."""
+    out, err = Console(), Console(stderr=True)
+    if starting.is_up(Supervisor()):
+        out.print("cclake runs already.")
+    else:
+        starting.up(lambda line: out.print(line, highlight=False), err)
+    out.print(show.overview(state.addresses(), state.archived_lines()))
+
+
+@app.command()
+def down() -> None:
+    """Stop everything. What is in flight is finished, the rest stays in the buffer."""
+    supervisor = Supervisor()
+    if not supervisor.running():
+        typer.echo("cclake does not run.")
+        return
+    supervisor.shutdown()
+    typer.echo("cclake has stopped; nothing is lost, `just up` goes on from here.")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show processes, pending lines, the last pipeline run and what needs attention.
+
+    Exit status: 0 when everything runs and is healthy, 1 when not.
+    """
+    found = state.state()
+    if as_json:
+        typer.echo(json.dumps(found, default=str))
+    else:
+        Console().print(show.status(found))
+    if not show.is_well(found):
+        raise typer.Exit(1)
+
+
+@app.command("config")
+def show_config(as_json: Json = False) -> None:
+    """Show every setting and where its value comes from; passwords are masked."""
+    values = config.values(repository() / ".env")
+    if as_json:
+        typer.echo(json.dumps([vars(value) for value in values]))
+    else:
+        Console().print(show.settings(values))
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A process; all when left out.")] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as they grow.")
+    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many.")] = 50,
+) -> None:
+    """Show the end of the logs."""
+    folder = settings.home() / "logs"
+    files = sorted(folder.glob(f"{name or '*'}.log"))
+    if not files:
+        raise Failure(f"no log {name or '*'}.log in {folder}", "Start it: just up")
+    follows = ["-F"] if follow else []
+    subprocess.run(["tail", "-n", str(lines), *follows, *map(str, files)], check=False)
+
+
+@app.command("mongod")
+def run_mongod() -> NoReturn:
+    """Become the private mongod of this data directory (used by supervisord)."""
+    dbpath = settings.home() / "mongo"
+    dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
+    die_with_parent()
+    port = config.port("MONGO_PORT", 27117)
+    command = mongod.private_command(dbpath, port)
+    os.execv(command[0], command)
+
+
+@app.command("dbt", context_settings=PASS_THROUGH)
+def run_dbt(
+    arguments: Annotated[list[str], typer.Argument(help="What dbt takes.")],
+) -> NoReturn:
+    """Run dbt on the gold project with the settings of this data directory."""
+    home = settings.home()
+    project = repository() / "dbt"
+    os.environ.update(
+        DBT_PROJECT_DIR=str(project),
+        DBT_PROFILES_DIR=str(project),
+        DBT_TARGET_PATH=str(home / "dbt" / "target"),
+        DBT_LOG_PATH=str(home / "dbt" / "logs"),
+        DUCKDB_PATH=str(settings.in_home("DUCKDB_PATH", "analytics.duckdb")),
+    )
+    dbt = str(Path(sys.executable).parent / "dbt")
+    os.execv(dbt, [dbt, *arguments])
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run("stack", app)

@@ -1,0 +1,102 @@
+"""Turn the state of the stack into tables for a terminal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cclake_stack.config import Value
+
+WELL = ("RUNNING", "STARTING")
+
+
+def overview(addresses: dict[str, str], archived: int) -> RenderableType:
+    """The table at the end of `up`: addresses and counts."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for name, address in addresses.items():
+        table.add_row(name, Text(address, style="bold"))
+    table.add_row("archived", f"{archived:,} lines")
+    return table
+
+
+def is_well(found: dict[str, Any]) -> bool:
+    """Whether every needed process runs, health is good and the last run succeeded."""
+    names = [p for p in found["processes"] if p["state"] not in WELL]
+    stopped = [p for p in names if p["name"] != "mongod" or p["state"] != "STOPPED"]
+    health = found["health"] or {}
+    last = found["pipeline"]
+    return (
+        found["running"]
+        and not stopped
+        and health.get("status") in ("ok", "healthy")
+        and (last is None or last.get("outcome") != "failed")
+    )
+
+
+def status(found: dict[str, Any]) -> RenderableType:
+    """What `status` shows."""
+    if not found["running"]:
+        return Text("cclake does not run; start it with: just up")
+    return Group(_processes(found["processes"]), "", _facts(found), *_notices(found))
+
+
+def settings(values: Iterable[Value]) -> RenderableType:
+    """A row per setting."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("setting", "value", "from", "meaning"):
+        table.add_column(column, overflow="fold")
+    for value in values:
+        table.add_row(value.name, value.value, value.origin, value.meaning)
+    return table
+
+
+def _processes(processes: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("process", "state", ""):
+        table.add_column(column)
+    for process in processes:
+        style = "green" if process["state"] in WELL else "red"
+        state = Text(process["state"].lower(), style=style)
+        table.add_row(process["name"], state, process["description"])
+    return table
+
+
+def _facts(found: dict[str, Any]) -> Table:
+    ingestion, health = found["ingestion"], found["health"] or {}
+    last, export = found["pipeline"] or {}, found["export"]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("files", f"{ingestion['files']:,}")
+    table.add_row("pending lines", f"{ingestion['queued']:,}")
+    table.add_row("delivered lines", f"{ingestion['delivered']:,}")
+    table.add_row("dead letters", f"{health.get('dead_letters', '?')}")
+    table.add_row("health", _health(health))
+    table.add_row("last pipeline run", _run(last))
+    table.add_row("last publish", export.get("published_at", "never"))
+    return table
+
+
+def _health(health: dict[str, Any]) -> str:
+    reasons = "; ".join(str(reason) for reason in health.get("reasons", []))
+    return f"{health.get('status', 'no answer')}{': ' if reasons else ''}{reasons}"
+
+
+def _run(last: dict[str, Any]) -> str:
+    if not last:
+        return "never"
+    return f"{last.get('started_at')} {last.get('mode')}: {last.get('outcome')}"
+
+
+def _notices(found: dict[str, Any]) -> list[RenderableType]:
+    notices: list[RenderableType] = [
+        Text(sentence, style="yellow") for sentence in found["warnings"]
+    ]
+    notices += [
+        Text(
+            f"Not known yet: {row['kind']} {row['name']} of Claude Code"
+            f" {row['version']}, {row['count']:,} times (archived)."
+        )
+        for row in found["unknown_format"]
+    ]
+    return ["", *notices] if notices else []

@@ -1,0 +1,116 @@
+"""The state of the whole stack, as one object that can be printed or dumped."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from cclake_common import settings
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from cclake_stack import backfill, config
+from cclake_stack.retention import retention
+from cclake_stack.supervise import Supervisor
+
+TIMEOUT_S = 3.0
+
+
+def state() -> dict[str, Any]:
+    """Processes, ingestion, health, last pipeline run, exports and warnings."""
+    supervisor = Supervisor()
+    running = supervisor.running()
+    return {
+        "running": running,
+        "processes": [vars(process) for process in supervisor.processes()]
+        if running
+        else [],
+        "ingestion": vars(backfill.snapshot(backfill.buffer_path())),
+        "health": health(),
+        "pipeline": last_run(),
+        "export": export_info(),
+        "unknown_format": unknown_format() if running else [],
+        "warnings": [
+            sentence
+            for root in settings.roots()
+            if root.is_dir() and (sentence := retention(root).sentence())
+        ],
+    }
+
+
+def addresses() -> dict[str, str]:
+    """Where to look: name -> address."""
+    return {
+        "pages": f"http://127.0.0.1:{config.port('WEB_PORT', 3000)}/",
+        "health": f"http://127.0.0.1:{config.port('HEALTH_PORT', 9090)}/health",
+        "MongoDB": settings.mask(settings.mongo_uri()),
+        "data": str(settings.home()),
+    }
+
+
+def health() -> dict[str, Any] | None:
+    """What the flusher says of itself; None when it does not answer."""
+    try:
+        with urllib.request.urlopen(addresses()["health"], timeout=TIMEOUT_S) as answer:
+            return _object(answer.read())
+    except urllib.error.HTTPError as failing:
+        # 503: it answers, and says why it is not well.
+        with failing:
+            return _object(failing.read())
+    except OSError:
+        return None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def last_run() -> dict[str, Any] | None:
+    """The newest pipeline run, or None when there was none."""
+    command = [str(Path(sys.executable).parent / "pipeline"), "runs", "--json"]
+    ended = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    if ended.returncode:
+        return None
+    runs = json.loads(ended.stdout or b"[]")
+    return runs[0] if runs else None
+
+
+def export_info() -> dict[str, str]:
+    """Name -> value of the newest SQLite export; empty when there is none."""
+    path = settings.in_home("EXPORT_DIR", "exports") / "conversations.db"
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        return dict(db.execute("select name, value from export_info").fetchall())
+
+
+def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
+    """Record types and fields that this version does not know, most seen first."""
+    database = config.environ_or("MONGO_DB", "claude_logs")
+    try:
+        with MongoClient[dict[str, Any]](
+            settings.mongo_uri(), serverSelectionTimeoutMS=1000
+        ) as client:
+            found = client[database].format_guard.find({"known": False})
+            return [
+                {**document["_id"], "count": document["count"]}
+                for document in found.sort("count", -1).limit(limit)
+            ]
+    except PyMongoError:
+        return []
+
+
+def archived_lines() -> int:
+    """Documents in MongoDB, from its own count."""
+    database = config.environ_or("MONGO_DB", "claude_logs")
+    with MongoClient[dict[str, Any]](settings.mongo_uri()) as client:
+        return int(client[database].conversations.estimated_document_count())

@@ -1,0 +1,146 @@
+"""Talk to the supervisord of this data directory, or start one."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cclake_common import settings
+from cclake_common.failure import Failure
+from supervisor.xmlrpc import SupervisorTransport
+
+# The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
+SOCKET_PATH_LIMIT = 100
+ALREADY_STARTED = 60
+STOP_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One supervised process as supervisord sees it."""
+
+    name: str
+    state: str
+    description: str
+    pid: int
+
+
+def repository() -> Path:
+    """The checkout: the folder that holds `supervisord.conf`.
+
+    Raises:
+        Failure: The tools do not run from a checkout.
+    """
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "supervisord.conf").is_file():
+            return folder
+    raise Failure("supervisord.conf not found", "Run from a checkout of cclake.")
+
+
+def socket_path() -> Path:
+    """Where the supervisord of this data directory listens."""
+    path = settings.home() / "supervisor.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    digest = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"cclake-{os.getuid()}-{digest}.sock"
+
+
+class Supervisor:
+    """The supervisord of the data directory `CCLAKE_HOME`."""
+
+    def __init__(self) -> None:
+        transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport)
+
+    def running(self) -> bool:
+        """Whether it answers."""
+        try:
+            self._rpc.supervisor.getState()
+        except (OSError, xmlrpc.client.Error):
+            return False
+        return True
+
+    def start_daemon(self) -> None:
+        """Start supervisord in the background and wait until it answers.
+
+        Raises:
+            Failure: It does not come up.
+        """
+        home = settings.home()
+        (home / "logs").mkdir(parents=True, exist_ok=True)
+        root = repository()
+        environment = os.environ | {
+            "CCLAKE_HOME": str(home),
+            "CCLAKE_SOCKET": str(socket_path()),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        }
+        command = [sys.executable, "-m", "supervisor.supervisord"]
+        ended = subprocess.run(
+            [*command, "-c", str(root / "supervisord.conf")],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        deadline = time.monotonic() + 15
+        while not self.running():
+            if ended.returncode or time.monotonic() > deadline:
+                raise Failure(
+                    f"supervisord does not start: {ended.stderr.strip()[-500:]}",
+                    f"See {home / 'logs' / 'supervisord.log'}.",
+                )
+            time.sleep(0.05)
+
+    def processes(self) -> list[Process]:
+        """All processes in the order of their priority."""
+        return [
+            Process(info["name"], info["statename"], info["description"], info["pid"])
+            for info in self._rpc.supervisor.getAllProcessInfo()
+        ]
+
+    def start(self, name: str) -> None:
+        """Start a process and wait until it has stayed up for its first seconds.
+
+        Raises:
+            Failure: It ends at once; the last lines of its log are in the message.
+        """
+        try:
+            self._rpc.supervisor.startProcess(name, True)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == ALREADY_STARTED:
+                return
+            raise Failure(
+                f"{name} does not stay up: {self.last_words(name)}",
+                f"Its log: just logs {name}",
+            ) from None
+
+    def stop(self, name: str) -> None:
+        """Stop a process and wait for it."""
+        self._rpc.supervisor.stopProcess(name, True)
+
+    def last_words(self, name: str) -> str:
+        """The last lines of the log of a process, on one line."""
+        log = settings.home() / "logs" / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return " | ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+
+    def shutdown(self) -> None:
+        """Stop all processes in reverse order, then supervisord, and wait.
+
+        Raises:
+            Failure: It still runs after three minutes.
+        """
+        self._rpc.supervisor.shutdown()
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.running():
+            if time.monotonic() > deadline:
+                raise Failure("the stack did not stop in time", "See: just logs")
+            time.sleep(0.1)

@@ -1,0 +1,146 @@
+"""Start everything in order, and bring all logs as far as the pages."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cclake_common import settings
+from cclake_common.failure import Failure
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cclake_stack import backfill, checks, config
+from cclake_stack.mongod import find_mongod
+from cclake_stack.supervise import Supervisor
+
+LIVE = ("flusher", "ingest", "web")
+Say = Callable[[str], None]
+
+
+def wanted() -> list[str]:
+    """The processes that should run with the present settings."""
+    private = [] if config.environ_or("MONGO_URI", "") else ["mongod"]
+    return [*private, *LIVE, "pipeline"]
+
+
+def is_up(supervisor: Supervisor) -> bool:
+    """Whether every wanted process runs."""
+    if not supervisor.running():
+        return False
+    running = {p.name for p in supervisor.processes() if p.state == "RUNNING"}
+    return running.issuperset(wanted())
+
+
+def up(say: Say, console: Console) -> None:
+    """Start what does not run, archive all logs and build the lake once.
+
+    Args:
+        say: Prints one sentence.
+        console: Where progress bars go (stderr).
+
+    Raises:
+        Failure: A check, a process or a pipeline stage failed. What was started
+            by this call is stopped again, unless the logs are already flowing.
+    """
+    supervisor = Supervisor()
+    checks.check_data_directory()
+    roots = checks.check_roots()
+    mine = not supervisor.running()
+    if mine:
+        _check_ports()
+        if config.environ_or("MONGO_URI", ""):
+            checks.check_mongo()
+        supervisor.start_daemon()
+    try:
+        _start_mongo(supervisor, say)
+        for name in LIVE:
+            supervisor.start(name)
+    except Failure:
+        if mine:
+            supervisor.shutdown()
+        raise
+    _archive(supervisor, roots, say, console)
+    _first_run(supervisor, say)
+    supervisor.start("pipeline")
+
+
+def _check_ports() -> None:
+    checks.check_port(config.port("HEALTH_PORT", 9090), "HEALTH_PORT", "health")
+    checks.check_port(config.port("WEB_PORT", 3000), "WEB_PORT", "pages")
+    if not config.environ_or("MONGO_URI", ""):
+        checks.check_port(config.port("MONGO_PORT", 27117), "MONGO_PORT", "MongoDB")
+
+
+def _start_mongo(supervisor: Supervisor, say: Say) -> None:
+    if "mongod" in wanted():
+        find_mongod()
+        supervisor.start("mongod")
+        version = checks.check_mongo(wait_ms=60_000)
+        say(f"MongoDB {version} runs, private to this machine.")
+    else:
+        version = checks.check_mongo()
+        say(f"MongoDB {version} at {settings.mask(settings.mongo_uri())} answers.")
+
+
+def _archive(
+    supervisor: Supervisor, roots: list[Path], say: Say, console: Console
+) -> None:
+    total = backfill.tree_bytes(roots)
+    names = ", ".join(str(root) for root in roots)
+    if not total:
+        say(f"No logs in {names} yet; they are archived as soon as they appear.")
+        return
+    say(f"Archiving {names} ...")
+    last = backfill.Progress()
+    with Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(show_speed=True),
+        DownloadColumn(),
+        TextColumn("{task.fields[lines]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("lines to MongoDB", total=total, lines="")
+        path = backfill.buffer_path()
+        for last in backfill.follow(path, lambda: _check(supervisor)):
+            bar.update(
+                task,
+                completed=min(last.read_bytes, total),
+                lines=f"{last.delivered:,} lines, {last.queued:,} waiting",
+            )
+    say(f"{last.delivered:,} lines of {last.files:,} files are in MongoDB.")
+    if not last.complete:
+        say("Some bytes are still to come; `just status` says why.")
+
+
+def _check(supervisor: Supervisor) -> None:
+    for process in supervisor.processes():
+        if process.name in wanted()[:-1] and process.state in ("FATAL", "BACKOFF"):
+            raise Failure(
+                f"{process.name} does not stay up:"
+                f" {supervisor.last_words(process.name)}",
+                f"Its log: just logs {process.name}",
+            )
+
+
+def _first_run(supervisor: Supervisor, say: Say) -> None:
+    say("Building the lake, gold and the exports ...")
+    command = [str(Path(sys.executable).parent / "pipeline"), "run"]
+    if subprocess.run(command, check=False).returncode:
+        supervisor.start("pipeline")
+        raise Failure(
+            "the pipeline failed; the archive itself is complete and goes on",
+            "The reason stands above; it is tried again in the background."
+            " See: just logs pipeline",
+        )
