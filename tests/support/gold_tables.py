@@ -1,0 +1,82 @@
+"""A small DuckDB file with gold tables, as dbt leaves one, for tests of its readers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+TABLES = {
+    "dim_sessions": "session_id varchar, host varchar, project_key varchar,"
+    " title varchar, started_at timestamptz, ended_at timestamptz,"
+    " parent_session_id varchar, models varchar",
+    "agg_session_metrics": "session_id varchar, prompts bigint, total_tokens hugeint,"
+    " cost_usd decimal(18, 8)",
+    "thread_entries": "session_id varchar, position bigint, entry_key varchar,"
+    " is_copy boolean, agent_id varchar, said_at timestamptz",
+    "thread_blocks": "entry_key varchar, block_no integer, block_kind varchar,"
+    " text varchar, tool_use_id varchar, tags varchar[], image_key varchar",
+    "images": "image_key varchar, media_type varchar, data blob",
+    "search_documents": "search_id bigint, session_id varchar, entry_key varchar,"
+    " block_no integer, said_at timestamptz, text varchar",
+    "dim_date": "date_day date, is_weekend boolean",
+}
+
+
+def make_gold(path: Path, sessions: int = 3, entries: int = 4, run: int = 1) -> Path:
+    """Write a DuckDB file with `sessions` sessions of `entries` entries each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(path)) as gold:
+        for schema in ("raw", "marts"):
+            gold.execute(f"create schema if not exists {schema}")
+        gold.execute(
+            "create or replace table raw.loads (extract_run bigint, snapshot_id bigint,"
+            " rows bigint, loaded_at timestamptz)"
+        )
+        gold.execute("insert into raw.loads values (?, 1, 1, now())", [run])
+        for name, columns in TABLES.items():
+            gold.execute(f"create or replace table marts.{name} ({columns})")
+        for number in range(sessions):
+            add_session(gold, number, entries)
+        images = [(f"img{n}", "image/png", b"\x89PNG\x00\xff") for n in range(50)]
+        insert(gold, "images", images)
+        insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
+    return path
+
+
+def add_session(gold: duckdb.DuckDBPyConnection, number: int, entries: int) -> None:
+    """Add one session with its thread and its search documents."""
+    session, at = f"s{number}", f"2026-01-02 03:04:{number % 60:02d}.567+00"
+    project = f"p{number % 2}"
+    insert(
+        gold,
+        "dim_sessions",
+        [(session, "testhost", project, f"Title {number}", at, at, None, "opus")],
+    )
+    insert(gold, "agg_session_metrics", [(session, 1, 10 * number, "0.12345678")])
+    keys = [
+        (f"{session}-{entry}", number * 100_000 + entry) for entry in range(entries)
+    ]
+    insert(
+        gold,
+        "thread_entries",
+        [(session, i + 1, key, False, None, at) for i, (key, _) in enumerate(keys)],
+    )
+    insert(
+        gold,
+        "thread_blocks",
+        [(key, 0, "text", f"Café {key}", None, ["a", "b"], None) for key, _ in keys],
+    )
+    insert(
+        gold,
+        "search_documents",
+        [(n, session, key, 0, at, f"Café word{n} in {key}") for key, n in keys],
+    )
+
+
+def insert(
+    gold: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
+) -> None:
+    """Insert rows into a gold table."""
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        gold.executemany(f"insert into marts.{table} values ({marks})", rows)

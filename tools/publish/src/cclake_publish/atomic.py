@@ -1,0 +1,59 @@
+"""Files that appear whole or not at all, made by one publisher at a time."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal")
+
+
+@contextmanager
+def publisher_lock(folder: Path) -> Iterator[Path]:
+    """Be the only publisher into a folder; waits for another one to end.
+
+    Yields:
+        A path for what does not fit into memory; gone at the end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".publish.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        scratch = folder / ".publish.tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        yield scratch
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Write a file beside `target`; it takes the place of `target` at the end.
+
+    What a dead run left under the temporary name is removed first. If the body
+    fails, `target` stays as it was.
+    """
+    temporary = target.with_name(f".{target.name}.new")
+    discard(temporary)
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    finally:
+        discard(temporary)
+
+
+def discard(path: Path) -> None:
+    """Remove a database file and its companions, if there are any."""
+    for companion in _COMPANIONS:
+        path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+"""The gold tables: schema `marts` of the DuckDB file, opened only for reading."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from cclake_common.failure import TRY_LATER, Failure
+
+SCHEMA = "marts"
+LOCK_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a gold table, with its DuckDB type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A gold table: its name, its columns in order, and its number of rows."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: int
+
+    def has(self, *names: str) -> bool:
+        """Whether the table has all of these columns."""
+        return set(names) <= {column.name for column in self.columns}
+
+
+class Gold:
+    """An open gold database. `connection` may attach further files for writing."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self.tables = self._tables()
+
+    def source(self, table: str) -> str:
+        """The full, quoted name of a gold table in SQL."""
+        return ".".join(map(quote, (self.catalog, SCHEMA, table)))
+
+    def extract_run(self) -> int | None:
+        """The newest extraction run that has been loaded; None where it is unknown."""
+        loads = f"{quote(self.catalog)}.raw.loads"
+        try:
+            query = f"select max(extract_run) from {loads}"
+            row = self.connection.execute(query).fetchone()
+        except duckdb.CatalogException:
+            return None
+        return int(row[0]) if row and row[0] is not None else None
+
+    def _tables(self) -> tuple[Table, ...]:
+        columns: dict[str, list[Column]] = {}
+        for table, name, kind in self.connection.execute(
+            "select table_name, column_name, data_type from duckdb_columns()"
+            " where database_name = ? and schema_name = ?"
+            " order by table_name, column_index",
+            [self.catalog, SCHEMA],
+        ).fetchall():
+            columns.setdefault(table, []).append(Column(name, kind))
+        return tuple(
+            Table(name, tuple(described), self._count(name))
+            for name, described in columns.items()
+        )
+
+    def _count(self, table: str) -> int:
+        query = f"select count(*) from {self.source(table)}"
+        row = self.connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def quote(name: str) -> str:
+    """A name as a quoted SQL identifier (SQLite and DuckDB alike)."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: object) -> str:
+    """A value as a SQL string literal."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@contextmanager
+def open_gold(path: Path, scratch: Path) -> Iterator[Gold]:
+    """Open the gold tables of a DuckDB file for reading.
+
+    Args:
+        path: The DuckDB file that dbt writes.
+        scratch: Folder for what does not fit into memory.
+
+    Raises:
+        Failure: There is no such file, it holds no gold, or a writer has locked it.
+    """
+    if not path.exists():
+        raise Failure(f"{path} does not exist", "Run `pipeline run` first.")
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "600MB",
+        "threads": 2,
+        "temp_directory": str(scratch),
+    }
+    connection = duckdb.connect(":memory:", config=settings)
+    try:
+        # dbt's views name their database by the stem of the file: keep that name.
+        _attach(connection, path, path.stem)
+        gold = Gold(connection, path.stem)
+        if not gold.tables:
+            raise Failure(f"{path} holds no gold tables", "Run `pipeline run` first.")
+        yield gold
+    finally:
+        connection.close()
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            connection.execute(f"attach {literal(path)} as {quote(name)} (read_only)")
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise Failure(f"cannot read {path}: {error}") from error
+            if time.monotonic() > deadline:
+                raise Failure(
+                    f"{path} is locked by another process",
+                    "Wait for the running `load` or `dbt`, then publish again.",
+                    code=TRY_LATER,
+                ) from error
+            time.sleep(0.2)
+        else:
+            return

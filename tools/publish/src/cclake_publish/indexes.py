@@ -1,0 +1,60 @@
+"""Keys and indexes of the SQLite export, declared in one place.
+
+Every join and every sort of the readers has its index. An index is made where
+the export has the table and all of the columns.
+"""
+
+# Tables whose key is SQLite's own row number.
+ROWID_KEYS = {"search_documents": "search_id"}
+
+# (table, columns): the first of a table is its key.
+INDEXES: tuple[tuple[str, str], ...] = (
+    ("dim_sessions", "session_id"),
+    ("dim_sessions", "project_key, started_at"),
+    ("dim_sessions", "parent_session_id"),
+    ("dim_sessions", "started_at"),
+    ("dim_sessions", "ended_at"),
+    ("dim_projects", "project_key"),
+    ("dim_models", "model"),
+    ("dim_tools", "tool_name"),
+    ("dim_date", "date_day"),
+    ("agg_session_metrics", "session_id"),
+    ("fct_messages", "entry_key"),
+    ("fct_messages", "session_id, said_at"),
+    ("fct_messages", "message_id"),
+    ("fct_messages", "uuid"),
+    ("fct_messages", "doc_id, part"),
+    ("fct_messages", "project_key, said_at"),
+    ("fct_messages", "said_at"),
+    ("thread_entries", "session_id, position"),
+    ("thread_entries", "entry_key"),
+    ("thread_entries", "agent_id"),
+    ("thread_blocks", "entry_key, block_no"),
+    ("thread_blocks", "tool_use_id"),
+    ("thread_blocks", "image_key"),
+    ("images", "image_key"),
+    ("search_documents", "session_id, entry_key"),
+    ("search_documents", "entry_key, block_no"),
+    ("search_documents", "said_at"),
+    ("fct_api_responses", "message_id"),
+    ("fct_api_responses", "session_id, responded_at"),
+    ("fct_api_responses", "project_key, responded_at"),
+    ("fct_api_responses", "model, responded_at"),
+    ("fct_api_responses", "responded_at"),
+    ("fct_tool_calls", "tool_use_id"),
+    ("fct_tool_calls", "session_id, called_at"),
+    ("fct_tool_calls", "message_id"),
+    ("fct_tool_calls", "tool_name, called_at"),
+    ("fct_tool_calls", "subagent_id"),
+    ("fct_tool_calls", "call_entry_key"),
+    ("fct_tool_calls", "result_entry_key"),
+    ("fct_tool_calls", "called_at"),
+    ("fct_file_operations", "tool_use_id"),
+    ("fct_file_operations", "session_id"),
+    ("fct_file_operations", "file_path"),
+)
+
+
+def columns_of(index: str) -> tuple[str, ...]:
+    """The column names of one declared index."""
+    return tuple(name.strip() for name in index.split(","))

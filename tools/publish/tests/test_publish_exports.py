@@ -1,0 +1,285 @@
+import json
+import os
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_publish import gold as gold_module
+from cclake_publish.export import publish
+from gold_tables import make_gold
+from harness import BIN, wait_for
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    return make_gold(tmp_path / "analytics.duckdb")
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    return tmp_path / "exports"
+
+
+def query(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as export:
+        return export.execute(sql, values).fetchall()
+
+
+def test_every_gold_table_is_in_both_exports(gold: Path, exports: Path) -> None:
+    done = publish(gold, exports)
+    assert done.tables["thread_entries"] == 12
+    with duckdb.connect(str(exports / "analytics.duckdb"), read_only=True) as copy:
+        for table, rows in done.tables.items():
+            (in_sqlite,) = query(
+                exports / "conversations.db", f"select count(*) from {table}"
+            )
+            in_duckdb = copy.execute(f"select count(*) from marts.{table}").fetchone()
+            assert in_sqlite == in_duckdb == (rows,)
+        schemas = copy.execute(
+            "select distinct schema_name from duckdb_tables()"
+        ).fetchall()
+    assert schemas == [("marts",)]
+    assert done.rows == sum(done.tables.values())
+
+
+def test_values_have_the_types_that_the_contract_names(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    lite = exports / "conversations.db"
+    assert query(lite, "select started_at from dim_sessions where session_id='s1'") == [
+        ("2026-01-02T03:04:01.567Z",)
+    ]
+    assert query(
+        lite,
+        "select cost_usd, typeof(cost_usd), total_tokens, typeof(total_tokens)"
+        " from agg_session_metrics where session_id = 's2'",
+    ) == [(0.12345678, "real", 20, "integer")]
+    assert query(lite, "select distinct is_copy from thread_entries") == [(0,)]
+    assert query(lite, "select distinct tags from thread_blocks") == [('["a","b"]',)]
+    assert query(lite, "select data from images limit 1") == [(b"\x89PNG\x00\xff",)]
+    assert query(lite, "select date_day, is_weekend from dim_date") == [
+        ("2026-01-02", 0),
+        ("2026-01-03", 1),
+    ]
+
+
+def test_a_sum_that_sqlite_cannot_hold_is_refused(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    before = (exports / "conversations.db").read_bytes()
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "update marts.agg_session_metrics set total_tokens = 2::hugeint**70"
+        )
+    with pytest.raises(duckdb.Error):
+        publish(gold, exports)
+    assert (exports / "conversations.db").read_bytes() == before
+
+
+def test_timestamps_do_not_depend_on_the_time_zone(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    run_publish(gold, exports)
+    assert query(
+        exports / "conversations.db", "select min(started_at) from dim_sessions"
+    ) == [("2026-01-02T03:04:00.567Z",)]
+
+
+def test_words_are_found_whatever_their_case_and_accents(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    found = query(
+        exports / "conversations.db",
+        "select d.session_id, snippet(search_fts, 0, '[', ']', '…', 4)"
+        " from search_fts join search_documents d on d.search_id = search_fts.rowid"
+        " where search_fts match ?",
+        "CAFE word100002",
+    )
+    assert found == [("s1", "[Café] [word100002] in s1…")]
+
+
+def test_every_join_of_a_thread_uses_an_index(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    plan = query(
+        exports / "conversations.db",
+        "explain query plan select * from thread_entries e"
+        " join thread_blocks b using (entry_key)"
+        " left join images i using (image_key)"
+        " where e.session_id = 's1' order by e.position",
+    )
+    steps = [row[3] for row in plan]
+    assert all("USING INDEX" in step for step in steps), steps
+
+
+def test_the_export_says_what_it_is(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    info = dict(query(exports / "conversations.db", "select * from export_info"))
+    assert info["schema_version"] == "1"
+    assert info["extract_run"] == "1"
+    assert info["rows.search_documents"] == "12"
+    assert info["published_at"].endswith("Z")
+
+
+def test_the_sqlite_file_is_sound_and_stands_alone(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    lite = exports / "conversations.db"
+    assert query(lite, "pragma integrity_check") == [("ok",)]
+    assert query(lite, "pragma journal_mode") == [("delete",)]
+    assert query(lite, "pragma page_size") == [(8192,)]
+    names = {entry.name for entry in exports.iterdir()}
+    assert names == {"conversations.db", "analytics.duckdb", ".publish.lock"}
+
+
+def test_a_reader_keeps_its_export_while_a_new_one_appears(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    path = exports / "conversations.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        count = "select count(*) from dim_sessions"
+        assert reader.execute(count).fetchone() == (3,)
+        make_gold(gold, sessions=5)
+        publish(gold, exports)
+        assert reader.execute(count).fetchone() == (3,)
+    assert query(path, count) == [(5,)]
+
+
+def test_views_among_the_marts_are_published_as_tables(
+    gold: Path, exports: Path
+) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "create view marts.dim_models as"
+            " select distinct models as model from analytics.marts.dim_sessions"
+        )
+    publish(gold, exports)
+    assert query(exports / "conversations.db", "select * from dim_models") == [
+        ("opus",)
+    ]
+
+
+def test_what_a_dead_publisher_left_is_removed(gold: Path, exports: Path) -> None:
+    exports.mkdir()
+    for name in (".conversations.db.new", ".conversations.db.new-journal"):
+        (exports / name).write_bytes(b"half an export")
+    publish(gold, exports)
+    assert not list(exports.glob(".*.new*"))
+    assert query(exports / "conversations.db", "select count(*) from images") == [(50,)]
+
+
+def test_a_killed_publisher_leaves_the_last_export(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    before = (exports / "conversations.db").read_bytes()
+    make_gold(gold, sessions=40, entries=60)
+    process = subprocess.Popen(
+        [BIN / "publish", "--full"], env=environment(gold, exports)
+    )
+    wait_for((exports / ".conversations.db.new").exists, what="the temporary file")
+    process.kill()
+    process.wait(30)
+    assert (exports / "conversations.db").read_bytes() == before
+    publish(gold, exports)
+    assert query(exports / "conversations.db", "select count(*) from dim_sessions") == [
+        (40,)
+    ]
+
+
+def test_a_missing_or_empty_database_is_one_clear_line(
+    tmp_path: Path, exports: Path
+) -> None:
+    done = run_publish(tmp_path / "absent.duckdb", exports, check=False)
+    assert done.returncode == 1
+    assert "absent.duckdb does not exist" in done.stderr
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    done = run_publish(tmp_path / "empty.duckdb", exports, check=False)
+    assert "holds no gold tables" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_locked_database_is_a_reason_to_try_later(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = subprocess.Popen(
+        [
+            BIN / "python",
+            "-c",
+            f"import duckdb; c = duckdb.connect({str(gold)!r}); print(1, flush=True);"
+            " input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert writer.stdout
+    writer.stdout.readline()
+    monkeypatch.setattr(gold_module, "LOCK_PATIENCE_S", 0.3)
+    with pytest.raises(Failure, match="locked by another process") as refused:
+        publish(gold, exports)
+    writer.communicate(b"\n", timeout=30)
+    assert refused.value.code == TRY_LATER
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_table_can_be_had_as_a_file(gold: Path, tmp_path: Path, form: str) -> None:
+    out = tmp_path / f"sessions.{form}"
+    done = subprocess.run(
+        [
+            BIN / "publish",
+            "table",
+            "dim_sessions",
+            "--format",
+            form,
+            "--out",
+            out,
+            "--json",
+        ],
+        env=environment(gold, tmp_path),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout)["rows"] == 3
+    assert duckdb.sql(f"select count(*) from '{out}'").fetchone() == (3,)
+
+
+def test_an_unknown_table_names_the_known_ones(gold: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    done = subprocess.run(
+        [BIN / "publish", "table", "dim_nothing", "--out", out],
+        env=environment(gold, tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "dim_sessions" in done.stderr
+    assert not out.exists()
+
+
+def test_the_command_prints_one_json_line(gold: Path, exports: Path) -> None:
+    done = run_publish(gold, exports, "--json")
+    printed = json.loads(done.stdout)
+    assert printed["rows"] == sum(printed["tables"].values()) > 50
+    assert printed["sqlite_bytes"] == (exports / "conversations.db").stat().st_size
+    assert done.stderr == ""
+
+
+def environment(gold: Path, exports: Path) -> dict[str, str]:
+    return os.environ | {"DUCKDB_PATH": str(gold), "EXPORT_DIR": str(exports)}
+
+
+def run_publish(
+    gold: Path, exports: Path, *options: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "publish", *options],
+        env=environment(gold, exports),
+        check=check,
+        capture_output=True,
+        text=True,
+    )
