@@ -107,6 +107,16 @@ verify *options:
 restore *options:
     @restore "$@"
 
+# Dump the archive into one file (needs mongodump): just export-db FILE
+[group('archive')]
+export-db file:
+    @mongodump --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --db "${MONGO_DB:-claude_logs}" --gzip --archive="$1"
+
+# Bring a dump back; what is there already stays (needs mongorestore)
+[group('archive')]
+import-db file:
+    @mongorestore --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --gzip --archive="$1"
+
 # Usage and cost in the terminal: just report daily
 [group('archive')]
 report *options:

@@ -1,0 +1,94 @@
+{
+  description = "cclake: the lake of your Claude Code conversations";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+    pyproject-nix = {
+      url = "github:pyproject-nix/pyproject.nix";
+      inputs.nixpkgs.follows = "nixpkgs";
+    };
+  };
+
+  outputs =
+    {
+      self,
+      nixpkgs,
+      pyproject-nix,
+    }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+        "aarch64-darwin"
+      ];
+      forAll = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+
+      # The light tools; what needs dbt or DuckDB's wheels runs from the dev shell.
+      tools = [
+        "tailer"
+        "buffer"
+        "flusher"
+        "restore"
+      ];
+
+      # A tool as a Nix package: its metadata is read from its pyproject.toml,
+      # its dependencies come from nixpkgs.
+      build =
+        python: name:
+        let
+          project = pyproject-nix.lib.project.loadPyproject {
+            projectRoot = ./tools + "/${name}";
+          };
+          attrs = project.renderers.buildPythonPackage { inherit python; };
+        in
+        python.pkgs.buildPythonPackage attrs;
+
+      pythonFor =
+        pkgs:
+        pkgs.python312.override {
+          self = pythonFor pkgs;
+          packageOverrides = final: _: {
+            cclake-common = build final.python "common";
+          };
+        };
+
+      packagesFor = pkgs: lib.genAttrs tools (build (pythonFor pkgs));
+    in
+    {
+      packages = forAll packagesFor;
+
+      apps = forAll (
+        pkgs:
+        lib.mapAttrs (name: package: {
+          type = "app";
+          program = "${package}/bin/${name}";
+        }) (packagesFor pkgs)
+      );
+
+      devShells = forAll (pkgs: {
+        default = pkgs.mkShell {
+          packages = [
+            pkgs.python312
+            pkgs.poetry
+            pkgs.just
+            pkgs.sqlite
+            pkgs.jq
+            pkgs.shellcheck
+            pkgs.mongosh
+            pkgs.mongodb-tools
+          ] ++ lib.optional pkgs.stdenv.isLinux pkgs.chromium;
+
+          # Wheels from PyPI look for the C++ runtime.
+          LD_LIBRARY_PATH = lib.optionalString pkgs.stdenv.isLinux (
+            lib.makeLibraryPath [
+              pkgs.stdenv.cc.cc.lib
+              pkgs.zlib
+            ]
+          );
+        };
+      });
+
+      formatter = forAll (pkgs: pkgs.nixfmt-rfc-style);
+    };
+}
