@@ -56,8 +56,8 @@ class Supervisor:
     """The supervisord of the data directory `CCLAKE_HOME`."""
 
     def __init__(self) -> None:
-        transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
-        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport)
+        self._transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", self._transport)
 
     def running(self) -> bool:
         """Whether it answers."""
