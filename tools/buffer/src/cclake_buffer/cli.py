@@ -1,0 +1,191 @@
+"""`buffer`: keep records in a durable queue, together with their checkpoints."""
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cclake_common import settings
+from cclake_common.failure import Failure, run
+from cclake_common.stop import Stop, die_with_parent
+
+from cclake_buffer import dead_letters, inspection
+from cclake_buffer.append import Appender
+from cclake_buffer.limits import MB, Limits
+from cclake_buffer.locks import HostLocks
+from cclake_buffer.reader import LineReader
+from cclake_buffer.start import open_store
+
+HELP = """Keep records in a durable SQLite queue, together with their checkpoints.
+
+The usual way, live and resuming exactly where it stopped:
+
+    buffer append < <(tailer --follow --resume <(buffer checkpoints))
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+letters = typer.Typer(no_args_is_help=True, help="Lines that could not be delivered.")
+app.add_typer(letters, name="dead-letters")
+
+PathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sqlite-path",
+        envvar="SQLITE_PATH",
+        show_default="$CCLAKE_HOME/buffer.db",
+        help="The buffer's file.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _path(given: Path | None) -> Path:
+    return (given or settings.in_home("SQLITE_PATH", "buffer.db")).expanduser()
+
+
+@app.command()
+def append(
+    sqlite_path: PathOption = None,
+    max_mb: Annotated[
+        float | None,
+        typer.Option(
+            envvar="CCLAKE_BUFFER_MAX_MB",
+            show_default="512, or a tenth of the free space",
+            help="Reading pauses while the buffer holds more.",
+        ),
+    ] = None,
+    min_free_mb: Annotated[
+        float,
+        typer.Option(
+            envvar="CCLAKE_MIN_FREE_MB",
+            help="Reading pauses while its disk has less free space.",
+        ),
+    ] = 256,
+    allow_gaps: Annotated[
+        bool,
+        typer.Option(
+            envvar="CCLAKE_ALLOW_GAPS",
+            help="Accept records that leave out bytes of their file.",
+        ),
+    ] = False,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="CCLAKE_DRAIN_SECONDS",
+            help="Longest wait for the end of the pipe after SIGTERM.",
+        ),
+    ] = 10,
+) -> None:
+    """Read records on standard input; commit lines together with their checkpoint.
+
+    A checkpoint and its lines are one transaction. Lines whose checkpoint never
+    comes are dropped: the tailer reads them again from the last checkpoint.
+    """
+    if sys.stdin.isatty():
+        raise Failure("standard input is a terminal", "Pipe the tailer into it.")
+    die_with_parent()
+    stop = Stop()
+    store = open_store(_path(sqlite_path))
+    cap = int(max_mb * MB) if max_mb is not None else None
+    appender = Appender(
+        store=store,
+        reader=LineReader(sys.stdin.fileno()),
+        stop=stop,
+        limits=Limits(store, cap, int(min_free_mb * MB)),
+        locks=HostLocks(store.path, stop),
+        allow_gaps=allow_gaps,
+        drain_s=drain_seconds,
+    )
+    appender.run()
+    store.close()
+    for kind, count in appender.ignored.items():
+        print(f"buffer: {count} records of unknown kind {kind!r}", file=sys.stderr)
+
+
+@app.command()
+def checkpoints(
+    sqlite_path: PathOption = None,
+    host: Annotated[
+        str | None, typer.Option(help="Only the files of this host.")
+    ] = None,
+) -> None:
+    """Print the committed checkpoints, for `tailer --resume`."""
+    for record in inspection.checkpoints(_path(sqlite_path), host):
+        print(record)
+
+
+@app.command()
+def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
+    """Show how much waits, since when, and whether the counters add up."""
+    found = inspection.status(_path(sqlite_path))
+    if as_json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {number}" for key, number in value.items())
+        print(f"{name:<20} {'-' if value is None else value}")
+
+
+@app.command()
+def peek(
+    sqlite_path: PathOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the oldest lines that wait."""
+    for row in inspection.peek(_path(sqlite_path), limit):
+        print(json.dumps(row) if as_json else _one_line(row))
+
+
+def _one_line(row: dict[str, Any]) -> str:
+    text = "".join(c if c.isprintable() else "·" for c in row["beginning"][:100])
+    return f"{row['seq']}  {row['host']}:{row['path']}@{row['off']}  {text}"
+
+
+@letters.command("list")
+def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
+    """List the dead letters."""
+    for letter in dead_letters.listed(_path(sqlite_path)):
+        where = f"{letter['host']}:{letter['path']}@{letter['off']}"
+        line = f"{letter['id']}  {where}  {letter['len']} bytes  {letter['reason']}"
+        print(json.dumps(letter) if as_json else line)
+
+
+@letters.command("show")
+def show_letter(
+    letter: Annotated[int, typer.Argument(help="Its id.")],
+    sqlite_path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the bytes of a dead letter to standard output."""
+    found = dead_letters.shown(_path(sqlite_path), letter)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        os.write(sys.stdout.fileno(), base64.b64decode(found["body_base64"]) + b"\n")
+
+
+@letters.command("retry")
+def retry_letters(
+    letter: Annotated[
+        int | None, typer.Argument(help="Its id.", show_default="all of them")
+    ] = None,
+    sqlite_path: PathOption = None,
+) -> None:
+    """Put dead letters back into the queue."""
+    print(dead_letters.retry(_path(sqlite_path), letter))
+
+
+def main() -> None:
+    """The console script."""
+    run("buffer", app)

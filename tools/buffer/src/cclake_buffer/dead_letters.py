@@ -1,0 +1,89 @@
+"""Lines that MongoDB would not take, with their bytes."""
+
+import base64
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from cclake_common.failure import Failure
+
+from cclake_buffer import schema
+
+COLUMNS = "id, seq, host, path, file, gen, off, len, kind, reason, code, attempts, at"
+BACK = """
+insert into queue (host, path, file, gen, off, len, kind, body, at)
+select host, path, file, gen, off, len, kind, body, ? from dead_letters where id = ?
+"""
+
+
+def listed(path: Path) -> list[dict[str, Any]]:
+    """Every dead letter, without its bytes."""
+    connection = schema.connect_readonly(path)
+    if connection is None:
+        return []
+    try:
+        return _rows(connection, f"select {COLUMNS} from dead_letters order by id")
+    finally:
+        connection.close()
+
+
+def shown(path: Path, letter: int) -> dict[str, Any]:
+    """One dead letter with its bytes: `body`, and `body_base64`.
+
+    Raises:
+        Failure: There is none with this id.
+    """
+    connection = schema.connect_readonly(path)
+    sql = f"select {COLUMNS}, body from dead_letters where id = ?"
+    try:
+        found = _rows(connection, sql, letter) if connection else []
+    finally:
+        if connection:
+            connection.close()
+    if not found:
+        raise Failure(f"no dead letter {letter}", "List them first.")
+    body = bytes(found[0].pop("body"))
+    text = body.decode("utf-8", "replace")
+    return found[0] | {"body": text, "body_base64": base64.b64encode(body).decode()}
+
+
+def retry(path: Path, letter: int | None = None) -> int:
+    """Put one dead letter, or all, back into the queue; returns how many.
+
+    Raises:
+        Failure: There is none with this id.
+    """
+    connection = schema.connect(path) if path.exists() else None
+    if connection is None:
+        return 0
+    try:
+        connection.execute("begin immediate")
+        wanted = [row[0] for row in connection.execute("select id from dead_letters")]
+        if letter is not None:
+            if letter not in wanted:
+                raise Failure(f"no dead letter {letter}")
+            wanted = [letter]
+        _move_back(connection, wanted)
+        connection.execute("commit")
+    finally:
+        connection.close()
+    return len(wanted)
+
+
+def _move_back(connection: sqlite3.Connection, letters: list[int]) -> None:
+    now = time.time()
+    for letter in letters:
+        connection.execute(BACK, (now, letter))
+        connection.execute("delete from dead_letters where id = ?", (letter,))
+    connection.execute(
+        "update counters set value = value - ? where name = 'dead'", (len(letters),)
+    )
+
+
+def _rows(
+    connection: sqlite3.Connection, sql: str, *values: Any
+) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

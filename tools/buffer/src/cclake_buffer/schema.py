@@ -1,0 +1,144 @@
+"""The tables of the buffer, and how every connection to it is set up."""
+
+import os
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+
+import sqlite_utils
+from cclake_common.failure import TRY_LATER, Failure
+
+SCHEMA_VERSION = 1
+PAGE_SIZE = 16384
+COUNTERS = ("lines_read", "bytes_read", "delivered", "duplicates", "dead")
+
+# secure_delete is on in some distributions: deletes would cost three times as much.
+# The checkpoint comes every 4 MB (256 pages), and a WAL that grew shrinks again.
+PRAGMAS = """
+pragma synchronous = full;
+pragma secure_delete = off;
+pragma wal_autocheckpoint = 256;
+pragma journal_size_limit = 67108864;
+pragma busy_timeout = 30000;
+"""
+
+TABLES = """
+create table queue (
+    seq integer primary key autoincrement,
+    host text not null, path text not null, file text not null,
+    gen integer not null, off integer not null, len integer not null,
+    kind text not null, at real not null, body blob not null
+);
+create table files (
+    file text primary key, host text not null, root text, path text not null,
+    gen integer not null, off integer not null, size integer, state text,
+    checkpoint text not null, at real not null,
+    delivered integer not null default 0,
+    seq integer not null default 0
+);
+create index files_undelivered on files (seq) where delivered = 0;
+create table dead_letters (
+    id integer primary key, seq integer not null,
+    host text not null, path text not null, file text not null,
+    gen integer not null, off integer not null, len integer not null,
+    kind text not null, reason text not null, code integer,
+    attempts integer not null, at real not null, body blob not null
+);
+create table counters (name text primary key, value integer not null) without rowid;
+create table meta (name text primary key, value) without rowid;
+"""
+
+PENDING_ENTRIES = """
+select seq as id, host, path as file_path, file, gen, off as position, len, kind,
+    datetime(at, 'unixepoch') as created_at, body as content, 0 as synced
+from queue
+"""
+FILE_POSITIONS = """
+select path as file_path, off as position, size, gen, state, host, file,
+    datetime(at, 'unixepoch') as updated_at
+from files
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the buffer for reading and writing; transactions are explicit.
+
+    Raises:
+        sqlite3.Error: The file is no database, or it is damaged.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.executescript(PRAGMAS)
+    return connection
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection | None:
+    """Open the buffer for reading only; None where there is none yet."""
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.execute("pragma busy_timeout = 30000")
+    return connection
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """Open the buffer, and make its tables if it is new.
+
+    Raises:
+        Failure: A newer cclake made it, or its folder can't be written.
+        sqlite3.Error: The file is no database, or it is damaged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Conversations are private: the file is the user's alone from the start.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Failure(
+            f"cannot write the buffer {path}: {error.strerror}",
+            "Name another place with --sqlite-path or SQLITE_PATH.",
+        ) from error
+    setup = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        _prepare(setup)
+    finally:
+        setup.close()
+    connection = connect(path)
+    _check_version(connection, path)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in one transaction; both pragmas only work before it."""
+    connection.execute(f"pragma page_size = {PAGE_SIZE}")
+    connection.execute("pragma auto_vacuum = incremental")
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("begin immediate")
+    database = sqlite_utils.Database(connection)
+    if "meta" not in database.table_names():
+        for statement in TABLES.split(";"):
+            connection.execute(statement)
+        connection.executemany(
+            "insert into counters values (?, 0)", [(name,) for name in COUNTERS]
+        )
+        connection.executemany(
+            "insert into meta values (?, ?)",
+            [
+                ("schema_version", SCHEMA_VERSION),
+                ("buffer_id", uuid.uuid4().hex),
+                ("created_at", time.time()),
+            ],
+        )
+        database.create_view("pending_entries", PENDING_ENTRIES)
+        database.create_view("file_positions", FILE_POSITIONS)
+    connection.execute("commit")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    row = connection.execute("select value from meta where name = 'schema_version'")
+    version = int(row.fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise Failure(
+            f"{path} has schema {version}, this buffer knows {SCHEMA_VERSION}",
+            "Update cclake, or name another buffer with SQLITE_PATH.",
+            TRY_LATER,
+        )

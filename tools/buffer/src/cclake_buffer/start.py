@@ -1,0 +1,51 @@
+"""Open the buffer for `buffer append`, whatever state it is in."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from cclake_common.failure import TRY_LATER, Failure
+
+from cclake_buffer.aside import is_damaged, set_aside
+from cclake_buffer.patience import DAMAGED, primary_code
+from cclake_buffer.store import Store
+
+
+def open_store(path: Path) -> Store:
+    """Open the buffer, or make one; a damaged one is set aside.
+
+    Raises:
+        Failure: It was damaged. The tailer has been started with its positions,
+            so the pair must start again; or the folder can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(
+        path.with_name(path.name + ".setup.lock"),
+        os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+        0o600,
+    )
+    try:
+        # Two appenders must not set aside, or make, the same file at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _open(path)
+    finally:
+        os.close(lock)
+
+
+def _open(path: Path) -> Store:
+    existed = path.exists() and path.stat().st_size > 0
+    problem = is_damaged(path) if existed else ""
+    if not problem:
+        try:
+            return Store(path)
+        except sqlite3.DatabaseError as error:
+            if primary_code(error) not in DAMAGED:
+                raise Failure(f"cannot open the buffer {path}: {error}") from error
+            problem = str(error)
+    place = set_aside(path)
+    raise Failure(
+        f"the buffer is damaged ({problem}) and was set aside as {place}",
+        "Start again: a new one is made, and the logs are read again.",
+        TRY_LATER,
+    )
