@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -56,15 +57,17 @@ class Supervisor:
     """The supervisord of the data directory `CCLAKE_HOME`."""
 
     def __init__(self) -> None:
-        self._transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
-        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", self._transport)
+        transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport)
 
     def running(self) -> bool:
         """Whether it answers."""
         try:
-            self._rpc.supervisor.getState()
-        except (OSError, xmlrpc.client.Error):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(socket_path()))
+        except OSError:
             return False
+        self._rpc.supervisor.getState()
         return True
 
     def start_daemon(self) -> None:
