@@ -1,0 +1,192 @@
+"""The command line of `pipeline`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from cclake_common.failure import INTERRUPTED, Failure, run
+from cclake_common.settings import home, mongo_uri
+from cclake_common.stop import Stop, die_with_parent
+
+from cclake_pipeline.places import places
+from cclake_pipeline.record import Record
+from cclake_pipeline.run import execute, run_lock
+from cclake_pipeline.show import Screen, describe, runs_table
+from cclake_pipeline.stages import Mode, Stages
+from cclake_pipeline.watch import Pace, Watch
+from cclake_pipeline.watermarks import Unreachable, Watermarks
+
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run extract, load, dbt and publish in order, and record each run.",
+)
+
+DbtDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--dbt-dir",
+        envvar="CCLAKE_DBT_DIR",
+        show_default="dbt/ of this checkout",
+        help="The dbt project.",
+    ),
+]
+Target = Annotated[
+    str, typer.Option("--target", envvar="DBT_TARGET", help="The dbt target.")
+]
+Uri = Annotated[
+    str | None,
+    typer.Option(
+        "--mongo-uri",
+        envvar="MONGO_URI",
+        show_default="the private mongod",
+        help="The MongoDB whose watermarks tell what is new.",
+    ),
+]
+Database = Annotated[
+    str, typer.Option("--mongo-db", envvar="MONGO_DB", help="Its database.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("run")
+def run_once(
+    full: Annotated[
+        bool, typer.Option("--full", help="Rebuild DuckDB, gold and the exports.")
+    ] = False,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Extract everything again as well.")
+    ] = False,
+    daily: Annotated[
+        bool, typer.Option("--daily", help="Also write the exports anew.")
+    ] = False,
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="Exit with 75 when another run is going on."),
+    ] = False,
+    dbt_dir: DbtDir = None,
+    target: Target = "dev",
+    uri: Uri = None,
+    database: Database = "claude_logs",
+    as_json: Json = False,
+) -> None:
+    """Run all stages once: extract, load, dbt, publish.
+
+    Only what is new is worked on. When a stage fails, the last good exports
+    stay in place, and the exit code is 1.
+    """
+    if full + backfill + daily > 1:
+        raise typer.BadParameter("only one of --full, --backfill and --daily")
+    mode: Mode = (
+        "full"
+        if full
+        else "backfill"
+        if backfill
+        else "daily"
+        if daily
+        else "incremental"
+    )
+    where, stop, screen = places(dbt_dir, target), Stop(), Screen()
+    record, stages = Record(where.record), Stages(where, screen.step)
+    with run_lock(where.home, stop, not no_wait, screen.waiting):
+        result = execute(
+            stages,
+            record,
+            mode,
+            watermark=_watermark(uri or mongo_uri(), database),
+            stop=stop,
+            pass_on_stop=True,
+            on_stage=screen.stage,
+        )
+    print(json.dumps(asdict(result)) if as_json else describe(result))
+    if result.outcome == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    if result.outcome == "failed":
+        raise Failure(
+            f"{result.stages[-1].stage} failed",
+            "The last good exports stay in place. `pipeline runs` shows the reason.",
+        )
+
+
+@app.command()
+def watch(
+    interval: Annotated[
+        float,
+        typer.Option(
+            "--interval",
+            envvar="PIPELINE_INTERVAL_S",
+            help="Longest wait for a run, in seconds, while new data keeps coming.",
+        ),
+    ] = 300.0,
+    quiet: Annotated[
+        float,
+        typer.Option(
+            "--quiet",
+            envvar="PIPELINE_QUIET_S",
+            help="A run starts when nothing new has come for so many seconds.",
+        ),
+    ] = 2.0,
+    dbt_dir: DbtDir = None,
+    target: Target = "dev",
+    uri: Uri = None,
+    database: Database = "claude_logs",
+) -> None:
+    """Run at once, and then whenever new data is in MongoDB.
+
+    Made for supervisord: one line per run on stdout, tries again after a
+    failure, and ends after the current stage on SIGTERM.
+    """
+    die_with_parent()
+    where, stop, screen = places(dbt_dir, target), Stop(), Screen(quiet=True)
+    record, stages = Record(where.record), Stages(where, screen.step, keep_dbt=True)
+
+    def one_run(mark: int) -> bool:
+        try:
+            with run_lock(where.home, stop, on_wait=screen.waiting):
+                result = execute(
+                    stages,
+                    record,
+                    "incremental",
+                    watermark=mark,
+                    stop=stop,
+                    pass_on_stop=False,
+                )
+        except Failure as failure:
+            screen.log(str(failure))
+            return False
+        screen.log(describe(result))
+        return result.outcome == "done"
+
+    with Watermarks(uri or mongo_uri(), database) as watermarks:
+        pace = Pace(interval, quiet)
+        Watch(watermarks, one_run, stages.close, pace, stop, screen.log).forever()
+    stages.close()
+    screen.log("stopped")
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the last runs: when, how long, how many rows, and what went wrong."""
+    path = home() / "pipeline.db"
+    recent = Record(path).recent(limit) if path.exists() else []
+    print(json.dumps(recent) if as_json else runs_table(recent))
+
+
+def _watermark(uri: str, database: str) -> int | None:
+    try:
+        with Watermarks(uri, database) as watermarks:
+            return watermarks.total()
+    except Unreachable:
+        return None  # extract will say so, with more to go by
+
+
+def main() -> NoReturn:
+    """The console script."""
+    run("pipeline", app)

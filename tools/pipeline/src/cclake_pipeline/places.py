@@ -1,0 +1,74 @@
+"""Where the pipeline finds things: the data directory, dbt, the console scripts."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common.failure import Failure
+from cclake_common.settings import home, in_home
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one pipeline, and the environment of its stages."""
+
+    home: Path
+    dbt: Path
+    target: str
+
+    @property
+    def record(self) -> Path:
+        """The database that remembers the runs."""
+        return self.home / "pipeline.db"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every stage: nothing of it phones home."""
+        return os.environ | {
+            "CCLAKE_HOME": str(self.home),
+            "DUCKDB_PATH": str(in_home("DUCKDB_PATH", "analytics.duckdb")),
+            "DBT_TARGET": self.target,
+            "DBT_TARGET_PATH": str(in_home("DBT_TARGET_PATH", "dbt-target")),
+            "DBT_LOG_PATH": str(in_home("DBT_LOG_PATH", "logs/dbt")),
+            "DO_NOT_TRACK": "1",
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+
+def places(dbt: Path | None = None, target: str = "dev") -> Places:
+    """The places by option, environment and default.
+
+    Raises:
+        Failure: There is no dbt project.
+    """
+    return Places(home(), dbt_project(dbt), target)
+
+
+def dbt_project(given: Path | None = None) -> Path:
+    """The dbt project: the given folder, or the nearest one above this file.
+
+    Raises:
+        Failure: There is none.
+    """
+    above = [folder / "dbt" for folder in Path(__file__).resolve().parents]
+    for folder in [given.expanduser().resolve()] if given else above:
+        if (folder / "dbt_project.yml").is_file():
+            return folder
+    raise Failure(
+        f"no dbt project {'in ' + str(given) if given else 'found'}",
+        "Set CCLAKE_DBT_DIR to the folder that holds dbt_project.yml.",
+    )
+
+
+def script(name: str) -> str:
+    """The path of a tool's console script: beside this Python, or on PATH.
+
+    Raises:
+        Failure: It is not installed.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise Failure(f"the tool {name} is not installed", "Run `./just up`.")
+    return found

@@ -1,0 +1,127 @@
+"""The record of runs: a small SQLite database in the data directory."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cclake_pipeline.stages import StageResult
+
+_SCHEMA = """
+create table if not exists runs (
+    run_id integer primary key autoincrement,
+    started_at text not null,
+    ended_at text,
+    mode text not null,
+    watermark integer,
+    outcome text not null
+);
+create table if not exists stages (
+    run_id integer not null references runs (run_id),
+    stage text not null,
+    rows integer,
+    seconds real,
+    outcome text not null,
+    detail text not null,
+    primary key (run_id, stage)
+);
+"""
+KEEP_RUNS = 10_000
+
+
+class Record:
+    """Writes runs and their stages. Outcomes: running, done, failed, interrupted."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        with self._open() as db:
+            db.executescript("pragma journal_mode = wal;" + _SCHEMA)
+
+    def begin(self, mode: str, watermark: int | None) -> int:
+        """Record the start of a run; what an earlier run left open was cut off.
+
+        Args:
+            mode: The mode of the run.
+            watermark: Sum of MongoDB's watermarks at the start; None if unknown.
+
+        Returns:
+            The number of the run.
+        """
+        with self._open() as db:
+            for table in ("runs", "stages"):
+                db.execute(
+                    f"update {table} set outcome = 'interrupted'"
+                    " where outcome = 'running'"
+                )
+            started = db.execute(
+                "insert into runs (started_at, mode, watermark, outcome)"
+                " values (?, ?, ?, 'running') returning run_id",
+                (_now(), mode, watermark),
+            ).fetchone()
+            oldest = (int(started[0]) - KEEP_RUNS,)
+            db.execute("delete from stages where run_id <= ?", oldest)
+            db.execute("delete from runs where run_id <= ?", oldest)
+            return int(started[0])
+
+    def begin_stage(self, run_id: int, stage: str) -> None:
+        """Record that a stage has begun."""
+        with self._open() as db:
+            db.execute(
+                "insert into stages values (?, ?, null, null, 'running', '')",
+                (run_id, stage),
+            )
+
+    def end_stage(self, run_id: int, result: StageResult) -> None:
+        """Record how a stage has ended."""
+        with self._open() as db:
+            db.execute(
+                "update stages set rows = ?, seconds = ?, outcome = ?, detail = ?"
+                " where run_id = ? and stage = ?",
+                (
+                    result.rows,
+                    result.seconds,
+                    result.outcome,
+                    result.detail,
+                    run_id,
+                    result.stage,
+                ),
+            )
+
+    def end(self, run_id: int, outcome: str) -> None:
+        """Record how a run has ended."""
+        with self._open() as db:
+            db.execute(
+                "update runs set ended_at = ?, outcome = ? where run_id = ?",
+                (_now(), outcome, run_id),
+            )
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The newest runs first, each with its `stages` in order."""
+        with self._open() as db:
+            runs = db.execute(
+                "select * from runs order by run_id desc limit ?", (limit,)
+            ).fetchall()
+            stages = "select * from stages where run_id = ? order by rowid"
+            return [
+                dict(run)
+                | {"stages": [dict(s) for s in db.execute(stages, (run["run_id"],))]}
+                for run in runs
+            ]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(self._path, timeout=10)
+        db.row_factory = sqlite3.Row
+        try:
+            with db:
+                yield db
+        finally:
+            db.close()
+
+
+def _now() -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return now.replace("+00:00", "Z")

@@ -1,0 +1,149 @@
+"""The stages of a run: what each mode runs, and how one stage is run."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cclake_common.stop import Stop
+
+from cclake_pipeline.child import Child
+from cclake_pipeline.places import Places, script
+
+Mode = Literal["incremental", "full", "backfill", "daily"]
+Show = Callable[[str], None]
+
+_COMMANDS: dict[str, dict[Mode, list[str]]] = {
+    "extract": {"incremental": ["run"], "backfill": ["run", "--full-backfill"]},
+    "load": {"incremental": [], "full": ["--full-refresh"]},
+    "dbt": {
+        "incremental": ["--exclude-resource-type", "unit_test"],
+        "full": ["--full-refresh", "--exclude-resource-type", "unit_test"],
+        "daily": ["--exclude-resource-type", "unit_test"],
+    },
+    "publish": {"incremental": [], "full": ["--full"], "daily": ["--full"]},
+}
+_FALLBACK: dict[Mode, tuple[Mode, ...]] = {
+    "incremental": ("incremental",),
+    "full": ("full", "incremental"),
+    "backfill": ("backfill", "full", "incremental"),
+    "daily": ("daily", "incremental"),
+}
+STAGES = tuple(_COMMANDS)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended.
+
+    Attributes:
+        rows: Rows that it moved; None where it does not say.
+        detail: What it did, or the end of what it said when it failed.
+    """
+
+    stage: str
+    outcome: Literal["done", "failed", "interrupted"]
+    seconds: float
+    rows: int | None
+    detail: str
+
+
+def arguments(stage: str, mode: Mode) -> list[str]:
+    """The arguments of a stage in a mode."""
+    known = _COMMANDS[stage]
+    return next(known[m] for m in _FALLBACK[mode] if m in known)
+
+
+class Stages:
+    """Runs stages; keeps a dbt process between runs where `keep_dbt` is set."""
+
+    def __init__(self, places: Places, show: Show, keep_dbt: bool = False) -> None:
+        self._places = places
+        self._show = show
+        self._keep_dbt = keep_dbt
+        self._dbt: Child | None = None
+
+    def run(self, stage: str, mode: Mode, stop: Stop | None = None) -> StageResult:
+        """Run one stage to its end.
+
+        Args:
+            stage: One of `STAGES`.
+            mode: The mode of the run.
+            stop: Where given, a request to stop is passed on to the stage.
+        """
+        begin = time.monotonic()
+        work = self._run_dbt if stage == "dbt" else self._run_tool
+        rows, detail, ok = work(stage, arguments(stage, mode), stop)
+        interrupted = not ok and stop is not None and stop.requested
+        return StageResult(
+            stage=stage,
+            outcome="done" if ok else "interrupted" if interrupted else "failed",
+            seconds=round(time.monotonic() - begin, 3),
+            rows=rows,
+            detail=detail,
+        )
+
+    def close(self) -> None:
+        """End the dbt process, if one is kept."""
+        if self._dbt:
+            self._dbt.close()
+            self._dbt = None
+
+    def _run_tool(
+        self, stage: str, options: Sequence[str], stop: Stop | None
+    ) -> tuple[int | None, str, bool]:
+        printed: list[str] = []
+
+        def keep(line: str) -> bool:
+            printed.extend([line] if line.strip() else [])
+            return False
+
+        child = Child([script(stage), *options, "--json"], self._places.environment())
+        child.follow(keep, stop)
+        code = child.close()
+        if code:
+            return None, child.tail() or f"{stage} ended with exit code {code}", False
+        report = _last_object(printed)
+        rows = report.get("rows")
+        return rows if isinstance(rows, int) else None, "", True
+
+    def _run_dbt(
+        self, _stage: str, options: Sequence[str], stop: Stop | None
+    ) -> tuple[int | None, str, bool]:
+        folder = str(self._places.dbt)
+        project = ["--project-dir", folder, "--profiles-dir", folder]
+        asked = ["build", "--quiet", *project, "--target", self._places.target]
+        child = self._dbt or Child(
+            [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder],
+            self._places.environment(),
+        )
+        self._dbt = child
+        replies: list[dict[str, Any]] = []
+        child.send(json.dumps([*asked, *options]))
+        answered = child.follow(lambda line: self._reply(line, replies), stop)
+        if not (answered and self._keep_dbt):
+            self.close()
+        if not answered:
+            return None, child.tail() or "dbt ended without a result", False
+        result = replies[-1]
+        done = [f"{count} {kind}s" for kind, count in result["counts"].items()]
+        detail = ", ".join(done) if result["ok"] else "\n".join(result["failed"])
+        return None, detail or child.tail(), bool(result["ok"])
+
+    def _reply(self, line: str, replies: list[dict[str, Any]]) -> bool:
+        reply: dict[str, Any] = json.loads(line)
+        if "ok" in reply:
+            replies.append(reply)
+            return True
+        self._show(f"dbt {reply['step']}/{reply['of']} {reply['what']}")
+        return False
+
+
+def _last_object(lines: Sequence[str]) -> dict[str, Any]:
+    try:
+        value = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
