@@ -1,0 +1,116 @@
+"""Documents as the flusher would store them, made without it; the same every time."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from bson import Binary, Int64
+from pymongo.database import Database
+
+START = datetime(2025, 6, 1, tzinfo=UTC)
+Document = dict[str, Any]
+
+
+def entry(number: int, size: int = 200) -> Document:
+    """An entry of a session; a tenth are user lines, the others answers."""
+    session = f"{number // 100:08x}-0000-4000-8000-000000000000"
+    at = START + timedelta(seconds=number)
+    user = number % 10 == 0
+    message: Document = {"role": "user", "content": f"prompt {number}"}
+    if not user:
+        message = {
+            "id": f"msg_{number}",
+            "role": "assistant",
+            "model": "claude-sonnet-4-5-20250929",
+            "content": [{"type": "text", "text": f"answer {number} " + "x" * size}],
+            "usage": {"input_tokens": number % 97, "output_tokens": number % 89},
+        }
+    return {
+        "type": "user" if user else "assistant",
+        "uuid": f"{number:08x}-1111-4111-8111-111111111111",
+        "parentUuid": None,
+        "sessionId": session,
+        "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "isSidechain": False,
+        "version": "2.1.0",
+        "cwd": "/home/me/x",
+        "gitBranch": "main",
+        "message": message,
+    }
+
+
+def document(
+    line: bytes,
+    seq: int,
+    *,
+    buffer: str = "a" * 32,
+    host: str = "laptop",
+    off: int | None = None,
+    path: str = "-home-me-x/5f.jsonl",
+    **more: Any,
+) -> Document:
+    """The document of one line, by the contract; `more` replaces or adds fields."""
+    key = hashlib.blake2b(f"{host}\0{path}".encode(), digest_size=8).digest()
+    off = seq * 1000 if off is None else off
+    digest = hashlib.blake2b(line, digest_size=8).digest()
+    found: Document = {
+        "_id": Binary(key + off.to_bytes(8, "big") + digest),
+        "host": host,
+        "buffer": buffer,
+        "seq": Int64(seq),
+        "kind": "line",
+        "projectId": path.split("/")[0],
+        "sourceFile": path,
+        "sessionId": None,
+        "type": None,
+        "uuid": None,
+        "timestamp": None,
+        "ingestedAt": START + timedelta(seconds=seq),
+        "source": {
+            "file": key.hex(),
+            "gen": 0,
+            "last_gen": 0,
+            "off": Int64(off),
+            "len": Int64(len(line) + 1),
+        },
+    }
+    try:
+        parsed = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if isinstance(parsed, dict):
+        found |= {"entry": parsed} | {
+            k: parsed[k] for k in ("sessionId", "type", "uuid") if k in parsed
+        }
+        if isinstance(at := parsed.get("timestamp"), str):
+            found["timestamp"] = datetime.fromisoformat(at)
+    if parsed is None or orjson.dumps(parsed) != line:
+        found["raw"] = line
+    return found | more
+
+
+def documents(first: int, last: int, **options: Any) -> Iterator[Document]:
+    """The documents of the lines `first` to `last`; their seq is their number."""
+    for number in range(first, last + 1):
+        yield document(orjson.dumps(entry(number)), number, **options)
+
+
+def store(
+    database: Database[Document], found: list[Document], acked: int | None = None
+) -> None:
+    """Insert documents and acknowledge their buffer up to `acked`, or to the last."""
+    database["conversations"].create_index([("buffer", 1), ("seq", 1)])
+    if found:
+        database["conversations"].insert_many(found)
+    acknowledge(database, found[-1]["buffer"], acked or int(found[-1]["seq"]))
+
+
+def acknowledge(database: Database[Document], buffer: str, seq: int) -> None:
+    """Move the watermark of a buffer."""
+    database["watermarks"].update_one(
+        {"_id": buffer},
+        {"$set": {"host": "laptop", "acked_seq": Int64(seq), "at": START}},
+        upsert=True,
+    )

@@ -1,0 +1,88 @@
+"""The command line of extract."""
+
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from cclake_common.failure import run
+from pymongo.errors import PyMongoError
+
+from cclake_extract import mongo
+from cclake_extract.options import (
+    CatalogType,
+    CatalogUri,
+    Db,
+    Json,
+    Uri,
+    Warehouse,
+    address,
+    show,
+)
+
+app = typer.Typer(
+    help="Extract new documents from MongoDB into an Apache Iceberg table.",
+    epilog="`extract` and `extract --full-backfill` are short for `extract run …`.",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+FullBackfill = Annotated[
+    bool,
+    typer.Option(
+        "--full-backfill",
+        help="Rebuild the table from all documents, in one commit at the end.",
+    ),
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="Leave out what MongoDB took in before (UTC); for an empty table,"
+        " or with --full-backfill.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say how many documents would come.")
+]
+
+
+@app.callback()
+def group() -> None:
+    """Extract new documents from MongoDB into an Apache Iceberg table."""
+
+
+@app.command("run")
+def run_command(
+    full_backfill: FullBackfill = False,
+    since: Since = None,
+    dry_run: DryRun = False,
+    mongo_uri: Uri = None,
+    mongo_db: Db = "claude_logs",
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Take over what is new since the last run, each document exactly once."""
+    from cclake_extract import job
+    from cclake_extract.lake import Lake
+
+    lake = Lake.from_env(
+        warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
+    )
+    uri = address(mongo_uri)
+    try:
+        with mongo.connect(uri) as client:
+            work = job.Job(lake, client[mongo_db], full_backfill, since)
+            result = work.preview() if dry_run else work.run()
+    except PyMongoError as error:
+        raise mongo.unreachable(uri, error) from error
+    show(json, result, job.sentence(result))
+
+
+def main() -> None:
+    """Run the tool; without a command it is `run`."""
+    if sys.argv[1:2] != ["--help"] and (sys.argv[1:2] or ["-"])[0].startswith("-"):
+        sys.argv.insert(1, "run")
+    run("extract", app)

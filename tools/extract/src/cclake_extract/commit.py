@@ -1,0 +1,128 @@
+"""Commits that can't be doubled: rows and watermark are one snapshot, or nothing."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from cclake_common.failure import TRY_LATER, Failure
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table, Transaction
+from sqlalchemy.exc import OperationalError
+
+from cclake_extract.state import State, last_run, state_of
+
+ATTEMPTS = 20
+
+
+class Moved(Exception):
+    """Another run moved the watermark: what was read must be read again."""
+
+
+def append(table: Table, files: list[DataFile], before: State, after: State) -> None:
+    """Add files to the table and move its state from `before` to `after`.
+
+    A commit that loses against maintenance (compaction, expiry) is tried again
+    on the new head. One that loses against another extraction is not.
+
+    Raises:
+        Moved: The head is not at `before` any more; the files are removed.
+        Failure: The catalog stays busy.
+    """
+
+    def attempt(transaction: Transaction) -> int:
+        if state_of(table) != before or last_run(table) >= after.run:
+            raise Moved
+        producer = transaction.update_snapshot(after.summary()).merge_append()
+        for file in files:
+            producer.append_data_file(file)
+        producer.commit()
+        return producer.snapshot_id
+
+    try:
+        commit(table, attempt)
+    except Moved:
+        remove(table, (file.file_path for file in files))
+        raise
+
+
+def replace(
+    table: Table,
+    gone: Callable[[], list[DataFile]],
+    files: list[DataFile],
+    state: Callable[[], State],
+) -> None:
+    """Take files out and put others in, as one snapshot with a state.
+
+    Args:
+        table: The table; refreshed before every attempt but the first.
+        gone: Says which files of the head go; asked at every attempt.
+        files: The files that come.
+        state: What the new snapshot says; asked at every attempt.
+    """
+
+    def attempt(transaction: Transaction) -> int:
+        producer = transaction.update_snapshot(state().summary()).overwrite()
+        # Without a predicate pyiceberg does not look into unpartitioned manifests.
+        producer.delete_by_predicate(AlwaysTrue())
+        for file in gone():
+            producer.delete_data_file(file)
+        for file in files:
+            producer.append_data_file(file)
+        producer.commit()
+        return producer.snapshot_id
+
+    commit(table, attempt)
+
+
+def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
+    """Run an attempt on the newest head until one is accepted.
+
+    Args:
+        table: The table; holds the new head afterwards.
+        attempt: Stages the change; returns the id of its snapshot, if it has one.
+
+    Raises:
+        Failure: Too many others were faster.
+    """
+    for number in range(ATTEMPTS):
+        if number:
+            time.sleep(random.uniform(0, min(0.02 * 2**number, 2)))
+            table.refresh()
+        transaction = table.transaction()
+        snapshot = attempt(transaction)
+        try:
+            transaction.commit_transaction()
+        except CommitFailedException:
+            continue
+        except (OperationalError, CommitStateUnknownException) as error:
+            if landed(table, snapshot):
+                return
+            if isinstance(error, CommitStateUnknownException):
+                raise Failure(
+                    "the catalog did not say whether it took the commit",
+                    "run it again later: it goes on from what the catalog holds",
+                    TRY_LATER,
+                ) from error
+            continue
+        return
+    raise Failure(
+        "the catalog stayed busy: nothing was committed",
+        "another extraction or table care is running; run it again later",
+        TRY_LATER,
+    )
+
+
+def landed(table: Table, snapshot: int | None) -> bool:
+    """Whether a snapshot is in the table after all."""
+    table.refresh()
+    return snapshot is not None and table.metadata.snapshot_by_id(snapshot) is not None
+
+
+def remove(table: Table, paths: Iterable[str]) -> None:
+    """Delete files that no snapshot holds; one that is gone already is fine."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            table.io.delete(path)

@@ -1,0 +1,52 @@
+"""Documents that can't become rows: kept aside with the reason."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Binary
+from pymongo import ReplaceOne
+from pymongo.database import Database
+
+Document = dict[str, Any]
+COLLECTION = "extract_dead_letters"
+
+
+class DeadLetters:
+    """Collects failures of one run and writes them to MongoDB.
+
+    A letter has the `_id` of its document (or the bytes at its place), so that
+    a document that fails again is there once.
+    """
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection = database[COLLECTION]
+        self._letters: list[Document] = []
+        self.count = 0
+
+    def add(self, raw: bytes, buffer: str, reason: str) -> None:
+        """Note one document, given as BSON that may be broken."""
+        self.count += 1
+        self._letters.append(
+            {
+                "_id": identity(raw),
+                "buffer": buffer,
+                "reason": reason[:500],
+                "at": datetime.now(UTC),
+            }
+        )
+
+    def write(self) -> None:
+        """Store what was noted; call it before the watermark moves past it."""
+        if self._letters:
+            self._collection.bulk_write(
+                [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in self._letters]
+            )
+            self._letters = []
+
+
+def identity(raw: bytes) -> Binary:
+    """The binary `_id` that stands first in a BSON document, without decoding it."""
+    if raw[4:9] == b"\x05_id\x00":
+        size = int.from_bytes(raw[9:13], "little")
+        return Binary(raw[14 : 14 + size], raw[13])
+    return Binary(raw[4:32])

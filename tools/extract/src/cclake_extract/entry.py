@@ -1,0 +1,61 @@
+"""The bytes of a document's line, and its entry as JSON text."""
+
+import re
+from typing import Any
+
+import gridfs
+import orjson
+from pymongo.database import Database
+
+Document = dict[str, Any]
+
+# A pair of surrogates, a lone surrogate, or any other escape, in this order.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+class Bytes:
+    """Reads the bytes of documents whose line differs from its parsed entry."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._bucket = gridfs.GridFSBucket(database, "raw")
+
+    def of(self, document: Document) -> bytes | None:
+        """The line's own bytes; None where the parsed entry is the line.
+
+        Raises:
+            gridfs.NoFile: The document points to a file that is not there.
+        """
+        raw = document.get("raw")
+        if raw is None and "raw_file" in document:
+            return self._bucket.open_download_stream(document["raw_file"]).read()
+        return raw if isinstance(raw, bytes) else None
+
+
+def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:
+    """The JSON text that engines can read, and the object that it holds.
+
+    The text is `raw` itself where that is one JSON object in UTF-8. Half of a
+    surrogate pair, which JavaScript writes and no database takes, becomes
+    U+FFFD in the text; then the text is not `raw` any more. Anything else is
+    no entry at all.
+    """
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return _mended(raw)
+    return (raw, found) if type(found) is dict else (None, None)
+
+
+def _mended(raw: bytes) -> tuple[bytes | None, Document | None]:
+    text = _ESCAPE.sub(lambda m: b"\\ufffd" if m.group(1) else m.group(0), raw)
+    if text == raw:
+        return None, None
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None, None
+    return (text, found) if type(found) is dict else (None, None)

@@ -1,0 +1,83 @@
+"""What one call of `extract run` does, by its options."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cclake_common.failure import Failure
+from pymongo.database import Database
+
+from cclake_extract import mongo
+from cclake_extract.backfill import backfill
+from cclake_extract.lake import Lake
+from cclake_extract.progress import bar
+from cclake_extract.run import Document, extract
+from cclake_extract.state import state_of
+
+
+@dataclass
+class Job:
+    """One extraction with its options."""
+
+    lake: Lake
+    database: Database[Document]
+    full: bool = False
+    since: datetime | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the outcome.
+
+        Raises:
+            Failure: `--since` was given for a table that goes on from a watermark.
+        """
+        taken = self._taken()
+        ranges = mongo.behind(mongo.acknowledged(self.database), taken)
+        total = sum(up_to - after for _, after, up_to in ranges)
+        with bar("extract", total) as advance:
+            if self.full or self.since:
+                since = self.since.replace(tzinfo=UTC) if self.since else None
+                outcome = backfill(self.lake, self.database, since, advance)
+            else:
+                outcome = extract(self.lake, self.database, advance)
+        return outcome.as_dict()
+
+    def preview(self) -> dict[str, Any]:
+        """How many documents a run would read now, buffer by buffer."""
+        ranges = mongo.behind(mongo.acknowledged(self.database), self._taken())
+        conversations = self.database["conversations"]
+        counts = {
+            buffer: conversations.count_documents(mongo.query(buffer, after, up_to))
+            for buffer, after, up_to in ranges
+        }
+        return {"dry_run": True, "documents": sum(counts.values()), "buffers": counts}
+
+    def _taken(self) -> dict[str, int]:
+        table = self.lake.load(self.lake.catalog())
+        taken = state_of(table).watermarks if table else {}
+        if self.since and taken and not self.full:
+            raise Failure(
+                "the table has rows already and goes on from its watermark",
+                "give --full-backfill with --since to rebuild it from that day on",
+            )
+        return {} if self.full else taken
+
+
+def sentence(result: dict[str, Any]) -> str:
+    """The outcome for a person."""
+    if result.get("dry_run"):
+        return f"{result['documents']:,} documents would be extracted"
+    if not result["rows"]:
+        text = "nothing new"
+    else:
+        text = (
+            f"{result['rows']:,} rows in {result['commits']} commits,"
+            f" run {result['run']}"
+        )
+    if result["dead"]:
+        text += f"; {result['dead']} documents failed (extract dead-letters)"
+    if result["ahead"]:
+        text += (
+            f"; MongoDB is behind the table for {', '.join(result['ahead'])}:"
+            " was it restored? --full-backfill makes the table as MongoDB is"
+        )
+    return text

@@ -1,0 +1,129 @@
+"""Where the table lives: the catalog and the warehouse, by configuration."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import in_home
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+BUSY_S = 30
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The settings that lead to one Iceberg table.
+
+    Attributes:
+        warehouse: Folder, or address such as `s3://bucket/lake`.
+        catalog_type: `sql` (SQLite in the warehouse folder) or `rest`.
+        catalog_uri: Address of the REST catalog; of another SQL database for `sql`.
+    """
+
+    warehouse: str
+    name: str = "default"
+    catalog_type: str = "sql"
+    catalog_uri: str = ""
+    namespace: str = "analytics"
+    table: str = "conversations"
+
+    @property
+    def identifier(self) -> str:
+        """Namespace and table name with a dot between."""
+        return f"{self.namespace}.{self.table}"
+
+    @classmethod
+    def from_env(cls, **options: str | None) -> "Lake":
+        """The lake of the `ICEBERG_*` variables; options that are set win."""
+        env = {
+            "warehouse": default_warehouse(),
+            "name": os.environ.get("ICEBERG_CATALOG_NAME") or "default",
+            "catalog_type": os.environ.get("ICEBERG_CATALOG_TYPE") or "sql",
+            "catalog_uri": os.environ.get("ICEBERG_CATALOG_URI") or "",
+            "namespace": os.environ.get("ICEBERG_NAMESPACE") or "analytics",
+            "table": os.environ.get("ICEBERG_TABLE_NAME") or "conversations",
+        }
+        return cls(**(env | {k: v for k, v in options.items() if v}))
+
+    def catalog(self) -> Catalog:
+        """Open the catalog; makes the warehouse folder when it is local.
+
+        Raises:
+            Failure: The catalog does not answer, or its type is not known.
+        """
+        if self.catalog_type not in ("sql", "rest"):
+            raise Failure(
+                f"catalog type {self.catalog_type!r} is not known",
+                "set ICEBERG_CATALOG_TYPE to sql or rest",
+            )
+        try:
+            return load_catalog(self.name, **self._properties())
+        except (OperationalError, OSError) as error:
+            raise Failure(
+                f"the catalog {self.catalog_uri or self.warehouse} does not answer:"
+                f" {str(error).splitlines()[0]}",
+                "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
+                TRY_LATER,
+            ) from error
+
+    def load(self, catalog: Catalog) -> Table | None:
+        """The table as it is now, or None where there is none yet."""
+        try:
+            return catalog.load_table(self.identifier)
+        except NoSuchTableError:
+            return None
+
+    def require(self) -> Table:
+        """The table as it is now.
+
+        Raises:
+            Failure: There is no such table.
+        """
+        table = self.load(self.catalog())
+        if table is None:
+            raise Failure(
+                f"there is no table {self.identifier} in {self.warehouse}",
+                "run `extract` to fill it, or `extract table create` for an empty one",
+            )
+        return table
+
+    def _properties(self) -> dict[str, str]:
+        found = {"type": self.catalog_type, "warehouse": self.warehouse} | _s3()
+        if self.catalog_type == "rest":
+            return found | {"uri": self.catalog_uri}
+        if self.catalog_uri:
+            return found | {"uri": self.catalog_uri}
+        folder = Path(self.warehouse)
+        folder.mkdir(parents=True, exist_ok=True)
+        address = URL.create(
+            "sqlite",
+            database=str(folder / "catalog.db"),
+            query={"timeout": f"{BUSY_S}"},
+        )
+        return found | {"uri": address.render_as_string(hide_password=False)}
+
+
+def default_warehouse() -> str:
+    """`ICEBERG_WAREHOUSE_PATH`, an address or a folder, or `iceberg` in the home."""
+    value = os.environ.get("ICEBERG_WAREHOUSE_PATH") or ""
+    if "://" in value:
+        return value
+    return str(in_home("ICEBERG_WAREHOUSE_PATH", "iceberg").absolute())
+
+
+def _s3() -> dict[str, str]:
+    """S3 settings; what is unset is left to the AWS defaults of the machine."""
+    names = {
+        "s3.endpoint": "ICEBERG_S3_ENDPOINT",
+        "s3.region": "ICEBERG_S3_REGION",
+        "s3.access-key-id": "ICEBERG_S3_ACCESS_KEY_ID",
+        "s3.secret-access-key": "ICEBERG_S3_SECRET_ACCESS_KEY",
+    }
+    return {
+        key: os.environ[name] for key, name in names.items() if os.environ.get(name)
+    }

@@ -1,0 +1,68 @@
+"""What a snapshot says about itself: how far it goes, and its number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import orjson
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+WATERMARKS = "cclake.watermarks"
+RUN = "cclake.extract_run"
+BASE = "cclake.base_run"
+LAST_RUN = "cclake.last_run"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a snapshot goes.
+
+    Attributes:
+        watermarks: Up to which seq each buffer is in the table.
+        run: Number of the newest commit that added rows; 0 when there is none.
+        base: Number of the last commit that rebuilt the whole table, or 0.
+    """
+
+    watermarks: dict[str, int] = field(default_factory=dict)
+    run: int = 0
+    base: int = 0
+
+    def summary(self) -> dict[str, str]:
+        """The properties that carry this state in a snapshot."""
+        marks = orjson.dumps(self.watermarks, option=orjson.OPT_SORT_KEYS)
+        return {WATERMARKS: marks.decode(), RUN: str(self.run), BASE: str(self.base)}
+
+
+def state_of(table: Table, snapshot: Snapshot | None = None) -> State:
+    """The state at a snapshot, or at the head.
+
+    A snapshot without a state (another engine made it) has that of its parent.
+    """
+    for found in lineage(table, snapshot or table.current_snapshot()):
+        summary = found.summary.additional_properties if found.summary else {}
+        if WATERMARKS in summary:
+            return State(
+                watermarks=orjson.loads(summary[WATERMARKS]),
+                run=int(summary.get(RUN, 0)),
+                base=int(summary.get(BASE, 0)),
+            )
+    return State()
+
+
+def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
+    """A snapshot, its parent and so on, as far as they are kept."""
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
+
+
+def last_run(table: Table) -> int:
+    """The highest number ever given, also to commits that were rolled back."""
+    runs = [int(table.properties.get(LAST_RUN, 0))]
+    runs += [
+        int(snapshot.summary.additional_properties.get(RUN, 0))
+        for snapshot in table.metadata.snapshots
+        if snapshot.summary
+    ]
+    return max(runs)

@@ -1,0 +1,96 @@
+"""The command line of load."""
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from cclake_common.failure import run
+from cclake_common.settings import in_home
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+FullRefresh = Annotated[
+    bool, typer.Option("--full-refresh", help="Load every row again.")
+]
+Stats = Annotated[
+    bool, typer.Option("--stats", help="Only show what is loaded; change nothing.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="Load the table as it was: a snapshot id, or a time (UTC)."),
+]
+Database = Annotated[
+    Path | None,
+    typer.Option(
+        "--duckdb-path",
+        envvar="DUCKDB_PATH",
+        help="DuckDB file to fill.",
+        show_default="$CCLAKE_HOME/analytics.duckdb",
+    ),
+]
+Warehouse = Annotated[
+    str | None,
+    typer.Option(
+        "--warehouse",
+        envvar="ICEBERG_WAREHOUSE_PATH",
+        help="Folder or s3:// address of the lake.",
+        show_default="$CCLAKE_HOME/iceberg",
+    ),
+]
+CatalogType = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ICEBERG_CATALOG_TYPE", help="sql or rest.", show_default="sql"
+    ),
+]
+CatalogUri = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ICEBERG_CATALOG_URI",
+        help="Address of the REST catalog.",
+        show_default="catalog.db in the warehouse",
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(envvar="CCLAKE_LOAD_MEMORY", help="DuckDB's memory limit."),
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        envvar="CCLAKE_LOAD_WAIT_S", help="Seconds to wait for a locked DuckDB file."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command()
+def load(
+    full_refresh: FullRefresh = False,
+    stats: Stats = False,
+    as_of: AsOf = None,
+    duckdb_path: Database = None,
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    memory_limit: Memory = "1GB",
+    wait: Wait = 30.0,
+    json: Json = False,
+) -> None:
+    """Load new rows of the Iceberg table into DuckDB, each exactly once."""
+    from cclake_load import job
+    from cclake_load.lake import Lake
+
+    lake = Lake.from_env(
+        warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
+    )
+    path = duckdb_path or in_home("DUCKDB_PATH", "analytics.duckdb")
+    work = job.Job(lake, path, memory_limit, wait)
+    result = work.stats() if stats else work.run(full_refresh, as_of)
+    typer.echo(orjson.dumps(result, default=str).decode() if json else job.text(result))
+
+
+def main() -> None:
+    """Run the tool."""
+    run("load", app)

@@ -1,0 +1,47 @@
+"""Opening the DuckDB file, which has one writer at a time."""
+
+import time
+from pathlib import Path
+
+import duckdb
+from cclake_common.failure import TRY_LATER, Failure
+
+PAUSE_S = 0.25
+
+
+def open_database(
+    path: Path, memory: str, wait: float = 30.0
+) -> duckdb.DuckDBPyConnection:
+    """Open the file for writing; wait while another process holds it.
+
+    Args:
+        path: The file; made with its folder when missing.
+        memory: DuckDB's memory limit, such as `1GB`.
+        wait: Seconds to wait for the lock.
+
+    Raises:
+        Failure: The file stays locked, or is no DuckDB file of this version.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return duckdb.connect(str(path), config={"memory_limit": memory})
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise Failure(
+                    f"{path} can't be opened: {str(error).splitlines()[0]}",
+                    "it is made again from the lake when you move it away",
+                ) from error
+            if time.monotonic() > deadline:
+                raise Failure(
+                    f"{path} is in use by another process{_holder(error)}",
+                    "end it and run load again; readers should open the exports",
+                    TRY_LATER,
+                ) from error
+            time.sleep(PAUSE_S)
+
+
+def _holder(error: duckdb.Error) -> str:
+    _, found, rest = str(error).partition("(PID ")
+    return f" (PID {rest.split(')')[0]})" if found else ""

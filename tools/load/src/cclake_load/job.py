@@ -1,0 +1,90 @@
+"""What one call of `load` does."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from cclake_common.failure import Failure
+
+from cclake_load import loader, raw
+from cclake_load.database import open_database
+from cclake_load.lake import Lake
+from cclake_load.snapshot import target
+
+LOADS = """
+select
+    load_id, mode, extract_run, snapshot_id, rows, removed,
+    epoch(loaded_at) as loaded_at
+from raw.loads
+order by load_id desc
+limit 10
+"""
+
+
+@dataclass
+class Job:
+    """One load with its options."""
+
+    lake: Lake
+    path: Path
+    memory: str
+    wait: float
+
+    def run(self, full: bool, as_of: str | None) -> dict[str, Any]:
+        """Bring DuckDB to the head, or to `as_of`; returns the outcome.
+
+        Raises:
+            Failure: The file is locked, the snapshot is missing or unreadable.
+        """
+        table = self.lake.load(self.lake.catalog())
+        if table is None and as_of:
+            raise Failure("there is no table yet", "run `extract` first")
+        aim = target(table, as_of) if table else None
+        with open_database(self.path, self.memory, self.wait) as db:
+            try:
+                return loader.load(db, aim, full).as_dict()
+            except (duckdb.IOException, FileNotFoundError) as error:
+                raise Failure(
+                    f"a file of the lake can't be read: {str(error).splitlines()[0]}",
+                    "run load again; if it stays, `extract --full-backfill` makes"
+                    " the lake anew from MongoDB",
+                ) from error
+
+    def stats(self) -> dict[str, Any]:
+        """What is loaded now."""
+        with open_database(self.path, self.memory, self.wait) as db:
+            raw.prepare(db)
+            at = raw.position(db)
+            result = db.execute(LOADS)
+            names = [column[0] for column in result.description]
+            loads = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            return {
+                "total": loader.count(db),
+                "extract_run": at.run,
+                "snapshot_id": at.snapshot_id,
+                "bytes": self.path.stat().st_size,
+                "loads": loads,
+            }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The outcome for a person."""
+    if "loads" in result:
+        lines = [f"{result['total']:,} rows up to run {result['extract_run']}"]
+        for one in result["loads"]:
+            at = datetime.fromtimestamp(one["loaded_at"], UTC)
+            lines.append(
+                f"{at:%Y-%m-%d %H:%M:%S}Z  {one['mode']:<11}"
+                f" run {one['extract_run']}: {one['rows']:,} rows in,"
+                f" {one['removed']:,} out"
+            )
+        return "\n".join(lines)
+    if result["mode"] == loader.NOTHING:
+        return f"nothing new; {result['total']:,} rows"
+    removed = f", {result['removed']:,} out" if result["removed"] else ""
+    return (
+        f"{result['rows']:,} rows in{removed} ({result['mode']});"
+        f" {result['total']:,} rows up to run {result['extract_run']}"
+    )

@@ -1,0 +1,147 @@
+"""Bringing `raw.conversations` to a snapshot, in one transaction."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from cclake_load import raw, source
+from cclake_load.snapshot import Target
+
+# Names of the modes: what a load had to do.
+NOTHING, INCREMENTAL, RECONCILE, FULL = "nothing", "incremental", "reconcile", "full"
+
+
+@dataclass
+class Outcome:
+    """What a load did.
+
+    Attributes:
+        mode: `nothing`, `incremental`, `reconcile` (runs compared one by one) or
+            `full`.
+        rows: Rows added.
+        removed: Rows taken out, because the snapshot does not have them.
+        total: Rows in `raw.conversations` now.
+        extract_run: Newest run that is loaded.
+        snapshot_id: Snapshot that the table stands at.
+    """
+
+    mode: str
+    rows: int
+    removed: int
+    total: int
+    extract_run: int
+    snapshot_id: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome for `--json`."""
+        return asdict(self)
+
+
+def load(
+    db: duckdb.DuckDBPyConnection, target: Target | None, full: bool = False
+) -> Outcome:
+    """Make `raw.conversations` equal to a snapshot of the lake.
+
+    Args:
+        db: The open database.
+        target: The snapshot; None when there is no table yet.
+        full: Load everything again, whatever is there.
+
+    Raises:
+        duckdb.Error: A file can't be read; the database is then unchanged.
+    """
+    raw.prepare(db)
+    at = raw.position(db)
+    mode = FULL if full else mode_of(target, at)
+    rows = removed = 0
+    if mode != NOTHING:
+        with transaction(db):
+            rows, removed = _change(db, target, at, mode)
+            _record(db, target, rows, removed, mode)
+        at = raw.position(db)
+    return Outcome(mode, rows, removed, count(db), at.run, at.snapshot_id)
+
+
+def mode_of(target: Target | None, at: raw.Position) -> str:
+    """What has to be done to come from a position to a snapshot."""
+    if target is None or target.snapshot is None:
+        return NOTHING if at.snapshot_id is None else FULL
+    if at.snapshot_id is None or at.table_uuid != target.uuid:
+        return FULL
+    if not target.descends_from(at.snapshot_id) or target.base > at.run:
+        return RECONCILE
+    return INCREMENTAL if target.run > at.run else NOTHING
+
+
+def _change(
+    db: duckdb.DuckDBPyConnection, target: Target | None, at: raw.Position, mode: str
+) -> tuple[int, int]:
+    if mode == INCREMENTAL and target:
+        added = source.insert(db, target, after=at.run)
+        return added - source.drop_doubles(db, at.run), 0
+    if mode == RECONCILE and target:
+        return _reconcile(db, target)
+    before = count(db)
+    raw.create(db, empty=True)
+    if target is None or target.snapshot is None:
+        return 0, before
+    added = source.insert(db, target)
+    return added - source.drop_doubles(db), before
+
+
+def _reconcile(db: duckdb.DuckDBPyConnection, target: Target) -> tuple[int, int]:
+    """Take out the runs that the snapshot lacks, add those that are missing."""
+    have, want = raw.runs(db), source.runs(db, target)
+    wrong = [run for run, rows in have.items() if want.get(run) != rows]
+    missing = [run for run, rows in want.items() if have.get(run) != rows]
+    removed = db.execute(
+        "delete from raw.conversations where extract_run in (select unnest(?))", [wrong]
+    ).fetchone()
+    added = source.insert(db, target, only=missing) if missing else 0
+    return added - source.drop_doubles(db), removed[0] if removed else 0
+
+
+def _record(
+    db: duckdb.DuckDBPyConnection,
+    target: Target | None,
+    rows: int,
+    removed: int,
+    mode: str,
+) -> None:
+    known = target.snapshot_id if target else None
+    db.execute(
+        "insert into raw.loads (load_id, extract_run, snapshot_id, table_uuid, rows,"
+        " removed, mode, loaded_at) select coalesce(max(load_id), 0) + 1,"
+        " ?, ?, ?, ?, ?, ?, now() from raw.loads",
+        [
+            target.run if target else 0,
+            known,
+            target.uuid if target else None,
+            rows,
+            removed,
+            mode,
+        ],
+    )
+
+
+def count(db: duckdb.DuckDBPyConnection) -> int:
+    """Rows in `raw.conversations`."""
+    found = db.execute("select count(*) from raw.conversations").fetchone()
+    return int(found[0]) if found else 0
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """All or nothing: commits at the end, rolls back on any exception."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.begin()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._db.commit()
+        else:
+            self._db.rollback()

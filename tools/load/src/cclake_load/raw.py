@@ -1,0 +1,96 @@
+"""The raw schema of the DuckDB file: what load writes and dbt reads."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+# name and type of each bronze column, in the order of their field ids from 1.
+COLUMNS = {
+    "doc_id": "VARCHAR NOT NULL",
+    "part": "INTEGER NOT NULL",
+    "record_kind": "VARCHAR",
+    "host": "VARCHAR",
+    "buffer": "VARCHAR",
+    "seq": "BIGINT",
+    "extract_run": "BIGINT",
+    "project_id": "VARCHAR",
+    "source_file": "VARCHAR",
+    "file_key": "VARCHAR",
+    "gen": "INTEGER",
+    "off": "BIGINT",
+    "len": "BIGINT",
+    "session_id": "VARCHAR",
+    "type": "VARCHAR",
+    "subtype": "VARCHAR",
+    "uuid": "VARCHAR",
+    "parent_uuid": "VARCHAR",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "ingested_at": "TIMESTAMP WITH TIME ZONE",
+    "message_id": "VARCHAR",
+    "request_id": "VARCHAR",
+    "model": "VARCHAR",
+    "is_sidechain": "BOOLEAN",
+    "agent_id": "VARCHAR",
+    "version": "VARCHAR",
+    "cwd": "VARCHAR",
+    "git_branch": "VARCHAR",
+    "error": "VARCHAR",
+    "entry": "VARCHAR USING COMPRESSION zstd",
+    "raw": "BLOB",
+}
+
+CREATE_LOADS = """
+create table if not exists raw.loads (
+    load_id bigint not null,
+    extract_run bigint not null,
+    snapshot_id bigint,
+    table_uuid varchar,
+    rows bigint not null,
+    removed bigint not null,
+    mode varchar not null,
+    loaded_at timestamp with time zone not null
+)
+"""
+
+
+def create(db: duckdb.DuckDBPyConnection, empty: bool = False) -> None:
+    """Create `raw.conversations` where it is missing; `empty` makes it anew."""
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
+    verb = "create or replace table" if empty else "create table if not exists"
+    db.execute(f"{verb} raw.conversations ({columns})")
+
+
+def prepare(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the schema and its tables where they are missing."""
+    db.execute("create schema if not exists raw")
+    create(db)
+    db.execute(CREATE_LOADS)
+    present = {row[0] for row in db.execute("describe raw.conversations").fetchall()}
+    for name, kind in COLUMNS.items():
+        if name not in present:
+            kind = kind.removesuffix(" NOT NULL")
+            db.execute(f'alter table raw.conversations add column "{name}" {kind}')
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a load brought the table to."""
+
+    run: int = 0
+    snapshot_id: int | None = None
+    table_uuid: str | None = None
+
+
+def position(db: duckdb.DuckDBPyConnection) -> Position:
+    """Where the newest load brought the table to."""
+    found = db.execute(
+        "select extract_run, snapshot_id, table_uuid from raw.loads"
+        " order by load_id desc limit 1"
+    ).fetchone()
+    return Position(*found) if found else Position()
+
+
+def runs(db: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """How many rows of each extraction run are loaded."""
+    counted = "select extract_run, count(*) from raw.conversations group by all"
+    return dict(db.execute(counted).fetchall())

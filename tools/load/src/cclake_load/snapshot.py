@@ -1,0 +1,107 @@
+"""What a snapshot of the Iceberg table says, and which files it needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cclake_common.failure import Failure
+from pyiceberg.conversions import from_bytes
+from pyiceberg.table import DataScan, Table
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.types import LongType
+
+RUN = "cclake.extract_run"
+BASE = "cclake.base_run"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The snapshot that a load goes for; `snapshot` is None for an empty table.
+
+    Attributes:
+        run: Number of its newest extraction run.
+        base: Number of the run that last rebuilt the whole table, or 0.
+    """
+
+    table: Table
+    snapshot: Snapshot | None
+    run: int = 0
+    base: int = 0
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """Id of the snapshot."""
+        return self.snapshot.snapshot_id if self.snapshot else None
+
+    @property
+    def uuid(self) -> str:
+        """Identity of the table; another one after drop and create."""
+        return str(self.table.metadata.table_uuid)
+
+    def descends_from(self, snapshot_id: int | None) -> bool:
+        """Whether a snapshot is this one or an ancestor that is still kept."""
+        return any(
+            s.snapshot_id == snapshot_id for s in lineage(self.table, self.snapshot)
+        )
+
+    def scan(self, after: int | None = None) -> DataScan:
+        """The scan of this snapshot, or of its rows of runs above `after`."""
+        condition = "true" if after is None else f"extract_run > {int(after)}"
+        return self.table.scan(condition, snapshot_id=self.snapshot_id)
+
+    def files(self, after: int | None = None) -> list[str]:
+        """The data files to read, oldest run first."""
+        field = self.table.schema().find_field("extract_run").field_id
+
+        def oldest(bounds: dict[int, bytes] | None) -> int:
+            value = (bounds or {}).get(field)
+            return int(from_bytes(LongType(), value)) if value else 0
+
+        tasks = self.scan(after).plan_files() if self.snapshot else ()
+        found = [(oldest(t.file.lower_bounds), t.file.file_path) for t in tasks]
+        return [path for _, path in sorted(found)]
+
+
+def target(table: Table, as_of: str | None = None) -> Target:
+    """The head, or the snapshot of an id or of a moment.
+
+    Raises:
+        Failure: There is no such snapshot.
+    """
+    snapshot = _find(table, as_of) if as_of else table.current_snapshot()
+    for found in lineage(table, snapshot):
+        summary = found.summary.additional_properties if found.summary else {}
+        if RUN in summary:
+            return Target(table, snapshot, int(summary[RUN]), int(summary.get(BASE, 0)))
+    return Target(table, snapshot)
+
+
+def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
+    """A snapshot, its parent and so on, as far as they are kept."""
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
+
+
+def _find(table: Table, as_of: str) -> Snapshot:
+    if as_of.isdecimal():
+        found = table.snapshot_by_id(int(as_of))
+    else:
+        try:
+            moment = datetime.fromisoformat(as_of)
+        except ValueError as error:
+            raise Failure(
+                f"{as_of} is neither a snapshot id nor a time",
+                "give an id of `extract table snapshots` or a time such as"
+                " 2026-01-31T12:00:00Z",
+                2,
+            ) from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = table.snapshot_as_of_timestamp(int(moment.timestamp() * 1000))
+    if found is None:
+        raise Failure(
+            f"the table has no snapshot {as_of}",
+            "`extract table snapshots` lists those that are kept",
+        )
+    return found

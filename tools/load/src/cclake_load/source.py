@@ -1,0 +1,96 @@
+"""Reading a snapshot's rows into DuckDB."""
+
+import duckdb
+
+from cclake_load.raw import COLUMNS
+from cclake_load.snapshot import Target
+
+NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+
+
+def insert(
+    db: duckdb.DuckDBPyConnection,
+    target: Target,
+    after: int | None = None,
+    only: list[int] | None = None,
+) -> int:
+    """Append rows of a snapshot to `raw.conversations`; returns how many.
+
+    Args:
+        db: The open database, inside a transaction.
+        target: The snapshot.
+        after: Only runs above this one.
+        only: Only these runs.
+    """
+    relation = _relation(db, target, after)
+    if relation is None:
+        return 0
+    found = db.execute(
+        f"insert into raw.conversations by name select {NAMES} from {relation}"
+        " where extract_run > ? and (? or extract_run in (select unnest(?)))",
+        [-1 if after is None else after, only is None, only or [0]],
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, int]:
+    """How many rows of each extraction run the snapshot has."""
+    relation = _relation(db, target)
+    if relation is None:
+        return {}
+    counted = f"select extract_run, count(*) from {relation} group by all"
+    return dict(db.execute(counted).fetchall())
+
+
+def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
+    """Keep the oldest row of each (doc_id, part); looks at rows of runs above `after`.
+
+    A line that two buffers read at the same moment can reach the lake twice.
+    """
+    found = db.execute(
+        """
+        delete from raw.conversations where rowid in (
+            select rowid from (
+                select rowid, row_number() over (
+                    partition by doc_id, part order by extract_run, rowid
+                ) as copy
+                from raw.conversations
+                where doc_id in (
+                    select doc_id from raw.conversations where extract_run > ?
+                )
+            ) where copy > 1
+        )
+        """,
+        [after],
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _relation(
+    db: duckdb.DuckDBPyConnection, target: Target, after: int | None = None
+) -> str | None:
+    """What to select from; None when no file holds such rows."""
+    files = target.files(after)
+    if not files:
+        return None
+    if any("://" in file and not file.startswith("file://") for file in files):
+        db.register("lake_rows", target.scan(after).to_arrow_batch_reader())
+        return "lake_rows"
+    listed = ", ".join(_quoted(file.removeprefix("file://")) for file in files)
+    return f"read_parquet([{listed}], schema = {_by_field_id(target)})"
+
+
+def _by_field_id(target: Target) -> str:
+    """The columns by their ids, so that renamed and added ones read right."""
+    fields = []
+    for number, (name, kind) in enumerate(COLUMNS.items(), 1):
+        plain = kind.split(" NOT")[0].split(" USING")[0]
+        fields.append(
+            f"{number}: {{name: {_quoted(name)}, type: {_quoted(plain)},"
+            " default_value: NULL}"
+        )
+    return f"MAP {{{', '.join(fields)}}}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
