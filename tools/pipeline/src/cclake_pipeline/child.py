@@ -90,7 +90,7 @@ class Child:
                         if any(on_line(line) for line in lines):
                             return True
                         if not data:
-                            return False
+                            return bool(pending) and on_line(pending)
 
     def close(self) -> int:
         """End it by closing its stdin, and wait.

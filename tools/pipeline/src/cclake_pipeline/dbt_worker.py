@@ -65,7 +65,7 @@ def let_go() -> None:
     environment = DuckDBConnectionManager._ENV
     if environment is not None:
         environment.close()
-    DuckDBConnectionManager.close_all_connections()
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     reset_adapters()  # type: ignore[no-untyped-call]
     gc.collect()
 

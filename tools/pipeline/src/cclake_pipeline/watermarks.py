@@ -7,6 +7,8 @@ from cclake_common.settings import mask
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+PATIENCE_MS = 3_000
+
 
 class Unreachable(Exception):
     """MongoDB does not answer."""
@@ -29,7 +31,9 @@ class Watermarks:
         try:
             if self._client is None:
                 self._client = MongoClient(
-                    self._uri, serverSelectionTimeoutMS=3_000, appname="cclake-pipeline"
+                    self._uri,
+                    serverSelectionTimeoutMS=PATIENCE_MS,
+                    appname="cclake-pipeline",
                 )
             found = self._client[self._database].watermarks.find({}, {"acked_seq": 1})
             return sum(int(mark.get("acked_seq", 0)) for mark in found)

@@ -1,0 +1,131 @@
+import fcntl
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.stop import Stop
+from cclake_pipeline.places import dbt_project, script
+from cclake_pipeline.record import Record
+from cclake_pipeline.run import run_lock
+from cclake_pipeline.stages import STAGES, StageResult, arguments
+from harness import BIN
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "pipeline.db")
+
+
+def test_a_run_is_remembered_with_its_stages(record: Record) -> None:
+    run_id = record.begin("incremental", 41)
+    record.begin_stage(run_id, "extract")
+    assert record.recent(1)[0]["stages"][0]["outcome"] == "running"
+    record.end_stage(run_id, StageResult("extract", "done", 0.5, 12, ""))
+    record.end(run_id, "done")
+    (run,) = record.recent(10)
+    assert (run["mode"], run["watermark"], run["outcome"]) == (
+        "incremental",
+        41,
+        "done",
+    )
+    assert run["started_at"] <= run["ended_at"]
+    (stage,) = run["stages"]
+    assert (stage["stage"], stage["rows"], stage["seconds"]) == ("extract", 12, 0.5)
+
+
+def test_a_run_that_was_killed_is_marked_by_the_next_one(record: Record) -> None:
+    killed = record.begin("incremental", None)
+    record.begin_stage(killed, "load")
+    record.begin("full", None)
+    after, before = record.recent(2)
+    assert after["outcome"] == "running"
+    assert before["outcome"] == "interrupted"
+    assert before["stages"][0]["outcome"] == "interrupted"
+
+
+def test_runs_are_shown_newest_first(tmp_path: Path) -> None:
+    record = Record(tmp_path / "cclake" / "pipeline.db")
+    for rows in (1_234, 7):
+        run_id = record.begin("incremental", rows)
+        record.begin_stage(run_id, "extract")
+        record.end_stage(run_id, StageResult("extract", "done", 0.5, rows, ""))
+        record.begin_stage(run_id, "load")
+        record.end_stage(run_id, StageResult("load", "failed", 0.1, None, "disk full"))
+        record.end(run_id, "failed")
+    shown = subprocess.run(
+        [BIN / "pipeline", "runs"], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.index("extract 7 ") < shown.index("extract 1,234 ")
+    assert "disk full" in shown
+    as_json = subprocess.run(
+        [BIN / "pipeline", "runs", "--json", "--limit", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert [run["run_id"] for run in json.loads(as_json)] == [2]
+
+
+def test_asking_for_runs_before_the_first_makes_nothing(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [BIN / "pipeline", "runs"], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown == "no runs yet\n"
+    assert not (tmp_path / "cclake").exists()
+
+
+def test_a_second_run_does_not_start_beside_the_first(tmp_path: Path) -> None:
+    stop = Stop()
+    with (
+        run_lock(tmp_path, stop),
+        pytest.raises(Failure, match="another run") as refused,
+        run_lock(tmp_path, stop, wait=False),
+    ):
+        pass
+    assert refused.value.code == TRY_LATER
+    with run_lock(tmp_path, stop, wait=False):
+        pass
+
+
+def test_waiting_for_a_run_can_be_stopped(tmp_path: Path) -> None:
+    stop, waited = Stop(), []
+
+    def on_wait() -> None:
+        waited.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with (tmp_path / "pipeline.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Failure), run_lock(tmp_path, stop, on_wait=on_wait):
+            pass
+    assert waited == [True]
+
+
+def test_each_mode_knows_the_arguments_of_each_stage() -> None:
+    assert STAGES == ("extract", "load", "dbt", "publish")
+    assert arguments("extract", "backfill") == ["run", "--full-backfill"]
+    assert arguments("extract", "full") == ["run"]
+    assert arguments("load", "backfill") == ["--full-refresh"]
+    assert "--full-refresh" in arguments("dbt", "backfill")
+    assert arguments("publish", "daily") == ["--full"]
+    assert arguments("load", "daily") == []
+
+
+def test_the_dbt_project_of_the_checkout_is_found() -> None:
+    assert (dbt_project() / "models").is_dir()
+
+
+def test_a_missing_dbt_project_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="no dbt project") as refused:
+        dbt_project(tmp_path)
+    assert "CCLAKE_DBT_DIR" in refused.value.hint
+
+
+def test_a_tool_that_is_not_installed_is_named() -> None:
+    assert Path(script("publish")).name == "publish"
+    with pytest.raises(Failure, match="frobnicate"):
+        script("frobnicate")

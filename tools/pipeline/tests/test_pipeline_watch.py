@@ -1,0 +1,143 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cclake_common.stop import Stop
+from cclake_pipeline import watch as watch_module
+from cclake_pipeline import watermarks
+from cclake_pipeline.watch import Pace, Watch
+from cclake_pipeline.watermarks import Unreachable, Watermarks
+from harness import Mongod, connect, free_port, wait_for
+
+SOON = Pace(interval=60, quiet=0.05, poll=0.02, keep=0.2)
+
+
+class Loop:
+    """A watch in a thread, whose runs are only noted down."""
+
+    def __init__(self, uri: str, database: str, pace: Pace = SOON) -> None:
+        self.marks: list[int] = []
+        self.said: list[str] = []
+        self.rests = 0
+        self.outcomes: list[bool] = []
+        self.stop = Stop()
+        self._watermarks = Watermarks(uri, database)
+        self._watch = Watch(
+            self._watermarks, self._run, self._rest, pace, self.stop, self.said.append
+        )
+        self._thread = threading.Thread(target=self._watch.forever)
+        self._thread.start()
+
+    def _run(self, mark: int) -> bool:
+        self.marks.append(mark)
+        return self.outcomes.pop(0) if self.outcomes else True
+
+    def _rest(self) -> None:
+        self.rests += 1
+
+    def wait_for_runs(self, count: int) -> None:
+        wait_for(lambda: len(self.marks) >= count, 20, f"{count} runs")
+
+    def end(self) -> None:
+        self.stop._on_signal(15, None)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        self._watermarks.__exit__(None, None, None)
+
+
+@pytest.fixture
+def loops() -> Iterator[Callable[..., Loop]]:
+    made: list[Loop] = []
+
+    def make(uri: str, database: str, pace: Pace = SOON) -> Loop:
+        made.append(Loop(uri, database, pace))
+        return made[-1]
+
+    yield make
+    for loop in made:
+        loop.end()
+
+
+def acknowledge(mongod: Mongod, database: str, buffer: str, seq: int) -> None:
+    with connect(mongod.uri) as client:
+        client[database].watermarks.update_one(
+            {"_id": buffer}, {"$set": {"acked_seq": seq}}, upsert=True
+        )
+
+
+def test_it_runs_at_once_and_then_only_for_news(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db)
+    loop.wait_for_runs(1)
+    time.sleep(0.3)
+    assert loop.marks == [0]
+    acknowledge(mongod, mongo_db, "a", 5)
+    loop.wait_for_runs(2)
+    acknowledge(mongod, mongo_db, "b", 2)
+    loop.wait_for_runs(3)
+    assert loop.marks == [0, 5, 7]
+
+
+def test_news_that_keeps_coming_waits_no_longer_than_the_interval(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db, Pace(interval=0.5, quiet=30, poll=0.02))
+    loop.wait_for_runs(1)
+    for seq in range(1, 200):
+        acknowledge(mongod, mongo_db, "a", seq)
+        if len(loop.marks) > 1:
+            break
+        time.sleep(0.02)
+    assert len(loop.marks) > 1
+
+
+def test_what_is_kept_is_let_go_when_nothing_comes(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db)
+    wait_for(lambda: loop.rests > 0, 20, "the rest")
+
+
+def test_a_failed_run_is_tried_again_without_news(
+    mongod: Mongod,
+    mongo_db: str,
+    loops: Callable[..., Loop],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_module, "FIRST_BACKOFF_S", 0.05)
+    loop = loops(mongod.uri, mongo_db)
+    loop.wait_for_runs(1)
+    loop.outcomes = [False, False, True]
+    acknowledge(mongod, mongo_db, "a", 1)
+    loop.wait_for_runs(4)
+    time.sleep(0.3)
+    assert loop.marks == [0, 1, 1, 1]
+    assert sum("trying again" in line for line in loop.said) == 2
+
+
+def test_it_waits_for_a_mongod_that_is_away(
+    tmp_path: Path, loops: Callable[..., Loop]
+) -> None:
+    port = free_port()
+    loop = loops(f"mongodb://127.0.0.1:{port}", "x")
+    wait_for(lambda: loop.said, 20, "the message")
+    assert loop.marks == []
+    server = Mongod(tmp_path, port=port).start()
+    try:
+        loop.wait_for_runs(1)
+    finally:
+        server.kill()
+    assert len([line for line in loop.said if "is away" in line]) == 1
+
+
+def test_an_absent_mongod_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watermarks, "PATIENCE_MS", 100)
+    address = f"mongodb://me:secret@127.0.0.1:{free_port()}"
+    with Watermarks(address, "x") as marks, pytest.raises(Unreachable) as away:
+        marks.total()
+    assert "secret" not in str(away.value)
