@@ -1,0 +1,65 @@
+"""Physical lines of a log file become records; their bytes are never changed."""
+
+import codecs
+from collections.abc import Iterable
+
+import msgspec
+
+from cclake_tailer.records import Heading
+
+
+class _AnyObject(msgspec.Struct):
+    """A JSON object: its syntax is checked, none of its members is built."""
+
+
+_check = msgspec.json.Decoder(_AnyObject).decode
+_SLICE = 1 << 20
+Pieces = Iterable[bytes]
+
+
+def fault_of(line: bytes) -> str | None:
+    """Why a line is not one valid JSON object; None when it is one."""
+    if not line:
+        return "empty line"
+    try:
+        _check(line)
+        _check_utf8(line)
+    except msgspec.ValidationError:
+        return "not a JSON object"
+    except msgspec.DecodeError as error:
+        return str(error)
+    except UnicodeDecodeError as error:
+        return f"not UTF-8: {error.reason}"
+    except RecursionError:
+        return "nested too deeply"
+    return None
+
+
+def line_record(heading: Heading, off: int, line: bytes, ended: int = 1) -> Pieces:
+    """The record of one line, as pieces to join.
+
+    Args:
+        heading: The heading of the file's records.
+        off: Offset of the line in its file, in bytes.
+        line: The line without its newline.
+        ended: 1 when a newline follows, 0 for a last line without one.
+    """
+    fault = fault_of(line)
+    length = len(line) + ended
+    # `entry` is verbatim: white space around the object would be lost there.
+    if fault is None and line[:1] == b"{" and line[-1:] == b"}":
+        return (heading.entry % (off, length), line, b"}\n")
+    return heading.raw(off, length, line, fault)
+
+
+def _check_utf8(line: bytes) -> None:
+    """Raise UnicodeDecodeError where a line is not UTF-8, without a copy of it all."""
+    if line.isascii():
+        return
+    if len(line) <= _SLICE:
+        line.decode()
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(line), _SLICE):
+        decoder.decode(line[start : start + _SLICE])
+    decoder.decode(b"", final=True)

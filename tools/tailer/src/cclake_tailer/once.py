@@ -1,0 +1,31 @@
+"""Read everything that is there now, and end."""
+
+from cclake_common.stop import Stop
+
+from cclake_tailer.engine import Engine
+from cclake_tailer.tree import Found, Place, Walker
+
+
+def scan(engine: Engine, walker: Walker) -> set[Place]:
+    """Walk over all roots and queue what is new.
+
+    Returns:
+        The places of the files that are queued or gone because of this.
+    """
+    found: list[Found] = []
+    for root in engine.catalog.roots:
+        found.extend(walker.walk_root(root))
+    changed = engine.look((), found)
+    return changed | engine.miss_unseen({item.place for item in found})
+
+
+def read_once(engine: Engine, walker: Walker, rest_seconds: float, stop: Stop) -> None:
+    """Read all new lines below the roots, until done or asked to stop."""
+    scan(engine, walker)
+    while not stop and (engine.pending or engine.again):
+        if engine.pending:
+            engine.step()
+        else:
+            places, engine.again = engine.again, set()
+            engine.look(places)
+    engine.rest(rest_seconds)

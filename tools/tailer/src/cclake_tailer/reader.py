@@ -1,0 +1,190 @@
+"""Reading what is new in one open file, and telling whether it is still that file."""
+
+import os
+
+from cclake_tailer.counters import Counters
+from cclake_tailer.identity import digest
+from cclake_tailer.lines import fault_of, line_record
+from cclake_tailer.output import Output
+from cclake_tailer.records import Checkpoint, Heading, encode
+from cclake_tailer.tree import is_chunk
+
+BLOCK = 1 << 20
+RUN = 1000
+HEAD = 1024
+TAIL = 256
+CHUNK = 4 << 20
+
+
+class Reader:
+    """Turns the bytes behind a checkpoint into records and moves the checkpoint.
+
+    Args:
+        out: Where records go.
+        counters: What is counted.
+    """
+
+    def __init__(self, out: Output, counters: Counters) -> None:
+        self._out = out
+        self._counters = counters
+        self._scanned: dict[str, int] = {}
+
+    def matches(self, fd: int, known: Checkpoint) -> bool:
+        """Whether the bytes before the checkpoint are those that were read."""
+        if os.fstat(fd).st_size < known.off:
+            return False
+        head = self._pread(fd, known.head_len, 0)
+        if known.head_len and digest(head) != known.head:
+            return False
+        more = 1 if known.unended else 0
+        tail = self._pread(fd, known.tail_len + more, known.off - known.tail_len)
+        if tail[known.tail_len :] not in (b"", b"\n"):
+            return False  # what was sent as the last line goes on
+        return not known.tail_len or digest(tail[: known.tail_len]) == known.tail
+
+    def restart(self, known: Checkpoint) -> None:
+        """The content was rewritten: begin its next generation."""
+        self._scanned.pop(known.file, None)
+        known.restart()
+
+    def read(self, fd: int, known: Checkpoint, budget: int) -> bool:
+        """Send complete lines (or chunks) with their checkpoints.
+
+        Args:
+            fd: The open file; `matches` holds.
+            known: Its checkpoint, which moves.
+            budget: Stop after about this many bytes.
+
+        Returns:
+            Whether there may be more to read now.
+        """
+        if self._scanned.get(known.file, 0) > os.fstat(fd).st_size:
+            del self._scanned[known.file]
+        step = self._read_chunk if is_chunk(known.path) else self._read_lines
+        end = known.off + budget
+        while known.off < end:
+            if not step(fd, known):
+                return False
+        return True
+
+    def checkpoint(self, known: Checkpoint) -> None:
+        """Send the checkpoint."""
+        known.size = max(known.size, known.off)
+        self._out.add((encode(known),))
+
+    def finish(self, fd: int, known: Checkpoint, closed: bool) -> bool:
+        """Send a last line that has no newline, if it is a JSON object.
+
+        Args:
+            fd: The open file; all its complete lines were read.
+            known: Its checkpoint.
+            closed: The file is deleted: send the line whatever it is.
+        """
+        if known.unended or is_chunk(known.path):
+            return False
+        line = self._pread(fd, os.fstat(fd).st_size - known.off, known.off)
+        if not line or b"\n" in line or (fault_of(line) and not closed):
+            return False
+        self._send(known, [line], ended=0)
+        known.unended = len(line)
+        self._mark(fd, known)
+        return True
+
+    def _read_lines(self, fd: int, known: Checkpoint) -> bool:
+        scanned = self._scanned.pop(known.file, known.off)
+        if scanned > known.off:
+            return self._read_long(fd, known, scanned)
+        begin = known.off - known.tail_len
+        block = self._pread(fd, known.tail_len + BLOCK, begin)
+        if known.tail_len and digest(block[: known.tail_len]) != known.tail:
+            return False  # rewritten meanwhile: the next look begins a generation
+        if known.unended:
+            return self._end_line(fd, known, block[known.tail_len :])
+        end = block.rfind(b"\n", known.off - begin) + 1
+        if end == 0:
+            return self._read_long(fd, known, begin + len(block))
+        lines = block[known.off - begin : end - 1].split(b"\n")
+        for start in range(0, len(lines), RUN):
+            self._send(known, lines[start : start + RUN])
+            self._mark(fd, known, block[: known.off - begin], begin)
+        return True
+
+    def _end_line(self, fd: int, known: Checkpoint, following: bytes) -> bool:
+        """A line that was sent without its newline got it: send it again with it."""
+        if following[:1] != b"\n":
+            return False
+        known.off -= known.unended
+        line = self._pread(fd, known.unended, known.off)
+        known.unended = 0
+        self._send(known, [line])
+        self._mark(fd, known)
+        return True
+
+    def _read_long(self, fd: int, known: Checkpoint, scanned: int) -> bool:
+        """Read one line that is longer than a block, without looking twice at it."""
+        while block := self._pread(fd, BLOCK, scanned):
+            at = block.find(b"\n")
+            if at >= 0:
+                line = self._pread(fd, scanned + at - known.off, known.off)
+                if len(line) < scanned + at - known.off or b"\n" in line:
+                    return True  # changed under our eyes: look again
+                self._send(known, [line])
+                self._mark(fd, known)
+                return True
+            scanned += len(block)
+        self._scanned[known.file] = scanned
+        return False
+
+    def _read_chunk(self, fd: int, known: Checkpoint) -> bool:
+        data = self._pread(fd, CHUNK, known.off)
+        if not data:
+            return False
+        heading = Heading("chunk", known)
+        self._out.add(heading.raw(known.off, len(data), data, None))
+        known.off += len(data)
+        self._counters.chunks_read_total += 1
+        self._counters.bytes_read_total += len(data)
+        self._mark(fd, known)
+        return True
+
+    def _send(self, known: Checkpoint, lines: list[bytes], ended: int = 1) -> None:
+        heading = Heading("line", known)
+        add = self._out.add
+        start = off = known.off
+        for line in lines:
+            add(line_record(heading, off, line, ended))
+            off += len(line) + ended
+        known.off = off
+        self._counters.lines_read_total += len(lines)
+        self._counters.bytes_read_total += off - start
+
+    def _mark(
+        self, fd: int, known: Checkpoint, before: bytes = b"", begin: int = 0
+    ) -> None:
+        """Set head and tail to the bytes before the new offset, and send it.
+
+        Args:
+            fd: The open file.
+            known: Its checkpoint.
+            before: Bytes that end at the offset, where they are at hand.
+            begin: Where they begin in the file.
+        """
+        wanted = min(TAIL, known.off)
+        if len(before) >= wanted:
+            tail = before[-wanted:]
+        else:
+            tail = self._pread(fd, wanted, known.off - wanted)
+        known.tail_len, known.tail = len(tail), digest(tail)
+        window = CHUNK if is_chunk(known.path) else HEAD
+        if known.head_len < min(window, known.off):
+            wanted = min(window, known.off)
+            head = before[:wanted] if begin == 0 else b""
+            if len(head) < wanted:
+                head = self._pread(fd, wanted, 0)
+            known.head_len, known.head = len(head), digest(head)
+        self.checkpoint(known)
+
+    def _pread(self, fd: int, length: int, at: int) -> bytes:
+        data = os.pread(fd, length, at) if length else b""
+        self._counters.bytes_pread_total += len(data)
+        return data

@@ -1,0 +1,148 @@
+"""Which files below a root are archived, and walking to them."""
+
+# Names may hold any byte and are many: os.path keeps them, and costs less.
+# ruff: noqa: PTH116, PTH118, PTH120
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+HISTORY = "../history.jsonl"
+_RESULTS = "tool-results"
+
+
+class Place(NamedTuple):
+    """A path below a root, `/` between parts, as os.fsdecode gives it."""
+
+    root: str
+    path: str
+
+    @property
+    def full(self) -> str:
+        """The path in the file system."""
+        if self.path == HISTORY:
+            return os.path.join(os.path.dirname(self.root), "history.jsonl")
+        return os.path.join(self.root, self.path)
+
+    def is_in(self, directory: "Place") -> bool:
+        """Whether this is the directory or anything below it."""
+        if self.root != directory.root:
+            return False
+        path = directory.path
+        return not path or self.path == path or self.path.startswith(path + "/")
+
+    def child(self, name: str) -> "Place":
+        """The place of a name in this directory."""
+        return Place(self.root, f"{self.path}/{name}" if self.path else name)
+
+
+class Found(NamedTuple):
+    """A regular file at a place."""
+
+    place: Place
+    stat: os.stat_result
+
+
+def is_chunk(path: str) -> bool:
+    """Whether a path is archived as pieces of bytes, not as lines."""
+    return not path.endswith(".jsonl") or _in_results(path)
+
+
+def is_source(path: str, side_files: bool = True) -> bool:
+    """Whether a path below a root is archived at all."""
+    if path.endswith(".jsonl") and not _in_results(path):
+        return True
+    return side_files and (path.endswith(".meta.json") or _in_results(path))
+
+
+def _in_results(path: str) -> bool:
+    return f"/{_RESULTS}/" in path or path.startswith(f"{_RESULTS}/")
+
+
+class Directories:
+    """The directories that were entered; each only by the path that came first."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[int, int], Place] = {}
+
+    def enter(self, place: Place, inode: tuple[int, int]) -> bool:
+        """Whether a directory is to be listed at this place.
+
+        It is not where it is still to be found at another place.
+        """
+        first = self._places.setdefault(inode, place)
+        if first != place:
+            with contextlib.suppress(OSError):
+                info = os.stat(first.full)
+                if (info.st_dev, info.st_ino) == inode:
+                    return False
+            self._places[inode] = place
+        return True
+
+
+class Walker:
+    """Walks below roots.
+
+    Args:
+        side_files: Whether to find the files that are not logs, too.
+        trouble: Called with place and error where something could not be looked at.
+        entered: Called with a directory before it is listed, so that it can be
+            watched before anything in it is missed.
+    """
+
+    def __init__(
+        self,
+        side_files: bool,
+        trouble: Callable[[Place, OSError], None],
+        entered: Callable[[Place], None] = lambda _place: None,
+    ) -> None:
+        self.side_files = side_files
+        self._trouble = trouble
+        self._entered = entered
+        self._directories = Directories()
+
+    def walk_root(self, root: str) -> Iterator[Found]:
+        """The sources below a root, and the history beside it."""
+        history = Place(root, HISTORY)
+        with contextlib.suppress(OSError):
+            info = os.lstat(history.full)
+            if stat.S_ISREG(info.st_mode):
+                yield Found(history, info)
+        yield from self.walk(Place(root, ""))
+
+    def walk(self, start: Place) -> Iterator[Found]:
+        """The sources in a directory and below it."""
+        pending = [start]
+        while pending:
+            place = pending.pop()
+            try:
+                info = os.stat(place.full)
+                if not self._directories.enter(place, (info.st_dev, info.st_ino)):
+                    continue
+                self._entered(place)
+                with os.scandir(place.full) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except OSError as error:
+                if place.path or error.errno != errno.ENOENT:
+                    self._trouble(place, error)
+                continue
+            for entry in entries:
+                yield from self._look(place, entry, pending)
+
+    def _look(
+        self, parent: Place, entry: "os.DirEntry[str]", pending: list[Place]
+    ) -> Iterator[Found]:
+        place = parent.child(entry.name)
+        try:
+            if entry.is_dir():
+                # Links come last, so that a directory has its own name if it can.
+                pending.insert(0 if entry.is_symlink() else len(pending), place)
+            elif is_source(place.path, self.side_files):
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(info.st_mode):
+                    yield Found(place, info)
+        except OSError as error:
+            self._trouble(place, error)
