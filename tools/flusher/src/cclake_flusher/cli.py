@@ -1,0 +1,176 @@
+"""`flusher`: deliver the buffer to MongoDB exactly once; health and metrics."""
+
+import json
+import os
+import select
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cclake_common import settings
+from cclake_common.failure import Failure, run
+from cclake_common.stop import Stop, die_with_parent
+from pymongo.errors import ConfigurationError, InvalidURI
+
+from cclake_flusher import lock, web
+from cclake_flusher.flusher import Flusher, Settings
+from cclake_flusher.mongo import Mongo
+from cclake_flusher.state import State
+
+HELP = """Deliver the buffer to MongoDB exactly once.
+
+`flusher run` wakes at every commit to the buffer, sends what waits in batches,
+and deletes it from the buffer when MongoDB has it safely on disk.
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+PortOption = Annotated[
+    int,
+    typer.Option(envvar="HEALTH_PORT", help="Port of /health, /stats, /metrics."),
+]
+
+
+@app.command("run")
+def run_command(
+    sqlite_path: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SQLITE_PATH",
+            show_default="$CCLAKE_HOME/buffer.db",
+            help="The buffer's file.",
+        ),
+    ] = None,
+    mongo_uri: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MONGO_URI",
+            show_default="the private mongod on $MONGO_PORT",
+            help="Address of MongoDB.",
+        ),
+    ] = None,
+    mongo_db: Annotated[
+        str, typer.Option(envvar="MONGO_DB", help="Name of the database.")
+    ] = "claude_logs",
+    batch_size: Annotated[
+        int, typer.Option(envvar="BATCH_SIZE", min=1, help="Most lines in a batch.")
+    ] = 1000,
+    batch_bytes: Annotated[
+        int,
+        typer.Option(envvar="CCLAKE_BATCH_BYTES", min=1, help="Most bytes in a batch."),
+    ] = 8_000_000,
+    sync_interval_ms: Annotated[
+        int,
+        typer.Option(
+            envvar="SYNC_INTERVAL_MS",
+            min=1,
+            help="Longest sleep; commits to the buffer wake it at once.",
+        ),
+    ] = 5000,
+    health_port: PortOption = 9090,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="CCLAKE_DRAIN_SECONDS",
+            help="Longest time to deliver what is queued after SIGTERM.",
+        ),
+    ] = 20,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CCLAKE_HOST",
+            show_default="the machine's name",
+            help="Name of this machine.",
+        ),
+    ] = None,
+) -> None:
+    """Deliver until SIGTERM; then deliver what is queued, and stop.
+
+    MongoDB may be away at the start or at any time: it tries again for ever, and
+    /health says so. A kill at any moment loses nothing and repeats nothing.
+    """
+    die_with_parent()
+    stop, state = Stop(), State()
+    path = (sqlite_path or settings.in_home("SQLITE_PATH", "buffer.db")).expanduser()
+    work = Settings(
+        path=path,
+        host=host or settings.host(),
+        count=batch_size,
+        size=batch_bytes,
+        interval_s=sync_interval_ms / 1000,
+    )
+    mongo = _connect(mongo_uri or settings.mongo_uri(), mongo_db)
+    if not lock.hold(path, stop, state):
+        return
+    web.serve(health_port, path, state)
+    _end_the_drain(stop, drain_seconds)
+    Flusher(work, mongo, state, stop).run()
+    mongo.close()
+
+
+def _connect(uri: str, database: str) -> Mongo:
+    try:
+        return Mongo(uri, database)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise Failure(
+            f"MONGO_URI is not right: {settings.mask(str(error))}",
+            "It looks like mongodb://user:password@host:27017/?replicaSet=name.",
+        ) from error
+
+
+def _end_the_drain(stop: Stop, seconds: float) -> None:
+    """Leave when a drain takes too long; what is not acknowledged stays queued."""
+
+    def watch() -> None:
+        select.select([stop.fd], [], [])
+        time.sleep(seconds)
+        print("flusher: stopping; the rest stays in the buffer", file=sys.stderr)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@app.command()
+def health(
+    health_port: PortOption = 9090,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask the running flusher how it is; exit 1 unless it is well or degraded."""
+    report = _ask(health_port)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        for name, value in report.items():
+            print(f"{name:<20} {'-' if value is None else value}")
+    if report["status"] == "failing":
+        raise typer.Exit(1)
+
+
+def _ask(port: int) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{port}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return dict(json.load(error))
+    except (OSError, ValueError) as error:
+        raise Failure(
+            f"no flusher answers on port {port}",
+            "Start it, or name its port with --health-port.",
+        ) from error
+
+
+def main() -> None:
+    """The console script."""
+    run("flusher", app)

@@ -1,0 +1,201 @@
+"""From the bytes of a line to its document in MongoDB."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+import bson
+import orjson
+from bson.binary import Binary
+from bson.errors import BSONError
+from bson.int64 import Int64
+
+from cclake_flusher.faithful import obstacle
+from cclake_flusher.salvage import salvage
+from cclake_flusher.words import words
+
+LARGEST = 12_000_000
+_SESSION_FILE = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+
+
+@dataclass(slots=True)
+class Line:
+    """One row of the queue."""
+
+    seq: int
+    host: str
+    path: str
+    file: str
+    gen: int
+    off: int
+    len: int
+    kind: str
+    at: float
+    body: bytes
+
+
+@dataclass(slots=True)
+class Document:
+    """A document that is ready to be sent.
+
+    Attributes:
+        id: Its `_id`.
+        line: The row that it was made of.
+        data: The document as BSON.
+        bulky: The bytes belong into GridFS; `data` points to them.
+        entry: The parsed line, for those who count what is in it.
+    """
+
+    id: bytes
+    line: Line
+    data: bytes
+    bulky: bool = False
+    entry: dict[str, Any] | None = None
+
+
+def document_id(file: str, off: int, body: bytes) -> bytes:
+    """File key, offset, hash of the bytes: the same line always has the same id."""
+    digest = blake2b(body, digest_size=8).digest()
+    return bytes.fromhex(file) + off.to_bytes(8, "big") + digest
+
+
+def bulky_id(id_: bytes) -> bson.ObjectId:
+    """The name in GridFS of the bytes of a document; repeats find it again."""
+    return bson.ObjectId(blake2b(id_, digest_size=12).digest())
+
+
+def build(line: Line, buffer: str, now: datetime) -> Document:
+    """Make the document of a line, whatever the line holds."""
+    id_ = document_id(line.file, line.off, line.body)
+    if line.kind == "chunk":
+        return _finish(id_, line, buffer, now, None, {"raw": line.body})
+    try:
+        entry = orjson.loads(line.body)
+    except orjson.JSONDecodeError as error:
+        return _finish(id_, line, buffer, now, None, _broken(line.body, str(error)))
+    if not isinstance(entry, dict):
+        content = {"raw": line.body, "error": "the line is no JSON object"}
+        return _finish(id_, line, buffer, now, None, content)
+    return _parsed(id_, line, buffer, now, entry)
+
+
+def raw_only(line: Line, buffer: str, now: datetime, reason: str) -> Document:
+    """The document of a line that MongoDB refuses to hold parsed."""
+    id_ = document_id(line.file, line.off, line.body)
+    content = {"raw": line.body, "error": reason}
+    return _finish(id_, line, buffer, now, None, content)
+
+
+def _parsed(
+    id_: bytes, line: Line, buffer: str, now: datetime, entry: dict[str, Any]
+) -> Document:
+    exact = _serialised(entry) == line.body
+    reason = obstacle(line.body, entry, exact=exact)
+    if reason:
+        content: dict[str, Any] = {"raw": line.body, "error": reason}
+        return _finish(id_, line, buffer, now, entry, content)
+    content = {"entry": entry} if exact else {"entry": entry, "raw": line.body}
+    try:
+        return _finish(id_, line, buffer, now, entry, content)
+    except (BSONError, OverflowError, RecursionError) as error:
+        content = {"raw": line.body, "error": f"not storable: {error}"[:200]}
+        return _finish(id_, line, buffer, now, entry, content)
+
+
+def _serialised(entry: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(entry)
+    except orjson.JSONEncodeError:
+        return b""
+
+
+def _broken(body: bytes, reason: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"raw": body, "error": f"not JSON: {reason}"[:200]}
+    if records := salvage(body):
+        content["salvaged"] = records
+    return content
+
+
+def _finish(
+    id_: bytes,
+    line: Line,
+    buffer: str,
+    now: datetime,
+    entry: dict[str, Any] | None,
+    content: dict[str, Any],
+) -> Document:
+    document = _envelope(id_, line, buffer, now, entry) | content
+    searched = entry if entry is not None else _first(content.get("salvaged"))
+    if searched and (text := words(searched)):
+        document["text"] = text
+    data = bson.encode(document)
+    if len(data) <= LARGEST:
+        return Document(id_, line, data, entry=entry)
+    document = _envelope(id_, line, buffer, now, entry)
+    document["raw_file"] = bulky_id(id_)
+    document["error"] = content.get("error") or "over 12 MB: in GridFS"
+    return Document(id_, line, bson.encode(document), bulky=True, entry=entry)
+
+
+def _envelope(
+    id_: bytes, line: Line, buffer: str, now: datetime, entry: dict[str, Any] | None
+) -> dict[str, Any]:
+    entry = entry or {}
+    return {
+        "_id": Binary(id_),
+        "host": line.host,
+        "buffer": buffer,
+        "seq": Int64(line.seq),
+        "kind": line.kind,
+        "projectId": project_of(line.path),
+        "sourceFile": line.path,
+        "sessionId": _text(entry.get("sessionId")) or session_of(line.path),
+        "type": _text(entry.get("type")),
+        "uuid": _text(entry.get("uuid")),
+        "timestamp": moment(entry.get("timestamp")),
+        "ingestedAt": now,
+        "source": {
+            "file": line.file,
+            "gen": line.gen,
+            "last_gen": line.gen,
+            "off": Int64(line.off),
+            "len": Int64(line.len),
+        },
+    }
+
+
+def project_of(path: str) -> str | None:
+    """The project folder that a path begins with; None for files beside the root."""
+    first, slash, _rest = path.partition("/")
+    return first if slash and first != ".." else None
+
+
+def session_of(path: str) -> str | None:
+    """The session that a file belongs to by its name, or by its folder's name."""
+    found = _SESSION_FILE.findall(path)
+    return found[0] if found else None
+
+
+def moment(value: object) -> datetime | None:
+    """A point in time from ISO 8601 text or milliseconds since 1970."""
+    try:
+        if isinstance(value, str) and len(value) >= 19:
+            parsed = datetime.fromisoformat(value)
+            return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and 1e11 < value < 1e14:
+            return datetime.fromtimestamp(value / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _first(records: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    return records[0] if records else None

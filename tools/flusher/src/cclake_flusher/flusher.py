@@ -1,0 +1,165 @@
+"""The loop of `flusher run`: queue to MongoDB, batch after batch."""
+
+import select
+import sqlite3
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common.stop import Stop
+from pymongo.errors import PyMongoError
+
+from cclake_flusher import records
+from cclake_flusher.backoff import Backoff
+from cclake_flusher.delivery import Delivery
+from cclake_flusher.guard import Guard
+from cclake_flusher.mongo import Mongo
+from cclake_flusher.queue import Queue
+from cclake_flusher.room import settle_on_a_full_disk
+from cclake_flusher.state import State
+from cclake_flusher.verdict import describe
+from cclake_flusher.wake import Wake
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the flusher works.
+
+    Attributes:
+        path: The buffer.
+        host: The name of this machine, for the watermark.
+        count: Most lines in one batch.
+        size: Most bytes in one batch, give or take one line.
+        interval_s: Longest sleep; changes of the buffer wake it before.
+    """
+
+    path: Path
+    host: str
+    count: int = 1000
+    size: int = 8_000_000
+    interval_s: float = 5.0
+
+
+class Flusher:
+    """Delivers a buffer until it is asked to stop, then what is queued."""
+
+    def __init__(
+        self, settings: Settings, mongo: Mongo, state: State, stop: Stop
+    ) -> None:
+        self._settings = settings
+        self._mongo = mongo
+        self._state = state
+        self._stop = stop
+        self._delivery = Delivery(mongo, state)
+        self._guard = Guard()
+        self._backoff = Backoff()
+        self._queue: Queue | None = None
+        self._prepared = False
+        self._searchable = False
+
+    def run(self) -> None:
+        """Work until asked to stop; then drain, as long as MongoDB answers."""
+        wake = Wake(self._settings.path, self._stop)
+        while not self._stop:
+            wake.drain()
+            if not self._step():
+                wake.wait(self._settings.interval_s)
+        while self._step():
+            pass
+        self._close_queue()
+
+    def _step(self) -> bool:
+        """Do what there is to do; false when nothing is left for now."""
+        try:
+            return self._open() and self._work()
+        except PyMongoError as error:
+            return self._wait_after("mongo", error)
+        except sqlite3.Error as error:
+            self._state.buffer_problem = describe(error)
+            self._close_queue()
+            return self._wait_after("buffer", error)
+
+    def _open(self) -> bool:
+        """Have an open queue; false while there is no buffer yet."""
+        if self._queue is None:
+            if not self._settings.path.exists():
+                return False
+            self._queue = Queue(self._settings.path)
+            self._state.buffer_problem = ""
+        return True
+
+    def _work(self) -> bool:
+        queue = self._queue
+        assert queue is not None
+        if not self._prepared:
+            self._mongo.prepare()
+            self._answered()
+            self._prepared = True
+        started = time.perf_counter()
+        lines = queue.read(self._settings.count, self._settings.size)
+        if lines:
+            outcome, documents = self._delivery.deliver(lines, queue.buffer)
+            self._answered()
+            self._note_latency([line.at for line in lines])
+            queue.acknowledge(lines[-1].seq, outcome)
+            self._state.delivered += outcome.delivered
+            self._state.duplicates += outcome.duplicates
+            self._guard.look(documents)
+        self._finish(queue, moved=bool(lines))
+        if lines:
+            self._state.batches += 1
+            self._state.batch_s.append(time.perf_counter() - started)
+            return True
+        return self._idle(queue)
+
+    def _finish(self, queue: Queue, *, moved: bool) -> None:
+        """Write what depends on the batch, in the order that is safe at any kill."""
+        checkpoints = queue.undelivered()
+        if checkpoints:
+            records.write_files(self._mongo, checkpoints, queue.buffer)
+            self._answered()
+        if moved:
+            records.move_watermark(
+                self._mongo, queue.buffer, self._settings.host, queue.acked
+            )
+            settle_on_a_full_disk(queue, self._state)
+            self._state.last_sync = time.time()
+        if checkpoints:
+            queue.mark_delivered(checkpoints)
+
+    def _idle(self, queue: Queue) -> bool:
+        if not self._searchable:
+            self._mongo.prepare_search()
+            self._searchable = True
+        self._guard.write(self._mongo, now=bool(self._stop))
+        if queue.is_replaced():
+            # What it held has been delivered; the next one is another buffer.
+            self._close_queue()
+            return self._settings.path.exists()
+        return False
+
+    def _answered(self) -> None:
+        self._state.answered()
+        self._backoff.reset()
+
+    def _note_latency(self, committed: list[float]) -> None:
+        now = time.time()
+        self._state.latencies_ms.extend((now - at) * 1000 for at in committed)
+
+    def _wait_after(self, kind: str, error: Exception) -> bool:
+        """Wait before the next try; false, which ends a drain, once asked to stop."""
+        wait = self._backoff.next()
+        problem = describe(error)
+        if problem.split(",")[0] != self._state.problem.split(",")[0]:
+            print(f"flusher: {problem}; trying again", file=sys.stderr)
+        self._state.failed(kind, problem, wait)
+        if self._stop:
+            return False
+        select.select([self._stop.fd], [], [], wait)
+        return True
+
+    def _close_queue(self) -> None:
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None

@@ -1,0 +1,46 @@
+"""The small collections beside the documents: files and watermarks."""
+
+from datetime import UTC, datetime
+
+from bson.int64 import Int64
+from pymongo import UpdateOne
+
+from cclake_flusher.fault import point
+from cclake_flusher.mongo import Mongo
+from cclake_flusher.queue import Checkpoint
+
+
+def write_files(mongo: Mongo, checkpoints: list[Checkpoint], buffer: str) -> None:
+    """Keep the last delivered checkpoint of each file, and every path that it had."""
+    now = datetime.now(UTC)
+    updates = [_update(each, buffer, now) for each in checkpoints]
+    mongo.database["files"].bulk_write(updates, ordered=False)
+
+
+def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
+    fields = {
+        "host": each.host,
+        "root": each.root,
+        "path": each.path,
+        "gen": each.gen,
+        "off": Int64(each.off),
+        "size": None if each.size is None else Int64(each.size),
+        "state": each.state,
+        "buffer": buffer,
+        "at": now,
+    }
+    change = {"$set": fields, "$addToSet": {"paths": each.path}}
+    return UpdateOne({"_id": each.file}, change, upsert=True)
+
+
+def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
+    """Say that every line up to `acked` of this buffer is in MongoDB, or dead."""
+    mongo.database["watermarks"].update_one(
+        {"_id": buffer},
+        {
+            "$max": {"acked_seq": Int64(acked)},
+            "$set": {"host": host, "at": datetime.now(UTC)},
+        },
+        upsert=True,
+    )
+    point("after_watermark")

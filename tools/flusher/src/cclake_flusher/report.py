@@ -1,0 +1,195 @@
+"""What `/health` and `/stats` say: the flusher's state and the buffer's."""
+
+import json
+import shutil
+import sqlite3
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cclake_flusher.state import State, quantile
+
+OLDEST_FINE_S = 60.0
+WAL_FINE = 64 << 20
+NUMBERS = """
+select
+    (select count(*) from queue) as rows,
+    (select coalesce(sum(length(body)), 0) from queue) as bytes,
+    (select at from queue order by seq limit 1) as oldest,
+    (select count(*) from dead_letters) as dead_rows,
+    (select count(*) from files) as files
+"""
+
+
+@dataclass
+class Buffer:
+    """The buffer as it is now."""
+
+    rows: int = 0
+    bytes: int = 0
+    oldest_s: float | None = None
+    dead_rows: int = 0
+    files: int = 0
+    db_bytes: int = 0
+    wal_bytes: int = 0
+    freelist_bytes: int = 0
+    disk_free: int = 0
+    ballast: bool = False
+    paused: str = "no"
+    counters: dict[str, int] | None = None
+    tailer: dict[str, Any] | None = None
+    problem: str = ""
+
+    @property
+    def conservation_error(self) -> int:
+        """Lines that were read, but are not delivered, repeated, dead or queued."""
+        if not self.counters:
+            return 0
+        names = ("delivered", "duplicates", "dead")
+        gone = sum(self.counters.get(name, 0) for name in names)
+        return self.counters.get("lines_read", 0) - gone - self.rows
+
+
+def look(path: Path) -> Buffer:
+    """Read the buffer's numbers in one transaction; a missing one is empty."""
+    if not path.exists():
+        return Buffer(problem="no buffer yet")
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
+        try:
+            return _read(connection, path)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return Buffer(problem=f"the buffer can't be read: {error}")
+
+
+def _read(connection: sqlite3.Connection, path: Path) -> Buffer:
+    execute = connection.execute
+    execute("pragma busy_timeout = 2000")
+    execute("begin")
+    rows, size, oldest, dead_rows, files = execute(NUMBERS).fetchone()
+    counters = dict(execute("select name, value from counters").fetchall())
+    meta = dict(execute("select name, value from meta").fetchall())
+    page = execute("pragma page_size").fetchone()[0]
+    free = execute("pragma freelist_count").fetchone()[0]
+    wal = Path(f"{path}-wal")
+    return Buffer(
+        rows=rows,
+        bytes=size,
+        oldest_s=None if oldest is None else max(0.0, time.time() - oldest),
+        dead_rows=dead_rows,
+        files=files,
+        db_bytes=path.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        freelist_bytes=page * free,
+        disk_free=shutil.disk_usage(path.absolute().parent).free,
+        ballast=Path(f"{path}.ballast").exists(),
+        paused=str(meta.get("paused") or "no"),
+        counters=counters,
+        tailer=_parsed(meta.get("tailer_stats")),
+    )
+
+
+def _parsed(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def health(state: State, buffer: Buffer) -> dict[str, Any]:
+    """The whole report; `status` is `ok`, `degraded` or `failing`."""
+    failing, degraded = _failing(state, buffer), _degraded(state, buffer)
+    status = "failing" if failing else "degraded" if degraded else "ok"
+    tailer = buffer.tailer or {}
+    return {
+        "status": status,
+        "reasons": failing + degraded,
+        "pending": buffer.rows,
+        "synced": state.delivered + state.duplicates,
+        "lastSyncAt": _iso(state.last_sync),
+        "mongoConnected": state.mongo_up,
+        "uptime": round(time.time() - state.started, 1),
+        "version": version("cclake-flusher"),
+        "queue_bytes": buffer.bytes,
+        "oldest_pending_s": _rounded(buffer.oldest_s),
+        "dead_letters": buffer.dead_rows,
+        "behind_bytes": tailer.get("behind_bytes"),
+        "e2e_latency_ms": {
+            "p50": _rounded(quantile(state.latencies_ms, 0.5)),
+            "p99": _rounded(quantile(state.latencies_ms, 0.99)),
+        },
+        "conservation_error": buffer.conservation_error,
+    }
+
+
+def stats(state: State, buffer: Buffer) -> dict[str, Any]:
+    """`health`, and every number behind it."""
+    return health(state, buffer) | {
+        "delivered": state.delivered,
+        "duplicates": state.duplicates,
+        "dead": dict(state.dead),
+        "batches": state.batches,
+        "retries": dict(state.retries),
+        "bisections": state.bisections,
+        "backoff_s": round(state.backoff_s, 2),
+        "db_bytes": buffer.db_bytes,
+        "wal_bytes": buffer.wal_bytes,
+        "freelist_bytes": buffer.freelist_bytes,
+        "disk_free_bytes": buffer.disk_free,
+        "ballast_present": buffer.ballast,
+        "paused": buffer.paused,
+        "files": buffer.files,
+        "counters": buffer.counters or {},
+        "tailer": buffer.tailer,
+    }
+
+
+def _failing(state: State, buffer: Buffer) -> list[str]:
+    reasons = []
+    if state.problem and not state.mongo_up:
+        reasons.append(f"MongoDB: {state.problem}")
+    if state.buffer_problem:
+        reasons.append(f"buffer: {state.buffer_problem}")
+    if buffer.problem and buffer.problem != "no buffer yet":
+        reasons.append(buffer.problem)
+    if buffer.conservation_error:
+        reasons.append(f"the counters are off by {buffer.conservation_error} lines")
+    return reasons
+
+
+def _degraded(state: State, buffer: Buffer) -> list[str]:
+    reasons = []
+    if state.standby:
+        reasons.append("another flusher is at work; this one is its standby")
+    if buffer.problem == "no buffer yet":
+        reasons.append("no buffer yet: `buffer append` makes it")
+    if buffer.paused != "no":
+        reasons.append(f"reading is paused ({buffer.paused})")
+    if buffer.dead_rows:
+        reasons.append(f"{buffer.dead_rows} dead letters: see `buffer dead-letters`")
+    if (buffer.oldest_s or 0) > OLDEST_FINE_S:
+        reasons.append(f"the oldest line waits for {buffer.oldest_s:.0f} s")
+    if buffer.wal_bytes > WAL_FINE:
+        reasons.append("the WAL does not shrink: some program holds the buffer open")
+    tailer = buffer.tailer or {}
+    given = tailer.get("reasons")
+    if isinstance(given, list):
+        reasons += [f"tailer: {reason}" for reason in given]
+    return reasons
+
+
+def _iso(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,97 @@
+"""Recover the records of a broken line.
+
+Seen in the wild: a record that was cut off, with the next one on the same line;
+two records without a newline between them; runs of NUL bytes; halves of
+surrogate pairs; and bytes that are no UTF-8.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+from cclake_flusher.faithful import walk
+
+# What stands at the top of a record, and not in the parts of one.
+ENVELOPE = frozenset(
+    (
+        "uuid",
+        "sessionId",
+        "session_id",
+        "timestamp",
+        "leafUuid",
+        "messageId",
+        "snapshot",
+    )
+)
+_START = re.compile(r'\{\s*"')
+_BLANK = "\0 \t\r\ufeff"
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+_decoder = json.JSONDecoder(parse_float=_float, parse_constant=lambda _name: None)
+
+
+def salvage(body: bytes) -> list[dict[str, Any]]:
+    """The records that a broken line holds, in order; what is cut is not invented.
+
+    A search that would take quadratic time is given up: hostile lines get
+    what has been found until then.
+    """
+    text = body.decode("utf-8", "replace")
+    found: list[dict[str, Any]] = []
+    position, searching = 0, False
+    budget = 8 * len(text) + 100_000
+    while budget > 0:
+        position = _skip_blank(text, position)
+        if position >= len(text):
+            break
+        try:
+            value, end = _decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            budget -= 64 + max(0, error.pos - position)
+            value, end = None, position
+        except RecursionError:
+            break
+        if value is not None and _is_record(value, text, end, searching=searching):
+            found.append(_clean(value))
+            position, searching = end, False
+            continue
+        start = _START.search(text, position + 1)
+        if not start:
+            break
+        position, searching = start.start(), True
+    return [record for record in found if not walk(record)]
+
+
+def _is_record(value: Any, text: str, end: int, *, searching: bool) -> bool:
+    """Whether this is a record of its own, and no part of one that was cut."""
+    if not isinstance(value, dict) or not value:
+        return False
+    if not searching:
+        return True
+    after = _skip_blank(text, end)
+    closed = after >= len(text) or text[after] == "{"
+    return closed and not ENVELOPE.isdisjoint(value)
+
+
+def _skip_blank(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _BLANK:
+        position += 1
+    return position
+
+
+def _clean(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which no store can hold, by U+FFFD."""
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,49 @@
+"""What the flusher knows about itself, for health and metrics."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+
+@dataclass
+class State:
+    """Numbers since the start of this process; one writer, many readers."""
+
+    started: float = field(default_factory=time.time)
+    delivered: int = 0
+    duplicates: int = 0
+    dead: Counter[str] = field(default_factory=Counter)
+    batches: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    bisections: int = 0
+    backoff_s: float = 0.0
+    mongo_up: bool = False
+    mongo_last_ok: float | None = None
+    last_sync: float | None = None
+    problem: str = ""
+    buffer_problem: str = ""
+    standby: bool = False
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=5000))
+    batch_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def answered(self) -> None:
+        """MongoDB has answered."""
+        self.mongo_up = True
+        self.mongo_last_ok = time.time()
+        self.problem = ""
+        self.backoff_s = 0.0
+
+    def failed(self, kind: str, problem: str, backoff_s: float) -> None:
+        """MongoDB has not; the next try comes after `backoff_s` seconds."""
+        self.mongo_up = False
+        self.retries[kind] += 1
+        self.problem = problem
+        self.backoff_s = backoff_s
+
+
+def quantile(values: "deque[float]", share: float) -> float | None:
+    """The value below which a share of the values lies; None without values."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
