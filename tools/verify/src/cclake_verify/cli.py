@@ -1,0 +1,155 @@
+"""The command line: `verify`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cclake_common import settings as common
+from cclake_common.failure import run
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cclake_verify.lake import Lake
+from cclake_verify.report import Report
+from cclake_verify.run import Settings, verify
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def main_command(
+    full: Annotated[
+        bool, typer.Option("--full", help="Read again what was proven before.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option("--host", help="Prove the files of this host only.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, with every file.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            envvar="VERIFY_GRACE_S",
+            help="Seconds that ingestion may take: a file that is not archived"
+            " this long after its last change fails the proof.",
+        ),
+    ] = 300.0,
+    mongo_uri: Annotated[
+        str | None,
+        typer.Option(envvar="MONGO_URI", show_default="the private mongod"),
+    ] = None,
+    mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
+    this_host: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CCLAKE_HOST",
+            show_default="the machine's host name",
+            help="Name of this machine; its files are compared with the disk.",
+        ),
+    ] = None,
+    claude_dir: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CLAUDE_DIR",
+            show_default="~/.claude/projects",
+            help="Folders of the logs, ':' between them.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="VERIFY_STATE",
+            show_default="$CCLAKE_HOME/verify.db",
+            help="Remembers what was proven.",
+        ),
+    ] = None,
+    sqlite_path: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SQLITE_PATH",
+            show_default="$CCLAKE_HOME/buffer.db",
+            help="The buffer, to show what still waits.",
+        ),
+    ] = None,
+    duckdb_path: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DUCKDB_PATH", show_default="$CCLAKE_HOME/analytics.duckdb"
+        ),
+    ] = None,
+    export_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="EXPORT_DIR", show_default="$CCLAKE_HOME/exports"),
+    ] = None,
+    iceberg_warehouse_path: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ICEBERG_WAREHOUSE_PATH", show_default="$CCLAKE_HOME/iceberg"
+        ),
+    ] = None,
+) -> None:
+    """Prove that every byte of every log is in every store.
+
+    For each file, the documents in MongoDB must cover it without gap or overlap, and
+    hash to the bytes on disk where the file still exists. Then MongoDB, Iceberg,
+    DuckDB and the exports must hold the same entries. What was proven before is not
+    read again, so that an hourly run costs little.
+
+    Exit status: 0 the proof holds, 1 it does not, 75 a store does not answer.
+
+    Examples:
+      verify
+      verify --full --json | jq '.findings[] | select(.status != "proven")'
+    """
+    lake = Lake(iceberg_warehouse_path) if iceberg_warehouse_path else Lake()
+    found = Settings(
+        mongo_uri=mongo_uri or common.mongo_uri(),
+        mongo_db=mongo_db,
+        host=this_host or common.host(),
+        roots=[Path(part).expanduser() for part in claude_dir.split(":") if part]
+        if claude_dir
+        else common.roots(),
+        state=state or common.in_home("VERIFY_STATE", "verify.db"),
+        buffer=sqlite_path or common.in_home("SQLITE_PATH", "buffer.db"),
+        warehouse=duckdb_path or common.in_home("DUCKDB_PATH", "analytics.duckdb"),
+        exports=export_dir or common.in_home("EXPORT_DIR", "exports"),
+        lake=lake,
+        grace=grace,
+    )
+    report = _with_progress(found, only, full)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        print("\n".join(report.lines()))
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+def _with_progress(settings: Settings, only: str | None, full: bool) -> Report:
+    columns = (TextColumn("proving files"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("files", total=None)
+        return verify(
+            settings,
+            only,
+            full,
+            begin=lambda total: progress.update(task, total=total),
+            step=lambda _finding: progress.advance(task),
+        )
+
+
+def main() -> None:
+    """Run `verify`."""
+    run("verify", app)

@@ -1,0 +1,101 @@
+"""The files on this machine, opened with the care that hostile names ask for."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from cclake_verify.documents import Piece, content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the file system says of a file; equal looks mean an untouched file."""
+
+    size: int
+    inode: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def touched_at(self) -> float:
+        """Epoch seconds of the last change, also where the old mtime was kept."""
+        return max(self.mtime_ns, self.ctime_ns) / 1e9
+
+
+class DiskFile:
+    """A regular file that is open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        # Not blocking: a FIFO may have taken the place of a log.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        self._file = os.fdopen(handle, "rb", buffering=1 << 20)
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            self._file.close()
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
+        self.look = look(status)
+
+    def holds(self, piece: Piece) -> bool:
+        """Whether the bytes at a piece's place are those that the archive has."""
+        self._file.seek(piece.off)
+        data = self._file.read(piece.len)
+        if len(data) != piece.len:
+            return False
+        if piece.is_line and data.endswith(b"\n"):
+            data = data[:-1]
+        return content_hash(data) == piece.hash
+
+    def __enter__(self) -> "DiskFile":
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def look(status: os.stat_result) -> Look:
+    """The part of a stat result that tells whether a file was touched."""
+    return Look(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def look_at(path: Path) -> Look | None:
+    """The look of a regular file, or None where there is none."""
+    try:
+        status = path.lstat()
+    except (OSError, ValueError):
+        return None
+    return look(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def logs_below(root: Path) -> Iterator[tuple[str, Look]]:
+    """Every file below a root that belongs into the archive: relative path and look.
+
+    Nothing is followed: a link is not a log, and a file with many names counts once.
+    """
+    seen: set[int] = set()
+    for folder, _names, files in os.walk(root):
+        for name in sorted(files):
+            path = Path(folder, name)
+            relative = path.relative_to(root).as_posix()
+            if not is_log(relative):
+                continue
+            found = look_at(path)
+            if found and found.inode not in seen:
+                seen.add(found.inode)
+                yield relative, found
+
+
+def is_log(relative: str) -> bool:
+    """Whether a path below a root is one that is archived."""
+    parent, _, name = relative.rpartition("/")
+    return name.endswith((".jsonl", ".meta.json")) or (
+        parent.rpartition("/")[2] == "tool-results"
+    )

@@ -1,0 +1,150 @@
+"""The proof of one file: its documents tile it, and they are the bytes on disk."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from pymongo.database import Database
+
+from cclake_verify.disk import DiskFile, Look, look_at
+from cclake_verify.documents import Document, Piece, pieces
+from cclake_verify.finding import (
+    BEHIND,
+    BROKEN,
+    CHANGED,
+    KEPT,
+    PROVEN,
+    Checkpoint,
+    Finding,
+)
+from cclake_verify.memory import Proven
+from cclake_verify.tiling import Tiling
+
+# A link in place of a log is not the log; every other error is worth knowing.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class FileProof:
+    """One walk over the documents of a file, beside the file where it is here."""
+
+    def __init__(self, point: Checkpoint, known: Proven | None, full: bool) -> None:
+        usable = known is not None and known.gen == point.gen and known.off <= point.off
+        self.point = point
+        self.before = known if usable else None
+        self.known = None if full else self.before
+        self.start = self.known.resume if self.known else 0
+        self.count = self.known.pieces if self.known else 0
+        self.digest = self.known.digest if self.known else ""
+        self.last: Piece | None = None
+        self.faults: list[str] = []
+        self.differs: int | None = None
+
+    def run(self, db: Database[Document], here: bool) -> tuple[Finding, Proven | None]:
+        """Walk, and say what was found; with the proof to remember, where there is one.
+
+        Args:
+            db: The database of the archive.
+            here: Whether this is the machine that the file is on.
+        """
+        tiling = Tiling(self.point.gen, self.start, self.point.off)
+        found = pieces(db, self.point.file, self.point.gen, self.start)
+        with contextlib.ExitStack() as stack:
+            disk = stack.enter_context(_open(self.point.on_disk)) if here else None
+            for piece in tiling.walk(found):
+                self._follow(piece, disk)
+            look = disk.look if disk else None
+        self.faults += tiling.faults
+        torn = bool(self.faults)
+        finding = self._finding(look, torn, tiling.rewritten)
+        good = finding.status in (PROVEN, KEPT, BEHIND)
+        return finding, self._proven(look) if good else None
+
+    def _follow(self, piece: Piece, disk: DiskFile | None) -> None:
+        if disk and self.differs is None and not disk.holds(piece):
+            self.differs = piece.off
+        if self.last:
+            self.digest = chained(self.digest, self.last.id)
+        if self.before and piece.off == self.before.resume:
+            self._compare_with(self.before)
+        self.last = piece
+        self.count += 1
+
+    def _compare_with(self, before: Proven) -> None:
+        """What was proven once can't have changed: documents are for ever."""
+        if (self.count, self.digest) != (before.pieces, before.digest):
+            self.faults.append("the documents are others than those proven before")
+
+    def _finding(self, look: Look | None, torn: bool, rewritten: bool) -> Finding:
+        finding = Finding(
+            host=self.point.host,
+            path=self.point.path,
+            file=self.point.file,
+            gen=self.point.gen,
+            off=self.point.off,
+            lines=self.count,
+            read=self.point.off - self.start,
+            known=self.start,
+            waiting=max(0, look.size - self.point.off) if look else 0,
+            touched_at=look.touched_at if look else None,
+            faults=self.faults,
+        )
+        if self.differs is not None:
+            self.faults.append(f"the file differs from byte {self.differs} on")
+        if torn:
+            finding.status = CHANGED if rewritten else BROKEN
+        elif self.differs is not None:
+            finding.status = CHANGED
+        elif look is None:
+            finding.status = KEPT
+        elif finding.waiting:
+            finding.status = BEHIND
+        return finding
+
+    def _proven(self, look: Look | None) -> Proven:
+        resume = self.last.off if self.last else self.start
+        seen = (look.size, look.inode, look.mtime_ns, look.ctime_ns) if look else ()
+        count = self.count - 1 if self.last else self.count
+        gen, off = self.point.gen, self.point.off
+        return Proven(gen, off, resume, count, self.digest, *seen)
+
+
+def settled(point: Checkpoint, known: Proven | None, here: bool) -> Finding | None:
+    """The finding on a file that is as it was when it was proven, else None."""
+    if known is None or (known.gen, known.off) != (point.gen, point.off):
+        return None
+    look = look_at(point.on_disk) if here else None
+    if not known.untouched(look):
+        return None
+    waiting = max(0, look.size - point.off) if look else 0
+    return Finding(
+        host=point.host,
+        path=point.path,
+        file=point.file,
+        status=(BEHIND if waiting else PROVEN) if look else KEPT,
+        gen=point.gen,
+        off=point.off,
+        lines=known.pieces + 1 if point.off else 0,
+        known=point.off,
+        waiting=waiting,
+        touched_at=look.touched_at if look else None,
+    )
+
+
+def chained(digest: str, identity: bytes) -> str:
+    """The digest of a file with one more document."""
+    return blake2b(bytes.fromhex(digest) + identity, digest_size=16).hexdigest()
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[DiskFile | None]:
+    try:
+        file = DiskFile(path)
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
+        yield None
+        return
+    with file:
+        yield file

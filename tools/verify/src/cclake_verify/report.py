@@ -1,0 +1,151 @@
+"""One table for people, one object for scripts."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cclake_verify.finding import (
+    BEHIND,
+    BROKEN,
+    CHANGED,
+    KEPT,
+    MISSING,
+    PROVEN,
+    Finding,
+)
+from cclake_verify.pending import Pending
+from cclake_verify.stores import ABSENT, DIFFERENT, SAME, StoreFinding
+
+SHOWN = 20
+MEANING = {
+    PROVEN: "every byte is archived, and equals the disk",
+    KEPT: "every byte is archived; the file is not on this disk",
+    BEHIND: "proven so far; the disk has newer bytes",
+    CHANGED: "rewritten on disk; to be archived again",
+    MISSING: "on disk, not archived yet",
+    BROKEN: "not proven",
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that one run of verify found."""
+
+    grace: float
+    files: list[Finding] = field(default_factory=list)
+    stores: list[StoreFinding] = field(default_factory=list)
+    pending: Pending | None = None
+
+    @property
+    def bad_files(self) -> list[Finding]:
+        """The files that fail the proof."""
+        return [finding for finding in self.files if finding.is_bad(self.grace)]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the proof holds."""
+        different = any(store.status == DIFFERENT for store in self.stores)
+        return not different and not self.bad_files
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a JSON object."""
+        files = Counter(finding.status for finding in self.files)
+        return {
+            "holds": self.holds,
+            "files": {status: files.get(status, 0) for status in MEANING},
+            "lines": sum(finding.lines for finding in self.files),
+            "bytes": sum(finding.off for finding in self.files),
+            "bytes_read": sum(finding.read for finding in self.files),
+            "pending": {"queued": self.pending.queued, "dead": self.pending.dead}
+            if self.pending
+            else None,
+            "stores": [_store(store) for store in self.stores],
+            "findings": [_finding(one, self.grace) for one in self.files],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The table, line by line, and below it what is wrong."""
+        yield from _aligned(self._rows())
+        if self.pending and (self.pending.queued or self.pending.dead):
+            yield ""
+            yield (
+                f"The buffer holds {self.pending.queued:,} lines that wait and"
+                f" {self.pending.dead:,} dead letters."
+            )
+        bad = self.bad_files
+        if bad:
+            yield ""
+        for finding in bad[:SHOWN]:
+            yield f"{finding.status}: {finding.host} {printable(finding.path)}"
+            yield from (f"    {fault}" for fault in finding.faults[:SHOWN])
+        if len(bad) > SHOWN:
+            yield f"and {len(bad) - SHOWN:,} more files; --json lists all"
+        yield ""
+        yield "The proof holds." if self.holds else "NOT PROVEN."
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        yield "what", "count", "lines", "bytes", "verdict"
+        for status, meaning in MEANING.items():
+            of_status = [one for one in self.files if one.status == status]
+            if of_status or status == PROVEN:
+                size = one_of(of_status, status)
+                yield (
+                    f"files {status}",
+                    f"{len(of_status):,}",
+                    f"{sum(one.lines for one in of_status):,}",
+                    f"{size:,}",
+                    meaning + _late(of_status, self.grace),
+                )
+        for store in self.stores:
+            entries = "" if store.status == ABSENT else f"{store.held.entries:,}"
+            yield store.store, "", entries, "", _verdict(store)
+
+
+def one_of(findings: Iterable[Finding], status: str) -> int:
+    """The bytes that matter for a status: archived ones, or those on disk only."""
+    if status == MISSING:
+        return sum(finding.waiting for finding in findings)
+    return sum(finding.off for finding in findings)
+
+
+def printable(text: str) -> str:
+    """A path that can't move the cursor or end the line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _late(findings: list[Finding], grace: float) -> str:
+    late = sum(finding.is_late(grace) for finding in findings)
+    return f" ({late:,} for over {grace:g} s: FAILED)" if late else ""
+
+
+def _verdict(store: StoreFinding) -> str:
+    if store.status == DIFFERENT:
+        return (
+            f"FAILED: {store.expected.entries:,} lines and {store.expected.parts:,}"
+            f" salvaged expected, {store.held.entries:,} and {store.held.parts:,} held;"
+            f" {store.note}"
+        )
+    if store.status == ABSENT:
+        return "nothing there yet"
+    words = "same entries" if store.status == SAME else "older"
+    return ", ".join(part for part in (words, store.note) if part)
+
+
+def _aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for what, *numbers, verdict in table:
+        cells = (f"{n:>{w}}" for n, w in zip(numbers, widths[1:-1], strict=True))
+        yield "  ".join((f"{what:<{widths[0]}}", *cells, verdict)).rstrip()
+
+
+def _store(store: StoreFinding) -> dict[str, Any]:
+    row = asdict(store)
+    for side in ("held", "expected"):
+        row[side]["digest"] = f"{row[side]['digest']:016x}"
+    return row
+
+
+def _finding(finding: Finding, grace: float) -> dict[str, Any]:
+    return asdict(finding) | {"late": finding.is_late(grace)}

@@ -1,0 +1,119 @@
+"""One run of verify, from the settings to the report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import mask
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, PyMongoError
+
+from cclake_verify.archive import Archive
+from cclake_verify.documents import Document
+from cclake_verify.finding import BROKEN, Finding
+from cclake_verify.lake import Lake
+from cclake_verify.memory import Memory
+from cclake_verify.pending import Pending, read_pending
+from cclake_verify.report import Report
+from cclake_verify.stores import Stores
+
+TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything is."""
+
+    mongo_uri: str
+    mongo_db: str
+    host: str
+    roots: Sequence[Path]
+    state: Path
+    buffer: Path
+    warehouse: Path
+    exports: Path
+    lake: Lake
+    grace: float
+
+
+def verify(
+    settings: Settings,
+    only_host: str | None = None,
+    full: bool = False,
+    begin: Callable[[int], None] = lambda _total: None,
+    step: Callable[[Finding], None] = lambda _finding: None,
+) -> Report:
+    """Prove every file, then every store.
+
+    Args:
+        settings: Where everything is.
+        only_host: Prove the files of this host only.
+        full: Read again what was proven before.
+        begin: Told the number of files.
+        step: Told of each file when it is done.
+
+    Raises:
+        Failure: A store does not answer.
+    """
+    try:
+        with MongoClient[Document](
+            settings.mongo_uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="verify"
+        ) as client:
+            return _verify(
+                settings, client[settings.mongo_db], only_host, full, begin, step
+            )
+    except (PyMongoError, ConfigurationError) as error:
+        raise Failure(
+            f"MongoDB at {mask(settings.mongo_uri)} does not answer:"
+            f" {mask(str(error)).split(',')[0]}",
+            "Start it with `just up`, or set MONGO_URI.",
+            TRY_LATER,
+        ) from error
+
+
+def _verify(
+    settings: Settings,
+    db: Database[Document],
+    only_host: str | None,
+    full: bool,
+    begin: Callable[[int], None],
+    step: Callable[[Finding], None],
+) -> Report:
+    report = Report(settings.grace, pending=read_pending(settings.buffer))
+    memory = Memory(settings.state, archive_id(db))
+    try:
+        archive = Archive(db, settings.host, memory)
+        points = archive.checkpoints(only_host)
+        begin(len(points))
+        report.files = archive.prove(points, full, step)
+        if only_host in (None, settings.host):
+            report.files += archive.missing(points, settings.roots)
+        if report.pending:
+            _explain(report.files, report.pending)
+        stores = Stores(db, memory, full)
+        report.stores = [
+            stores.documents(),
+            *stores.compare(settings.lake, settings.warehouse, settings.exports),
+        ]
+        memory.save()
+    finally:
+        memory.close()
+    return report
+
+
+def archive_id(db: Database[Document]) -> str:
+    """The identity of the archive: it changes when the collection is made anew."""
+    for found in db.list_collections(filter={"name": "conversations"}):
+        return str(found["info"]["uuid"].hex())
+    return ""
+
+
+def _explain(findings: list[Finding], pending: Pending) -> None:
+    for finding in findings:
+        dead = pending.dead_between(finding.file, 0, finding.off)
+        if finding.status == BROKEN and dead:
+            finding.faults.append(
+                f"{dead} of its lines are dead letters: `buffer dead-letters list`"
+            )
