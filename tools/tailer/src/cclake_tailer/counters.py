@@ -20,7 +20,6 @@ class Counters:
     truncations_total: int = 0
     renames_total: int = 0
     replaced_total: int = 0
-    lost_unread_total: int = 0
     reasons: set[str] = field(default_factory=set)
 
     def totals(self) -> dict[str, object]:
