@@ -1,0 +1,61 @@
+{# The words of a tool's result, whatever form it has. #}
+{% macro result_text(block) -%}
+    case json_type({{ block }}, '$.content')
+        when 'VARCHAR' then json_extract_string({{ block }}, '$.content')
+        when 'ARRAY'
+            then
+                array_to_string(
+                    json_extract_string({{ block }}, '$.content[*].text'), chr(10)
+                )
+        else cast(json_extract({{ block }}, '$.content') as varchar)
+    end
+{%- endmacro %}
+
+
+{#
+    toolUseResult without what is only ballast: an image's bytes stand in
+    `images`, and the whole old text of an edited file in its patch.
+#}
+{% macro lean_result(body) -%}
+    case json_type({{ body }}, '$.toolUseResult')
+        when 'OBJECT'
+            then
+                cast(
+                    json_merge_patch(
+                        json_extract({{ body }}, '$.toolUseResult'),
+                        case
+                            when json_exists({{ body }}, '$.toolUseResult.file.base64')
+                                then '{"originalFile": null, "file": {"base64": null}}'
+                            else '{"originalFile": null}'
+                        end
+                    ) as varchar
+                )
+        when 'VARCHAR'
+            then cast(json_extract({{ body }}, '$.toolUseResult') as varchar)
+        when 'ARRAY'
+            then
+                case
+                    when
+                        not list_contains(
+                            json_extract_string(
+                                {{ body }}, '$.toolUseResult[*].type'
+                            ),
+                            'image'
+                        )
+                        then cast(json_extract({{ body }}, '$.toolUseResult') as varchar)
+                end
+    end
+{%- endmacro %}
+
+
+{# The name of an image: a hash of its bytes as they stand in the log. #}
+{% macro image_key(block) -%}
+    case
+        when
+            json_type({{ block }}, '$.source.data') = 'VARCHAR'
+            and json_extract_string({{ block }}, '$.source.media_type') in (
+                'image/png', 'image/jpeg', 'image/gif', 'image/webp'
+            )
+            then md5(json_extract_string({{ block }}, '$.source.data'))
+    end
+{%- endmacro %}

@@ -1,0 +1,55 @@
+{#
+    The unit of incremental work is the session. int_session_versions says for
+    each session which extraction run last touched anything that its rows depend
+    on. A model that is built by session holds that number in updated_run, and
+    recomputes the sessions whose number has risen since.
+#}
+
+{% macro changed_sessions() -%}
+    select
+        session_id,
+        version_run
+    from {{ ref('int_session_versions') }}
+    {% if is_incremental() -%}
+    where
+        version_run > (
+            select coalesce(max(updated_run), -1) from {{ this }}
+        )
+    {%- endif %}
+{%- endmacro %}
+
+
+{# The incremental strategy "session": all rows of a changed session are replaced. #}
+{% macro get_incremental_session_sql(arg_dict) %}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set columns = get_quoted_csv(
+        arg_dict['dest_columns'] | map(attribute='name')
+    ) -%}
+    delete from {{ target }}
+    where session_id in (
+        select session_id
+        from {{ ref('int_session_versions') }}
+        where
+            version_run > (
+                select coalesce(max(updated_run), -1) from {{ target }}
+            )
+    )
+    or session_id in (
+        select session_id from {{ arg_dict['temp_relation'] }}
+    );
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
+
+
+{# Only rows that a later extraction brought: for models with one row per line. #}
+{% macro new_lines(alias) -%}
+    {%- if is_incremental() -%}
+    {{ alias }}.extract_run > (
+        select coalesce(max(extract_run), -1) from {{ this }}
+    )
+    {%- else -%}
+    true
+    {%- endif -%}
+{%- endmacro %}

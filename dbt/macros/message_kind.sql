@@ -1,0 +1,81 @@
+{# What a record is to a reader. Flags of the log come first, then its wrappers. #}
+{% macro message_kind() -%}
+    case
+        when type = 'assistant'
+            then
+                case
+                    when
+                        model = '<synthetic>'
+                        and text_head like 'No response requested%'
+                        then 'meta'
+                    when
+                        model = '<synthetic>'
+                        and text_head like '[Request interrupted%'
+                        then 'interrupt'
+                    when
+                        is_api_error
+                        or model = '<synthetic>'
+                        or (
+                            text_head like 'API Error%'
+                            and request_id is null
+                        )
+                        then 'api_error'
+                    when
+                        len(block_types) > 0
+                        and len(
+                            list_filter(
+                                block_types,
+                                lambda b: b not in (
+                                    'thinking', 'redacted_thinking'
+                                )
+                            )
+                        ) = 0
+                        then 'thinking'
+                    else 'answer'
+                end
+        when type = 'user'
+            then
+                case
+                    when is_compact_summary then 'compact_summary'
+                    when list_contains(block_types, 'tool_result')
+                        then 'tool_result'
+                    when text_head like '[Request interrupted%'
+                        then 'interrupt'
+                    when
+                        regexp_matches(
+                            text_head,
+                            '^\s*<(command-(name|message|args)|local-command-std(out|err)|bash-(input|stdout|stderr)|user-memory-input)>'
+                        )
+                        then 'command'
+                    when
+                        regexp_matches(
+                            text_head,
+                            '^\s*<(task|agent|bash)-notification>|^\s*<(teammate-message|ci-monitor-event)'
+                        )
+                        or origin_kind like '%notification%'
+                        then 'notification'
+                    when
+                        is_meta
+                        or prompt_source = 'system'
+                        or regexp_matches(
+                            text_head,
+                            '^\s*<(local-command-caveat|system-reminder|user-prompt-submit-hook)>|^Caveat: The messages below'
+                        )
+                        then 'meta'
+                    when is_sidechain or is_agent_file then 'agent_prompt'
+                    else 'prompt'
+                end
+        when type = 'attachment'
+            then
+                case
+                    when subtype = 'queued_command' and command_mode = 'prompt'
+                        then 'queued_prompt'
+                    when subtype = 'queued_command' then 'notification'
+                    else 'attachment'
+                end
+        when type = 'system' and subtype = 'local_command' then 'command'
+        when type = 'system' then 'system'
+        when type in ('summary', 'ai-title', 'custom-title') then 'title'
+        else 'other'
+    end
+{%- endmacro %}

@@ -1,0 +1,57 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+)
+
+select
+    entries.entry_key,
+    messages.doc_id,
+    messages.part,
+    messages.session_id,
+    messages.host,
+    messages.type,
+    messages.subtype,
+    messages.message_kind,
+    messages.uuid,
+    messages.canonical_uuid,
+    messages.parent_uuid,
+    messages.logical_parent_uuid,
+    messages.message_id,
+    messages.request_id,
+    messages.model,
+    messages.agent_id,
+    messages.is_sidechain,
+    messages.version,
+    messages.cwd,
+    messages.git_branch,
+    messages.api_error,
+    messages.compact_trigger,
+    messages.compact_pre_tokens,
+    messages.duration_ms,
+    messages.hook_event,
+    messages.text_head,
+    cast(messages.text_chars as integer) as text_chars,
+    threads.turn_number,
+    threads.line_no,
+    case
+        when messages.message_kind in ('prompt', 'queued_prompt')
+            then {{ task_category('messages.text_head') }}
+    end as task_category,
+    cast(entries.copies as integer) as copies,
+    messages.said_at,
+    changed.version_run as updated_run
+from {{ ref('int_canonical_entries') }} as entries
+inner join changed on entries.session_id = changed.session_id
+inner join {{ ref('stg_messages') }} as messages
+    on entries.doc_id = messages.doc_id and entries.part = messages.part
+left join {{ ref('int_threads') }} as threads
+    on
+        entries.session_id = threads.session_id
+        and entries.entry_key = threads.entry_key

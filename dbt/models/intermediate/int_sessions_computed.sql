@@ -1,0 +1,187 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+),
+
+lines as (
+
+    select
+        messages.*,
+        threads.line_no,
+        threads.is_copy,
+        messages.message_kind in ('prompt', 'queued_prompt') as is_prompt
+    from {{ ref('int_threads') }} as threads
+    inner join changed on threads.session_id = changed.session_id
+    inner join {{ ref('stg_messages') }} as messages
+        on threads.doc_id = messages.doc_id and threads.part = messages.part
+
+),
+
+{# Own entries say when a session was; copies only where there is nothing else. #}
+spans as (
+
+    select
+        session_id,
+        min(host) as host,
+        bool_and(is_copy) as is_all_copies,
+        coalesce(
+            min(said_at) filter (where not is_copy), min(said_at)
+        ) as started_at,
+        coalesce(
+            max(said_at) filter (where not is_copy), max(said_at)
+        ) as ended_at,
+        arg_min(cwd, line_no) filter (where cwd <> '') as cwd,
+        arg_min(original_cwd, line_no) filter (
+            where original_cwd is not null
+        ) as original_cwd,
+        arg_min(project_id, line_no) as project_id,
+        arg_max(git_branch, line_no) filter (
+            where git_branch <> '' and git_branch <> 'HEAD'
+        ) as git_branch,
+        arg_max(version, line_no) filter (where version <> '') as claude_version,
+        arg_max(entrypoint, line_no) filter (
+            where entrypoint is not null
+        ) as entrypoint,
+        arg_min(text_head, line_no) filter (
+            where message_kind = 'prompt' and trim(text_head) <> ''
+        ) as first_prompt,
+        arg_max(custom_title, line_no) filter (
+            where custom_title <> ''
+        ) as custom_title,
+        arg_max(ai_title, line_no) filter (where ai_title <> '') as ai_title,
+        arg_min(forked_from_session_id, line_no) filter (
+            where forked_from_session_id is not null
+        ) as forked_from_session_id,
+        bool_or(coalesce(session_kind = 'bg', false)) as is_background,
+        string_agg(distinct model, ', ' order by model) filter (
+            where model is not null and model <> '<synthetic>'
+        ) as models
+    from lines
+    group by session_id
+
+),
+
+{# A summary names the conversation that ends in its leaf, in whatever file. #}
+summaries as (
+
+    select
+        entries.session_id,
+        arg_max(titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)) as summary
+    from {{ ref('stg_messages') }} as titles
+    inner join {{ ref('int_canonical_entries') }} as entries
+        on md5('u:' || titles.leaf_uuid) = entries.entry_key
+    inner join changed on entries.session_id = changed.session_id
+    where titles.type = 'summary' and titles.summary <> ''
+    group by entries.session_id
+
+),
+
+gaps as (
+
+    select
+        session_id,
+        epoch_ms(said_at) - lag(epoch_ms(said_at)) over (
+            partition by session_id order by said_at
+        ) as gap_ms
+    from lines
+    where not is_copy and said_at is not null
+
+),
+
+active as (
+
+    select
+        session_id,
+        sum(least(gap_ms, 300000)) / 1000.0 as active_s
+    from gaps
+    group by session_id
+
+),
+
+{# The session that most of the copied entries come from. #}
+origins as (
+
+    select
+        lines.session_id,
+        entries.session_id as origin_session_id,
+        count(*) as copied,
+        bool_or(rep.said_at < lines.said_at) as is_retimed
+    from lines
+    inner join {{ ref('int_canonical_entries') }} as entries
+        on lines.entry_key = entries.entry_key
+    inner join {{ ref('stg_messages') }} as rep
+        on entries.doc_id = rep.doc_id and entries.part = rep.part
+    where lines.is_copy and lines.uuid is not null
+    group by lines.session_id, entries.session_id
+
+),
+
+parents as (
+
+    select
+        session_id,
+        arg_max(origin_session_id, (copied, origin_session_id)) as origin_session_id,
+        bool_or(is_retimed) as is_retimed
+    from origins
+    group by session_id
+
+)
+
+select
+    spans.session_id,
+    spans.host,
+    md5({{ project_path('spans') }}) as project_key,
+    {{ project_path('spans') }} as project_path,
+    spans.project_id,
+    spans.cwd,
+    left(
+        coalesce(
+            spans.custom_title, spans.ai_title, summaries.summary,
+            nullif(trim(regexp_replace(spans.first_prompt, '\s+', ' ', 'g')), ''),
+            spans.session_id
+        ), 200
+    ) as title,
+    case
+        when spans.custom_title is not null then 'custom'
+        when spans.ai_title is not null then 'ai'
+        when summaries.summary is not null then 'summary'
+        when trim(spans.first_prompt) <> '' then 'prompt'
+        else 'none'
+    end as title_source,
+    spans.first_prompt,
+    spans.git_branch,
+    spans.claude_version,
+    spans.entrypoint,
+    spans.models,
+    spans.started_at,
+    spans.ended_at,
+    cast(
+        (epoch_ms(spans.ended_at) - epoch_ms(spans.started_at)) / 1000.0
+        as decimal(18, 3)
+    ) as wall_s,
+    cast(coalesce(active.active_s, 0) as decimal(18, 3)) as active_s,
+    coalesce(
+        nullif(spans.forked_from_session_id, spans.session_id),
+        parents.origin_session_id
+    ) as parent_session_id,
+    case
+        when spans.forked_from_session_id <> spans.session_id then 'fork'
+        when parents.origin_session_id is null then null
+        when spans.is_background then 'background'
+        when parents.is_retimed then 'resume'
+        else 'copy'
+    end as relation,
+    spans.is_all_copies,
+    changed.version_run as updated_run
+from spans
+inner join changed on spans.session_id = changed.session_id
+left join summaries on spans.session_id = summaries.session_id
+left join active on spans.session_id = active.session_id
+left join parents on spans.session_id = parents.session_id

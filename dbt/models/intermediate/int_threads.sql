@@ -1,0 +1,116 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+{#
+    The thread of a session as its files tell it: the main file first, then the
+    others, each in the order of its lines. Copies belong to the thread of the
+    session that they were copied into, and nowhere else.
+#}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+),
+
+lines as (
+
+    select
+        messages.session_id,
+        messages.entry_key,
+        messages.doc_id,
+        messages.part,
+        messages.agent_id,
+        messages.message_kind,
+        messages.said_at,
+        messages.type,
+        row_number() over (
+            partition by messages.session_id, messages.entry_key
+            order by {{ thread_order('messages') }}
+        ) as copy_no,
+        row_number() over (
+            partition by messages.session_id
+            order by {{ thread_order('messages') }}
+        ) as line_no,
+        changed.version_run
+    from {{ ref('stg_messages') }} as messages
+    inner join changed on messages.session_id = changed.session_id
+
+),
+
+first_copies as (
+
+    select
+        *,
+        type not in (
+            'progress', 'file-history-snapshot', 'file-history-delta',
+            'queue-operation', 'last-prompt', 'permission-mode', 'mode',
+            'bridge-session', 'agent-name', 'agent-setting', 'agent-color',
+            'ai-title', 'custom-title', 'summary', 'atis-latch', 'tag',
+            'content-replacement', 'worktree-state', 'relocated', 'started',
+            'result'
+        ) as is_shown,
+        coalesce(message_kind = 'prompt' and agent_id is null, false) as is_prompt
+    from lines
+    where copy_no = 1
+
+),
+
+prompts as (
+
+    select
+        session_id,
+        said_at,
+        count(*) over (
+            partition by session_id order by said_at
+        ) as prompts_by_then
+    from first_copies
+    where is_prompt and said_at is not null
+
+),
+
+numbered as (
+
+    select
+        *,
+        case
+            when is_shown
+                then
+                    count(*) filter (where is_shown) over (
+                        partition by session_id order by line_no
+                    )
+        end as position,
+        count(*) filter (where is_prompt) over (
+            partition by session_id order by line_no
+        ) as prompts_above
+    from first_copies
+
+)
+
+select
+    numbered.session_id,
+    numbered.entry_key,
+    numbered.doc_id,
+    numbered.part,
+    numbered.agent_id,
+    cast(numbered.position as integer) as position,
+    cast(numbered.line_no as integer) as line_no,
+    -- A subagent's lines belong to the turn in which they were said.
+    cast(
+        case
+            when numbered.agent_id is null then numbered.prompts_above
+            else coalesce(prompts.prompts_by_then, 0)
+        end as integer
+    ) as turn_number,
+    entries.session_id is distinct from numbered.session_id as is_copy,
+    numbered.version_run as updated_run
+from numbered
+asof left join prompts
+    on
+        numbered.session_id = prompts.session_id
+        and numbered.said_at >= prompts.said_at
+left join {{ ref('int_canonical_entries') }} as entries
+    on numbered.entry_key = entries.entry_key

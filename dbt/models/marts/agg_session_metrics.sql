@@ -1,0 +1,107 @@
+{{ config(materialized='table') }}
+
+with messages as (
+
+    select
+        session_id,
+        max(turn_number) as turns,
+        count(*) filter (
+            where message_kind in ('prompt', 'queued_prompt')
+        ) as prompts,
+        count(*) filter (where type in ('user', 'assistant')) as messages,
+        count(*) filter (where message_kind = 'api_error') as api_errors,
+        count(*) filter (where message_kind = 'interrupt') as interrupts,
+        count(*) filter (
+            where subtype = 'api_error' and type = 'system'
+        ) as api_retries,
+        count(distinct agent_id) as subagents,
+        count(*) filter (
+            where
+                subtype = 'compact_boundary'
+                and type = 'system'
+        ) as compactions
+    from {{ ref('fct_messages') }}
+    group by session_id
+
+),
+
+calls as (
+
+    select
+        session_id,
+        count(*) as tool_calls,
+        count(*) filter (where is_error) as tool_errors,
+        count(*) filter (where error_kind = 'denied') as denials
+    from {{ ref('fct_tool_calls') }}
+    group by session_id
+
+),
+
+responses as (
+
+    select
+        session_id,
+        count(*) as api_responses,
+        count(*) filter (where cost_usd is null) as unpriced_responses,
+        count(*) filter (where usage_final) as final_responses,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(total_tokens) as total_tokens,
+        max(context_tokens) as max_context_tokens,
+        sum(cost_usd) as cost_usd
+    from {{ ref('fct_api_responses') }}
+    group by session_id
+
+),
+
+file_operations as (
+
+    select
+        session_id,
+        count(distinct file_path) filter (where operation <> 'read') as files_changed,
+        sum(lines_added) as lines_added,
+        sum(lines_removed) as lines_removed
+    from {{ ref('fct_file_operations') }}
+    group by session_id
+
+)
+
+select
+    sessions.session_id,
+    sessions.project_key,
+    sessions.host,
+    cast(coalesce(messages.turns, 0) as integer) as turns,
+    cast(coalesce(messages.prompts, 0) as integer) as prompts,
+    cast(coalesce(messages.messages, 0) as integer) as messages,
+    cast(coalesce(calls.tool_calls, 0) as integer) as tool_calls,
+    cast(coalesce(calls.tool_errors, 0) as integer) as tool_errors,
+    cast(coalesce(calls.denials, 0) as integer) as denials,
+    cast(coalesce(messages.api_errors, 0) as integer) as api_errors,
+    cast(coalesce(messages.api_retries, 0) as integer) as api_retries,
+    cast(coalesce(messages.interrupts, 0) as integer) as interrupts,
+    cast(coalesce(messages.subagents, 0) as integer) as subagents,
+    cast(coalesce(messages.compactions, 0) as integer) as compactions,
+    cast(coalesce(responses.api_responses, 0) as integer) as api_responses,
+    cast(coalesce(responses.unpriced_responses, 0) as integer) as unpriced_responses,
+    cast(coalesce(responses.final_responses, 0) as integer) as final_responses,
+    cast(coalesce(responses.input_tokens, 0) as bigint) as input_tokens,
+    cast(coalesce(responses.output_tokens, 0) as bigint) as output_tokens,
+    cast(coalesce(responses.cache_write_tokens, 0) as bigint) as cache_write_tokens,
+    cast(coalesce(responses.cache_read_tokens, 0) as bigint) as cache_read_tokens,
+    cast(coalesce(responses.total_tokens, 0) as bigint) as total_tokens,
+    cast(responses.max_context_tokens as bigint) as max_context_tokens,
+    cast(
+        case when responses.session_id is null then 0 else responses.cost_usd end
+        as decimal(20, 10)
+    ) as cost_usd,
+    cast(coalesce(file_operations.files_changed, 0) as integer) as files_changed,
+    cast(coalesce(file_operations.lines_added, 0) as bigint) as lines_added,
+    cast(coalesce(file_operations.lines_removed, 0) as bigint) as lines_removed,
+    sessions.updated_run
+from {{ ref('int_sessions_computed') }} as sessions
+left join messages on sessions.session_id = messages.session_id
+left join calls on sessions.session_id = calls.session_id
+left join responses on sessions.session_id = responses.session_id
+left join file_operations on sessions.session_id = file_operations.session_id

@@ -1,0 +1,26 @@
+{{ config(materialized='table') }}
+
+with models as (
+
+    select
+        model,
+        bool_and(cost_usd is not null) as is_priced,
+        count(*) as responses,
+        min(responded_at) as first_used_at,
+        max(responded_at) as last_used_at
+    from {{ ref('fct_api_responses') }}
+    where model is not null
+    group by model
+
+)
+
+select
+    model,
+    coalesce(
+        nullif(regexp_extract(lower(model), '(opus|sonnet|haiku|fable|mythos)', 1), ''), 'other'
+    ) as family,
+    is_priced,
+    cast(responses as integer) as responses,
+    first_used_at,
+    last_used_at
+from models

@@ -1,0 +1,22 @@
+{{ config(materialized='table') }}
+
+select
+    session_id,
+    host,
+    project_key,
+    title,
+    title_source,
+    first_prompt,
+    git_branch,
+    cwd,
+    claude_version,
+    entrypoint,
+    started_at,
+    ended_at,
+    wall_s,
+    active_s,
+    parent_session_id,
+    relation,
+    models,
+    updated_run
+from {{ ref('int_sessions_computed') }}

@@ -1,0 +1,58 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+),
+
+documents as (
+
+    select
+        messages.session_id,
+        messages.entry_key,
+        blocks.block_no,
+        blocks.block_kind,
+        messages.message_kind,
+        messages.said_at,
+        messages.project_key,
+        messages.host,
+        case blocks.block_kind
+            when 'tool_use' then blocks.tool_name || ' ' || blocks.tool_input
+            else blocks.text
+        end as text,
+        -- Rises with time, so that the newest hits are the last row ids.
+        (coalesce(epoch_ms(messages.said_at), 0) // 1000)
+        * 2147483648
+        + cast(
+            ('0x' || left(md5(messages.entry_key || '/' || blocks.block_no), 8))::bigint
+            & 2147483647 as bigint
+        ) as place,
+        messages.updated_run
+    from {{ ref('thread_blocks') }} as blocks
+    inner join changed on blocks.session_id = changed.session_id
+    inner join {{ ref('fct_messages') }} as messages
+        on blocks.entry_key = messages.entry_key
+
+)
+
+select
+    place + row_number() over (
+        partition by place order by entry_key, block_no
+    ) - 1 as search_id,
+    session_id,
+    entry_key,
+    block_no,
+    block_kind,
+    message_kind,
+    said_at,
+    project_key,
+    host,
+    text,
+    updated_run
+from documents
+where trim(text) <> ''

@@ -1,0 +1,37 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+)
+
+select
+    threads.session_id,
+    threads.position,
+    threads.entry_key,
+    threads.is_copy,
+    threads.agent_id,
+    threads.turn_number,
+    own.message_kind,
+    own.type,
+    own.subtype,
+    rep.said_at,
+    own.message_id,
+    own.model,
+    threads.doc_id,
+    threads.part,
+    changed.version_run as updated_run
+from {{ ref('int_threads') }} as threads
+inner join changed on threads.session_id = changed.session_id
+inner join {{ ref('stg_messages') }} as own
+    on threads.doc_id = own.doc_id and threads.part = own.part
+inner join {{ ref('int_canonical_entries') }} as entries
+    on threads.entry_key = entries.entry_key
+inner join {{ ref('stg_messages') }} as rep
+    on entries.doc_id = rep.doc_id and entries.part = rep.part
+where threads.position is not null

@@ -1,0 +1,160 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['doc_id', 'part']
+) }}
+
+{%- set paths = [
+    'message.content', 'content', 'attachment.prompt', 'isMeta',
+    'isCompactSummary', 'isApiErrorMessage', 'forkedFrom.sessionId',
+    'forkedFrom.messageUuid', 'logicalParentUuid', 'origin.kind',
+    'promptSource', 'teamName', 'permissionMode', 'entrypoint',
+    'attachment.commandMode', 'message.role', 'message.stop_reason',
+    'summary', 'aiTitle', 'customTitle', 'leafUuid',
+    'compactMetadata.trigger', 'compactMetadata.preTokens', 'durationMs',
+    'worktreeSession.originalCwd', 'sourceToolAssistantUUID', 'error',
+    'apiErrorStatus', 'attachment.hookEvent', 'level', 'sessionKind',
+    'toolDenialKind'
+] %}
+
+with lines as (
+
+    select
+        *,
+        {{ valid_json('entry') }} as body
+    from {{ ref('stg_conversations') }} as conversations
+    where
+        record_kind in ('line', 'salvaged')
+        and entry is not null
+        and not is_history
+        and session_id is not null
+        and {{ new_lines('conversations') }}
+
+),
+
+objects as (
+
+    select
+        *,
+        {{ json_strings('body', paths) }} as f,
+        coalesce(
+            json_type(body, '$.message.content'),
+            json_type(body, '$.content'),
+            json_type(body, '$.attachment.prompt')
+        ) as content_type
+    from lines
+    where json_type(body) = 'OBJECT'
+
+),
+
+contents as (
+
+    select
+        *,
+        coalesce({{ picked('f', paths, 'message.content') }}, {{ picked('f', paths, 'content') }}, {{ picked('f', paths, 'attachment.prompt') }}) as content
+    from objects
+
+),
+
+texts as (
+
+    select
+        *,
+        case content_type
+            when 'VARCHAR' then content
+            when 'ARRAY'
+                then array_to_string(
+                    json_extract_string(content, '$[*].text'), chr(10)
+                )
+        end as plain,
+        case content_type
+            when 'VARCHAR' then ['text']
+            when 'ARRAY' then json_extract_string(content, '$[*].type')
+        end as block_types
+    from contents
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        doc_id,
+        part,
+        md5(
+            case
+                when coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid) is not null
+                    then 'u:' || coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid)
+                else 'x:' || session_id || ':' || md5(entry)
+            end
+        ) as entry_key,
+        uuid,
+        coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid) as canonical_uuid,
+        parent_uuid,
+        {{ picked('f', paths, 'logicalParentUuid') }} as logical_parent_uuid,
+        {{ picked('f', paths, 'forkedFrom.sessionId') }} as forked_from_session_id,
+        {{ picked('f', paths, 'leafUuid') }} as leaf_uuid,
+        session_id,
+        message_id,
+        request_id,
+        extract_run,
+
+        -- where
+        host,
+        project_id,
+        source_file,
+        file_key,
+        gen,
+        off,
+        cwd,
+        git_branch,
+        coalesce(
+            file_agent_id, case when is_sidechain then agent_id end
+        ) as agent_id,
+        file_agent_id is not null as is_agent_file,
+        coalesce(is_sidechain, false) as is_sidechain,
+
+        -- what
+        coalesce(type, '') as type,
+        subtype,
+        model,
+        version,
+        {{ picked('f', paths, 'entrypoint') }} as entrypoint,
+        {{ picked('f', paths, 'message.stop_reason') }} as stop_reason,
+        {{ picked('f', paths, 'isMeta') }} = 'true' as is_meta,
+        {{ picked('f', paths, 'isCompactSummary') }} = 'true' as is_compact_summary,
+        {{ picked('f', paths, 'isApiErrorMessage') }} = 'true' as is_api_error,
+        {{ picked('f', paths, 'origin.kind') }} as origin_kind,
+        {{ picked('f', paths, 'promptSource') }} as prompt_source,
+        {{ picked('f', paths, 'permissionMode') }} as permission_mode,
+        {{ picked('f', paths, 'attachment.commandMode') }} as command_mode,
+        {{ picked('f', paths, 'attachment.hookEvent') }} as hook_event,
+        {{ picked('f', paths, 'toolDenialKind') }} as tool_denial_kind,
+        {{ picked('f', paths, 'compactMetadata.trigger') }} as compact_trigger,
+        {{ tokens(picked('f', paths, 'compactMetadata.preTokens')) }} as compact_pre_tokens,
+        try_cast({{ picked('f', paths, 'durationMs') }} as bigint) as duration_ms,
+        {{ picked('f', paths, 'worktreeSession.originalCwd') }} as original_cwd,
+        {{ picked('f', paths, 'summary') }} as summary,
+        {{ picked('f', paths, 'aiTitle') }} as ai_title,
+        {{ picked('f', paths, 'customTitle') }} as custom_title,
+        {{ picked('f', paths, 'error') }} as api_error,
+        {{ picked('f', paths, 'sessionKind') }} as session_kind,
+
+        -- text
+        block_types,
+        coalesce(length(plain), 0) as text_chars,
+        case
+            when type = 'assistant' then left(plain, 200)
+            else left(plain, 2000)
+        end as text_head,
+
+        -- times
+        said_at
+    from texts
+
+)
+
+select
+    *,
+    {{ message_kind() }} as message_kind
+from renamed

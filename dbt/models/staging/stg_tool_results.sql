@@ -1,0 +1,122 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['doc_id', 'part']
+) }}
+
+{%- set paths = [
+    'toolUseResult.agentId', 'toolUseResult.agent_id',
+    'toolUseResult.durationMs', 'toolUseResult.totalDurationMs',
+    'toolUseResult.durationSeconds', 'toolUseResult.filePath',
+    'toolUseResult.file.filePath', 'toolUseResult.type',
+    'toolUseResult.interrupted', 'toolUseResult.searchCount',
+    'toolUseResult.status', 'toolDenialKind', 'toolUseResult.stderr'
+] %}
+
+with lines as (
+
+    select
+        *,
+        {{ valid_json('entry') }} as body
+    from {{ ref('stg_conversations') }} as conversations
+    where
+        type = 'user'
+        and record_kind in ('line', 'salvaged')
+        and entry is not null
+        and not is_history
+        and session_id is not null
+        and entry like '%tool_result%'
+        and {{ new_lines('conversations') }}
+
+),
+
+parsed as (
+
+    select
+        doc_id,
+        part,
+        session_id,
+        extract_run,
+        {{ json_strings('body', paths) }} as f,
+        json_extract_string(body, '$.toolUseResult.structuredPatch[*].lines[*]') as patch_lines,
+        json_type(body, '$.toolUseResult.structuredPatch') is not distinct from 'ARRAY' as has_patch,
+        json_extract(body, '$.message.content[*]') as blocks
+    from lines
+    where json_type(body, '$.message.content') = 'ARRAY'
+
+),
+
+results as (
+
+    select
+        doc_id,
+        part,
+        session_id,
+        extract_run,
+        f,
+        patch_lines,
+        has_patch,
+        unnest(blocks) as block
+    from parsed
+
+),
+
+texts as (
+
+    select
+        *,
+        json_extract_string(block, '$.tool_use_id') as tool_use_id,
+        case json_type(block, '$.content')
+            when 'VARCHAR' then json_extract_string(block, '$.content')
+            when 'ARRAY'
+                then array_to_string(
+                    json_extract_string(block, '$.content[*].text'), chr(10)
+                )
+        end as result_text
+    from results
+    where json_extract_string(block, '$.type') like '%tool_result'
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        doc_id,
+        part,
+        tool_use_id,
+        session_id,
+        extract_run,
+        coalesce(
+            {{ picked('f', paths, 'toolUseResult.agentId') }},
+            {{ picked('f', paths, 'toolUseResult.agent_id') }}
+        ) as subagent_id,
+
+        -- what
+        coalesce(json_extract_string(block, '$.is_error') = 'true', false) as is_error,
+        left(result_text, 500) as result_head,
+        coalesce(length(result_text), 0) as result_chars,
+        {{ picked('f', paths, 'toolDenialKind') }} as tool_denial_kind,
+        {{ picked('f', paths, 'toolUseResult.interrupted') }} = 'true' as is_interrupted,
+        coalesce(
+            {{ picked('f', paths, 'toolUseResult.filePath') }},
+            {{ picked('f', paths, 'toolUseResult.file.filePath') }}
+        ) as file_path,
+        {{ picked('f', paths, 'toolUseResult.type') }} as result_type,
+        has_patch,
+        len(list_filter(patch_lines, lambda line: starts_with(line, '+'))) as lines_added,
+        len(list_filter(patch_lines, lambda line: starts_with(line, '-'))) as lines_removed,
+        {{ tokens(picked('f', paths, 'toolUseResult.searchCount')) }} as search_count,
+        cast(
+            coalesce(
+                try_cast({{ picked('f', paths, 'toolUseResult.durationMs') }} as double),
+                try_cast({{ picked('f', paths, 'toolUseResult.totalDurationMs') }} as double),
+                try_cast({{ picked('f', paths, 'toolUseResult.durationSeconds') }} as double) * 1000
+            ) as bigint
+        ) as reported_ms
+    from texts
+    where nullif(tool_use_id, '') is not null
+
+)
+
+select * from renamed
