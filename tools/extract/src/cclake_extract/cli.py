@@ -19,6 +19,7 @@ from cclake_extract.options import (
     address,
     show,
 )
+from cclake_extract.table_cli import app as table_app
 
 app = typer.Typer(
     help="Extract new documents from MongoDB into an Apache Iceberg table.",
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(table_app, name="table")
 
 FullBackfill = Annotated[
     bool,
@@ -46,6 +48,27 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say how many documents would come.")
 ]
 
+Follow = Annotated[
+    bool,
+    typer.Option("--follow", help="Go on, and extract whenever something new came."),
+]
+Interval = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        envvar="CCLAKE_FOLLOW_INTERVAL_S",
+        help="Least seconds between two extractions of --follow.",
+    ),
+]
+CareEvery = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        envvar="CCLAKE_CARE_EVERY",
+        help="Compact and expire after so many small commits; 0: never.",
+    ),
+]
+
 
 @app.callback()
 def group() -> None:
@@ -62,6 +85,9 @@ def run_command(
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
+    follow: Follow = False,
+    interval: Interval = 5.0,
+    care_every: CareEvery = 20,
     json: Json = False,
 ) -> None:
     """Take over what is new since the last run, each document exactly once."""
@@ -74,11 +100,31 @@ def run_command(
     uri = address(mongo_uri)
     try:
         with mongo.connect(uri) as client:
-            work = job.Job(lake, client[mongo_db], full_backfill, since)
-            result = work.preview() if dry_run else work.run()
+            work = job.Job(lake, client[mongo_db], full_backfill, since, care_every)
+            if follow:
+                work.follow(interval, lambda r: show(json, r, job.sentence(r)))
+            else:
+                result = work.preview() if dry_run else work.run()
+                show(json, result, job.sentence(result))
     except PyMongoError as error:
         raise mongo.unreachable(uri, error) from error
-    show(json, result, job.sentence(result))
+
+
+@app.command("dead-letters")
+def dead_letters(
+    mongo_uri: Uri = None, mongo_db: Db = "claude_logs", json: Json = False
+) -> None:
+    """List the documents that could not become rows, with the reason."""
+    from cclake_extract import dead
+
+    uri = address(mongo_uri)
+    try:
+        with mongo.connect(uri) as client:
+            found = dead.letters(client[mongo_db])
+    except PyMongoError as error:
+        raise mongo.unreachable(uri, error) from error
+    lines = [f"{one['doc_id']}  {one['at']}  {one['reason']}" for one in found]
+    show(json, found, "\n".join(lines) or "none")
 
 
 def main() -> None:

@@ -44,6 +44,20 @@ class DeadLetters:
             self._letters = []
 
 
+def letters(database: Database[Document]) -> list[Document]:
+    """All dead letters, newest first, for people and scripts."""
+    found = database[COLLECTION].find().sort("at", -1)
+    return [
+        {
+            "doc_id": bytes(letter["_id"]).hex(),
+            "buffer": letter["buffer"],
+            "reason": letter["reason"],
+            "at": letter["at"].isoformat(timespec="seconds") + "Z",
+        }
+        for letter in found
+    ]
+
+
 def identity(raw: bytes) -> Binary:
     """The binary `_id` that stands first in a BSON document, without decoding it."""
     if raw[4:9] == b"\x05_id\x00":

@@ -1,14 +1,19 @@
 """What one call of `extract run` does, by its options."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_common.stop import Stop
 from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.backfill import backfill
+from cclake_extract.care.auto import care, due
+from cclake_extract.follow import follow
 from cclake_extract.lake import Lake
 from cclake_extract.progress import bar
 from cclake_extract.run import Document, extract
@@ -23,6 +28,7 @@ class Job:
     database: Database[Document]
     full: bool = False
     since: datetime | None = None
+    care_every: int = 20
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the outcome.
@@ -39,7 +45,19 @@ class Job:
                 outcome = backfill(self.lake, self.database, since, advance)
             else:
                 outcome = extract(self.lake, self.database, advance)
-        return outcome.as_dict()
+        return outcome.as_dict() | {"care": self._care() if outcome.commits else None}
+
+    def follow(self, interval: float, report: Callable[[dict[str, Any]], None]) -> None:
+        """Run now and whenever something new came, until SIGTERM or SIGINT."""
+        stop = Stop()
+
+        def work() -> None:
+            result = self.run()
+            self.full, self.since = False, None
+            if result["rows"]:
+                report(result)
+
+        follow(self.database, work, stop, interval)
 
     def preview(self) -> dict[str, Any]:
         """How many documents a run would read now, buffer by buffer."""
@@ -50,6 +68,16 @@ class Job:
             for buffer, after, up_to in ranges
         }
         return {"dry_run": True, "documents": sum(counts.values()), "buffers": counts}
+
+    def _care(self) -> dict[str, Any] | None:
+        """Take care of the table when it is due; never at the cost of the run."""
+        try:
+            table = self.lake.require()
+            if self.care_every and due(table, self.care_every):
+                return care(table)
+        except (Failure, OSError) as error:
+            print(f"extract: table care failed: {error}", file=sys.stderr)
+        return None
 
     def _taken(self) -> dict[str, int]:
         table = self.lake.load(self.lake.catalog())

@@ -1,0 +1,1 @@
+"""Table care: few files, few snapshots, no leftovers."""

@@ -1,0 +1,96 @@
+"""Merging small data files without changing a row."""
+
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import ValidationException
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask, Table
+
+from cclake_extract.commit import remove, replace
+from cclake_extract.datafile import DataFileWriter
+from cclake_extract.reader import FILE_BYTES, FILE_ROWS
+from cclake_extract.state import state_of
+
+# A merged file below this is merged again later; above it, it rests. So each
+# compaction rewrites a bounded number of rows, however long the history is.
+SMALL_ROWS = FILE_ROWS // 2
+SMALL_BYTES = 32 << 20
+GROUP_ROWS = 5_000
+
+
+@dataclass
+class Compaction:
+    """What a compaction did: files and rows that went into how many new files."""
+
+    files: int = 0
+    rows: int = 0
+    into: int = 0
+
+
+def compact(table: Table, at_least: int = 2) -> Compaction:
+    """Merge the small files of the head into files of about 50,000 rows.
+
+    It is one snapshot that deletes the small files and adds the merged ones,
+    and carries the watermark on; every row keeps its extraction run.
+
+    Args:
+        table: The table; holds the new head afterwards.
+        at_least: Do nothing with fewer small files than this.
+    """
+    tasks = small(table)
+    if len(tasks) < max(at_least, 2):
+        return Compaction()
+    merged = _merge(table, tasks)
+    gone = [task.file for task in tasks]
+    try:
+        replace(table, lambda: gone, merged, lambda: state_of(table))
+    except ValidationException:
+        # Another compaction or a rebuild took the same files: its result stands.
+        remove(table, [file.file_path for file in merged])
+        table.refresh()
+        return Compaction()
+    rows = sum(file.record_count for file in gone)
+    return Compaction(len(gone), rows, len(merged))
+
+
+def small(table: Table) -> list[FileScanTask]:
+    """The files of the head that are worth merging, oldest rows first."""
+    field = table.schema().find_field("extract_run").field_id
+
+    def age(task: FileScanTask) -> tuple[int, str]:
+        low = (task.file.lower_bounds or {}).get(field, b"")
+        return int.from_bytes(low, "little"), task.file.file_path
+
+    found = [
+        task
+        for task in table.scan().plan_files()
+        if task.file.record_count < SMALL_ROWS
+        and task.file.file_size_in_bytes < SMALL_BYTES
+    ]
+    return sorted(found, key=age)
+
+
+def _merge(table: Table, tasks: list[FileScanTask]) -> list[DataFile]:
+    done: list[DataFile] = []
+    writer: DataFileWriter | None = None
+    scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
+    size = 0
+    try:
+        for task in tasks:
+            writer = writer or DataFileWriter(table)
+            rows = scan.to_table([task]).cast(writer.schema)
+            for batch in rows.to_batches(max_chunksize=GROUP_ROWS):
+                writer.write(batch)
+            size += task.file.file_size_in_bytes
+            if writer.rows >= FILE_ROWS or size >= FILE_BYTES:
+                done.append(writer.close())
+                writer, size = None, 0
+        if writer is not None:
+            done.append(writer.close())
+            writer = None
+    finally:
+        if writer is not None:
+            writer.discard()
+    return done

@@ -1,0 +1,113 @@
+"""What the table is and was, for people and scripts."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cclake_common.failure import Failure
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from cclake_extract.state import RUN, state_of
+
+Row = dict[str, Any]
+
+
+def info(table: Table) -> Row:
+    """Where the table is, how large, and how far it goes."""
+    head = table.current_snapshot()
+    totals = _summary(head)
+    state = state_of(table)
+    return {
+        "table": ".".join(table.name()),
+        "location": table.location(),
+        "metadata": table.metadata_location,
+        "uuid": str(table.metadata.table_uuid),
+        "format_version": table.metadata.format_version,
+        "rows": int(totals.get("total-records", 0)),
+        "files": int(totals.get("total-data-files", 0)),
+        "bytes": int(totals.get("total-files-size", 0)),
+        "snapshots": len(table.metadata.snapshots),
+        "snapshot_id": head.snapshot_id if head else None,
+        "updated_at": _when(head.timestamp_ms) if head else None,
+        "extract_run": state.run,
+        "watermarks": state.watermarks,
+        "columns": {f.name: str(f.field_type) for f in table.schema().fields},
+        "properties": dict(table.properties),
+    }
+
+
+def snapshots(table: Table) -> list[Row]:
+    """The snapshots that are kept, oldest first."""
+    head = table.current_snapshot()
+    return [
+        {
+            "snapshot_id": snapshot.snapshot_id,
+            "parent_id": snapshot.parent_snapshot_id,
+            "at": _when(snapshot.timestamp_ms),
+            "operation": snapshot.summary.operation.value if snapshot.summary else "",
+            "extract_run": int(_summary(snapshot).get(RUN, 0)),
+            "added_rows": int(_summary(snapshot).get("added-records", 0)),
+            "rows": int(_summary(snapshot).get("total-records", 0)),
+            "files": int(_summary(snapshot).get("total-data-files", 0)),
+            "head": head is not None and snapshot.snapshot_id == head.snapshot_id,
+        }
+        for snapshot in sorted(table.metadata.snapshots, key=lambda s: s.timestamp_ms)
+    ]
+
+
+def files(table: Table) -> list[Row]:
+    """The data files of the head."""
+    return [
+        {
+            "path": task.file.file_path,
+            "rows": task.file.record_count,
+            "bytes": task.file.file_size_in_bytes,
+        }
+        for task in table.scan().plan_files()
+    ]
+
+
+def history(table: Table) -> list[Row]:
+    """Which snapshot was the head from when on."""
+    return [
+        {"at": _when(entry.timestamp_ms), "snapshot_id": entry.snapshot_id}
+        for entry in table.metadata.snapshot_log
+    ]
+
+
+def find(table: Table, wanted: str) -> Snapshot:
+    """The snapshot with an id, or the one that was the head at a time.
+
+    Raises:
+        Failure: It is neither, or there is no such snapshot.
+    """
+    if wanted.isdecimal():
+        found = table.snapshot_by_id(int(wanted))
+    else:
+        try:
+            moment = datetime.fromisoformat(wanted)
+        except ValueError as error:
+            raise Failure(
+                f"{wanted} is neither a snapshot id nor a time",
+                "give an id of `extract table snapshots`, or 2026-01-31T12:00:00Z",
+                2,
+            ) from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = table.snapshot_as_of_timestamp(int(moment.timestamp() * 1000))
+    if found is None:
+        raise Failure(
+            f"the table has no snapshot {wanted}",
+            "`extract table snapshots` lists those that are kept",
+        )
+    return found
+
+
+def _summary(snapshot: Snapshot | None) -> dict[str, str]:
+    if snapshot is None or snapshot.summary is None:
+        return {}
+    return snapshot.summary.additional_properties
+
+
+def _when(milliseconds: int) -> str:
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

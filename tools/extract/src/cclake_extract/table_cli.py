@@ -1,0 +1,209 @@
+"""The `extract table` commands."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from cclake_common.failure import Failure
+
+from cclake_extract.options import CatalogType, CatalogUri, Json, Warehouse, show
+
+app = typer.Typer(help="Look at the Iceberg table and take care of it.")
+
+Hours = Annotated[float, typer.Option("--older-than", help="Age in hours.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
+
+
+def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
+    from cclake_extract.lake import Lake
+
+    return Lake.from_env(warehouse=warehouse, catalog_type=kind, catalog_uri=uri)
+
+
+def _rows(found: list[dict[str, Any]]) -> str:
+    """Rows as aligned columns under their names."""
+    if not found:
+        return "none"
+    names = list(found[0])
+    cells = [names] + [["" if v is None else str(v) for v in r.values()] for r in found]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+@app.command()
+def info(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Where the table is, how large it is, how far it goes."""
+    from cclake_extract import inspect
+
+    found = inspect.info(_lake(warehouse, catalog_type, catalog_uri).require())
+    hidden = ("columns", "properties")
+    lines = [f"{k:<15} {v}" for k, v in found.items() if k not in hidden]
+    show(json, found, "\n".join(lines))
+
+
+@app.command()
+def snapshots(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """The snapshots that are kept: what you can go back to."""
+    from cclake_extract import inspect
+
+    found = inspect.snapshots(_lake(warehouse, catalog_type, catalog_uri).require())
+    show(json, found, _rows(found))
+
+
+@app.command()
+def files(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """The data files of the newest snapshot."""
+    from cclake_extract import inspect
+
+    found = inspect.files(_lake(warehouse, catalog_type, catalog_uri).require())
+    show(json, found, _rows(found))
+
+
+@app.command()
+def history(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Which snapshot was the newest from when on, rollbacks included."""
+    from cclake_extract import inspect
+
+    found = inspect.history(_lake(warehouse, catalog_type, catalog_uri).require())
+    show(json, found, _rows(found))
+
+
+@app.command()
+def rollback(
+    snapshot: Annotated[str, typer.Argument(help="Snapshot id, or a time (UTC).")],
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Go back to a snapshot; the next extraction reads again what came after."""
+    from cclake_extract import inspect
+    from cclake_extract.care.rollback import rollback as go_back
+
+    table = _lake(warehouse, catalog_type, catalog_uri).require()
+    found = inspect.find(table, snapshot)
+    go_back(table, found)
+    show(json, inspect.info(table), f"the table stands at {found.snapshot_id} again")
+
+
+@app.command()
+def compact(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Merge small files; no row changes."""
+    from dataclasses import asdict
+
+    from cclake_extract.care.compact import compact as merge
+
+    done = merge(_lake(warehouse, catalog_type, catalog_uri).require())
+    text = f"{done.files} files with {done.rows:,} rows merged into {done.into}"
+    show(json, asdict(done), text if done.files else "nothing to merge")
+
+
+@app.command()
+def expire(
+    keep: Annotated[int, typer.Option(min=1, help="Newest snapshots to keep.")] = 30,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Hours before a file is deleted.")
+    ] = 1.0,
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Forget old snapshots; one of each hour and day stays for a day and a month."""
+    from dataclasses import asdict
+
+    from cclake_extract.care.expire import expire as forget
+
+    table = _lake(warehouse, catalog_type, catalog_uri).require()
+    done = forget(table, keep, timedelta(hours=grace))
+    show(
+        json,
+        asdict(done),
+        f"{done.snapshots} snapshots forgotten; {done.deleted} files deleted,"
+        f" {done.marked} wait for their time",
+    )
+
+
+@app.command()
+def orphans(
+    older_than: Hours = 24.0,
+    dry_run: Dry = False,
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Delete files that killed processes left behind."""
+    from cclake_extract.care import orphans as care
+
+    table = _lake(warehouse, catalog_type, catalog_uri).require()
+    work = care.orphans if dry_run else care.sweep_orphans
+    found = work(table, timedelta(hours=older_than))
+    listed = [{"path": f.path, "bytes": f.bytes, "modified": f.modified} for f in found]
+    show(json, listed, _rows(listed))
+
+
+@app.command()
+def create(
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Create the table, empty; `extract` does it by itself when it is missing."""
+    from cclake_extract import inspect
+    from cclake_extract.bronze import ensure_table
+
+    lake = _lake(warehouse, catalog_type, catalog_uri)
+    table = ensure_table(lake, lake.catalog())
+    show(json, inspect.info(table), f"{lake.identifier} is at {table.location()}")
+
+
+@app.command()
+def drop(
+    yes: Yes = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete the files as well.")
+    ] = False,
+    warehouse: Warehouse = None,
+    catalog_type: CatalogType = None,
+    catalog_uri: CatalogUri = None,
+    json: Json = False,
+) -> None:
+    """Take the table out of the catalog; `extract` makes it anew from MongoDB."""
+    lake = _lake(warehouse, catalog_type, catalog_uri)
+    lake.require()
+    if not yes:
+        raise Failure(f"{lake.identifier} would be dropped", "give --yes to do it", 2)
+    catalog = lake.catalog()
+    (catalog.purge_table if purge else catalog.drop_table)(lake.identifier)
+    show(json, {"dropped": lake.identifier}, f"{lake.identifier} is dropped")
