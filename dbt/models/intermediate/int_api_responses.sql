@@ -81,6 +81,8 @@ responses as (
     select
         response_key,
         min(message_id) as message_id,
+        min(doc_id) filter (where rank = 1) as doc_id,
+        min(part) filter (where rank = 1) as part,
         max(request_id) as request_id,
         min(session_id) filter (where rank = 1) as session_id,
         min(host) filter (where rank = 1) as host,
@@ -114,6 +116,9 @@ responses as (
 
 select
     responses.*,
+    messages.entry_key,
     changed.version_run as updated_run
 from responses
 inner join changed on responses.session_id = changed.session_id
+inner join {{ ref('stg_messages') }} as messages
+    on responses.doc_id = messages.doc_id and responses.part = messages.part

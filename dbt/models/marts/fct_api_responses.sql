@@ -106,6 +106,8 @@ final as (
         sessions.project_key,
         responses.host,
         responses.agent_id,
+        responses.entry_key,
+        threads.turn_number,
 
         -- what
         responses.model,
@@ -175,6 +177,10 @@ final as (
     left join summed on responses.response_key = summed.response_key
     left join {{ ref('int_sessions_computed') }} as sessions
         on responses.session_id = sessions.session_id
+    left join {{ ref('int_threads') }} as threads
+        on
+            responses.session_id = threads.session_id
+            and responses.entry_key = threads.entry_key
 
 )
 

@@ -1,0 +1,99 @@
+{{ config(materialized='table') }}
+
+with messages as (
+
+    select
+        cast(said_at as date) as date_day,
+        count(distinct session_id) as sessions,
+        count(distinct project_key) as projects,
+        count(*) filter (
+            where message_kind in ('prompt', 'queued_prompt')
+        ) as prompts,
+        count(*) filter (where type in ('user', 'assistant')) as messages,
+        count(*) filter (where message_kind = 'api_error') as api_errors
+    from {{ ref('fct_messages') }}
+    where said_at is not null
+    group by date_day
+
+),
+
+calls as (
+
+    select
+        cast(called_at as date) as date_day,
+        count(*) as tool_calls,
+        count(*) filter (where is_error) as tool_errors
+    from {{ ref('fct_tool_calls') }}
+    where called_at is not null
+    group by date_day
+
+),
+
+responses as (
+
+    select
+        responded_on as date_day,
+        count(*) as api_responses,
+        count(*) filter (where cost_usd is null) as unpriced_responses,
+        count(*) filter (where usage_final) as final_responses,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(total_tokens) as total_tokens,
+        sum(cost_usd) as cost_usd
+    from {{ ref('fct_api_responses') }}
+    where responded_on is not null
+    group by date_day
+
+),
+
+changes as (
+
+    select
+        date_day,
+        sum(lines_added) as lines_added,
+        sum(lines_removed) as lines_removed
+    from {{ ref('agg_code_changes') }}
+    group by date_day
+
+),
+
+days as (
+
+    select date_day from messages
+    union
+    select date_day from calls
+    union
+    select date_day from responses
+
+)
+
+select
+    days.date_day,
+    cast(coalesce(messages.sessions, 0) as integer) as sessions,
+    cast(coalesce(messages.projects, 0) as integer) as projects,
+    cast(coalesce(messages.prompts, 0) as integer) as prompts,
+    cast(coalesce(messages.messages, 0) as integer) as messages,
+    cast(coalesce(messages.api_errors, 0) as integer) as api_errors,
+    cast(coalesce(calls.tool_calls, 0) as integer) as tool_calls,
+    cast(coalesce(calls.tool_errors, 0) as integer) as tool_errors,
+    cast(coalesce(responses.api_responses, 0) as integer) as api_responses,
+    cast(coalesce(responses.unpriced_responses, 0) as integer) as unpriced_responses,
+    cast(coalesce(responses.final_responses, 0) as integer) as final_responses,
+    cast(coalesce(responses.input_tokens, 0) as bigint) as input_tokens,
+    cast(coalesce(responses.output_tokens, 0) as bigint) as output_tokens,
+    cast(coalesce(responses.cache_write_tokens, 0) as bigint) as cache_write_tokens,
+    cast(coalesce(responses.cache_read_tokens, 0) as bigint) as cache_read_tokens,
+    cast(coalesce(responses.total_tokens, 0) as bigint) as total_tokens,
+    cast(
+        case when responses.date_day is null then 0 else responses.cost_usd end
+        as decimal(20, 10)
+    ) as cost_usd,
+    cast(coalesce(changes.lines_added, 0) as bigint) as lines_added,
+    cast(coalesce(changes.lines_removed, 0) as bigint) as lines_removed
+from days
+left join messages on days.date_day = messages.date_day
+left join calls on days.date_day = calls.date_day
+left join responses on days.date_day = responses.date_day
+left join changes on days.date_day = changes.date_day
