@@ -194,6 +194,19 @@ def test_new_bytes_on_disk_are_behind_and_late_after_the_grace(bench: Bench) -> 
     assert bench.only("--grace", "0.1", holds=False)["late"] is True
 
 
+def test_a_line_that_was_never_finished_is_not_awaited(bench: Bench) -> None:
+    data = some_lines(12, 30)
+    bench.write(SESSION, data + b'{"torn":')
+    bench.archive.keep(bench.root, SESSION, upto=len(data))
+    time.sleep(0.2)
+    for _ in range(2):
+        finding = bench.only("--grace", "0.1")
+        assert (finding["status"], finding["torn"]) == ("behind", True)
+    bench.write(SESSION, data + b'{"torn":1}')
+    time.sleep(0.2)
+    assert bench.only("--grace", "0.1", holds=False)["torn"] is False
+
+
 def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
     bench.write(SESSION, some_lines(13, 3))
     bench.write("-p/x/subagents/agent-1.meta.json", b'{"a": 1}')

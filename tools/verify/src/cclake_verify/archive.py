@@ -8,11 +8,10 @@ from pymongo.database import Database
 
 from cclake_verify.disk import logs_below, look_at
 from cclake_verify.documents import Document
-from cclake_verify.finding import BROKEN, MISSING, Checkpoint, Finding
+from cclake_verify.finding import BROKEN, HISTORY, MISSING, Checkpoint, Finding
 from cclake_verify.memory import Memory, Proven
 from cclake_verify.proof import FileProof, settled
 
-HISTORY = "../history.jsonl"
 TRIES = 3
 
 
@@ -108,6 +107,6 @@ class Archive:
 def _logs(root: Path) -> Iterator[tuple[str, int, int, float]]:
     for path, look in logs_below(root):
         yield path, look.size, look.inode, look.touched_at
-    history = look_at(root / HISTORY)
+    history = look_at(root.parent / "history.jsonl")
     if history:
         yield HISTORY, history.size, history.inode, history.touched_at

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import orjson
+
 from cclake_verify.documents import Piece, content_hash
 
 
@@ -48,6 +50,21 @@ class DiskFile:
         if piece.is_line and data.endswith(b"\n"):
             data = data[:-1]
         return content_hash(data) == piece.hash
+
+    def ends_torn(self, off: int) -> bool:
+        """Whether all that follows is one line that was never finished.
+
+        Such a line is not archived: it has no newline and is no JSON object.
+        """
+        self._file.seek(off)
+        while block := self._file.read(1 << 20):
+            if b"\n" in block:
+                return False
+        self._file.seek(off)
+        try:
+            return not isinstance(orjson.loads(self._file.read()), dict)
+        except orjson.JSONDecodeError:
+            return True
 
     def __enter__(self) -> "DiskFile":
         return self
@@ -95,7 +112,13 @@ def logs_below(root: Path) -> Iterator[tuple[str, Look]]:
 
 def is_log(relative: str) -> bool:
     """Whether a path below a root is one that is archived."""
-    parent, _, name = relative.rpartition("/")
-    return name.endswith((".jsonl", ".meta.json")) or (
-        parent.rpartition("/")[2] == "tool-results"
-    )
+    return relative.endswith((".jsonl", ".meta.json")) or _in_results(relative)
+
+
+def has_lines(relative: str) -> bool:
+    """Whether an archived path is split into lines."""
+    return relative.endswith(".jsonl") and not _in_results(relative)
+
+
+def _in_results(relative: str) -> bool:
+    return "tool-results" in relative.split("/")[:-1]

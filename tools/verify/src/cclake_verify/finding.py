@@ -11,6 +11,9 @@ PROVEN, KEPT, BEHIND, CHANGED, MISSING, BROKEN = (
 )  # fmt: skip
 
 
+HISTORY = "../history.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far MongoDB says that a file is archived."""
@@ -39,6 +42,8 @@ class Checkpoint:
     @property
     def on_disk(self) -> Path:
         """Where the file is on its machine."""
+        if self.path == HISTORY:
+            return Path(self.root).parent / "history.jsonl"
         return Path(self.root, self.path)
 
 
@@ -53,6 +58,7 @@ class Finding:
         read: Bytes of the file that this run has proven anew.
         known: Bytes that were proven before.
         waiting: Bytes on disk that are not archived yet.
+        torn: Those bytes are a line that was never finished: it is not awaited.
         touched_at: Epoch seconds of the file's last change, when it is on disk.
         faults: What is wrong.
     """
@@ -67,12 +73,15 @@ class Finding:
     read: int = 0
     known: int = 0
     waiting: int = 0
+    torn: bool = False
     touched_at: float | None = None
     faults: list[str] = field(default_factory=list)
 
     def is_late(self, grace: float) -> bool:
         """Whether the archive has had enough time to hold this file, and does not."""
-        if self.status not in (BEHIND, CHANGED, MISSING) or self.touched_at is None:
+        if self.status not in (BEHIND, CHANGED, MISSING) or self.torn:
+            return False
+        if self.touched_at is None:
             return False
         return time.time() - self.touched_at > grace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from cclake_verify.disk import DiskFile, Look, look_at
+from cclake_verify.disk import DiskFile, Look, has_lines, look_at
 from cclake_verify.documents import Document, Piece, pieces
 from cclake_verify.finding import (
     BEHIND,
@@ -55,9 +55,10 @@ class FileProof:
             for piece in tiling.walk(found):
                 self._follow(piece, disk)
             look = disk.look if disk else None
+            torn = _is_torn(disk, self.point)
         self.faults += tiling.faults
-        torn = bool(self.faults)
-        finding = self._finding(look, torn, tiling.rewritten)
+        finding = self._finding(look, tiling.rewritten)
+        finding.torn = torn
         good = finding.status in (PROVEN, KEPT, BEHIND)
         return finding, self._proven(look) if good else None
 
@@ -76,7 +77,8 @@ class FileProof:
         if (self.count, self.digest) != (before.pieces, before.digest):
             self.faults.append("the documents are others than those proven before")
 
-    def _finding(self, look: Look | None, torn: bool, rewritten: bool) -> Finding:
+    def _finding(self, look: Look | None, rewritten: bool) -> Finding:
+        flawed = bool(self.faults)
         finding = Finding(
             host=self.point.host,
             path=self.point.path,
@@ -92,7 +94,7 @@ class FileProof:
         )
         if self.differs is not None:
             self.faults.append(f"the file differs from byte {self.differs} on")
-        if torn:
+        if flawed:
             finding.status = CHANGED if rewritten else BROKEN
         elif self.differs is not None:
             finding.status = CHANGED
@@ -128,6 +130,7 @@ def settled(point: Checkpoint, known: Proven | None, here: bool) -> Finding | No
         lines=known.pieces + 1 if point.off else 0,
         known=point.off,
         waiting=waiting,
+        torn=waiting > 0 and _ends_torn(point),
         touched_at=look.touched_at if look else None,
     )
 
@@ -135,6 +138,17 @@ def settled(point: Checkpoint, known: Proven | None, here: bool) -> Finding | No
 def chained(digest: str, identity: bytes) -> str:
     """The digest of a file with one more document."""
     return blake2b(bytes.fromhex(digest) + identity, digest_size=16).hexdigest()
+
+
+def _ends_torn(point: Checkpoint) -> bool:
+    with _open(point.on_disk) as disk:
+        return _is_torn(disk, point)
+
+
+def _is_torn(disk: DiskFile | None, point: Checkpoint) -> bool:
+    if disk is None or disk.look.size <= point.off or not has_lines(point.path):
+        return False
+    return disk.ends_torn(point.off)
 
 
 @contextlib.contextmanager

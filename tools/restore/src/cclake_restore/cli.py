@@ -1,0 +1,122 @@
+"""The command line: `restore`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cclake_common import settings
+from cclake_common.failure import run
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cclake_restore.chosen import Choice
+from cclake_restore.run import Request, Result, restore
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def main_command(
+    out: Annotated[
+        Path, typer.Option(envvar="RESTORE_OUT", help="Folder for the files.")
+    ],
+    host: Annotated[
+        str | None,
+        typer.Option(envvar="RESTORE_HOST", help="Files of this host only."),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(help="One session: its file, and its folder with subagents."),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(help="One project: its folder's name, or its path."),
+    ] = None,
+    generation: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Content before a rewrite: 0 is the oldest. Files that never came"
+            " so far are left out.",
+        ),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Restore the prompt history, too, to this file."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be written.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per file.")
+    ] = False,
+    mongo_uri: Annotated[
+        str | None,
+        typer.Option(envvar="MONGO_URI", show_default="the private mongod"),
+    ] = None,
+    mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
+) -> None:
+    """Recreate the original log files from MongoDB, byte for byte.
+
+    Every line is checked against its hash on the way. Nothing is overwritten, and
+    nothing is written outside the folder. With files of several hosts (or of several
+    roots of a host), each gets its own folder.
+
+    Exit status: 0 all is restored, 1 some file is not, 75 MongoDB does not answer.
+
+    Examples:
+      restore --host laptop --out /tmp/projects
+      restore --out /tmp/x --session 5f0c0b5e-0000-4000-8000-000000000000
+      restore --out /tmp/x --project /home/me/alpha --dry-run
+    """
+    request = Request(
+        out=out,
+        choice=Choice(session, project),
+        host=host,
+        history=history,
+        generation=generation,
+        dry_run=dry_run,
+    )
+    results = _with_progress(mongo_uri or settings.mongo_uri(), mongo_db, request)
+    for result in results:
+        print(json.dumps(result.as_dict()) if as_json else _line(result))
+    failed = sum(bool(result.error) for result in results)
+    if failed:
+        print(f"restore: {failed} files are not restored", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _with_progress(uri: str, database: str, request: Request) -> list[Result]:
+    columns = (TextColumn("restoring"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("files", total=None)
+        results = []
+        for result in restore(
+            uri, database, request, lambda total: progress.update(task, total=total)
+        ):
+            results.append(result)
+            progress.advance(task)
+    return results
+
+
+def _line(result: Result) -> str:
+    path = "".join(c if c.isprintable() else repr(c)[1:-1] for c in result.path)
+    why = result.error and f"NOT RESTORED: {result.error}"
+    note = f"  ({why or result.note})" if why or result.note else ""
+    return f"{result.bytes:>14,}  {path}{note}"
+
+
+def main() -> None:
+    """Run `restore`."""
+    run("restore", app)

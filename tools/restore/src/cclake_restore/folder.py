@@ -1,0 +1,88 @@
+"""Writing below one folder and nowhere else, whatever the paths say."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from cclake_common.failure import Failure
+
+from cclake_restore.chosen import is_safe
+
+THERE = "it is there already"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class Folder:
+    """A folder that new files are written into.
+
+    Every step of a path is opened below the one before, and links are never followed:
+    neither a path from the archive nor a link in the folder leads out of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._top = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise Failure(f"{path} cannot be used: {error.strerror}") from error
+
+    def write(self, relative: str, pieces: Iterable[bytes]) -> int:
+        """Write a new file, whole or not at all; gives its number of bytes.
+
+        Raises:
+            Failure: There is such a file already, or it cannot be written.
+        """
+        if not is_safe(relative):
+            raise Failure("its path leads out of the folder")
+        *folders, name = relative.split("/")
+        try:
+            with self._inside(folders) as parent:
+                return _write_new(parent, name, pieces)
+        except FileExistsError as error:
+            raise Failure(THERE) from error
+        except OSError as error:
+            raise Failure(error.strerror or str(error)) from error
+
+    @contextlib.contextmanager
+    def _inside(self, folders: Iterable[str]) -> Iterator[int]:
+        current = os.dup(self._top)
+        try:
+            for name in folders:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=current)
+                below = os.open(name, _DIRECTORY, dir_fd=current)
+                os.close(current)
+                current = below
+            yield current
+        finally:
+            os.close(current)
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        os.close(self._top)
+
+
+def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
+    # The name is short: that of the file may already be as long as a name can be.
+    draft = f".restore-{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    handle = os.open(draft, flags, 0o600, dir_fd=parent)
+    try:
+        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            size = sum(map(file.write, pieces))
+        # Unlike a rename, a link never takes the place of a file.
+        os.link(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
+    finally:
+        os.unlink(draft, dir_fd=parent)
+    return size

@@ -1,0 +1,166 @@
+"""Restoring, from the choice to the files."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import mask
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, PyMongoError
+
+from cclake_restore.chosen import (
+    HISTORY,
+    Archived,
+    Choice,
+    Document,
+    Target,
+    targets,
+)
+from cclake_restore.content import Content
+from cclake_restore.folder import THERE, Folder
+
+TIMEOUT_MS = 10_000
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to restore, and where to.
+
+    Attributes:
+        out: The folder that stands for the root.
+        history: The file for the prompt history, which lies beside the root; None
+            leaves it out.
+        generation: An older generation of each file; None for the newest.
+        dry_run: Only say what would be written.
+    """
+
+    out: Path
+    choice: Choice = EVERYTHING
+    host: str | None = None
+    history: Path | None = None
+    generation: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one file."""
+
+    path: str
+    host: str
+    gen: int
+    bytes: int = 0
+    note: str = ""
+    error: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+def restore(
+    uri: str,
+    database: str,
+    request: Request,
+    begin: Callable[[int], None] = lambda _total: None,
+) -> Iterator[Result]:
+    """Restore file by file; gives the result of each.
+
+    Args:
+        uri: Address of MongoDB.
+        database: Name of the database.
+        request: What to restore.
+        begin: Told the number of files.
+
+    Raises:
+        Failure: MongoDB does not answer, or nothing in it was chosen.
+    """
+    try:
+        with MongoClient[Document](
+            uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="restore"
+        ) as client:
+            yield from _restore(client[database], request, begin)
+    except (PyMongoError, ConfigurationError) as error:
+        raise Failure(
+            f"MongoDB at {mask(uri)} does not answer: {mask(str(error)).split(',')[0]}",
+            "Start it with `just up`, or set MONGO_URI.",
+            TRY_LATER,
+        ) from error
+
+
+def _restore(
+    db: Database[Document], request: Request, begin: Callable[[int], None]
+) -> Iterator[Result]:
+    found = db.files.find({"host": request.host} if request.host else {})
+    job = Job(db, request)
+    chosen = [
+        target
+        for target in targets(map(Archived.of, found), request.choice)
+        if job.concerns(target.file)
+    ]
+    if not chosen:
+        raise Failure("the archive has no such file", "`--dry-run` alone lists all.")
+    begin(len(chosen))
+    if request.dry_run:
+        for target in chosen:
+            yield job.run(target, job.measure)
+        return
+    with Folder(request.out) as folder:
+        for target in chosen:
+            yield job.run(target, lambda one: job.write(one, folder))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request to one database."""
+
+    db: Database[Document]
+    request: Request
+
+    def concerns(self, file: Archived) -> bool:
+        """Whether the request is about this file at all."""
+        wanted = file.path != HISTORY or self.request.history is not None
+        return wanted and (self.request.generation or 0) <= file.gen
+
+    def run(self, target: Target, work: Callable[[Target], int]) -> Result:
+        """Do the work on one file, which gives its bytes; a failure is a result."""
+        file, asked = target.file, self.request.generation
+        gen = file.gen if asked is None else asked
+        result = Result(target.path, file.host, gen, note=target.note)
+        try:
+            if target.refused:
+                raise Failure(target.refused)
+            result.bytes = work(target)
+        except Failure as failure:
+            result.error = str(failure)
+        return result
+
+    def measure(self, target: Target) -> int:
+        """The bytes that would be written."""
+        history = self._history(target.file)
+        if os.path.lexists(history or self.request.out / target.path):
+            raise Failure(THERE)
+        return self._content(target.file).size()
+
+    def write(self, target: Target, folder: Folder) -> int:
+        """Write the file; gives its bytes."""
+        pieces = self._content(target.file).pieces()
+        history = self._history(target.file)
+        if history is None:
+            return folder.write(target.path, pieces)
+        with Folder(history.absolute().parent) as beside:
+            return beside.write(history.name, pieces)
+
+    def _history(self, file: Archived) -> Path | None:
+        return self.request.history if file.path == HISTORY else None
+
+    def _content(self, file: Archived) -> Content:
+        asked = self.request.generation
+        if asked is None or asked == file.gen:
+            return Content(self.db, file.key, file.gen, file.off)
+        return Content(self.db, file.key, asked, None)

@@ -1,0 +1,238 @@
+"""Restored files against the originals, and archives that lie."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus import Archive, document_of, file_key, run, some_lines
+from harness import Mongod, connect
+
+SESSION = "11111111-1111-4111-8111-111111111111"
+MAIN = f"-home-me-x/{SESSION}.jsonl"
+
+
+@pytest.fixture
+def archive(mongod: Mongod, mongo_db: str) -> Iterator[Archive]:
+    with connect(mongod.uri) as client:
+        yield Archive(client[mongo_db])
+
+
+def restore(out: Path, *options: str, status: int = 0) -> list[dict[str, Any]]:
+    done = run("restore", "--out", str(out), "--json", *options)
+    assert done.returncode == status, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def a_tree(root: Path) -> dict[str, bytes]:
+    files = {
+        MAIN: some_lines(1, 100),
+        f"-home-me-x/{SESSION}/subagents/agent-1.jsonl": some_lines(2, 20)[:-1],
+        f"-home-me-x/{SESSION}/subagents/agent-1.meta.json": b'{\n "a": 1\n}',
+        f"-home-me-x/{SESSION}/tool-results/o.txt": os.urandom(5000),
+        "-home-me-y/22222222-2222-4222-8222-222222222222.jsonl": b"\n\n\r\n{}\n\xff\n",
+        "-home-me-y/name with 雪 and\nnewline.jsonl": b'{"big":"'
+        + b"x" * 12_500_000
+        + b'"}\n',
+        "-home-me-y/empty.jsonl": b"",
+    }
+    for path, data in files.items():
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    return files
+
+
+def keep_all(archive: Archive, root: Path, **more: Any) -> dict[str, bytes]:
+    files = a_tree(root)
+    for path in files:
+        archive.keep(root, path, **more)
+    return files
+
+
+def test_every_file_comes_back_byte_for_byte(archive: Archive, tmp_path: Path) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    results = restore(tmp_path / "out")
+    assert tree(tmp_path / "out") == files == tree(tmp_path / "projects")
+    assert {one["path"]: one["bytes"] for one in results} == {
+        path: len(data) for path, data in files.items()
+    }
+    assert not [one for one in results if one["error"]]
+
+
+def test_nothing_is_overwritten(archive: Archive, tmp_path: Path) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    mine = tmp_path / "out" / MAIN
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    results = restore(tmp_path / "out", status=1)
+    refused = [one["path"] for one in results if one["error"] == "it is there already"]
+    assert refused == [MAIN]
+    assert tree(tmp_path / "out") == files | {MAIN: b"mine"}
+    again = restore(tmp_path / "out", status=1)
+    assert all(one["error"] == "it is there already" for one in again)
+
+
+def test_a_dry_run_writes_nothing_and_knows_the_sizes(
+    archive: Archive, tmp_path: Path
+) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    results = restore(tmp_path / "out", "--dry-run")
+    assert {one["path"]: one["bytes"] for one in results} == {
+        path: len(data) for path, data in files.items()
+    }
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "projects"),
+    [
+        (("--session", SESSION), {"-home-me-x"}),
+        (("--project", "-home-me-y"), {"-home-me-y"}),
+        (("--project", "/home/me/y"), {"-home-me-y"}),
+    ],
+)
+def test_one_session_or_project_is_restored_alone(
+    archive: Archive, tmp_path: Path, options: tuple[str, ...], projects: set[str]
+) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    restore(tmp_path / "out", *options)
+    assert tree(tmp_path / "out") == {
+        path: data for path, data in files.items() if path.split("/")[0] in projects
+    }
+
+
+def test_hosts_and_roots_get_their_own_folders(
+    archive: Archive, tmp_path: Path
+) -> None:
+    def keep(host: str, root: str, data: bytes) -> None:
+        key = file_key(host, root)
+        archive.keep(Path(root), MAIN, host=host, key=key, data=data)
+
+    keep("laptop", "/a/projects", b"1\n")
+    keep("desk", "/a/projects", b"2\n")
+    keep("desk", "/b/projects", b"3\n")
+    restore(tmp_path / "all")
+    assert tree(tmp_path / "all") == {
+        f"laptop/{MAIN}": b"1\n",
+        f"desk/-a-projects/{MAIN}": b"2\n",
+        f"desk/-b-projects/{MAIN}": b"3\n",
+    }
+    restore(tmp_path / "one", "--host", "laptop")
+    assert tree(tmp_path / "one") == {MAIN: b"1\n"}
+
+
+def test_older_generations_can_be_had(archive: Archive, tmp_path: Path) -> None:
+    same, old, new = some_lines(3, 10), some_lines(4, 30), some_lines(5, 5)
+    for gen, data in enumerate((same + old, same + new)):
+        archive.keep(tmp_path, MAIN, gen=gen, data=data)
+    restore(tmp_path / "new")
+    restore(tmp_path / "old", "--generation", "0")
+    assert tree(tmp_path / "new") == {MAIN: same + new}
+    assert tree(tmp_path / "old") == {MAIN: same + old}
+    done = run("restore", "--out", str(tmp_path / "no"), "--generation", "2")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "restore: the archive has no such file",
+    )
+
+
+def test_history_is_restored_only_where_it_is_wanted(
+    archive: Archive, tmp_path: Path
+) -> None:
+    archive.keep(tmp_path, MAIN, data=b"{}\n")
+    archive.keep(tmp_path, "../history.jsonl", data=b'{"display":"x"}\n')
+    restore(tmp_path / "out")
+    assert tree(tmp_path / "out") == {MAIN: b"{}\n"}
+    history = tmp_path / "elsewhere" / "h.jsonl"
+    restore(tmp_path / "more", "--history", str(history))
+    assert history.read_bytes() == b'{"display":"x"}\n'
+    assert not (tmp_path / "history.jsonl").exists()
+    archive.keep(
+        tmp_path, "../history.jsonl", host="other", data=b"1\n", key="0" * 15 + "1"
+    )
+    archive.keep(tmp_path, MAIN, host="other", data=b"1\n", key="0" * 15 + "2")
+    results = restore(
+        tmp_path / "third", "--history", str(tmp_path / "third.jsonl"), status=1
+    )
+    assert [one["error"] for one in results if one["error"]] == [
+        "there are several histories: choose one --host"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../escaped.jsonl", "/tmp/escaped.jsonl", "a/../../escaped.jsonl", "a//b", "."],
+)
+def test_a_path_that_leads_out_is_refused(
+    archive: Archive, tmp_path: Path, path: str
+) -> None:
+    archive.keep(tmp_path, path, data=b"{}\n", key="ab" * 8)
+    archive.keep(tmp_path, MAIN, data=b"{}\n")
+    results = restore(tmp_path / "deep" / "out", status=1)
+    assert [one["error"] for one in results if one["error"]] == [
+        "its path leads out of the folder"
+    ]
+    assert tree(tmp_path) == {f"deep/out/{MAIN}": b"{}\n"}
+
+
+def test_a_link_in_the_folder_does_not_lead_out(
+    archive: Archive, tmp_path: Path
+) -> None:
+    archive.keep(tmp_path, MAIN, data=b"{}\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "out" / "-home-me-x").symlink_to(tmp_path / "victim")
+    (result,) = restore(tmp_path / "out", status=1)
+    assert result["error"]
+    assert tree(tmp_path / "victim") == {}
+
+
+def test_a_hole_or_a_forged_line_leaves_no_file(
+    archive: Archive, tmp_path: Path
+) -> None:
+    archive.keep(tmp_path, "p/hole.jsonl", data=some_lines(6, 9))
+    archive.keep(tmp_path, "p/forged.jsonl", data=b'{"a":1}\n{"a":2}\n')
+    archive.keep(tmp_path, "p/end.jsonl", data=b'{"a":1}\n{"a":2}\n')
+    conversations = archive.db.conversations
+    conversations.delete_one({"sourceFile": "p/hole.jsonl", "source.off": {"$gt": 0}})
+    conversations.delete_one({"sourceFile": "p/end.jsonl", "source.off": 8})
+    conversations.update_one(
+        {"sourceFile": "p/forged.jsonl", "source.off": 8}, {"$set": {"entry.a": 3}}
+    )
+    errors = {one["path"]: one["error"] for one in restore(tmp_path / "o", status=1)}
+    assert errors["p/forged.jsonl"] == "the document at byte 8 is not what its _id says"
+    assert errors["p/end.jsonl"] == "the archive has a hole at byte 8"
+    assert errors["p/hole.jsonl"].startswith("the archive has a hole at byte")
+    assert tree(tmp_path / "o") == {}
+
+
+def test_what_is_on_its_way_beyond_the_checkpoint_does_no_harm(
+    archive: Archive, tmp_path: Path
+) -> None:
+    key = archive.keep(tmp_path, MAIN, data=b'{"a":1}\n')
+    archive.put(document_of(key, 20, b"later", 6), "testhost", MAIN)
+    restore(tmp_path / "out")
+    assert tree(tmp_path / "out") == {MAIN: b'{"a":1}\n'}
+
+
+def test_a_path_that_two_files_had_belongs_to_the_live_one(
+    archive: Archive, tmp_path: Path
+) -> None:
+    archive.keep(tmp_path, MAIN, data=b"old\n", key="0a" * 8, state="gone")
+    archive.keep(tmp_path, MAIN, data=b"new\n", key="0b" * 8)
+    restore(tmp_path / "out")
+    assert tree(tmp_path / "out") == {
+        MAIN: b"new\n",
+        f"{MAIN}.{'0a' * 8}": b"old\n",
+    }
