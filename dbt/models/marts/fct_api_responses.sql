@@ -27,7 +27,11 @@ rated as (
         parts.*,
         prices.price_source,
         prices.web_search_price,
-        coalesce(parts.context_tokens > prices.long_from_tokens, false) as is_long_context,
+        -- Fast mode has one price over the whole context window.
+        coalesce(
+            parts.context_tokens > prices.long_from_tokens and not parts.is_fast,
+            false
+        ) as is_long_context,
         cast(
             case when parts.is_fast then prices.fast_multiplier else 1 end
             * case when parts.is_us_only then prices.us_multiplier else 1 end
@@ -36,7 +40,7 @@ rated as (
         ) as multiplier,
         {%- for kind in ['input', 'output', 'cache_write_5m', 'cache_write_1h', 'cache_read'] %}
         case
-            when parts.context_tokens > prices.long_from_tokens
+            when parts.context_tokens > prices.long_from_tokens and not parts.is_fast
                 then prices.long_{{ kind }}_price
             else prices.{{ kind }}_price
         end as {{ kind }}_price{{ ',' if not loop.last }}
