@@ -20,6 +20,13 @@ def shown(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _newer(known: Checkpoint, holder: Checkpoint) -> bool:
+    """Whether a checkpoint, rather than another one, says what is at their place."""
+    if known.file == holder.file or known.state == "live":
+        return True
+    return holder.state == "gone" and (known.gone_at or 0) > (holder.gone_at or 0)
+
+
 class Catalog:
     """Finds what is known of a file.
 
@@ -46,7 +53,7 @@ class Catalog:
         """Take a checkpoint of an earlier run; a later one replaces an earlier one."""
         self._by_key[known.file] = known
         holder = self._by_place.get((known.root, known.path))
-        if holder is None or holder.file == known.file or known.state == "live":
+        if holder is None or _newer(known, holder):
             self._by_place[known.root, known.path] = known
         if known.state == "live" or (known.dev, known.ino) not in self._by_inode:
             self._by_inode[known.dev, known.ino] = known

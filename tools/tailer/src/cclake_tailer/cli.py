@@ -12,7 +12,8 @@ from cclake_common.stop import Stop, die_with_parent
 from cclake_tailer.catalog import Catalog
 from cclake_tailer.counters import Counters
 from cclake_tailer.engine import Engine
-from cclake_tailer.follow import Follower, Pace, say
+from cclake_tailer.follow import Follower, Pace
+from cclake_tailer.held import raise_limit
 from cclake_tailer.once import read_once
 from cclake_tailer.output import Output
 from cclake_tailer.reader import Reader
@@ -110,6 +111,7 @@ def tailer(
     roots = [str(Path(each).absolute()) for each in root or settings.roots()]
     catalog = Catalog(host or settings.host(), list(dict.fromkeys(roots)))
     stop = Stop()
+    raise_limit()
     if follow:
         die_with_parent()
     if resume is not None:
@@ -119,7 +121,7 @@ def tailer(
     engine = Engine(catalog, Reader(out, counters), counters)
     if follow:
         pace = Pace(rest_seconds, rescan_seconds, poll_seconds)
-        Follower(engine, out, counters, pace, side_files, stop, poll).run()
+        Follower(engine, out, counters, pace, side_files, stop).run(poll)
         return
     missing = [each for each in catalog.roots if not Path(each).is_dir()]
     if missing:
@@ -128,15 +130,13 @@ def tailer(
         )
     read_once(engine, Walker(side_files, engine.trouble), rest_seconds, stop)
     out.flush()
-    for reason in sorted(counters.reasons):
-        say(reason)
     if stop:
         raise typer.Exit(failure.INTERRUPTED)
-    if engine.later:
-        names = ", ".join(sorted(place.full for place in engine.later)[:3])
+    if engine.refused:
+        (place, why), count = min(engine.refused.items()), len(engine.refused)
         raise failure.Failure(
-            f"{len(engine.later)} could not be read: {names}",
-            "All else was read; give the rights and run it again.",
+            f"{count} could not be read; the first is {place.full} ({why})",
+            "All else was read; when that is mended, run it again with --resume.",
         )
 
 

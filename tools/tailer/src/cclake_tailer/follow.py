@@ -8,16 +8,16 @@ from pathlib import Path
 
 from cclake_common.stop import Stop
 
-from cclake_tailer.counters import Counters, stats_record
+from cclake_tailer.counters import Counters
+from cclake_tailer.early import Early
 from cclake_tailer.engine import Engine
 from cclake_tailer.once import scan
 from cclake_tailer.output import Output
+from cclake_tailer.report import Report
 from cclake_tailer.roots import network_type
-from cclake_tailer.tree import Place, Walker, is_chunk, is_source
+from cclake_tailer.tree import Found, Place, Walker, is_chunk, is_source
 from cclake_tailer.watch import Changes, Watch
 
-STATS_CHANGED = 5.0
-STATS_ALWAYS = 30.0
 RETRY = 2.0
 SETTLE = 1.0
 
@@ -48,23 +48,27 @@ class Follower:
         pace: Pace,
         side_files: bool,
         stop: Stop,
-        polling: bool = False,
     ) -> None:
         self._engine = engine
         self._out = out
         self._counters = counters
         self._pace = pace
         self._stop = stop
-        self._degraded = False
-        self._watch = None if polling else self._make_watch()
+        self._report = Report(engine, counters, out)
         self._walker = Walker(side_files, engine.trouble, self._entered)
+        self._watch: Watch | None = None
+        self._early: Early | None = None
         self._settling: dict[Place, float] = {}
         self._next_scan = self._next_rest = self._next_retry = 0.0
-        self._told_at = float("-inf")
-        self._told: object = None
 
-    def run(self) -> None:
-        """Follow until stopped; what was read is written with its checkpoint."""
+    def run(self, polling: bool = False) -> None:
+        """Follow until stopped; what was read is written with its checkpoint.
+
+        Args:
+            polling: Never use inotify.
+        """
+        if not polling:
+            self._use_inotify()
         for root in self._engine.catalog.roots:
             if (kind := network_type(root)) is not None:
                 self._degrade(f"{root} is on a network file system ({kind})")
@@ -72,7 +76,7 @@ class Follower:
                 say(f"no folder {root} yet: waiting for it")
         self._scan()
         self._counters.rescan_found_total = self._counters.rescans_total = 0
-        self._tell(always=True)
+        self._report.tell(always=True)
         while not self._stop and not self._out.reader_gone():
             self._turn()
         self._out.flush()
@@ -83,56 +87,55 @@ class Follower:
             engine.step()
         else:
             self._out.flush()
-            self._tell()
             self._wait()
+        self._report.tell()
         self._notice()
         now = time.monotonic()
         if now >= self._next_scan:
             self._scan()
         if now >= self._next_rest:
             self._next_rest = now + max(0.05, min(1.0, self._pace.rest / 4))
-            engine.rest(self._pace.rest)
-        if engine.later and now >= self._next_retry:
+            engine.visitor.rest(self._pace.rest)
+        if engine.refused and now >= self._next_retry:
             self._next_retry = now + RETRY
-            places, engine.later = engine.later, set()
-            engine.look(places)
+            self._retry()
 
     def _notice(self) -> set[Place]:
         """Look where the kernel says that something changed, and return the places."""
-        changes = self._watch.read() if self._watch is not None else Changes()
+        changes, found = Changes(), list[Found]()
+        if self._early is not None:
+            changes, found, deleted = self._early.take()
+            for place, fd in deleted:
+                self._engine.rescue(place, fd)
+            missed = (changes.deleted & changes.open) - {place for place, _ in deleted}
+            self._counters.files_missed_total += sum(
+                is_source(place.path, self._walker.side_files) for place in missed
+            )
         self._counters.inotify_events_total += changes.events
         self._counters.inotify_overflows_total += changes.overflows
-        found = [
-            item for place in changes.directories for item in self._walker.walk(place)
-        ]
-        now = time.monotonic()
-        places = self._due(changes, now) | self._engine.again
+        places = self._due(changes) | self._engine.again
         self._engine.again = set()
-        if changes.left:
-            places.update(
-                place
-                for known in self._engine.catalog
-                if any(
-                    (place := self._engine.catalog.place_of(known)).is_in(left)
-                    for left in changes.left
-                )
-            )
+        for left in changes.left:
+            catalog = self._engine.catalog
+            places.update(filter(left.holds, map(catalog.place_of, catalog)))
         if places or found:
             self._engine.look(places, found, first=True)
         if changes.rescan:
             self._next_scan = 0.0
         return places | changes.open | {item.place for item in found}
 
-    def _due(self, changes: Changes, now: float) -> set[Place]:
+    def _due(self, changes: Changes) -> set[Place]:
         """Places to look at now; files that are read whole may still be written to."""
+        now = time.monotonic()
         side_files = self._walker.side_files
+        due = {p for p in changes.places if is_source(p.path, side_files)}
         for place in changes.open:
-            if is_chunk(place.path) and is_source(place.path, side_files):
-                self._settling.setdefault(place, now + SETTLE)
-            else:
-                changes.places.add(place)
-        due = {place for place, at in self._settling.items() if at <= now}
-        due.update(p for p in changes.places if is_source(p.path, side_files))
+            if is_source(place.path, side_files):
+                if is_chunk(place.path):
+                    self._settling.setdefault(place, now + SETTLE)
+                else:
+                    due.add(place)
+        due.update(place for place, at in self._settling.items() if at <= now)
         for place in due:
             self._settling.pop(place, None)
         return due
@@ -140,84 +143,55 @@ class Follower:
     def _scan(self) -> None:
         """Look at everything; with working watches there should be nothing to find."""
         began = time.monotonic()
-        roots = self._engine.catalog.roots
-        homeless = [root for root in roots if not self._enter_beside(root)]
+        known_of = set(self._settling)
+        homeless = [r for r in self._engine.catalog.roots if not self._enter_beside(r)]
         changed = scan(self._engine, self._walker)
         self._counters.rescans_total += 1
         took = time.monotonic() - began
-        if self._polls or homeless:
+        if self._report.degraded or self._watch is None or homeless:
             self._next_scan = time.monotonic() + max(self._pace.poll, 20 * took)
         else:
             self._next_scan = time.monotonic() + max(self._pace.rescan, 1000 * took)
             # What the kernel has told by now was not found by the scan alone.
-            self._counters.rescan_found_total += len(changed - self._notice())
+            known_of |= self._notice()
+            self._counters.rescan_found_total += len(changed - known_of)
+
+    def _retry(self) -> None:
+        """Look again at what could not be read."""
+        places, self._engine.refused = set(self._engine.refused), {}
+        directories = {place for place in places if Path(place.full).is_dir()}
+        found = [item for place in directories for item in self._walker.walk(place)]
+        self._engine.look(places - directories, found)
 
     def _wait(self) -> None:
         """Sleep until there is something to do."""
-        due = [self._next_scan, self._told_at + STATS_ALWAYS]
-        if any(True for _key in self._engine.held):
+        due = [self._next_scan, self._report.due, *self._settling.values()]
+        if self._engine.visitor.waiting:
             due.append(self._next_rest)
-        if self._engine.later:
+        if self._engine.refused:
             due.append(self._next_retry)
-        due.extend(self._settling.values())
-        if self._told != self._now():
-            due.append(self._told_at + STATS_CHANGED)
+        if self._engine.again:
+            due.append(0.0)
         poll = select.poll()
         poll.register(self._stop.fd, select.POLLIN)
         poll.register(self._out.fd, 0)  # an error: the reader is gone
         if self._watch is not None:
             poll.register(self._watch.fd, select.POLLIN)
-        if not self._engine.again:
-            poll.poll(max(0.0, min(due) - time.monotonic()) * 1000)
+        poll.poll(max(0.0, min(due) - time.monotonic()) * 1000)
 
-    def _tell(self, always: bool = False) -> None:
-        """Write a stats record when it is time to."""
-        age = time.monotonic() - self._told_at
-        now = self._now()
-        changed = now != self._told and age >= STATS_CHANGED
-        if always or changed or age >= STATS_ALWAYS:
-            self._told_at, self._told = time.monotonic(), now
-            catalog = self._engine.catalog
-            record = stats_record(catalog.host, self._counters, **self._gauges())
-            self._out.add((record,))
-            self._out.flush()
-
-    def _now(self) -> object:
-        return self._counters.totals() | {"reasons": sorted(self._counters.reasons)}
-
-    def _gauges(self) -> dict[str, object]:
-        engine = self._engine
-        live = gone = 0
-        for known in engine.catalog:
-            live += known.state == "live"
-            gone += known.state == "gone"
-        held = [engine.catalog.with_key(key) for key in engine.held]
-        return {
-            "mode": "polling" if self._polls else "inotify",
-            "files_live": live,
-            "files_gone": gone,
-            "files_refused": len(engine.later),
-            "dirs_watched": 0 if self._watch is None else len(self._watch),
-            "partial_bytes": sum(known.size - known.off for known in held),
-            "behind_bytes": engine.behind(),
-        }
-
-    @property
-    def _polls(self) -> bool:
-        return self._watch is None or self._degraded
-
-    def _degrade(self, reason: str) -> None:
-        if reason not in self._counters.reasons:
-            self._counters.reasons.add(reason)
-            say(f"{reason}: looking every {self._pace.poll:g} s")
-        self._degraded = True
-
-    def _make_watch(self) -> Watch | None:
+    def _use_inotify(self) -> None:
         try:
-            return Watch()
+            self._watch = self._report.watch = Watch()
         except OSError as error:
             self._degrade(f"no inotify ({error.strerror})")
-            return None
+            return
+        self._early = Early(self._watch, self._walker)
+        self._out.while_blocked(self._watch.fd, self._early.notice)
+
+    def _degrade(self, reason: str) -> None:
+        if reason not in self._report.degraded:
+            self._report.degraded.append(reason)
+            say(f"{reason}: looking every {self._pace.poll:g} s")
 
     def _entered(self, place: Place) -> None:
         if self._watch is not None:

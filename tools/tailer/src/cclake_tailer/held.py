@@ -3,34 +3,51 @@
 import contextlib
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 
-class Held:
-    """Keeps files open, the newest up to half of what the process may open."""
+def raise_limit() -> None:
+    """Let this process open as many files as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Held(Generic[K]):
+    """Keeps files open, up to a quarter of what the process may open (at most 4096)."""
 
     def __init__(self) -> None:
-        self._fds: dict[str, int] = {}
+        self._fds: dict[K, int] = {}
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.limit = max(8, min(4096, soft) // 2)
+        self.limit = max(4, min(4096, soft // 4))
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: K) -> bool:
         return key in self._fds
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._fds))
+    def __len__(self) -> int:
+        return len(self._fds)
 
-    def put(self, key: str, fd: int) -> None:
+    @property
+    def keys(self) -> list[K]:
+        """What is held, the oldest first."""
+        return list(self._fds)
+
+    def put(self, key: K, fd: int) -> None:
         """Keep a file open; the one kept longest is closed when there are too many."""
+        self.release(key)
         self._fds[key] = fd
-        while len(self._fds) > self.limit:
+        if len(self._fds) > self.limit:
             self.release(next(iter(self._fds)))
 
-    def take(self, key: str) -> int | None:
+    def take(self, key: K) -> int | None:
         """Give a file back to the caller, who closes it."""
         return self._fds.pop(key, None)
 
-    def release(self, key: str) -> None:
+    def release(self, key: K) -> None:
         """Close a file."""
         fd = self._fds.pop(key, None)
         if fd is not None:
@@ -38,6 +55,5 @@ class Held:
 
     def release_all(self) -> None:
         """Close them all."""
-        for key in self:
-            with contextlib.suppress(OSError):
-                self.release(key)
+        for key in self.keys:
+            self.release(key)

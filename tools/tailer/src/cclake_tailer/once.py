@@ -28,4 +28,4 @@ def read_once(engine: Engine, walker: Walker, rest_seconds: float, stop: Stop) -
         else:
             places, engine.again = engine.again, set()
             engine.look(places)
-    engine.rest(rest_seconds)
+    engine.visitor.rest(rest_seconds)

@@ -4,21 +4,41 @@ import contextlib
 import fcntl
 import os
 import select
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 
 _BLOCK = 1 << 18
 _PIPE = 1 << 20
 
 
 class Output:
-    """Collects records and writes them to a file descriptor in large blocks."""
+    """Collects records and writes them to a file descriptor in large blocks.
+
+    Args:
+        fd: Where to write; SIGPIPE ends the process when nobody reads there.
+    """
 
     def __init__(self, fd: int = 1) -> None:
         self.fd = fd
         self._pieces: list[bytes] = []
         self._size = 0
+        self._wake: int | None = None
+        self._meanwhile: Callable[[], None] | None = None
         with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
+
+    def while_blocked(self, wake: int, meanwhile: Callable[[], None]) -> None:
+        """Do something else while a full pipe waits for its reader.
+
+        Args:
+            wake: A descriptor that becomes readable when there is something to do.
+            meanwhile: Does it; must not write.
+        """
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(self.fd).st_mode):
+                # Opened anew, so that others who share the pipe don't notice.
+                own = os.open(f"/proc/self/fd/{self.fd}", os.O_WRONLY | os.O_NONBLOCK)
+                self.fd, self._wake, self._meanwhile = own, wake, meanwhile
 
     def add(self, pieces: Iterable[bytes]) -> None:
         """Add pieces of records; they are written when they make a block."""
@@ -30,10 +50,8 @@ class Output:
 
     def flush(self) -> None:
         """Write all that was added."""
-        if not self._pieces:
-            return
-        # Long lines are written by themselves: joining would copy them.
         pieces, self._pieces, self._size = self._pieces, [], 0
+        # Long lines are written by themselves: joining would copy them.
         group: list[bytes] = []
         for piece in pieces:
             if len(piece) > _PIPE:
@@ -53,4 +71,16 @@ class Output:
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(self.fd, view) :]
+            try:
+                view = view[os.write(self.fd, view) :]
+            except BlockingIOError:
+                self._wait()
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        if self._wake is not None:
+            poll.register(self._wake, select.POLLIN)
+        ready = {fd for fd, _event in poll.poll()}
+        if self._meanwhile is not None and self._wake in ready:
+            self._meanwhile()

@@ -27,12 +27,12 @@ class Place(NamedTuple):
             return os.path.join(os.path.dirname(self.root), "history.jsonl")
         return os.path.join(self.root, self.path)
 
-    def is_in(self, directory: "Place") -> bool:
-        """Whether this is the directory or anything below it."""
-        if self.root != directory.root:
+    def holds(self, place: "Place") -> bool:
+        """Whether a place is this directory or anything below it."""
+        if self.root != place.root:
             return False
-        path = directory.path
-        return not path or self.path == path or self.path.startswith(path + "/")
+        path = self.path
+        return not path or place.path == path or place.path.startswith(path + "/")
 
     def child(self, name: str) -> "Place":
         """The place of a name in this directory."""

@@ -12,11 +12,11 @@ from inotify_simple import INotify, flags
 
 from cclake_tailer.tree import HISTORY, Place
 
-CREATE, MODIFY = int(flags.CREATE), int(flags.MODIFY)
+CREATE, MODIFY, DELETE = int(flags.CREATE), int(flags.MODIFY), int(flags.DELETE)
 MOVED_TO, MOVED_FROM = int(flags.MOVED_TO), int(flags.MOVED_FROM)
 ISDIR, IGNORED, Q_OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
 _MASK = CREATE | MODIFY | MOVED_TO | MOVED_FROM
-MASK = _MASK | int(flags.CLOSE_WRITE) | int(flags.DELETE) | int(flags.ONLYDIR)
+MASK = _MASK | int(flags.CLOSE_WRITE) | DELETE | int(flags.ONLYDIR)
 _HISTORY = os.path.basename(HISTORY)
 _NO_MORE_WATCHES = (errno.ENOSPC, errno.ENOMEM)
 
@@ -28,6 +28,7 @@ class Changes:
     Attributes:
         places: Names that may be files that changed.
         open: Names of files that somebody may still be writing to.
+        deleted: Those of `places` that were deleted.
         directories: Names that may be new directories.
         left: Directories that were moved away.
         rescan: Why everything must be looked at: events were lost, or a watch was.
@@ -36,11 +37,23 @@ class Changes:
 
     places: set[Place] = field(default_factory=set)
     open: set[Place] = field(default_factory=set)
+    deleted: set[Place] = field(default_factory=set)
     directories: set[Place] = field(default_factory=set)
     left: set[Place] = field(default_factory=set)
     rescan: bool = False
     overflows: int = 0
     events: int = 0
+
+    def update(self, later: "Changes") -> None:
+        """Add what a later reading says."""
+        self.places |= later.places
+        self.open |= later.open
+        self.deleted |= later.deleted
+        self.directories |= later.directories
+        self.left |= later.left
+        self.rescan |= later.rescan
+        self.overflows += later.overflows
+        self.events += later.events
 
 
 class Watch:
@@ -125,6 +138,8 @@ class Watch:
         for root in self._beside.get(wd, ()):
             if name == os.path.basename(root) and mask & (CREATE | MOVED_TO):
                 changes.directories.add(Place(root, ""))
+            elif name == os.path.basename(root) and mask & MOVED_FROM:
+                self._forget(Place(root, ""))
         if name == _HISTORY and wd in self._beside:
             changes.places.add(Place(self._beside[wd][0], HISTORY))
         directory = self._places.get(wd)
@@ -141,13 +156,15 @@ class Watch:
                 changes.directories.add(place)
             return
         (changes.open if mask & (CREATE | MODIFY) else changes.places).add(place)
+        if mask & DELETE:
+            changes.deleted.add(place)
         if came and os.path.islink(place.full):
             changes.directories.add(place)
 
     def _forget(self, gone: Place) -> None:
         """Stop watching a directory that was moved away, and all below it."""
         for place, wd in list(self._wds.items()):
-            if place.is_in(gone):
+            if gone.holds(place):
                 del self._wds[place], self._places[wd]
                 # The kernel may have dropped it already.
                 with contextlib.suppress(OSError):

@@ -1,0 +1,153 @@
+"""One file at a time: open it, tell whether it is still itself, read what is new."""
+
+import os
+import time
+
+from cclake_tailer.catalog import Catalog, inode_of
+from cclake_tailer.counters import Counters
+from cclake_tailer.held import Held
+from cclake_tailer.identity import handle_of, open_regular
+from cclake_tailer.reader import Reader
+from cclake_tailer.records import Checkpoint
+from cclake_tailer.tree import Found
+
+TURN = 4 << 20
+
+
+class Replaced(Exception):
+    """Another file is at the place than the one that was found there."""
+
+
+class Visitor:
+    """Reads known files; a file with unread bytes is held open.
+
+    Args:
+        catalog: All known files.
+        reader: Reads one open file.
+        counters: What is counted.
+    """
+
+    def __init__(self, catalog: Catalog, reader: Reader, counters: Counters) -> None:
+        self._catalog = catalog
+        self._reader = reader
+        self._counters = counters
+        self.held: Held[str] = Held()
+        self.untold: set[str] = set()  # keys whose checkpoint must be sent
+        self._waiting: set[str] = set()  # held, and time may bring something
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `rest` has something to do."""
+        return bool(self._waiting)
+
+    def visit(self, known: Checkpoint, item: Found) -> bool:
+        """Read one turn of a file.
+
+        Returns:
+            Whether there may be more to read now.
+
+        Raises:
+            OSError: The file can't be opened.
+            Replaced: It is not the file that was found.
+        """
+        fd = self._open(known, item)
+        more = self._read(fd, known)
+        if more or known.off < known.size:
+            self._hold(known, fd)
+        else:
+            os.close(fd)
+        return more
+
+    def leave(self, known: Checkpoint) -> None:
+        """A file is no longer at its place: read what is held of it, and say so."""
+        fd = self.held.take(known.file)
+        if fd is not None:
+            self._read_out(fd, known, finish=False)
+            self._hold(known, fd)
+        known.state, known.gone_at = "gone", time.time()
+        self.untold.discard(known.file)
+        self._reader.checkpoint(known)
+
+    def rescue(self, known: Checkpoint, fd: int) -> None:
+        """Read a file to its end that was opened before it was deleted; closes it."""
+        try:
+            while self._read(fd, known):
+                pass
+            self._read_out(fd, known, finish=True)
+        finally:
+            os.close(fd)
+
+    def rest(self, seconds: float) -> None:
+        """Finish the held files that nobody has written to for so long."""
+        now = time.time()
+        for key in self._waiting & set(self.held.keys):
+            known = self._catalog.with_key(key)
+            fd = self.held.take(key)
+            assert fd is not None
+            info = os.fstat(fd)
+            rested = now - info.st_mtime >= seconds
+            if rested or info.st_nlink == 0:
+                self._read_out(fd, known, finish=rested)
+            if rested and (known.state == "gone" or known.off >= known.size):
+                os.close(fd)
+            else:
+                self._hold(known, fd)
+            if rested:
+                # A torn line stays: only an event can bring something new now.
+                self._waiting.discard(key)
+        self._waiting.intersection_update(self.held.keys)
+
+    def _hold(self, known: Checkpoint, fd: int) -> None:
+        self.held.put(known.file, fd)
+        self._waiting.add(known.file)
+
+    def _open(self, known: Checkpoint, item: Found) -> int:
+        fd = self.held.take(known.file)
+        if fd is not None:
+            info = os.fstat(fd)
+            if inode_of(info) == inode_of(item.stat):
+                return fd
+            # Another file has its place; what is unread of it comes first.
+            self._read_out(fd, known, finish=info.st_nlink == 0)
+            os.close(fd)
+        fd = open_regular(item.place.full)
+        self._counters.files_opened_total += 1
+        if inode_of(os.fstat(fd)) == inode_of(item.stat):
+            return fd
+        os.close(fd)
+        raise Replaced
+
+    def _read(self, fd: int, known: Checkpoint) -> bool:
+        info = os.fstat(fd)
+        handle = handle_of(fd)
+        other = inode_of(info) != (known.dev, known.ino) or (
+            known.handle is not None and handle != known.handle
+        )
+        tell = known.file in self.untold
+        self.untold.discard(known.file)
+        if not self._reader.matches(fd, known):
+            self._counters.truncations_total += not other
+            self._reader.restart(known)
+            tell = True
+        if other or known.handle != handle or known.state == "gone":
+            self._counters.replaced_total += other
+            self._catalog.set_inode(known, inode_of(info))
+            known.handle, known.state, known.gone_at = handle, "live", None
+            tell = True
+        before = known.off
+        known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
+        more = self._reader.read(fd, known, TURN)
+        if known.off == before and (tell or known.off == known.size):
+            self._reader.checkpoint(known)
+        return more
+
+    def _read_out(self, fd: int, known: Checkpoint, finish: bool) -> None:
+        """Read all of an open file, whatever is at its place now."""
+        if not self._reader.matches(fd, known):
+            return
+        info = os.fstat(fd)
+        known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
+        while self._reader.read(fd, known, TURN):
+            pass
+        if finish:
+            self._reader.finish(fd, known, closed=info.st_nlink == 0)
