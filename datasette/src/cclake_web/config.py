@@ -1,0 +1,40 @@
+"""The settings of the web face, from the environment."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cclake_common.settings import in_home, mongo_uri
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the web face needs to know of its surroundings.
+
+    Attributes:
+        export: The SQLite export that `publish` swaps in.
+        hosts: Names that a `Host` header may have, without port.
+        password: Whether a password guards the pages.
+        mongo_uri: Where the lines themselves are.
+        mongo_db: The database that holds `conversations`.
+    """
+
+    export: Path
+    hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
+    password: bool = False
+    mongo_uri: str = ""
+    mongo_db: str = "claude_logs"
+
+
+def from_environ() -> Config:
+    """Read `EXPORT_DIR`, `CCLAKE_ALLOWED_HOSTS`, `MONGO_URI` and the others."""
+    extra = os.environ.get("CCLAKE_ALLOWED_HOSTS", "").replace(",", " ").split()
+    return Config(
+        export=in_home("EXPORT_DIR", "exports") / "conversations.db",
+        hosts=frozenset(LOOPBACK) | {name.lower() for name in extra},
+        password=bool(os.environ.get("CCLAKE_WEB_PASSWORD_HASH")),
+        mongo_uri=mongo_uri(),
+        mongo_db=os.environ.get("MONGO_DB") or "claude_logs",
+    )

@@ -1,0 +1,1 @@
+"""Questions to the export; each takes a connection and gives plain rows."""

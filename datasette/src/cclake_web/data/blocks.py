@@ -1,0 +1,171 @@
+"""Entries with their content blocks, calls paired with their results."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from cclake_web.masking import has_hint, mask, mask_value
+
+CHUNK = 500  # keys in one query
+
+
+@dataclass
+class Block:
+    """One content block; texts are masked unless secrets were asked for."""
+
+    kind: str
+    text: str = ""
+    tool_use_id: str = ""
+    tool_name: str = ""
+    input: Any = None
+    result: Any = None
+    is_error: bool = False
+    image_key: str = ""
+
+
+@dataclass
+class Entry:
+    """One canonical entry at its place in a thread."""
+
+    key: str
+    kind: str
+    turn: int
+    position: int = 0
+    said_at: str = ""
+    agent_id: str = ""
+    message_id: str = ""
+    model: str = ""
+    doc_id: str = ""
+    part: int = 0
+    is_copy: bool = False
+    subtype: str = ""
+    blocks: list[Block] = field(default_factory=list)
+
+
+@dataclass
+class Call:
+    """A tool call with its result, wherever in the session that stands."""
+
+    block: Block
+    entry: Entry
+    result: Block | None = None
+    images: list[Block] = field(default_factory=list)
+    duration_ms: float | None = None
+    is_error: bool = False
+    subagent_id: str = ""
+    result_key: str = ""
+    result_doc: str = ""
+
+
+def parse(text: str | None, reveal: bool) -> Any:
+    """JSON text as a value with its secrets masked; None where it is none."""
+    if not text:
+        return None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if reveal or not has_hint(text) else mask_value(value)
+
+
+def block_of(row: sqlite3.Row, reveal: bool) -> Block:
+    """A row of `thread_blocks` as a block."""
+    text = row["text"] or ""
+    return Block(
+        kind=row["block_kind"] or "other",
+        text=text if reveal else mask(text),
+        tool_use_id=row["tool_use_id"] or "",
+        tool_name=row["tool_name"] or "",
+        input=parse(row["tool_input"], reveal),
+        result=parse(row["result_json"], reveal),
+        is_error=bool(row["is_error"]),
+        image_key=row["image_key"] or "",
+    )
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    """A row of `thread_entries` as an entry, without blocks."""
+    return Entry(
+        key=row["entry_key"], kind=row["message_kind"] or "other",
+        turn=row["turn_number"] or 0, position=row["position"],
+        said_at=row["said_at"] or "", agent_id=row["agent_id"] or "",
+        message_id=row["message_id"] or "", model=row["model"] or "",
+        doc_id=row["doc_id"] or "", part=row["part"] or 0, is_copy=bool(row["is_copy"]),
+        subtype=row["subtype"] or "",
+    )  # fmt: skip
+
+
+def fill(
+    connection: sqlite3.Connection, entries: Sequence[Entry], reveal: bool = False
+) -> None:
+    """Read the blocks of entries."""
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.key, []).append(entry)
+    sql = "select * from thread_blocks where entry_key in ({}) order by block_no"
+    for row in _in_chunks(connection, sql, by_key):
+        block = block_of(row, reveal)
+        for entry in by_key[row["entry_key"]]:
+            entry.blocks.append(block)
+
+
+def calls_of(
+    connection: sqlite3.Connection, entries: Sequence[Entry], reveal: bool = False
+) -> dict[str, Call]:
+    """The calls made by entries, by id, with results from anywhere."""
+    calls = {
+        block.tool_use_id: Call(block, entry)
+        for entry in entries
+        for block in entry.blocks
+        if block.kind == "tool_use" and block.tool_use_id
+    }
+    facts = "select * from fct_tool_calls where tool_use_id in ({})"
+    results: dict[str, str] = {}
+    for row in _in_chunks(connection, facts, calls):
+        call = calls[row["tool_use_id"]]
+        call.duration_ms = row["duration_ms"]
+        call.subagent_id = row["subagent_id"] or ""
+        call.is_error = bool(row["is_error"])
+        call.result_key = row["result_entry_key"] or ""
+        if call.result_key:
+            results[call.result_key] = row["tool_use_id"]
+    blocks = "select * from thread_blocks where tool_use_id in ({})"
+    for row in _in_chunks(connection, blocks, calls):
+        call = calls[row["tool_use_id"]]
+        if row["block_kind"] == "tool_result" and call.result is None:
+            call.result = block_of(row, reveal)
+            call.is_error = call.is_error or call.result.is_error
+        elif row["block_kind"] == "image":
+            call.images.append(block_of(row, reveal))
+    _attach_loose(connection, calls, results, reveal)
+    return calls
+
+
+def _attach_loose(
+    connection: sqlite3.Connection,
+    calls: dict[str, Call],
+    results: dict[str, str],
+    reveal: bool,
+) -> None:
+    """Images of a result's entry that do not name their call; its document."""
+    sql = (
+        "select * from thread_blocks where entry_key in ({}) and image_key is not null"
+    )
+    for row in _in_chunks(connection, sql, results):
+        if not row["tool_use_id"]:
+            calls[results[row["entry_key"]]].images.append(block_of(row, reveal))
+    sql = "select entry_key, doc_id from fct_messages where entry_key in ({})"
+    for row in _in_chunks(connection, sql, results):
+        calls[results[row["entry_key"]]].result_doc = row["doc_id"] or ""
+
+
+def _in_chunks(
+    connection: sqlite3.Connection, sql: str, keys: Iterable[str]
+) -> Iterable[sqlite3.Row]:
+    wanted = list(keys)
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        yield from connection.execute(sql.format(",".join("?" * len(some))), some)

@@ -1,0 +1,111 @@
+"""What the reader chose: project, model, branch, host, dates, words, errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+SORTS = {
+    "recent": ("coalesce(s.ended_at, s.started_at, '')", "Newest"),
+    "cost": ("coalesce(m.cost_usd, 0)", "Cost"),
+    "tokens": ("coalesce(m.total_tokens, 0)", "Tokens"),
+    "turns": ("coalesce(m.turns, 0)", "Turns"),
+    "time": ("coalesce(s.active_s, s.wall_s, 0)", "Time"),
+    "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
+}
+CHOICES = ("project", "model", "branch", "host")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A selection of sessions; its query string is its only state."""
+
+    project: str = ""
+    model: str = ""
+    branch: str = ""
+    host: str = ""
+    since: str = ""
+    until: str = ""
+    q: str = ""
+    errors: bool = False
+    sort: str = "recent"
+    zone: tzinfo = field(default=UTC, compare=False)
+
+    @classmethod
+    def from_args(cls, args: Mapping[str, str], zone: tzinfo) -> "Filters":
+        """Read the query string; what can't be understood is left out."""
+        known = {name: args.get(name, "").strip() for name in (*CHOICES, "q")}
+        sort = args.get("sort", "")
+        return cls(
+            **known,
+            since=_iso(args.get("since", "")),
+            until=_iso(args.get("until", "")),
+            errors=args.get("errors", "") == "1",
+            sort=sort if sort in SORTS else "recent",
+            zone=zone,
+        )
+
+    def query(self, **changes: Any) -> str:
+        """The query string of this selection with changes, without defaults."""
+        now = replace(self, **{k: v for k, v in changes.items() if hasattr(self, k)})
+        pairs = {name: getattr(now, name) for name in (*CHOICES, "since", "until", "q")}
+        pairs["errors"] = "1" if now.errors else ""
+        pairs["sort"] = now.sort if now.sort != "recent" else ""
+        pairs.update({k: v for k, v in changes.items() if not hasattr(self, k)})
+        return urlencode({name: value for name, value in pairs.items() if value})
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is filtered at all."""
+        return replace(self, sort="recent") != Filters()
+
+    def bounds(self) -> tuple[str, str]:
+        """The first moment and the one after the last, as the export writes them."""
+        return _moment(self.since, self.zone, 0), _moment(self.until, self.zone, 1)
+
+    def where(self) -> tuple[list[str], dict[str, Any]]:
+        """Conditions on `dim_sessions s` and `agg_session_metrics m`."""
+        low, high = self.bounds()
+        conditions = (
+            (self.project, "s.project_key = :project"),
+            (self.branch, "s.git_branch = :branch"),
+            (self.host, "s.host = :host"),
+            (self.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
+            (low, "coalesce(s.ended_at, s.started_at) >= :low"),
+            (high, "s.started_at < :high"),
+            (self.errors, "coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0) > 0"),
+            (self.q, "(s.title like :like escape '\\' or s.session_id = :q"
+             " or s.first_prompt like :like escape '\\')"),
+        )  # fmt: skip
+        values = {
+            "project": self.project, "branch": self.branch, "host": self.host,
+            "model": f"%,{self.model},%", "low": low, "high": high, "q": self.q,
+            "like": f"%{like(self.q)}%",
+        }  # fmt: skip
+        return [sql for wanted, sql in conditions if wanted], values
+
+
+def like(text: str) -> str:
+    r"""A text as a part of a LIKE pattern, with `\` as its escape."""
+    for odd in ("\\", "%", "_"):
+        text = text.replace(odd, "\\" + odd)
+    return text
+
+
+def _iso(text: str) -> str:
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        return ""
+
+
+def _moment(day: str, zone: tzinfo, days: int) -> str:
+    if not day:
+        return ""
+    try:
+        local = date.fromisoformat(day) + timedelta(days=days)
+        there = datetime.combine(local, time(), zone).astimezone(UTC)
+    except OverflowError:
+        return ""
+    return there.strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -1,0 +1,111 @@
+"""Full-text search over what was said and done."""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cclake_web.data.filters import Filters
+
+PAGE = 40
+KINDS = {
+    "text": "Prompts and answers",
+    "thinking": "Thinking",
+    "tool_use": "Tool input",
+    "tool_result": "Tool output",
+}
+OPEN, CLOSE = "\ue000", "\ue001"  # marks of a hit; no text keeps them
+_TOKEN = re.compile(r'"([^"]*)"|(\S+)')
+_WORDS = re.compile(r"[^\W_]")
+# Words that a plain question has and its answer need not have.
+_QUESTION_WORDS = """
+    a an and are as at be been but by can could did do does for from had has
+    have how i in is it its me my not of on or our should so that the their them
+    then there these they this to us was we were what when where which who why
+    will with would you your
+    """
+_STOP = frozenset(_QUESTION_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Question:
+    """A search as FTS5 understands it; `match` is "" when there is nothing to find."""
+
+    match: str
+    loose: str
+
+
+def question(text: str) -> Question:
+    r"""Any text as a query that can't be an error.
+
+    Words must all occur, `"several words"` as they stand, and `word*` is a
+    beginning. `loose` finds any of the words that matter instead.
+    """
+    terms: list[str] = []
+    words: list[str] = []
+    for phrase, word in _TOKEN.findall(text.replace("\0", " ")[:500]):
+        plain = (phrase or word).replace('"', " ").strip()
+        if not _WORDS.search(plain):
+            continue
+        prefix = word.endswith("*") and len(plain) > 2
+        term = f'"{plain.rstrip("*")}"' + ("*" if prefix else "")
+        terms.append(term)
+        if plain.lower().strip("?!.,;:") not in _STOP:
+            words.append(term)
+    return Question(" ".join(terms[:24]), " OR ".join((words or terms)[:24]))
+
+
+def hits(
+    connection: sqlite3.Connection,
+    match: str,
+    kinds: Sequence[str],
+    filters: Filters,
+    *,
+    best: bool = False,
+    offset: int = 0,
+) -> list[dict[str, Any]]:
+    """One page of hits, newest or best first; one more than a page if more follow."""
+    conditions, values = _where(filters)
+    names = [f":kind{number}" for number, _ in enumerate(kinds)]
+    values |= {f"kind{number}": kind for number, kind in enumerate(kinds)}
+    conditions.append(f"d.block_kind in ({', '.join(names)})")
+    order = "f.rank" if best else "d.said_at desc, d.search_id desc"
+    sql = f"""with found as materialized (
+        select d.search_id from search_fts f
+        join search_documents d on d.search_id = f.rowid
+        {_JOIN if filters.branch or filters.model else ""}
+        where search_fts match :match and {" and ".join(conditions)}
+        order by {order} limit {PAGE + 1} offset :offset
+    )
+    select d.search_id, d.session_id, d.entry_key, d.block_kind, d.said_at, d.host,
+        d.project_key, p.project_name, s.title, s.first_prompt, t.message_kind,
+        snippet(search_fts, 0, :open, :close, '…', 34) as snippet
+    from found join search_fts f on f.rowid = found.search_id
+    join search_documents d on d.search_id = found.search_id
+    left join dim_sessions s on s.session_id = d.session_id
+    left join dim_projects p on p.project_key = d.project_key
+    left join fct_messages t on t.entry_key = d.entry_key
+    where search_fts match :match order by {order}"""
+    values |= {"match": match, "offset": offset, "open": OPEN, "close": CLOSE}
+    return [dict(row) for row in connection.execute(sql, values)]
+
+
+_JOIN = "join dim_sessions s on s.session_id = d.session_id"
+
+
+def _where(filters: Filters) -> tuple[list[str], dict[str, Any]]:
+    low, high = filters.bounds()
+    pairs = (
+        (filters.project, "d.project_key = :project"),
+        (filters.host, "d.host = :host"),
+        (filters.branch, "s.git_branch = :branch"),
+        (filters.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
+        (low, "d.said_at >= :low"),
+        (high, "d.said_at < :high"),
+    )
+    values = {
+        "project": filters.project, "host": filters.host, "branch": filters.branch,
+        "model": f"%,{filters.model},%", "low": low, "high": high,
+    }  # fmt: skip
+    return [sql for wanted, sql in pairs if wanted], values

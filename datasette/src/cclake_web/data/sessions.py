@@ -1,0 +1,126 @@
+"""The list of sessions: rows of a selection, page by page, and its totals."""
+
+import sqlite3
+from typing import Any
+
+from cclake_web.data.filters import SORTS, Filters
+
+PAGE = 100
+_FROM = """
+from dim_sessions s
+left join agg_session_metrics m on m.session_id = s.session_id
+left join dim_projects p on p.project_key = s.project_key
+"""
+_COLUMNS = """
+s.session_id, s.host, s.project_key, p.project_name, p.project_path, s.title,
+s.first_prompt, s.git_branch, s.cwd, s.started_at, s.ended_at, s.wall_s, s.active_s,
+s.parent_session_id, s.relation, s.models, s.claude_version,
+m.turns, m.messages, m.tool_calls, m.tool_errors, m.api_errors, m.subagents,
+m.compactions, m.api_responses, m.unpriced_responses, m.final_responses,
+m.input_tokens, m.output_tokens, m.cache_write_tokens, m.cache_read_tokens,
+m.total_tokens, m.cost_usd
+"""
+Row = dict[str, Any]
+
+
+def page(
+    connection: sqlite3.Connection, filters: Filters, after: str = ""
+) -> tuple[list[Row], str]:
+    """One page of sessions, and the cursor of the next one ("" at the end).
+
+    Args:
+        connection: Of the export.
+        filters: The selection and its order.
+        after: The cursor that the page before gave.
+    """
+    conditions, values = filters.where()
+    order = SORTS[filters.sort][0]
+    value, _, last = after.rpartition("~")
+    if last:
+        conditions.append(f"({order}, s.session_id) < (:value, :last)")
+        values |= {"value": _number(value, filters.sort), "last": last}
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    sql = f"""select {_COLUMNS}, {order} as cursor_value {_FROM} {where}
+    order by {order} desc, s.session_id desc limit {PAGE + 1}"""
+    rows = [dict(row) for row in connection.execute(sql, values)]
+    more = len(rows) > PAGE
+    rows = rows[:PAGE]
+    end = f"{rows[-1]['cursor_value']}~{rows[-1]['session_id']}" if more else ""
+    return rows, end
+
+
+def _number(value: str, sort: str) -> str | float:
+    if sort == "recent":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
+    """Sums over the whole selection."""
+    conditions, values = filters.where()
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    sql = f"""select count(*) as sessions, sum(m.cost_usd) as cost_usd,
+    sum(m.total_tokens) as total_tokens, sum(m.turns) as turns,
+    sum(m.unpriced_responses) as unpriced_responses, max(m.cost_usd) as highest
+    {_FROM} {where}"""
+    return dict(connection.execute(sql, values).fetchone())
+
+
+def one(connection: sqlite3.Connection, session_id: str) -> Row | None:
+    """One session, or None."""
+    sql = f"select {_COLUMNS} {_FROM} where s.session_id = ?"
+    row = connection.execute(sql, (session_id,)).fetchone()
+    return dict(row) if row else None
+
+
+def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, int]]]:
+    """What can be chosen: for each filter (value, label, number of sessions)."""
+    found: dict[str, list[tuple[str, str, int]]] = {}
+    for name, column in (
+        ("project", "s.project_key"), ("branch", "s.git_branch"), ("host", "s.host"),
+    ):  # fmt: skip
+        label = "max(coalesce(p.project_name, s.project_key))"
+        sql = f"""select {column}, {label if name == "project" else column}, count(*)
+        {_FROM} where {column} <> '' group by 1 order by 3 desc, 1 limit 300"""
+        found[name] = [tuple(row) for row in connection.execute(sql)]
+    models: dict[str, int] = {}
+    for joined, number in connection.execute(
+        "select models, count(*) from dim_sessions where models <> '' group by 1"
+    ):
+        for model in (part.strip() for part in joined.split(",")):
+            models[model] = models.get(model, 0) + number
+    ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
+    found["model"] = [(model, model, number) for model, number in ranked]
+    return found
+
+
+def family(connection: sqlite3.Connection, session_id: str) -> list[Row]:
+    """The tree that a session belongs to: root first, then its descendants.
+
+    Walks are guarded against cycles; at most 200 sessions.
+    """
+    up = """with recursive up(id, depth) as (
+        select :id, 0 union
+        select s.parent_session_id, depth + 1 from dim_sessions s join up
+        on s.session_id = up.id
+        where s.parent_session_id is not null and depth < 50
+    ) select id from up join dim_sessions s on s.session_id = id
+    order by depth desc limit 1"""
+    root = connection.execute(up, {"id": session_id}).fetchone()
+    if root is None:
+        return []
+    down = """with recursive down(id, depth, path) as (
+        select :id, 0, '' union all
+        select s.session_id, depth + 1,
+            path || '/' || coalesce(s.started_at, '') || s.session_id
+        from dim_sessions s join down on s.parent_session_id = down.id
+        where depth < 20 and instr(path, s.session_id) = 0 and s.session_id <> :id
+        limit 200
+    ) select down.depth, s.session_id, s.title, s.first_prompt, s.relation,
+        s.started_at, s.ended_at
+    from down join dim_sessions s on s.session_id = down.id order by down.path"""
+    rows = [dict(row) for row in connection.execute(down, {"id": root[0]})]
+    return rows if len(rows) > 1 else []

@@ -1,0 +1,188 @@
+"""A session's thread: its outline, its pages, and the sums of its turns."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cclake_web.data.blocks import Entry, entry_of, fill
+
+PAGE = 200  # entries; a page goes on to the end of its turn
+LONGEST_TURN = 300  # entries; a longer turn is cut before an answer
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One entry in the outline: enough to cut pages and to draw the strip."""
+
+    position: int
+    turn: int
+    kind: str
+    key: str
+    said_at: str
+    message_id: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A run of entries, from `first` to `last` position."""
+
+    number: int
+    first: int
+    last: int
+    turns: tuple[int, int]
+
+
+@dataclass
+class Sums:
+    """Tokens and money of some responses, calls and errors beside them."""
+
+    responses: int = 0
+    final: int = 0
+    unpriced: int = 0
+    cost: float = 0.0
+    input: int = 0
+    output: int = 0
+    written: int = 0
+    read: int = 0
+    calls: int = 0
+    errors: int = 0
+    models: set[str] = field(default_factory=set)
+
+    @property
+    def lower_bound(self) -> bool:
+        """Whether output and cost may be more than the log says."""
+        return self.final < self.responses or bool(self.unpriced)
+
+
+def outline(
+    connection: sqlite3.Connection, session_id: str, agent_id: str | None = None
+) -> list[Mark]:
+    """All entries of the main thread, or of one agent, in order."""
+    rows = connection.execute(
+        """select position, coalesce(turn_number, 0), coalesce(message_kind, 'other'),
+        entry_key, coalesce(said_at, ''), coalesce(message_id, '')
+        from thread_entries where session_id = ? and agent_id is ? order by position""",
+        (session_id, agent_id),
+    )
+    return [Mark(*row) for row in rows]
+
+
+def pages(marks: Sequence[Mark]) -> list[Page]:
+    """Cut a thread: at prompts, and inside a very long turn before an answer.
+
+    A call and its result can't be parted: results are shown with their call.
+    """
+    found: list[Page] = []
+    start = 0
+    for index, mark in enumerate(marks):
+        size = index - start
+        new_turn = index > 0 and mark.turn != marks[index - 1].turn
+        too_long = size >= LONGEST_TURN and mark.kind == "answer"
+        if (new_turn and size >= PAGE) or too_long:
+            found.append(_page(len(found) + 1, marks[start:index]))
+            start = index
+    if marks:
+        found.append(_page(len(found) + 1, marks[start:]))
+    return found
+
+
+def _page(number: int, marks: Sequence[Mark]) -> Page:
+    first, last = marks[0], marks[-1]
+    return Page(number, first.position, last.position, (first.turn, last.turn))
+
+
+def entries(
+    connection: sqlite3.Connection,
+    session_id: str,
+    page: Page,
+    agent_id: str | None = None,
+    reveal: bool = False,
+) -> list[Entry]:
+    """The entries of a page with their blocks."""
+    rows = connection.execute(
+        """select e.*, m.subtype from thread_entries e
+        left join fct_messages m on m.entry_key = e.entry_key
+        where e.session_id = ? and e.agent_id is ?
+        and e.position between ? and ? order by e.position""",
+        (session_id, agent_id, page.first, page.last),
+    )
+    found = [entry_of(row) for row in rows]
+    fill(connection, found, reveal)
+    return found
+
+
+def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
+    """The text of each prompt of the main thread, by entry."""
+    rows = connection.execute(
+        """select e.entry_key, b.text from thread_entries e
+        join thread_blocks b on b.entry_key = e.entry_key
+        where e.session_id = ? and e.agent_id is null and e.message_kind = 'prompt'
+        and b.block_kind = 'text' order by e.position, b.block_no desc""",
+        (session_id,),
+    )
+    return {key: text or "" for key, text in rows}
+
+
+def turn_sums(
+    connection: sqlite3.Connection, session_id: str, first: int, last: int
+) -> dict[int, Sums]:
+    """Sums of each turn in a range, its subagents' included."""
+    rows = connection.execute(
+        """select e.turn_number as turn, r.* from (
+            select distinct coalesce(turn_number, 0) as turn_number, message_id
+            from thread_entries where session_id = :id and message_id is not null
+            and coalesce(turn_number, 0) between :first and :last
+        ) e join fct_api_responses r on r.message_id = e.message_id""",
+        {"id": session_id, "first": first, "last": last},
+    )
+    found: dict[int, Sums] = {}
+    for row in rows:
+        add(found.setdefault(row["turn"], Sums()), row)
+    return found
+
+
+def agents(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
+    """The agents of a session and how many entries each has, oldest first."""
+    rows = connection.execute(
+        """select agent_id, count(*) from thread_entries where session_id = ?
+        and agent_id is not null group by 1 order by min(position)""",
+        (session_id,),
+    )
+    return dict(map(tuple, rows))
+
+
+def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sums]:
+    """Sums of each agent of a session, without those that it started."""
+    found: dict[str, Sums] = {}
+    rows = connection.execute(
+        """select e.agent_id as agent, r.* from (
+            select distinct agent_id, message_id from thread_entries
+            where session_id = ? and agent_id is not null and message_id is not null
+        ) e join fct_api_responses r on r.message_id = e.message_id""",
+        (session_id,),
+    )
+    for row in rows:
+        add(found.setdefault(row["agent"], Sums()), row)
+    rows = connection.execute(
+        """select agent_id, count(*), sum(coalesce(is_error, 0)) from fct_tool_calls
+        where session_id = ? and agent_id is not null group by 1""",
+        (session_id,),
+    )
+    for agent, calls, errors in rows:
+        sums = found.setdefault(agent, Sums())
+        sums.calls, sums.errors = calls, errors or 0
+    return found
+
+
+def add(sums: Sums, row: sqlite3.Row) -> None:
+    """Add one row of `fct_api_responses`."""
+    sums.responses += 1
+    sums.final += bool(row["usage_final"])
+    sums.unpriced += row["cost_usd"] is None
+    sums.cost += row["cost_usd"] or 0.0
+    sums.input += row["input_tokens"] or 0
+    sums.output += row["output_tokens"] or 0
+    sums.written += row["cache_write_tokens"] or 0
+    sums.read += row["cache_read_tokens"] or 0
+    if row["model"]:
+        sums.models.add(row["model"])

@@ -1,0 +1,107 @@
+"""Numbers, times and short texts as people read them."""
+
+import re
+from datetime import UTC, date, datetime, tzinfo
+
+from cclake_web.render.safe import visible
+
+_MARKS = re.compile(
+    r"[*`]{1,3}|^#+\s+|</?(?:command|local-command|bash|user|system|task|agent)"
+    r"-[a-z-]{1,30}>",
+    re.MULTILINE,
+)
+_SPACE = re.compile(r"\s+")
+
+
+def count(value: float | None) -> str:
+    """1234 as 1,234; 12345 as 12.3k; 4200000 as 4.2M."""
+    if value is None:
+        return "–"
+    number = float(value)
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{scaled:.1f}".removesuffix(".0") + unit
+    return f"{number:,.0f}"
+
+
+def money(value: float | None) -> str:
+    """Dollars with cents; small sums as <$0.01, unknown ones as a dash."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.005:
+        return "<$0.01"
+    return f"${value:,.2f}" if value < 1000 else f"${value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as 8s, 2m 10s, 3h 5m or 2d 4h."""
+    if seconds is None:
+        return "–"
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    whole = round(seconds)
+    parts = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+    for size, unit, small, small_unit in parts:
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size}{unit}" + (f" {rest}{small_unit}" if rest else "")
+    return f"{whole}s"
+
+
+def plural(number: float | None, word: str) -> str:
+    """1 call, 12 calls."""
+    if number != 1:
+        word = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{count(number)} {word}"
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of the export, or None where there is none."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def clock(text: str | None, zone: tzinfo) -> str:
+    """The time of day in the viewer's zone: 14:05."""
+    found = moment(text)
+    return found.astimezone(zone).strftime("%H:%M") if found else ""
+
+
+def full(text: str | None, zone: tzinfo) -> str:
+    """Date and time in the viewer's zone, for titles."""
+    found = moment(text)
+    return found.astimezone(zone).strftime("%a %-d %B %Y, %H:%M:%S") if found else ""
+
+
+def day(text: str | None, zone: tzinfo, today: date) -> str:
+    """Today, Yesterday, Mon 2 November, or with the year where it is another."""
+    found = moment(text)
+    if not found:
+        return "No date"
+    that = found.astimezone(zone).date()
+    ago = (today - that).days
+    if ago in (0, 1):
+        return ("Today", "Yesterday")[ago]
+    return that.strftime("%A, %-d %B" if that.year == today.year else "%-d %B %Y")
+
+
+def one_line(text: str | None, limit: int = 160) -> str:
+    """A text as one line, without the marks of markdown and of wrappers."""
+    plain = _SPACE.sub(" ", _MARKS.sub("", visible(text or "")[: limit * 8])).strip()
+    return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
+
+
+def model_name(model: str | None) -> str:
+    """claude-sonnet-4-5-20250929 as sonnet 4.5."""
+    name = re.sub(r"^.*claude-", "", model or "")
+    name = re.sub(r"-(?:20\d{6}|latest)(?:-v\d+)?(?::\d+)?$", "", name)
+    return re.sub(r"^([a-z]+)-(\d+)(?:-(\d+))?$", _version, name)
+
+
+def _version(match: re.Match[str]) -> str:
+    family, major, minor = match.groups()
+    return f"{family} {major}.{minor}" if minor else f"{family} {major}"

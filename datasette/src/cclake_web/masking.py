@@ -1,0 +1,111 @@
+"""Secrets in log text: found by detect-secrets' rules, shown as dots.
+
+Rules that guess (entropy, keywords, public addresses) are left out: they would
+black out half of a normal conversation. Each rule has a short literal that its
+secrets must contain, so that text without one costs next to nothing.
+"""
+
+import re
+from typing import Any
+
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.discord import DiscordBotTokenDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.npm import NpmDetector
+from detect_secrets.plugins.openai import OpenAIDetector
+from detect_secrets.plugins.pypi_token import PypiTokenDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+from detect_secrets.plugins.twilio import TwilioKeyDetector
+
+MASK = "••••••••"
+_Rule = tuple[tuple[str, ...], re.Pattern[str]]
+
+_LIBRARY: tuple[tuple[tuple[str, ...], type[Any]], ...] = (
+    (("A3T", "ABIA", "ACCA", "AKIA", "ASIA", "aws", "AWS"), AWSKeyDetector),
+    (("AccountKey=",), AzureStorageKeyDetector),
+    (("://",), BasicAuthDetector),
+    (("discord", "Discord", "DISCORD"), DiscordBotTokenDetector),
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), GitHubTokenDetector),
+    (("glpat-", "gldt-", "glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glimt-",
+      "glptt-", "glagent-", "gloas-"), GitLabTokenDetector),
+    (("_authToken",), NpmDetector),
+    (("T3BlbkFJ",), OpenAIDetector),
+    (("pypi-Ag",), PypiTokenDetector),
+    (("SG.",), SendGridDetector),
+    (("xox", "hooks.slack.com"), SlackDetector),
+    (("sq0csp-",), SquareOAuthDetector),
+    (("k_live_",), StripeDetector),
+    (("twilio", "Twilio", "TWILIO"), TwilioKeyDetector),
+    (("eyJ",), JwtTokenDetector),
+)  # fmt: skip
+# What the library does not know, or knows only the head of.
+_OURS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("PRIVATE KEY",), r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+     r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"),
+    (("sk-",), r"\bsk-[A-Za-z0-9_-]{20,}"),
+    (("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{36,}"),
+    (("AIza",), r"\bAIza[0-9A-Za-z_-]{35}"),
+    (("npm_",), r"\bnpm_[A-Za-z0-9]{36}"),
+    (("hf_",), r"\bhf_[A-Za-z0-9]{30,}"),
+    (("xapp-",), r"\bxapp-\d-[A-Za-z0-9-]{20,}"),
+    (("k_test_",), r"\b[rs]k_test_[0-9a-zA-Z]{20,}"),
+    (("earer ",), r"\b[Bb]earer ([A-Za-z0-9._~+/-]{24,}=*)"),
+)  # fmt: skip
+
+
+def _rules() -> list[_Rule]:
+    ours = [(hints, re.compile(pattern)) for hints, pattern in _OURS]
+    library = [
+        (hints, pattern)
+        for hints, detector in _LIBRARY
+        for pattern in detector.denylist
+    ]
+    return ours + library
+
+
+_RULES = _rules()
+
+
+def mask(text: str) -> str:
+    """Replace every secret in a text by dots; a hint of its kind stays."""
+    for hints, pattern in _RULES:
+        if any(hint in text for hint in hints):
+            text = pattern.sub(_dots, text)
+    return text
+
+
+def _dots(match: re.Match[str]) -> str:
+    whole = match.group()
+    if whole.startswith("-----BEGIN"):
+        return whole.partition("\n")[0].partition("\\n")[0] + MASK
+    # Where the rule names the secret part, the words around it stay.
+    secrets = [group for group in match.groups() if group and len(group) >= 8]
+    if secrets and secrets[0] != whole:
+        return whole.replace(secrets[0], MASK)
+    password = re.match(r"://[^:]+:(.+)@$", whole)
+    if password:
+        return whole.replace(password[1], MASK)
+    return whole[: 4 if len(whole) > 12 else 0] + MASK
+
+
+def mask_value(value: Any) -> Any:
+    """The same for every string in parsed JSON, keys too."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list):
+        return [mask_value(item) for item in value]
+    if isinstance(value, dict):
+        return {mask(str(key)): mask_value(item) for key, item in value.items()}
+    return value
+
+
+def has_hint(text: str) -> bool:
+    """Whether a text may hold a secret at all; cheap."""
+    return any(hint in text for hints, _ in _RULES for hint in hints)

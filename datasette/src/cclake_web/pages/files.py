@@ -1,0 +1,51 @@
+"""Our static files, and images out of the logs."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from datasette.utils.asgi import NotFound, Request, Response
+
+from cclake_web.pages.web import Visit, asset, view
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+ASSETS = {
+    "web.css": "text/css; charset=utf-8",
+    "web.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
+_SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+
+async def asset_file(request: Request, datasette: Datasette) -> Response:
+    """`/-/cclake/<hash>/<name>`: free for all, it holds nothing of the logs."""
+    name = request.url_vars["name"]
+    if name not in ASSETS:
+        raise NotFound("No such file")
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(asset(name)[0], content_type=ASSETS[name], headers=headers)
+
+
+@view
+async def image_file(visit: Visit) -> Response:
+    """`/image/<key>`: an image out of a log; only kinds that can't hold a script."""
+    key = visit.part("key")
+
+    def find(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
+        sql = "select media_type, data from images where image_key = ?"
+        row = connection.execute(sql, (key,)).fetchone()
+        return (row["media_type"], row["data"]) if row else None
+
+    found = await visit.export.read(find)
+    if not found or found[0] not in IMAGES or not isinstance(found[1], bytes):
+        raise NotFound("No such image")
+    headers = {
+        "content-security-policy": _SANDBOX,
+        "content-disposition": "inline",
+        "cache-control": "private, max-age=86400, immutable",
+    }
+    return Response(found[1], content_type=found[0], headers=headers)

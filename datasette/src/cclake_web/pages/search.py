@@ -1,0 +1,80 @@
+"""`/search`: find what was said, and where."""
+
+import re
+import sqlite3
+from typing import Any
+
+from datasette.utils.asgi import Response
+from markupsafe import Markup
+
+from cclake_web.data.filters import Filters
+from cclake_web.data.search import CLOSE, KINDS, OPEN, PAGE, Question, hits, question
+from cclake_web.masking import mask
+from cclake_web.pages.sessions import choices
+from cclake_web.pages.web import Visit, view
+from cclake_web.render.safe import plain
+
+LIMIT_MS = 4000
+_MARKS = re.compile(r"\*{2,3}|`{1,3}|\s*\n\s*(?=\n)|^#+ ", re.MULTILINE)
+
+
+@view
+async def search_page(visit: Visit) -> Response:
+    """Hits of a question within a selection."""
+    args = visit.args
+    filters = Filters.from_args(args, visit.zone)
+    asked = question(filters.q)
+    kinds = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
+    best = args.get("order") == "best"
+    start = args.get("start", "")
+    offset = int(start) if start.isdecimal() and len(start) < 6 else 0
+
+    def answer(connection: sqlite3.Connection) -> Response:
+        rows, loose = _find(connection, asked, kinds, filters, best, offset)
+        return visit.page(
+            "search.html",
+            filters=filters,
+            asked=asked,
+            kinds=kinds,
+            all_kinds=KINDS,
+            best=best,
+            loose=loose,
+            offset=offset,
+            more=len(rows) > PAGE,
+            following=offset + PAGE,
+            hits=[_shown(row) for row in rows[:PAGE]],
+            choices=choices(connection, visit.export),
+            switches={kind: "1" for kind in kinds if kinds != ["text"]}
+            | ({"order": "best"} if best else {}),
+        )
+
+    return await visit.export.read(answer, limit_ms=LIMIT_MS)
+
+
+def _find(
+    connection: sqlite3.Connection,
+    asked: Question,
+    kinds: list[str],
+    filters: Filters,
+    best: bool,
+    offset: int,
+) -> tuple[list[dict[str, Any]], bool]:
+    """Hits with all words; where there is none, the best ones with any of them."""
+    if not asked.match:
+        return [], False
+    rows = hits(connection, asked.match, kinds, filters, best=best, offset=offset)
+    if rows or asked.match == asked.loose:
+        return rows, False
+    found = hits(connection, asked.loose, kinds, filters, best=True, offset=offset)
+    return found, bool(found)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    # Secrets are searched for in the words as they are, without the marks.
+    text = row["snippet"] or ""
+    bare = text.replace(OPEN, "").replace(CLOSE, "")
+    masked = mask(bare)
+    shown = plain(_MARKS.sub("", text if masked == bare else masked))
+    html = shown.replace(OPEN, Markup("<mark>")).replace(CLOSE, Markup("</mark>"))
+    title = mask(row["title"] or row["first_prompt"] or "")
+    return row | {"html": html, "title": title}

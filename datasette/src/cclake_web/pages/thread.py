@@ -1,0 +1,78 @@
+"""`/session/<id>`: a conversation."""
+
+import sqlite3
+from urllib.parse import quote, urlencode
+
+from datasette.utils.asgi import Response
+
+from cclake_web.masking import mask
+from cclake_web.pages.sessions import running_since
+from cclake_web.pages.web import Visit, message, view
+from cclake_web.threadpage import Ask, Thread, agent_at, load
+
+
+def ask_of(visit: Visit, reveal: bool) -> Ask:
+    """What the query string asks for."""
+    args = visit.args
+    number = args.get("page", "")
+    return Ask(
+        session_id=visit.part("session_id"),
+        page=int(number) if number.isdecimal() and len(number) < 7 else 0,
+        at=args.get("at", ""),
+        agent=args.get("agent") or None,
+        everything=args.get("all") == "1",
+        reveal=reveal,
+    )
+
+
+@view
+async def thread_page(visit: Visit) -> Response:
+    """One page of a session's thread, or of one of its agents."""
+    ask = ask_of(visit, await visit.reveals())
+
+    def answer(connection: sqlite3.Connection) -> Response:
+        if ask.at and not ask.agent:
+            agent = agent_at(connection, ask.session_id, ask.at)
+            if agent:
+                query = urlencode({"agent": agent, "at": ask.at})
+                return Response.redirect(
+                    f"/session/{quote(ask.session_id, safe='')}?{query}"
+                    f"#e-{quote(ask.at, safe='')}"
+                )
+        found = load(connection, ask)
+        if found is None:
+            return message(visit.request, 404, "No such session", _MISSING)
+        return _show(visit, found)
+
+    return await visit.export.read(answer)
+
+
+def _show(visit: Visit, thread: Thread) -> Response:
+    ask = thread.ask
+    title = thread.session["title"] or thread.session["first_prompt"] or ""
+
+    def href(**changes: object) -> str:
+        """This thread with another page, agent or setting."""
+        now = {
+            "page": ask.page or "", "agent": ask.agent or "",
+            "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",
+        } | changes  # fmt: skip
+        query = urlencode({k: v for k, v in now.items() if v})
+        base = f"/session/{quote(ask.session_id, safe='')}"
+        return f"{base}?{query}" if query else base
+
+    return visit.page(
+        "thread.html",
+        thread=thread,
+        s=thread.session,
+        ask=ask,
+        href=href,
+        title=title if ask.reveal else mask(title),
+        running=(thread.session["ended_at"] or "") >= running_since(),
+    )
+
+
+_MISSING = (
+    "The archive has no session of this name yet. A session appears here after the "
+    "pipeline run that follows its first line."
+)

@@ -1,0 +1,159 @@
+"""What every view shares: permission, the export, templates, the viewer's zone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
+
+from datasette.utils.asgi import Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from cclake_web import fmt
+from cclake_web.generations import NAME, Generation
+from cclake_web.render.icons import icon
+from cclake_web.render.safe import visible
+from cclake_web.state import State, state_of
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+MAY_REVEAL = "cclake-reveal-secrets"
+_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+
+
+@cache
+def _zone(name: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(name) if _ZONE_NAME.fullmatch(name) else None
+    except (KeyError, OSError, ValueError):
+        return None
+
+
+@dataclass
+class Visit:
+    """One request to one of our pages, permitted, with the export at hand."""
+
+    request: Request
+    datasette: Datasette
+    state: State
+    export: Generation
+
+    @property
+    def args(self) -> dict[str, str]:
+        """The query string, the first value of each name."""
+        return {name: self.request.args.get(name) for name in self.request.args}
+
+    def part(self, name: str) -> str:
+        """A part of the path, decoded."""
+        return unquote(self.request.url_vars[name])
+
+    @property
+    def zone(self) -> tzinfo:
+        """The viewer's time zone: its cookie, else the machine's."""
+        named = _zone(unquote(self.request.cookies.get("tz", "")))
+        return named or datetime.now().astimezone().tzinfo or UTC
+
+    @property
+    def today(self) -> date:
+        """The day that it is for the viewer."""
+        return datetime.now(self.zone).date()
+
+    async def reveals(self) -> bool:
+        """Whether secrets are asked for, and may be seen by this visitor."""
+        if self.args.get("reveal") != "1":
+            return False
+        default = not self.state.config.password or self.request.actor is not None
+        allowed = await self.datasette.permission_allowed(
+            self.request.actor, MAY_REVEAL, default=default
+        )
+        return bool(allowed)
+
+    def page(self, template: str, status: int = 200, **context: Any) -> Response:
+        """A template as an answer."""
+        return html(self.request, template, status, zone=self.zone, **context)
+
+
+View = Callable[[Visit], Awaitable[Response | None]]
+
+
+def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
+    """A view that is checked for permission and needs the export."""
+
+    async def checked(request: Request, datasette: Datasette) -> Response | None:
+        await datasette.ensure_permissions(
+            request.actor, [("view-database", NAME), "view-instance"]
+        )
+        state = state_of(datasette)
+        export = state.exports.look()
+        if export is None:
+            return html(request, "wait.html", 503)
+        try:
+            with export.held():
+                return await fn(Visit(request, datasette, state, export))
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            return message(request, 503, "This took too long", _SLOW)
+
+    return checked
+
+
+_SLOW = "The question was stopped to keep the page quick. Narrow it by a filter."
+
+
+def message(request: Request, status: int, title: str, text: str) -> Response:
+    """A page that only says something."""
+    return html(request, "message.html", status, title=title, text=text)
+
+
+def html(
+    request: Request, template: str, status: int = 200, **context: Any
+) -> Response:
+    """Render one of our templates."""
+    body = environment().get_template(template).render(
+        nonce=request.scope.get("cclake_nonce", ""),
+        path=request.path,
+        actor=request.actor,
+        **context,
+    )  # fmt: skip
+    return Response.html(body, status=status, headers={"cache-control": "no-store"})
+
+
+@cache
+def environment() -> Environment:
+    """Our templates, with every output escaped."""
+    made = Environment(
+        loader=PackageLoader("cclake_web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(icon=icon, fmt=fmt, asset=asset_url, visible=visible)
+    made.filters.update(
+        url=lambda text: quote(str(text), safe=""),
+        count=fmt.count, money=fmt.money, duration=fmt.duration, model=fmt.model_name,
+        line=fmt.one_line,
+    )  # fmt: skip
+    return made
+
+
+@cache
+def asset(name: str) -> tuple[bytes, str]:
+    """One of our static files, and a hash of its content."""
+    content = resources.files("cclake_web").joinpath("static", name).read_bytes()
+    return content, hashlib.blake2b(content, digest_size=6).hexdigest()
+
+
+def asset_url(name: str) -> str:
+    """The address of a static file; it changes with the content."""
+    return f"/-/cclake/{asset(name)[1]}/{name}"

@@ -1,0 +1,78 @@
+"""The hooks that Datasette calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from datasette.utils.asgi import Request, Response
+from pluggy import HookimplMarker
+
+from cclake_web.guard import App, Guard
+from cclake_web.pages.files import asset_file, image_file
+from cclake_web.pages.search import search_page
+from cclake_web.pages.sessions import sessions_page
+from cclake_web.pages.thread import thread_page
+from cclake_web.state import state_of
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+hookimpl = HookimplMarker("datasette")
+Route = tuple[str, Callable[..., Awaitable[Response | None]]]
+
+
+@hookimpl
+def startup(datasette: Datasette) -> None:
+    """Open the export, if there is one; nothing else is served."""
+    datasette.databases = {
+        name: db for name, db in datasette.databases.items() if name != "_memory"
+    }
+    state_of(datasette).exports.look()
+
+
+@hookimpl
+def register_routes() -> list[Route]:
+    """Our pages; Datasette's own stay below `/conversations` and `/-/`."""
+    return [
+        (r"^/$", sessions_page),
+        (r"^/session/(?P<session_id>[^/]+)$", thread_page),
+        (r"^/search$", search_page),
+        (r"^/image/(?P<key>[^/]+)$", image_file),
+        (r"^/-/cclake/[0-9a-f]+/(?P<name>[a-z.]+)$", asset_file),
+    ]
+
+
+@hookimpl(trylast=True)
+def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
+    """Stand before everything else: hosts, headers, and the newest export."""
+    state = state_of(datasette)
+
+    def wrap(app: App) -> App:
+        return Guard(app, state.config.hosts, state.exports.look)
+
+    return wrap
+
+
+@hookimpl(trylast=True)
+def permission_allowed(datasette: Datasette, actor: Any) -> bool | None:
+    """With a password, nothing is for visitors who did not give it."""
+    closed = state_of(datasette).config.password and actor is None
+    return False if closed else None
+
+
+@hookimpl
+def forbidden(datasette: Datasette, request: Request) -> Response | None:
+    """Lead a visitor without the password to where it is asked for."""
+    if state_of(datasette).config.password and request.actor is None:
+        return Response.redirect(datasette.urls.path("/-/login"))
+    return None
+
+
+@hookimpl
+def menu_links(datasette: Datasette) -> list[dict[str, str]]:
+    """The way back from Datasette's own pages."""
+    return [
+        {"href": datasette.urls.path("/"), "label": "Sessions"},
+        {"href": datasette.urls.path("/search"), "label": "Search"},
+    ]

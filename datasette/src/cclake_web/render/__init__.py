@@ -1,0 +1,1 @@
+"""Log text, which is hostile, as safe HTML."""

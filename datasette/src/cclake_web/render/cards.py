@@ -1,0 +1,126 @@
+"""Turn cards: the prompt, one folded line of work, and the answer."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from cclake_web.data.blocks import Call, Entry
+from cclake_web.data.thread import Sums
+from cclake_web.fmt import duration, model_name, moment, money, plural
+from cclake_web.render.items import Item, items_of, model_change
+
+Nest = Callable[[Call], object]
+
+
+@dataclass
+class Card:
+    """One turn as it is read.
+
+    Attributes:
+        turn: Its number; 0 is what stands before the first prompt.
+        asked: The prompt, with its images.
+        work: What was done, folded.
+        answer: The text at the end.
+        sums: Tokens, money, calls and errors of the turn, None where they are
+            shown elsewhere.
+        continued: Whether its prompt is on an earlier page.
+    """
+
+    turn: int
+    asked: list[Item] = field(default_factory=list)
+    work: list[Item] = field(default_factory=list)
+    answer: list[Item] = field(default_factory=list)
+    sums: Sums | None = None
+    seconds: float | None = None
+    continued: bool = False
+    open: bool = False
+    first: Entry | None = None
+
+    @property
+    def calls(self) -> int:
+        """The number of tool calls in it."""
+        return sum(item.kind == "call" for item in self.work)
+
+    @property
+    def errors(self) -> int:
+        """The number of failed calls and API errors in it."""
+        return sum(item.failed for item in self.work)
+
+    @property
+    def line(self) -> list[str]:
+        """The words of the folded line."""
+        words = [plural(self.calls, "call")] if self.calls else []
+        if not words:
+            kinds = {item.kind for item in self.work}
+            words = ["Thinking"] if kinds <= {"thinking"} else ["Steps"]
+        if self.sums and self.sums.responses:
+            known = self.sums.cost or not self.sums.unpriced
+            words.append(money(self.sums.cost) if known else "no price")
+        if self.seconds and self.seconds >= 1:
+            words.append(duration(self.seconds))
+        return words
+
+    @property
+    def models(self) -> str:
+        """The models that answered."""
+        return ", ".join(sorted(map(model_name, self.sums.models))) if self.sums else ""
+
+
+def cards_of(
+    entries: Iterable[Entry],
+    calls: dict[str, Call],
+    *,
+    nest: Nest,
+    sums: dict[int, Sums] | None = None,
+    everything: bool = False,
+) -> list[Card]:
+    """Group the entries of a page into cards.
+
+    Args:
+        entries: In order.
+        calls: Every call that they make, by id.
+        nest: Gives the thread of the subagent that a call started.
+        sums: By turn.
+        everything: Whether system lines are shown too.
+    """
+    cards: list[Card] = []
+    model = ""
+    for entry in entries:
+        if not cards or entry.turn != cards[-1].turn:
+            cards.append(Card(entry.turn, sums=(sums or {}).get(entry.turn)))
+            cards[-1].first = entry
+            cards[-1].continued = entry.turn > 0 and entry.kind != "prompt"
+        card = cards[-1]
+        if entry.kind == "answer" and entry.model and entry.model != "<synthetic>":
+            if model and entry.model != model:
+                card.work.append(model_change(entry, model))
+            model = entry.model
+        for number, item in enumerate(items_of(entry, calls, everything)):
+            item.first = number == 0
+            if item.call:
+                item.nested = nest(item.call)
+            asked = entry.kind == "prompt" and not card.work
+            (card.asked if asked else card.work).append(item)
+        _time(card, entry)
+    for card in cards:
+        _part_answer(card)
+    return cards
+
+
+def _time(card: Card, entry: Entry) -> None:
+    begin = moment(card.first.said_at) if card.first else None
+    end = moment(entry.said_at)
+    if begin and end:
+        card.seconds = max(card.seconds or 0.0, (end - begin).total_seconds())
+
+
+def _part_answer(card: Card) -> None:
+    """The texts after the last step are the answer; the rest is work."""
+    end = len(card.work)
+    while end and card.work[end - 1].kind in ("text", "image"):
+        end -= 1
+    card.work, card.answer = card.work[:end], card.work[end:]
+    if not any(item.kind in ("call", "thinking", "text") for item in card.work):
+        # Notices alone need no fold.
+        card.answer = card.work + card.answer
+        card.work = []
+    card.open = bool(card.work) and not card.answer

@@ -1,0 +1,58 @@
+"""Source code with Pygments classes, and long texts cut short."""
+
+from functools import lru_cache
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
+from pygments.util import ClassNotFound
+
+from cclake_web.render.safe import plain, visible
+
+LONGEST = 20_000  # characters; longer code is shown without colours
+_FORMAT = HtmlFormatter(nowrap=True)
+
+
+@lru_cache(maxsize=256)
+def lexer_named(name: str) -> Lexer | None:
+    """The lexer of a language's name, or None."""
+    try:
+        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+@lru_cache(maxsize=512)
+def lexer_for(filename: str) -> Lexer | None:
+    """The lexer for a file's name, or None."""
+    try:
+        return get_lexer_for_filename(filename, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+@lru_cache(maxsize=2048)
+def _coloured(code: str, lexer: Lexer) -> str:
+    return str(highlight(code, lexer, _FORMAT))
+
+
+def colour(code: str, lexer: Lexer | None) -> Markup:
+    """Code as HTML, coloured where a lexer is known and it isn't too long."""
+    if lexer is None or len(code) > LONGEST:
+        return plain(code)
+    return Markup(_coloured(visible(code), lexer))
+
+
+def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:
+    """The first lines of a text, and how many characters were left out."""
+    end = min(len(text), chars)
+    at = -1
+    for _ in range(lines):
+        at = text.find("\n", at + 1, end)
+        if at < 0:
+            break
+    else:
+        end = at
+    return text[:end], len(text) - end

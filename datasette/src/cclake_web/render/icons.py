@@ -1,0 +1,22 @@
+"""Small drawn signs, so that no font has to have the glyphs."""
+
+from functools import cache
+from importlib import resources
+
+from markupsafe import Markup
+
+
+@cache
+def _paths() -> dict[str, str]:
+    text = resources.files(__package__).joinpath("icons.txt").read_text("utf-8")
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {name: path for name, _, path in pairs}
+
+
+def icon(name: str) -> Markup:
+    """The sign of a name, in the colour and size of the text around it."""
+    path = _paths().get(name) or _paths()["tool"]
+    return Markup(
+        '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">'
+        f"{path}</svg>"
+    )

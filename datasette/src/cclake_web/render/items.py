@@ -1,0 +1,143 @@
+"""Entries as the items that a reader sees: texts, calls, marks and notices."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.fmt import model_name, one_line
+from cclake_web.render.code import clip
+from cclake_web.render.markdown import markdown
+from cclake_web.render.parts import View, pre
+from cclake_web.render.safe import plain
+from cclake_web.render.toolview import view
+
+LONGEST = 30_000  # characters of one text that are shown
+_TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
+_COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
+_ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
+# Shown only when the reader asks for everything.
+EMPTY = Markup("")
+QUIET = {"meta", "attachment", "title", "other", "system"}
+_NOTICES = {
+    "command": "terminal", "interrupt": "warn", "notification": "clock",
+    "meta": "braces", "attachment": "link", "title": "edit", "other": "braces",
+    "system": "braces",
+}  # fmt: skip
+
+
+@dataclass
+class Item:
+    """One thing to see.
+
+    Attributes:
+        kind: text, thinking, call, image, queued, error, compact, summary,
+            notice or model.
+        entry: Where it stands.
+        html: What it says, safe.
+        label: A few words for its summary line.
+        nested: The thread of the subagent that a call started.
+        first: Whether it carries the anchor of its entry.
+    """
+
+    kind: str
+    entry: Entry
+    html: Markup = EMPTY
+    label: str = ""
+    icon: str = ""
+    block: Block | None = None
+    call: Call | None = None
+    view: View | None = None
+    nested: Any = None
+    failed: bool = False
+    first: bool = False
+    images: list[str] = field(default_factory=list)
+
+
+def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Item]:
+    """What an entry shows; nothing for a result that is shown with its call."""
+    if entry.kind in QUIET and not _is_compaction(entry) and not everything:
+        return []
+    if _is_compaction(entry):
+        return [Item("compact", entry, label=_words(entry) or "Conversation compacted")]
+    if entry.kind == "compact_summary":
+        return [Item("summary", entry, _markdown(_text(entry)), "Summary so far")]
+    if entry.kind == "api_error":
+        return [Item("error", entry, label=_words(entry), icon="warn", failed=True)]
+    if entry.kind == "queued_prompt":
+        return [Item("queued", entry, _markdown(_text(entry)), "Queued while working")]
+    if entry.kind in _NOTICES:
+        return _notice(entry)
+    found = (_item(entry, block, calls) for block in entry.blocks)
+    return [item for item in found if item]
+
+
+def _item(entry: Entry, block: Block, calls: dict[str, Call]) -> Item | None:
+    if block.kind == "tool_use":
+        call = calls.get(block.tool_use_id) or Call(block, entry)
+        keys = [image.image_key for image in call.images if image.image_key]
+        return Item(
+            "call", entry, call=call, view=view(call), failed=call.is_error, images=keys
+        )
+    if block.kind == "tool_result":
+        if entry.kind != "tool_result" or block.tool_use_id in calls:
+            return None
+        return Item("notice", entry, pre(block.text), "Result without a call", "tool")
+    if block.kind == "image":
+        loose = entry.kind != "tool_result" and block.image_key
+        return Item("image", entry, images=[block.image_key]) if loose else None
+    if block.kind == "thinking":
+        return Item("thinking", entry, _markdown(block.text), "Thinking", "think")
+    if block.kind == "text":
+        said = block.text.strip()
+        return Item("text", entry, _markdown(block.text)) if said else None
+    label = f"{one_line(block.kind, 40)}: {one_line(block.text, 80)}"
+    return Item("notice", entry, pre(block.text), label, "file")
+
+
+def _notice(entry: Entry) -> list[Item]:
+    text = _text(entry)
+    sign = _NOTICES[entry.kind]
+    command = _COMMAND.search(text)
+    if command:
+        given = _ARGS.search(text)
+        label = f"{command[1].strip()} {given[1].strip() if given else ''}".strip()
+        return [Item("notice", entry, label=one_line(label, 300), icon=sign)]
+    text = _TAG.sub("", text).strip()
+    if entry.kind == "interrupt":
+        return [Item("notice", entry, label="Interrupted by the user", icon=sign)]
+    if not text and entry.kind == "command":
+        return []
+    label = one_line(text, 140) or entry.subtype or entry.kind
+    if entry.kind in QUIET:
+        label = f"{entry.subtype or entry.kind}: {label}"
+    body = pre(text) if len(text) > len(label) or "\n" in text else Markup("")
+    return [Item("notice", entry, body, label, sign)]
+
+
+def model_change(entry: Entry, before: str) -> Item:
+    """A mark where another model goes on."""
+    label = f"{model_name(before)} → {model_name(entry.model)}"
+    return Item("model", entry, label=label, icon="spark")
+
+
+def _is_compaction(entry: Entry) -> bool:
+    return entry.kind == "system" and (
+        "compact" in entry.subtype or _text(entry).startswith("Conversation compacted")
+    )
+
+
+def _text(entry: Entry) -> str:
+    return "\n\n".join(b.text for b in entry.blocks if b.kind == "text" and b.text)
+
+
+def _words(entry: Entry) -> str:
+    return one_line(_text(entry), 400)
+
+
+def _markdown(text: str) -> Markup:
+    shown, left = clip(text, lines=2000, chars=LONGEST)
+    more = Markup('<p class="cut">{} more characters</p>').format(plain(f"{left:,}"))
+    return markdown(shown) + (more if left else Markup(""))

@@ -1,0 +1,77 @@
+"""Markdown as safe HTML: no HTML of the log, no image, no relative link."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from markupsafe import Markup, escape
+
+from cclake_web.render.code import colour, lexer_named
+from cclake_web.render.safe import plain, visible
+
+LONGEST = 200_000  # characters; a longer text is shown as it is
+_TAGS = {
+    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6",
+    "hr", "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th",
+    "thead", "tr", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "a": {"href", "title"}, "code": {"class"}, "span": {"class"}, "ol": {"start"},
+    "td": {"class"}, "th": {"class"},
+}  # fmt: skip
+
+
+class _Renderer(RendererHTML):
+    def image(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: EnvType,
+    ) -> str:
+        """A label in place of the image, which nobody shall fetch."""
+        label = tokens[idx].content or str(tokens[idx].attrGet("src") or "")
+        return f'<span class="no-image">image: {escape(label)}</span>'
+
+
+def _highlight(code: str, language: str, _attrs: str) -> str:
+    return str(colour(code, lexer_named(language)))
+
+
+def _make() -> MarkdownIt:
+    options = {"html": False, "linkify": True, "breaks": True, "highlight": _highlight}
+    made = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
+    made.enable(["table", "strikethrough", "linkify"])
+    if made.linkify:
+        made.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
+    return made
+
+
+_MARKDOWN = _make()
+
+
+def markdown(text: str) -> Markup:
+    """Render the markdown of a message; safe for any input."""
+    if len(text) > LONGEST:
+        return Markup('<p class="raw-text">{}</p>').format(plain(text))
+    return _rendered(text)
+
+
+@lru_cache(maxsize=2048)
+def _rendered(text: str) -> Markup:
+    clean = nh3.clean(
+        # Alignment comes as a style attribute, which our policy forbids.
+        _MARKDOWN.render(visible(text)).replace(
+            ' style="text-align:right"', ' class="right"'
+        ),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        url_relative="deny",
+        link_rel="noopener noreferrer nofollow",
+    )
+    return Markup(clean)

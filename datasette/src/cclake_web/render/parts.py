@@ -1,0 +1,78 @@
+"""Pieces that every tool's view is made of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from cclake_web.data.blocks import Call
+from cclake_web.fmt import one_line, plural
+from cclake_web.render.code import clip, colour, lexer_for, lexer_named
+from cclake_web.render.safe import plain
+
+Fields = dict[str, Any]
+
+
+@dataclass
+class View:
+    """A call as it is shown: its sign, a word, one line, and what unfolds."""
+
+    icon: str
+    label: str
+    summary: str
+    body: Markup
+
+
+def text_in(fields: Any, *names: str) -> str:
+    """The first of these fields that is a text, or ""."""
+    for name in names:
+        value = fields.get(name) if isinstance(fields, dict) else None
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def result_of(call: Call) -> Fields:
+    """The structured result of a call; empty where there is none."""
+    found = call.result.result if call.result else None
+    return found if isinstance(found, dict) else {}
+
+
+def pre(text: str, *, kind: str = "out") -> Markup:
+    """A block of text in fixed width, cut where it is very long."""
+    if not text.strip():
+        return Markup("")
+    shown, left = clip(text)
+    return _block(kind, plain(shown), left)
+
+
+def source(text: str, filename: str = "", language: str = "") -> Markup:
+    """Source code with colours, cut where it is very long."""
+    if not text.strip():
+        return Markup("")
+    shown, left = clip(text)
+    lexer = lexer_named(language) if language else lexer_for(_base(filename))
+    return _block("code", colour(shown, lexer), left)
+
+
+def _block(kind: str, html: Markup, left: int) -> Markup:
+    made = Markup('<pre class="{}" tabindex="0"><code>{}</code></pre>')
+    more = Markup('<p class="cut">{} more</p>').format(plural(left, "character"))
+    return made.format(kind, html) + (more if left else Markup(""))
+
+
+def output(call: Call) -> Markup:
+    """What came back, as text."""
+    if call.result is None:
+        return Markup('<p class="cut">No result was recorded.</p>')
+    return pre(call.result.text, kind="out err" if call.is_error else "out")
+
+
+def short_path(path: str) -> str:
+    """The last parts of a path, for one line."""
+    parts = one_line(path, 400).replace("\\", "/").split("/")
+    return "/".join(parts[-3:]) if len(parts) > 4 else "/".join(parts)
+
+
+def _base(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2][:120] or "x"

@@ -1,0 +1,33 @@
+"""What the plugin keeps for each Datasette that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from cclake_web.config import Config, from_environ
+from cclake_web.generations import Exports
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+
+@dataclass
+class State:
+    """The settings, and the export's generations."""
+
+    config: Config
+    exports: Exports
+
+
+_STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
+
+
+def state_of(datasette: Datasette) -> State:
+    """The state of a Datasette, made from the environment at first sight."""
+    state = _STATES.get(datasette)
+    if state is None:
+        config = from_environ()
+        state = _STATES[datasette] = State(config, Exports(datasette, config.export))
+    return state

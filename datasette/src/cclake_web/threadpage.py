@@ -1,0 +1,217 @@
+"""Gathers all that one page of a thread shows."""
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from cclake_web.data import sessions, thread
+from cclake_web.data.blocks import Call, Entry, calls_of
+from cclake_web.data.sessions import Row
+from cclake_web.data.thread import Mark, Page, Sums
+from cclake_web.fmt import one_line
+from cclake_web.masking import mask
+from cclake_web.render.cards import Card, cards_of
+
+NESTED = 400  # entries of subagents that one page shows in place
+DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the reader wants to see."""
+
+    session_id: str
+    page: int = 0
+    at: str = ""
+    agent: str | None = None
+    everything: bool = False
+    reveal: bool = False
+
+
+@dataclass
+class Nested:
+    """A subagent's thread within its call; without cards it is only linked."""
+
+    agent: str
+    size: int
+    sums: Sums
+    cards: list[Card] | None
+
+
+@dataclass
+class Prompt:
+    """A line of the outline."""
+
+    turn: int
+    key: str
+    text: str
+    page: int
+
+
+@dataclass
+class Thread:
+    """One page of a thread with everything around it."""
+
+    ask: Ask
+    session: Row
+    pages: list[Page]
+    page: Page | None
+    cards: list[Card]
+    prompts: list[Prompt]
+    marks: list[Mark]
+    family: list[Row]
+    loose: list[tuple[str, int]]
+    total: int
+    calls: dict[str, Call] = field(default_factory=dict)
+
+
+def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
+    """Read one page of a thread; None where there is no such session."""
+    session = sessions.one(connection, ask.session_id)
+    if session is None:
+        return None
+    marks = thread.outline(connection, ask.session_id, ask.agent)
+    pages = thread.pages(marks)
+    page = _choose(pages, marks, ask)
+    nester = Nester(connection, ask)
+    cards = _cards(connection, ask, page, nester) if page else []
+    return Thread(
+        ask=ask, session=session, pages=pages, page=page, cards=cards,
+        prompts=_prompts(connection, ask, marks, pages), marks=marks,
+        family=sessions.family(connection, ask.session_id),
+        loose=nester.loose() if not ask.agent else [], total=len(marks),
+    )  # fmt: skip
+
+
+def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:
+    """The agent in whose thread an entry stands, None for the main thread."""
+    row = connection.execute(
+        """select agent_id from thread_entries where session_id = ? and entry_key = ?
+        order by agent_id is not null limit 1""",
+        (session_id, key),
+    ).fetchone()
+    return row["agent_id"] if row else None
+
+
+def _choose(pages: list[Page], marks: list[Mark], ask: Ask) -> Page | None:
+    if not pages:
+        return None
+    if ask.at:
+        for mark in marks:
+            if mark.key == ask.at:
+                return next(page for page in pages if mark.position <= page.last)
+    return pages[min(max(ask.page, 1), len(pages)) - 1]
+
+
+def _cards(
+    connection: sqlite3.Connection, ask: Ask, page: Page, nester: "Nester"
+) -> list[Card]:
+    entries = thread.entries(
+        connection, ask.session_id, page, ask.agent, ask.reveal
+    )  # fmt: skip
+    calls = calls_of(connection, entries, ask.reveal)
+    sums = thread.turn_sums(connection, ask.session_id, *page.turns)
+    cards = cards_of(
+        entries, calls, nest=nester, sums={} if ask.agent else sums,
+        everything=ask.everything,
+    )  # fmt: skip
+    _open(cards, ask.at)
+    return cards
+
+
+def _open(cards: list[Card], key: str) -> None:
+    """Unfold the card whose work holds the entry that was asked for."""
+    for card in cards:
+        if key and any(item.entry.key == key for item in card.work):
+            card.open = True
+
+
+def _prompts(
+    connection: sqlite3.Connection, ask: Ask, marks: list[Mark], pages: list[Page]
+) -> list[Prompt]:
+    if ask.agent:
+        return []
+    texts = thread.prompts(connection, ask.session_id)
+    found = []
+    remaining = iter(pages)
+    page = next(remaining, None)
+    for mark in marks:
+        while page and mark.position > page.last:
+            page = next(remaining, None)
+        if mark.kind == "prompt" and page:
+            raw = texts.get(mark.key, "")[:2000]
+            text = one_line(raw if ask.reveal else mask(raw), 110)
+            found.append(Prompt(mark.turn, mark.key, text or "Image", page.number))
+    return found
+
+
+class Nester:
+    """Gives the threads of subagents, to any depth, within a budget."""
+
+    def __init__(self, connection: sqlite3.Connection, ask: Ask) -> None:
+        self.connection, self.ask = connection, ask
+        self.sizes = thread.agents(connection, ask.session_id)
+        self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
+        self.children = _children(connection, ask.session_id) if self.sizes else {}
+        self.budget = NESTED
+        self.above: list[str] = [ask.agent] if ask.agent else []
+
+    def __call__(self, call: Call) -> Nested | None:
+        """The thread of the agent that a call started, or None."""
+        agent = call.subagent_id
+        if agent not in self.sizes or agent in self.above:
+            return None
+        size = self.sizes[agent]
+        nested = Nested(agent, size, self.total(agent), None)
+        if size <= self.budget and len(self.above) < DEEPEST:
+            self.budget -= size
+            self.above.append(agent)
+            nested.cards = self._cards(agent)
+            self.above.pop()
+        return nested
+
+    def _cards(self, agent: str) -> list[Card]:
+        whole = Page(1, 0, 2**62, (0, 0))
+        entries: list[Entry] = thread.entries(
+            self.connection, self.ask.session_id, whole, agent, self.ask.reveal
+        )
+        for entry in entries:
+            entry.turn = 0
+        calls = calls_of(self.connection, entries, self.ask.reveal)
+        return cards_of(entries, calls, nest=self, everything=self.ask.everything)
+
+    def total(self, agent: str) -> Sums:
+        """The sums of an agent and of all that it started."""
+        found, queue, seen = Sums(), [agent], set[str]()
+        while queue:
+            one = queue.pop()
+            if one not in seen:
+                seen.add(one)
+                queue += self.children.get(one, [])
+                _merge(found, self.own.get(one, Sums()))
+        return found
+
+    def loose(self) -> list[tuple[str, int]]:
+        """Agents that no call of the session names."""
+        started = {child for many in self.children.values() for child in many}
+        return [pair for pair in self.sizes.items() if pair[0] not in started]
+
+
+def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    rows = connection.execute(
+        """select coalesce(agent_id, ''), subagent_id from fct_tool_calls
+        where session_id = ? and subagent_id is not null""",
+        (session_id,),
+    )
+    for parent, child in rows:
+        found.setdefault(parent, []).append(child)
+    return found
+
+
+def _merge(into: Sums, other: Sums) -> None:
+    for name in (
+        "responses", "final", "unpriced", "cost", "input", "output", "written", "read",
+        "calls", "errors",
+    ):  # fmt: skip
+        setattr(into, name, getattr(into, name) + getattr(other, name))
+    into.models |= other.models
