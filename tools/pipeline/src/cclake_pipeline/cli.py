@@ -10,7 +10,7 @@ from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.settings import home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
-from cclake_pipeline.places import places
+from cclake_pipeline.places import Places, dbt_project
 from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
 from cclake_pipeline.show import Screen, describe, runs_table
@@ -90,14 +90,15 @@ def run_once(
         if daily
         else "incremental"
     )
-    where, stop, screen = places(dbt_dir, target), Stop(), Screen()
+    where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
+    stop, screen = Stop(), Screen()
     record, stages = Record(where.record), Stages(where, screen.step)
     with run_lock(where.home, stop, not no_wait, screen.waiting):
         result = execute(
             stages,
             record,
             mode,
-            watermark=_watermark(uri or mongo_uri(), database),
+            watermark=_watermark(where),
             stop=stop,
             pass_on_stop=True,
             on_stage=screen.stage,
@@ -141,7 +142,8 @@ def watch(
     failure, and ends after the current stage on SIGTERM.
     """
     die_with_parent()
-    where, stop, screen = places(dbt_dir, target), Stop(), Screen(quiet=True)
+    where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
+    stop, screen = Stop(), Screen(quiet=True)
     record, stages = Record(where.record), Stages(where, screen.step, keep_dbt=True)
 
     def one_run(mark: int) -> bool:
@@ -161,7 +163,7 @@ def watch(
         screen.log(describe(result))
         return result.outcome == "done"
 
-    with Watermarks(uri or mongo_uri(), database) as watermarks:
+    with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
         pace = Pace(interval, quiet)
         Watch(watermarks, one_run, stages.close, pace, stop, screen.log).forever()
     stages.close()
@@ -179,9 +181,9 @@ def runs(
     print(json.dumps(recent) if as_json else runs_table(recent))
 
 
-def _watermark(uri: str, database: str) -> int | None:
+def _watermark(where: Places) -> int | None:
     try:
-        with Watermarks(uri, database) as watermarks:
+        with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
             return watermarks.total()
     except Unreachable:
         return None  # extract will say so, with more to go by

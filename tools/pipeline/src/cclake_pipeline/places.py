@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import Failure
-from cclake_common.settings import home, in_home
+from cclake_common.settings import in_home
 
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one pipeline, and the environment of its stages."""
+    """The places of one pipeline, and the environment of its stages."""
 
     home: Path
     dbt: Path
     target: str
+    mongo_uri: str
+    mongo_db: str
 
     @property
     def record(self) -> Path:
@@ -27,6 +29,8 @@ class Places:
         """The environment of every stage: nothing of it phones home."""
         return os.environ | {
             "CCLAKE_HOME": str(self.home),
+            "MONGO_URI": self.mongo_uri,
+            "MONGO_DB": self.mongo_db,
             "DUCKDB_PATH": str(in_home("DUCKDB_PATH", "analytics.duckdb")),
             "DBT_TARGET": self.target,
             "DBT_TARGET_PATH": str(in_home("DBT_TARGET_PATH", "dbt-target")),
@@ -34,15 +38,6 @@ class Places:
             "DO_NOT_TRACK": "1",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
-
-
-def places(dbt: Path | None = None, target: str = "dev") -> Places:
-    """The places by option, environment and default.
-
-    Raises:
-        Failure: There is no dbt project.
-    """
-    return Places(home(), dbt_project(dbt), target)
 
 
 def dbt_project(given: Path | None = None) -> Path:

@@ -1,0 +1,225 @@
+"""The pipeline with its real stages, over a dbt project of one mart."""
+
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from documents import documents, store
+from harness import BIN, Mongod, connect, wait_for
+from tiny_dbt import make_project
+
+
+@pytest.fixture
+def home(tmp_path: Path, mongo_db: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CCLAKE_DBT_DIR", str(make_project(tmp_path / "dbt")))
+    return tmp_path / "cclake"
+
+
+def add(mongod: Mongod, database: str, first: int, last: int) -> None:
+    with connect(mongod.uri) as client:
+        store(client[database], list(documents(first, last)))
+
+
+def pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "pipeline", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def published(home: Path) -> int:
+    path = home / "exports" / "conversations.db"
+    if not path.exists():
+        return -1
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as export:
+        return int(export.execute("select count(*) from fct_messages").fetchone()[0])
+
+
+def last_run() -> dict[str, Any]:
+    runs = json.loads(pipeline("runs", "--json", "--limit", "1").stdout)
+    run: dict[str, Any] = runs[0] if runs else {}
+    return run
+
+
+def test_a_run_brings_documents_into_the_export_and_is_recorded(
+    home: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    add(mongod, mongo_db, 1, 30)
+    done = pipeline("run")
+    assert done.returncode == 0, done.stderr
+    assert published(home) == 30
+    add(mongod, mongo_db, 31, 35)
+    done = pipeline("run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "done"
+    assert published(home) == 35
+    run = last_run()
+    rows = {stage["stage"]: stage["rows"] for stage in run["stages"]}
+    assert rows == {"extract": 5, "load": 5, "dbt": None, "publish": 35}
+    assert (run["watermark"], run["mode"], run["outcome"]) == (
+        35,
+        "incremental",
+        "done",
+    )
+
+
+@pytest.mark.parametrize("mode", ["full", "backfill", "daily"])
+def test_every_mode_ends_with_the_same_gold(
+    home: Path, mongod: Mongod, mongo_db: str, mode: str
+) -> None:
+    add(mongod, mongo_db, 1, 20)
+    assert pipeline("run").returncode == 0
+    done = pipeline("run", f"--{mode}")
+    assert done.returncode == 0, done.stderr
+    assert published(home) == 20
+    assert last_run()["mode"] == mode
+
+
+def test_a_failed_stage_leaves_the_last_good_export(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    make_project(tmp_path / "dbt", "select nothing from raw.conversations")
+    add(mongod, mongo_db, 11, 20)
+    failed = pipeline("run")
+    assert failed.returncode == 1
+    assert "pipeline: dbt failed" in failed.stderr
+    assert "nothing" in failed.stdout
+    assert "Traceback" not in failed.stderr
+    assert published(home) == 10
+    stages = last_run()["stages"]
+    assert [stage["outcome"] for stage in stages] == ["done", "done", "failed"]
+    make_project(tmp_path / "dbt")
+    assert pipeline("run").returncode == 0
+    assert published(home) == 20
+
+
+def test_a_run_does_not_start_beside_another(home: Path, mongo_db: str) -> None:
+    home.mkdir(parents=True)
+    with (home / "pipeline.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = pipeline("run", "--no-wait")
+    assert refused.returncode == 75
+    assert "another run is going on" in refused.stderr
+
+
+def test_two_modes_at_once_are_wrong_usage(home: Path) -> None:
+    assert pipeline("run", "--full", "--daily").returncode == 2
+
+
+@contextmanager
+def watching(log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [BIN / "pipeline", "watch", "--quiet", "0.3", *options],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(30)
+
+
+def test_watch_publishes_what_comes_and_ends_when_asked(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    add(mongod, mongo_db, 1, 5)
+    log = tmp_path / "watch.log"
+    with watching(log) as process:
+        wait_for(lambda: published(home) == 5, 90, "the first run")
+        add(mongod, mongo_db, 6, 9)
+        wait_for(lambda: published(home) == 9, 90, "the second run")
+        wait_for(lambda: last_run()["outcome"] == "done", 30, "its record")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    lines = log.read_text().splitlines()
+    assert [line.split()[1:4] for line in lines[:2]] == [
+        ["run", "1", "done"],
+        ["run", "2", "done"],
+    ]
+    assert lines[-1].endswith("stopped")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("stage", ["extract", "load", "dbt", "publish"])
+def test_a_run_killed_in_any_stage_loses_nothing(
+    home: Path, mongod: Mongod, mongo_db: str, stage: str
+) -> None:
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    add(mongod, mongo_db, 11, 25)
+    process = subprocess.Popen(
+        [BIN / "pipeline", "run"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    wait_for(lambda: running_stage(home) == stage, 60, f"{stage} runs")
+    process.kill()
+    process.wait(30)
+    assert published(home) in (10, 25)
+    assert pipeline("run").returncode == 0
+    assert published(home) == 25
+    runs = json.loads(pipeline("runs", "--json").stdout)
+    assert [run["outcome"] for run in runs] == ["done", "interrupted", "done"]
+
+
+def running_stage(home: Path) -> str:
+    with closing(sqlite3.connect(home / "pipeline.db")) as record:
+        row = record.execute(
+            "select stage from stages where outcome = 'running'"
+        ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def test_ctrl_c_ends_the_stage_and_says_so(
+    home: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    add(mongod, mongo_db, 1, 5)
+    process = subprocess.Popen(
+        [BIN / "pipeline", "run"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    wait_for((home / "pipeline.db").exists, 30, "the record")
+    wait_for(lambda: running_stage(home) == "dbt", 60, "dbt runs")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"interrupted" in out
+    assert last_run()["outcome"] == "interrupted"
+
+
+def test_on_a_terminal_the_stages_draw_on_it(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    add(mongod, mongo_db, 1, 5)
+    shown = tmp_path / "terminal"
+    code = f"""
+import os, pty, sys
+with open({str(shown)!r}, "wb") as log:
+    def read(fd):
+        data = os.read(fd, 65536)
+        log.write(data)
+        return data
+    sys.exit(os.waitstatus_to_exitcode(pty.spawn([{str(BIN / "pipeline")!r}, "run"], read)))
+"""
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    text = shown.read_text()
+    assert "dbt 1/2" in text
+    assert "run 1 done" in text
