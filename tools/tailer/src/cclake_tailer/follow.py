@@ -79,7 +79,7 @@ class Follower:
         self._report.tell(always=True)
         while not self._stop and not self._out.reader_gone():
             self._turn()
-        self._out.flush()
+        self._report.tell(always=True)
 
     def _turn(self) -> None:
         engine = self._engine
