@@ -6,8 +6,10 @@ with exactly one thing wrong; `ingest` runs the tools themselves.
 
 import os
 import random
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import gridfs
 import orjson
 from bson import Int64
-from harness import BIN
+from harness import BIN, free_port, wait_for
 from pymongo.database import Database
 
 Document = dict[str, Any]
@@ -174,3 +176,48 @@ def some_lines(seed: int, count: int, *, project: str = "-home-me-x") -> bytes:
                 chance.choice((b"", b'{"cut": ', b'{"a":1}{"b":2}', b"\xff\x00"))
             )
     return b"".join(line + b"\n" for line in made)
+
+
+def ingest(root: Path, *, home: Path, seconds: float = 120) -> None:
+    """Archive everything below a root with the real tools, and wait until it is there.
+
+    Args:
+        root: The folder with the logs.
+        home: Folder for the buffer; kept, so that a second call goes on from it.
+        seconds: Fail after this long.
+    """
+    buffer = home / "buffer.db"
+    home.mkdir(parents=True, exist_ok=True)
+    env = os.environ | {
+        "CLAUDE_DIR": str(root),
+        "SQLITE_PATH": str(buffer),
+        "CCLAKE_REST_SECONDS": "0",
+    }
+    script = (
+        f'"{BIN}/buffer" append < <("{BIN}/tailer" --once'
+        f' --resume <("{BIN}/buffer" checkpoints))'
+    )
+    subprocess.run(["bash", "-euc", script], env=env, check=True, timeout=seconds)
+    deliver(buffer, env, seconds)
+
+
+def deliver(buffer: Path, env: dict[str, str], seconds: float = 120) -> None:
+    """Run the flusher until a buffer is empty and every checkpoint delivered."""
+    if _delivered(buffer):
+        return
+    command = [str(BIN / "flusher"), "run", "--health-port", str(free_port())]
+    with subprocess.Popen(command, env=env) as flusher:
+        try:
+            wait_for(lambda: _delivered(buffer), seconds, "the buffer is empty")
+        finally:
+            flusher.terminate()
+    assert flusher.returncode == 0
+
+
+def _delivered(buffer: Path) -> bool:
+    with closing(sqlite3.connect(buffer, timeout=30)) as db:
+        waiting = db.execute(
+            "select (select count(*) from queue)"
+            " + (select count(*) from files where not delivered)"
+        ).fetchone()
+    return bool(waiting[0] == 0)
