@@ -12,7 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 COLUMNS = {
     "doc_id": "varchar", "part": "integer", "record_kind": "varchar",
@@ -43,35 +44,19 @@ def rows_of(root: Path, host: str = "laptop", run: int = 1) -> list[Row]:
     return rows
 
 
-def write(database: Path, rows: Iterable[Row]) -> None:
-    """Append rows to raw.conversations; make the table where it is missing."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-    with duckdb.connect(str(database)) as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("create schema if not exists raw")
-        connection.execute(f"create table if not exists raw.conversations ({columns})")
-        for batch in _batches(list(rows), 20_000):
-            _insert(connection, batch)
+def save(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows to a Parquet file with the columns of raw.conversations."""
+    pq.write_table(_table(list(rows)), path)
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
-    import pyarrow as pa
-
+def _table(rows: list[Row]) -> pa.Table:
     kinds = {"integer": pa.int32(), "bigint": pa.int64(), "boolean": pa.bool_(),
              "varchar": pa.string(), "blob": pa.binary(),
              "timestamptz": pa.timestamp("us", "UTC")}  # fmt: skip
     schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
-    incoming = pa.table(
+    return pa.table(
         {name: [row.get(name) for row in rows] for name in COLUMNS}, schema=schema
     )
-    connection.register("incoming", incoming)
-    connection.execute("insert into raw.conversations select * from incoming")
-    connection.unregister("incoming")
-
-
-def _batches(rows: list[Row], size: int) -> Iterator[list[Row]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _rows_of_file(path: Path, name: str, host: str) -> Iterator[Row]:

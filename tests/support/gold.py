@@ -1,0 +1,106 @@
+"""A gold database from log files: bronze rows, dbt, and comparisons of results."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bronze
+import duckdb
+
+REPOSITORY = Path(__file__).parents[2]
+PROJECT = REPOSITORY / "dbt"
+BUILD = ("build", "--exclude-resource-type", "test", "unit_test")
+LAYERS = ("staging", "intermediate", "marts")
+
+
+class Workshop:
+    """A place where dbt runs: one database path, so that dbt parses once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "work.duckdb"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def build(
+        self, name: str, *batches: Sequence[bronze.Row], args: Sequence[str] = BUILD
+    ) -> Path:
+        """Load each batch and run dbt after it; the database is moved to `name`."""
+        self.database.unlink(missing_ok=True)
+        steps = []
+        for number, batch in enumerate(batches):
+            rows = self.folder / f"batch{number}.parquet"
+            bronze.save(rows, batch)
+            steps.append({"rows": str(rows), "args": list(args)})
+        self.steps(steps)
+        return self.database.rename(self.folder / f"{name}.duckdb")
+
+    def steps(self, steps: Sequence[dict[str, Any]]) -> None:
+        """Run steps of dbt_steps.py; fail with dbt's words where one fails."""
+        env = os.environ | {
+            "DUCKDB_PATH": str(self.database),
+            "DBT_TARGET_PATH": str(self.folder / "target"),
+            "DBT_LOG_PATH": str(self.folder / "logs"),
+            "DO_NOT_TRACK": "1",
+        }
+        script = Path(__file__).with_name("dbt_steps.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(PROJECT)],
+            input="".join(json.dumps(step) + "\n" for step in steps),
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"]
+        failed = [text for answer in answers for text in answer["failed"]]
+        if failed or len(answers) != len(steps) or not all(a["ok"] for a in answers):
+            raise AssertionError("\n".join(failed) or done.stdout + done.stderr)
+
+
+def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """The rows of a query on a gold database, read-only."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def one(database: Path, sql: str, *values: object) -> tuple[Any, ...]:
+    """The single row of a query."""
+    (row,) = query(database, sql, *values)
+    return row
+
+
+def tables(database: Path) -> list[str]:
+    """Every table that dbt built, as schema.name."""
+    return [
+        f"{schema}.{name}"
+        for schema, name in query(
+            database,
+            "select table_schema, table_name from information_schema.tables"
+            " where table_type = 'BASE TABLE' and table_schema in (?, ?, ?)"
+            " order by all",
+            *LAYERS,
+        )
+    ]
+
+
+def differences(left: Path, right: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """For each table that is not equal in both databases, some rows that differ."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    assert tables(left) == tables(right)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{left}' as l (read_only)")
+        connection.execute(f"attach '{right}' as r (read_only)")
+        for table in tables(left):
+            rows = connection.execute(
+                f"(select 'left', * from (select * from l.{table}"
+                f" except all select * from r.{table})) union all"
+                f" (select 'right', * from (select * from r.{table}"
+                f" except all select * from l.{table})) limit 10"
+            ).fetchall()
+            if rows:
+                found[table] = rows
+    return found
