@@ -69,6 +69,11 @@ class Export:
         new.unlink(missing_ok=True)
         connection = sqlite3.connect(new)
         connection.executescript("pragma journal_mode = off; pragma synchronous = off;")
+        # Documents are numbered in the order of time.
+        documents = self.rows["search_documents"]
+        documents.sort(key=lambda row: (row["said_at"], row["search_id"]))
+        for number, row in enumerate(documents, 1):
+            row["search_id"] = number
         for table, columns in SCHEMA.items():
             connection.execute(f'create table "{table}" ({columns})')
             names = [part.split()[0] for part in columns.split(", ")]

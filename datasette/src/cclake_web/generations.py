@@ -39,6 +39,7 @@ class Generation(Database):  # type: ignore[misc]
 
     Attributes:
         stamp: Identifies the file: inode, time of change, size.
+        uri: Its address for SQLite, read-only.
         cache: Results that hold for as long as the generation does.
         readers: Number of reads going on.
     """
@@ -48,12 +49,12 @@ class Generation(Database):  # type: ignore[misc]
         self.stamp = stamp
         self.cache: dict[Any, Any] = {}
         self.readers = 0
+        self.uri = Path(self.path).absolute().as_uri() + "?immutable=1"
         self._mine = threading.local()
 
     def connect(self, write: bool = False) -> sqlite3.Connection:
         """Open the file; it is never written in place, so without locks."""
-        uri = Path(self.path).absolute().as_uri() + "?immutable=1"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
         self._all_file_connections.append(connection)
         return connection
 

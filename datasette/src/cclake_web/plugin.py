@@ -9,7 +9,10 @@ from datasette.utils.asgi import Request, Response
 from pluggy import HookimplMarker
 
 from cclake_web.guard import App, Guard
+from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.files import asset_file, image_file
+from cclake_web.pages.live import live_stream
+from cclake_web.pages.raw import raw_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
@@ -38,6 +41,9 @@ def register_routes() -> list[Route]:
         (r"^/$", sessions_page),
         (r"^/session/(?P<session_id>[^/]+)$", thread_page),
         (r"^/search$", search_page),
+        (r"^/dashboard$", dashboard_page),
+        (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),
+        (r"^/live/(?P<session_id>[^/]+)$", live_stream),
         (r"^/image/(?P<key>[^/]+)$", image_file),
         (r"^/-/cclake/[0-9a-f]+/(?P<name>[a-z.]+)$", asset_file),
     ]

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from cclake_web.config import Config, from_environ
 from cclake_web.generations import Exports
+from cclake_web.lines import Lines
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
@@ -15,10 +16,11 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 
 @dataclass
 class State:
-    """The settings, and the export's generations."""
+    """The settings, the export's generations, and the lines in MongoDB."""
 
     config: Config
     exports: Exports
+    lines: Lines
 
 
 _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
@@ -29,5 +31,9 @@ def state_of(datasette: Datasette) -> State:
     state = _STATES.get(datasette)
     if state is None:
         config = from_environ()
-        state = _STATES[datasette] = State(config, Exports(datasette, config.export))
+        state = _STATES[datasette] = State(
+            config,
+            Exports(datasette, config.export),
+            Lines(config.mongo_uri, config.mongo_db),
+        )
     return state

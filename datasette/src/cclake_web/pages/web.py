@@ -38,6 +38,12 @@ def _zone(name: str) -> tzinfo | None:
         return None
 
 
+def zone_of(request: Request) -> tzinfo:
+    """The time zone in a visitor's cookie, else the machine's."""
+    named = _zone(unquote(request.cookies.get("tz", "")))
+    return named or datetime.now().astimezone().tzinfo or UTC
+
+
 @dataclass
 class Visit:
     """One request to one of our pages, permitted, with the export at hand."""
@@ -59,8 +65,7 @@ class Visit:
     @property
     def zone(self) -> tzinfo:
         """The viewer's time zone: its cookie, else the machine's."""
-        named = _zone(unquote(self.request.cookies.get("tz", "")))
-        return named or datetime.now().astimezone().tzinfo or UTC
+        return zone_of(self.request)
 
     @property
     def today(self) -> date:

@@ -114,13 +114,9 @@ def _time(card: Card, entry: Entry) -> None:
 
 
 def _part_answer(card: Card) -> None:
-    """The texts after the last step are the answer; the rest is work."""
-    end = len(card.work)
-    while end and card.work[end - 1].kind in ("text", "image"):
-        end -= 1
+    """What stands after the last step is the answer; the rest is work."""
+    steps = [n for n, item in enumerate(card.work) if item.kind in ("call", "thinking")]
+    end = steps[-1] + 1 if steps else 0
     card.work, card.answer = card.work[:end], card.work[end:]
-    if not any(item.kind in ("call", "thinking", "text") for item in card.work):
-        # Notices alone need no fold.
-        card.answer = card.work + card.answer
-        card.work = []
-    card.open = bool(card.work) and not card.answer
+    shown = any(item.kind in ("text", "error", "image") for item in card.answer)
+    card.open = bool(card.work) and not shown

@@ -1,0 +1,53 @@
+"""Axes: round ticks, and days without gaps."""
+
+import math
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+DAYS = 100  # more days than these are drawn as weeks
+WEEKS = 150  # more weeks than these are drawn as months
+
+
+def ticks(highest: float, wanted: int = 4) -> list[float]:
+    """Round values from 0 to at least `highest`, in steps of 1, 2 or 5."""
+    if highest <= 0 or not math.isfinite(highest):
+        return [0.0, 1.0]
+    rough = highest / wanted
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough * 0.999)
+    count = math.ceil(highest / step - 1e-9)
+    return [round(step * number, 10) for number in range(count + 1)]
+
+
+def periods(days: Sequence[date]) -> tuple[str, list[date]]:
+    """The unit (day, week, month) and every period from the first day to the last."""
+    if not days:
+        return "day", []
+    first, last = min(days), max(days)
+    span = (last - first).days + 1
+    unit = "day" if span <= DAYS else "week" if span <= 7 * WEEKS else "month"
+    found = [start_of(first, unit)]
+    while (following := after(found[-1], unit)) <= last:
+        found.append(following)
+    return unit, found
+
+
+def start_of(day: date, unit: str) -> date:
+    """The first day of the period that a day lies in."""
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "month" else day
+
+
+def after(start: date, unit: str) -> date:
+    """The first day of the next period."""
+    if unit == "month":
+        return (start + timedelta(days=32)).replace(day=1)
+    return start + timedelta(days=7 if unit == "week" else 1)
+
+
+def label(start: date, unit: str) -> str:
+    """A period as a short text."""
+    if unit == "month":
+        return start.strftime("%b %Y")
+    return start.strftime("%-d %b")

@@ -1,0 +1,170 @@
+"""Bars, lines and a heatmap as SVG; every part says what it is and leads there."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from markupsafe import Markup
+
+from cclake_web.charts.scale import after, label, ticks
+from cclake_web.render.safe import plain
+
+WIDTH, HEIGHT = 560, 210
+LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 24
+COLOURS = 8
+Number = Callable[[float], str]
+
+
+@dataclass
+class Series:
+    """A named row of values, one per period."""
+
+    name: str
+    values: list[float]
+    colour: int = 1
+
+
+@dataclass
+class Chart:
+    """What a chart shows over time."""
+
+    unit: str
+    starts: Sequence[date]
+    series: Sequence[Series]
+    number: Number
+    href: Callable[[date, date], str] = field(default=lambda first, end: "")
+
+
+def bars(chart: Chart) -> Markup:
+    """Stacked bars, one per period."""
+    totals = [sum(column) for column in zip(*_columns(chart), strict=True)] or [0.0]
+    marks = ticks(max(totals))
+    width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
+    parts = [_axis(marks, chart.number), _dates(chart, width)]
+    for index, start in enumerate(chart.starts):
+        x, y = LEFT + index * width, float(HEIGHT - BOTTOM)
+        rects = Markup("")
+        for series in chart.series:
+            height = _high(series.values[index], marks[-1])
+            if height > 0:
+                y -= height
+                rects += _rect(x + width * 0.1, y, width * 0.8, height, series.colour)
+        tip = _tip(chart, index, totals[index])
+        rects += _rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0)
+        parts.append(_linked(rects, chart.href(start, after(start, chart.unit)), tip))
+    return _svg(parts, "bars")
+
+
+def lines(chart: Chart, highest: float | None = None) -> Markup:
+    """A line per series; a period without a value (below 0) is left out."""
+    known = [v for series in chart.series for v in series.values if v >= 0]
+    marks = ticks(highest if highest is not None else max(known, default=0))
+    width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
+    parts = [_axis(marks, chart.number), _dates(chart, width)]
+    for series in chart.series:
+        points = [
+            (LEFT + (n + 0.5) * width, HEIGHT - BOTTOM - _high(value, marks[-1]))
+            for n, value in enumerate(series.values)
+            if value >= 0
+        ]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        kind = f"s{series.colour}"
+        parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
+        if len(points) < 60:
+            dot = Markup('<circle class="f{}" cx="{:.1f}" cy="{:.1f}" r="2.2"/>')
+            parts += [dot.format(series.colour, x, y) for x, y in points]
+    for index, start in enumerate(chart.starts):
+        space = _rect(LEFT + index * width, TOP, width, HEIGHT - TOP - BOTTOM, 0)
+        href = chart.href(start, after(start, chart.unit))
+        parts.append(_linked(space, href, _tip(chart, index, None)))
+    return _svg(parts, "lines")
+
+
+def heatmap(
+    values: Sequence[Sequence[float]], rows: Sequence[str], number: Number
+) -> Markup:
+    """Seven rows of 24 hours."""
+    highest = max((value for row in values for value in row), default=0) or 1
+    width, height = (WIDTH - LEFT - RIGHT) / 24, 24
+    parts = []
+    for y, (name, row) in enumerate(zip(rows, values, strict=True)):
+        text = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>')
+        parts.append(text.format(LEFT - 8, TOP + y * height + 15, name))
+        for x, value in enumerate(row):
+            share = 0.0 if not value else 0.15 + 0.85 * (value / highest) ** 0.6
+            cell = Markup(
+                '<rect class="heat" x="{:.1f}" y="{}" width="{:.1f}" height="{}" '
+                'rx="3" fill-opacity="{:.2f}" data-tip="{}"/>'
+            )
+            tip = f"{name} {x}:00–{x + 1}:00\n{number(value)}"
+            at = (LEFT + x * width + 1, TOP + y * height + 1, width - 2, height - 2)
+            parts.append(cell.format(*at, share, tip))
+    for hour in range(0, 24, 3):
+        text = Markup('<text x="{:.1f}" y="{}">{}</text>')
+        parts.append(text.format(LEFT + hour * width + 2, TOP + 7 * height + 14, hour))
+    return _svg(parts, "heatmap")
+
+
+def _columns(chart: Chart) -> list[list[float]]:
+    return [series.values for series in chart.series]
+
+
+def _high(value: float, top: float) -> float:
+    share = max(0.0, min(value / top, 1.0)) if top else 0.0
+    return share * (HEIGHT - TOP - BOTTOM)
+
+
+def _rect(x: float, y: float, width: float, height: float, colour: int) -> Markup:
+    kind = f"f{colour}" if colour else "space"
+    return Markup(
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+        f'height="{height:.1f}"/>'
+    )
+
+
+def _axis(marks: Sequence[float], number: Number) -> Markup:
+    parts = Markup("")
+    for mark in marks:
+        y = HEIGHT - BOTTOM - _high(mark, marks[-1])
+        parts += Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+            '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+        ).format(LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4, number(mark))
+    return parts
+
+
+def _dates(chart: Chart, width: float) -> Markup:
+    every = max(1, -(-len(chart.starts) // 6))
+    parts = Markup("")
+    for index in range(0, len(chart.starts), every):
+        x = LEFT + (index + 0.5) * width
+        end = "end" if x > WIDTH - 40 else "start" if x < LEFT + 20 else "middle"
+        parts += Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+            x, HEIGHT - 7, end, label(chart.starts[index], chart.unit)
+        )
+    return parts
+
+
+def _tip(chart: Chart, index: int, total: float | None) -> str:
+    words = {"week": "Week of ", "month": ""}.get(chart.unit, "")
+    said = [words + label(chart.starts[index], chart.unit)]
+    if total is not None and len(chart.series) > 1:
+        said[0] += f": {chart.number(total)}"
+    said += [
+        f"{series.name}: {chart.number(series.values[index])}"
+        for series in chart.series
+        if series.values[index] > 0
+    ]
+    return "\n".join(said[:10])
+
+
+def _linked(inner: Markup, href: str, tip: str) -> Markup:
+    if not href:
+        return Markup('<g data-tip="{}">{}</g>').format(plain(tip), inner)
+    made = Markup('<a href="{}" data-tip="{}" aria-label="{}" tabindex="-1">{}</a>')
+    return made.format(href, plain(tip), plain(tip.replace("\n", ", ")), inner)
+
+
+def _svg(parts: Sequence[Markup], kind: str) -> Markup:
+    made = Markup('<svg class="chart {}" viewBox="0 0 {} {}" role="group">{}</svg>')
+    return made.format(kind, WIDTH, HEIGHT, Markup("").join(parts))

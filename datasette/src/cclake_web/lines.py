@@ -1,0 +1,104 @@
+"""The lines themselves, from MongoDB; the web face works without it too."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+import orjson
+from bson import Binary
+from bson.errors import BSONError
+from gridfs import GridFSBucket
+from gridfs.errors import GridFSError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+TIMEOUT_MS = 2000
+Document = dict[str, Any]
+
+
+class Unreachable(Exception):
+    """MongoDB does not answer."""
+
+
+class Lines:
+    """Reads `conversations`; connects at the first question."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.uri, self.name = uri, name
+        self._client: MongoClient[Document] | None = None
+        self._lock = Lock()
+
+    def _database(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = MongoClient(
+                    self.uri,
+                    serverSelectionTimeoutMS=TIMEOUT_MS,
+                    connectTimeoutMS=TIMEOUT_MS,
+                    socketTimeoutMS=10_000,
+                    appname="cclake-web",
+                    tz_aware=True,
+                )
+            return self._client[self.name]
+
+    def line(self, doc_id: str) -> tuple[Document, bytes] | None:
+        """A document and the bytes of its line; None where there is none.
+
+        Raises:
+            Unreachable: MongoDB does not answer.
+        """
+        try:
+            key = Binary(binascii.unhexlify(doc_id), 0)
+        except binascii.Error:
+            return None
+        try:
+            database = self._database()
+            document = database.conversations.find_one({"_id": key})
+            if document is None:
+                return None
+            return document, _bytes(database, document)
+        except (PyMongoError, GridFSError, BSONError) as error:
+            raise Unreachable(str(error)) from error
+
+    def newer(self, session_id: str, since: datetime, limit: int) -> list[Document]:
+        """The lines of a session that were taken in at or after a moment, in order.
+
+        Raises:
+            Unreachable: MongoDB does not answer.
+        """
+        asked = {"sessionId": session_id, "ingestedAt": {"$gte": since}}
+        wanted = {"_id": 1, "entry": 1, "ingestedAt": 1, "source": 1, "seq": 1}
+        try:
+            found = self._database().conversations.find(asked, wanted)
+            order = [("ingestedAt", 1), ("buffer", 1), ("seq", 1)]
+            return list(found.sort(order).limit(limit))
+        except (PyMongoError, BSONError) as error:
+            raise Unreachable(str(error)) from error
+
+
+def _bytes(database: Any, document: Document) -> bytes:
+    """The bytes of a line, without its newline."""
+    if "raw" in document:
+        return bytes(document["raw"])
+    if "raw_file" in document:
+        bucket = GridFSBucket(database, bucket_name="raw")
+        with bucket.open_download_stream(document["raw_file"]) as stream:
+            return bytes(stream.read())
+    return orjson.dumps(document.get("entry"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What BSON gives for a value that JSON has no word for."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def keys(documents: Iterable[Document]) -> list[str]:
+    """The ids of documents in hex."""
+    return [bytes(document["_id"]).hex() for document in documents]

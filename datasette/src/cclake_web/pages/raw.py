@@ -1,0 +1,73 @@
+"""`/raw/<doc_id>`: a line of a log as it was written."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from datasette.utils.asgi import Response
+from markupsafe import Markup
+
+from cclake_web.lines import Document, Unreachable
+from cclake_web.masking import mask
+from cclake_web.pages.web import Visit, message, view
+from cclake_web.render.code import colour, lexer_named
+from cclake_web.render.safe import plain, visible
+
+LONGEST = 2_000_000  # characters that the page shows
+_SHOWN = ("sourceFile", "host", "projectId", "sessionId", "type", "uuid", "error")
+
+
+@view
+async def raw_page(visit: Visit) -> Response:
+    """The line with its place in the archive; `?plain=1` gives it as text."""
+    doc_id = visit.part("doc_id")
+    reveal = await visit.reveals()
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.run_in_executor(None, visit.state.lines.line, doc_id)
+    except Unreachable:
+        return message(visit.request, 503, "MongoDB does not answer", _AWAY)
+    if found is None:
+        return message(visit.request, 404, "No such line", _MISSING)
+    document, line = found
+    text = line.decode("utf-8", "replace")
+    text = text if reveal else mask(text)
+    if visit.args.get("plain") == "1":
+        return Response.text(text)
+    return visit.page(
+        "raw.html",
+        doc_id=doc_id,
+        facts=_facts(document, len(line)),
+        html=_pretty(text),
+        masked=not reveal,
+        session=document.get("sessionId") or "",
+        cut=len(text) > LONGEST,
+    )
+
+
+def _facts(document: Document, size: int) -> list[tuple[str, str]]:
+    facts = [(name, document.get(name)) for name in _SHOWN]
+    source: dict[str, Any] = document.get("source") or {}
+    facts += [
+        ("place", f"byte {source.get('off', 0):,}, generation {source.get('gen', 0)}"),
+        ("size", f"{size:,} bytes"),
+        ("read", document.get("ingestedAt")),
+    ]
+    return [(name, visible(str(value))) for name, value in facts if value]
+
+
+def _pretty(text: str) -> Markup:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return plain(text[:LONGEST])
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return colour(text[:LONGEST], lexer_named("json"))
+
+
+_AWAY = (
+    "The lines themselves are kept in MongoDB, which can't be reached now. "
+    "Conversations, search and the dashboard do not need it. `just status` shows "
+    "whether it runs."
+)
+_MISSING = "MongoDB holds no line of this id."

@@ -1,0 +1,31 @@
+"""Lets long answers end when the server is asked to stop.
+
+The server waits for its open connections at SIGTERM, and an event stream never
+ends by itself.
+"""
+
+import signal
+from types import FrameType
+
+_state = {"watched": False, "stopping": False}
+
+
+def watch() -> None:
+    """Take note of SIGTERM and SIGINT, and leave them to the server as before."""
+    if _state["watched"]:
+        return
+    _state["watched"] = True
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def note(got: int, frame: FrameType | None, before: object = before) -> None:
+            _state["stopping"] = True
+            if callable(before):
+                before(got, frame)
+
+        signal.signal(number, note)
+
+
+def stopping() -> bool:
+    """Whether the server is about to stop."""
+    return _state["stopping"]
