@@ -14,14 +14,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from cclake_restore.chosen import Choice
 from cclake_restore.run import Request, Result, restore
 
+HELP = """Recreate the original log files from MongoDB, byte for byte.
+
+Every line is checked against its hash on the way. Nothing is overwritten, and
+nothing is written outside the folder. With files of several hosts (or of several
+roots of a host), each gets its own folder.
+
+Exit status: 0 all is restored, 1 some file is not, 75 MongoDB does not answer.
+
+\b
+Examples:
+  restore --host laptop --out /tmp/projects
+  restore --out /tmp/x --session 5f0c0b5e-0000-4000-8000-000000000000
+  restore --out /tmp/x --project /home/me/alpha --dry-run
+"""
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.command()
+@app.command(help=HELP)
 def main_command(
     out: Annotated[
         Path, typer.Option(envvar="RESTORE_OUT", help="Folder for the files.")
@@ -62,19 +78,7 @@ def main_command(
     ] = None,
     mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
 ) -> None:
-    """Recreate the original log files from MongoDB, byte for byte.
-
-    Every line is checked against its hash on the way. Nothing is overwritten, and
-    nothing is written outside the folder. With files of several hosts (or of several
-    roots of a host), each gets its own folder.
-
-    Exit status: 0 all is restored, 1 some file is not, 75 MongoDB does not answer.
-
-    Examples:
-      restore --host laptop --out /tmp/projects
-      restore --out /tmp/x --session 5f0c0b5e-0000-4000-8000-000000000000
-      restore --out /tmp/x --project /home/me/alpha --dry-run
-    """
+    """Recreate the original log files from MongoDB, byte for byte."""
     request = Request(
         out=out,
         choice=Choice(session, project),

@@ -15,14 +15,30 @@ from cclake_verify.lake import Lake
 from cclake_verify.report import Report
 from cclake_verify.run import Settings, verify
 
+HELP = """Prove that every byte of every log is in every store.
+
+For each file, the documents in MongoDB must cover it without gap or overlap, and
+hash to the bytes on disk where the file still exists. Then MongoDB, Iceberg,
+DuckDB and the exports must hold the same entries. What was proven before is not
+read again, so that an hourly run costs little.
+
+Exit status: 0 the proof holds, 1 it does not, 75 a store does not answer.
+
+\b
+Examples:
+  verify
+  verify --full --json | jq '.findings[] | select(.status != "proven")'
+"""
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.command()
+@app.command(help=HELP)
 def main_command(
     full: Annotated[
         bool, typer.Option("--full", help="Read again what was proven before.")
@@ -95,19 +111,7 @@ def main_command(
         ),
     ] = None,
 ) -> None:
-    """Prove that every byte of every log is in every store.
-
-    For each file, the documents in MongoDB must cover it without gap or overlap, and
-    hash to the bytes on disk where the file still exists. Then MongoDB, Iceberg,
-    DuckDB and the exports must hold the same entries. What was proven before is not
-    read again, so that an hourly run costs little.
-
-    Exit status: 0 the proof holds, 1 it does not, 75 a store does not answer.
-
-    Examples:
-      verify
-      verify --full --json | jq '.findings[] | select(.status != "proven")'
-    """
+    """Prove that every byte of every log is in every store."""
     lake = Lake(iceberg_warehouse_path) if iceberg_warehouse_path else Lake()
     found = Settings(
         mongo_uri=mongo_uri or common.mongo_uri(),

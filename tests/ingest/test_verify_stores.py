@@ -1,0 +1,174 @@
+"""The proof that all stores hold the same entries, against stores that lost some."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from corpus import ingest, run
+from harness import Mongod, connect
+from pymongo.database import Database
+from pyiceberg.catalog import load_catalog
+from pyiceberg.table import Table
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MARTS = """
+    create schema marts;
+    create table marts.fct_messages as
+        select doc_id, part, type from raw.conversations where type is not null;
+    create table marts.dim_models as select distinct model from raw.conversations;
+"""
+
+
+class Chain:
+    """One archive and the stores behind it, made by the tools themselves."""
+
+    def __init__(self, home: Path, db: Database[Any]) -> None:
+        self.home, self.db = home, db
+        self.root = home / "projects"
+        self.duckdb = home / "analytics.duckdb"
+        self.sqlite = home / "exports" / "conversations.db"
+
+    def add(self, name: str) -> None:
+        """Archive the logs of a fixture."""
+        shutil.copytree(FIXTURES / name / "projects", self.root, dirs_exist_ok=True)
+        ingest(self.root, home=self.home)
+
+    def tool(self, name: str, *arguments: str) -> None:
+        done = run(name, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def flow(self) -> None:
+        """From MongoDB to the exports."""
+        self.tool("extract")
+        self.tool("load")
+        with duckdb.connect(str(self.duckdb)) as gold:
+            gold.execute("drop schema if exists marts cascade")
+            gold.execute(MARTS)
+        self.tool("publish")
+
+    def table(self) -> Table:
+        uri = f"sqlite:///{self.home}/iceberg/catalog.db"
+        catalog = load_catalog("default", type="sql", uri=uri)
+        return catalog.load_table("analytics.conversations")
+
+    def verify(self, *options: str, holds: bool = True) -> dict[str, dict[str, Any]]:
+        done = run("verify", "--json", *options, env={"CLAUDE_DIR": str(self.root)})
+        assert done.returncode == (0 if holds else 1), done.stdout + done.stderr
+        return {one["store"]: one for one in json.loads(done.stdout)["stores"]}
+
+
+@pytest.fixture
+def chain(
+    mongod: Mongod, mongo_db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Chain]:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "home"))
+    with connect(mongod.uri) as client:
+        yield Chain(tmp_path / "home", client[mongo_db])
+
+
+@pytest.fixture
+def full_chain(chain: Chain) -> Chain:
+    """Everything is the same everywhere, and that is proven."""
+    chain.add("corrupt")
+    chain.flow()
+    assert {one["status"] for one in chain.verify().values()} == {"same"}
+    return chain
+
+
+def test_all_stores_hold_the_same_entries_run_after_run(chain: Chain) -> None:
+    chain.add("corrupt")
+    assert {one["status"] for one in list(chain.verify().values())[1:]} == {"absent"}
+    chain.flow()
+    first = chain.verify()
+    assert {one["status"] for one in first.values()} == {"same"}
+    lines = chain.db.conversations.count_documents({})
+    assert (first["iceberg"]["held"]["entries"], lines) == (lines, 8)
+    assert first["duckdb"]["held"]["parts"] == first["iceberg"]["held"]["parts"] > 0
+    chain.add("pricing")
+    chain.flow()
+    again, full = chain.verify(), chain.verify("--full")
+    assert {one["status"] for one in again.values()} == {"same"}
+    assert again == full
+    total = chain.db.conversations.count_documents({})
+    assert again["iceberg"]["held"]["entries"] == total > lines
+
+
+def test_a_store_that_has_not_caught_up_is_older_and_no_failure(chain: Chain) -> None:
+    chain.add("corrupt")
+    chain.flow()
+    chain.add("pricing")
+    chain.tool("extract")
+    behind = chain.verify()
+    assert behind["iceberg"]["status"] == "same"
+    assert behind["duckdb"]["status"] == "older"
+    chain.tool("load")
+    behind = chain.verify()
+    assert behind["duckdb"]["status"] == "same"
+    assert behind["export (SQLite)"]["status"] == "older"
+
+
+def test_a_row_that_iceberg_has_twice_fails(full_chain: Chain) -> None:
+    table = full_chain.table()
+    rows = table.scan(row_filter="part = 0").to_arrow().slice(0, 1)
+    summary = table.current_snapshot().summary.additional_properties  # type: ignore[union-attr]
+    kept = {name: summary[name] for name in summary if name.startswith("cclake.")}
+    table.append(rows, snapshot_properties=kept)
+    assert full_chain.verify(holds=False)["iceberg"]["status"] == "different"
+    assert full_chain.verify("--full", holds=False)["iceberg"]["status"] == "different"
+
+
+def test_a_row_that_iceberg_lost_fails(full_chain: Chain) -> None:
+    table = full_chain.table()
+    summary = table.current_snapshot().summary.additional_properties  # type: ignore[union-attr]
+    kept = {name: summary[name] for name in summary if name.startswith("cclake.")}
+    victim = table.scan(limit=1).to_arrow()["doc_id"][0].as_py()
+    table.delete(f"doc_id = '{victim}'", snapshot_properties=kept)
+    assert full_chain.verify(holds=False)["iceberg"]["status"] == "different"
+
+
+def test_a_row_that_duckdb_lost_or_swapped_fails(full_chain: Chain) -> None:
+    with duckdb.connect(str(full_chain.duckdb)) as db:
+        db.execute(
+            "update raw.conversations set doc_id = 'f' || doc_id[2:] where part = 0"
+            " and doc_id = (select min(doc_id) from raw.conversations)"
+        )
+    found = full_chain.verify(holds=False)
+    assert found["iceberg"]["status"] == "same"
+    assert found["duckdb"]["status"] == "different"
+
+
+def test_a_row_that_an_export_lost_fails(full_chain: Chain) -> None:
+    with closing(sqlite3.connect(full_chain.sqlite)) as db, db:
+        db.execute("delete from fct_messages where rowid = 1")
+    found = full_chain.verify(holds=False)
+    assert found["export (SQLite)"]["note"] == "rows differ in fct_messages"
+    assert found["export (DuckDB)"]["status"] == "same"
+
+
+def test_a_message_that_an_export_swapped_fails(full_chain: Chain) -> None:
+    with closing(sqlite3.connect(full_chain.sqlite)) as db, db:
+        db.execute("update fct_messages set doc_id = 'f00' where rowid = 1")
+    found = full_chain.verify(holds=False)
+    assert found["export (SQLite)"]["status"] == "different"
+
+
+def test_a_document_that_mongodb_lost_fails_against_the_lake(full_chain: Chain) -> None:
+    full_chain.db.conversations.delete_one({})
+    found = full_chain.verify(holds=False)
+    assert found["mongodb"]["status"] == "different"
+    assert found["iceberg"]["status"] == "different"
+
+
+def test_the_buffer_is_not_needed_but_shown(full_chain: Chain) -> None:
+    (full_chain.root / "-home-me-z" / "new.jsonl").write_bytes(b'{"a":1}\n')
+    done = run("verify", env={"CLAUDE_DIR": str(full_chain.root)})
+    assert done.returncode == 0, done.stderr
+    assert "files missing" in done.stdout
+    (full_chain.home / "buffer.db").unlink()
+    full_chain.verify("--full")
