@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -118,8 +119,17 @@ def checkpoints(
         str | None, typer.Option(help="Only the files of this host.")
     ] = None,
 ) -> None:
-    """Print the committed checkpoints, for `tailer --resume`."""
-    for record in inspection.checkpoints(_path(sqlite_path), host):
+    """Print the committed checkpoints, for `tailer --resume`.
+
+    None where there is no buffer yet, or where it is damaged: then `buffer append`
+    sets it aside, and all is read again from the beginning.
+    """
+    try:
+        found = inspection.checkpoints(_path(sqlite_path), host)
+    except sqlite3.DatabaseError as error:
+        print(f"buffer: no checkpoints: {error}", file=sys.stderr)
+        found = []
+    for record in found:
         print(record)
 
 
@@ -186,6 +196,16 @@ def retry_letters(
     print(dead_letters.retry(_path(sqlite_path), letter))
 
 
+def _app() -> None:
+    try:
+        app()
+    except sqlite3.Error as error:
+        raise Failure(
+            f"the buffer can't be used: {error}",
+            "`buffer append` sets a damaged one aside, and makes a new one.",
+        ) from error
+
+
 def main() -> None:
     """The console script."""
-    run("buffer", app)
+    run("buffer", _app)

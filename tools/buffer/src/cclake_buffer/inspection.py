@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,22 @@ import sqlite_utils
 from cclake_buffer import schema
 
 
-def checkpoints(path: Path, host: str | None = None) -> Iterator[str]:
+def checkpoints(path: Path, host: str | None = None) -> list[str]:
     """The committed checkpoint records, verbatim; none where there is no buffer.
 
-    A damaged buffer gives none either: `buffer append` sets it aside at its
-    start, and then all is read again from the beginning.
+    Raises:
+        sqlite3.Error: The buffer is damaged.
     """
     connection = schema.connect_readonly(path)
     if connection is None:
-        return
+        return []
     where = "where host = ?" if host is not None else ""
     with _Closing(connection):
         found = connection.execute(
             f"select checkpoint from files {where} order by host, path",
             (host,) if host is not None else (),
         ).fetchall()
-    for row in found:
-        yield row[0]
+    return [row[0] for row in found]
 
 
 def status(path: Path) -> dict[str, Any]:

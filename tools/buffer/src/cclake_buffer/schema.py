@@ -82,54 +82,63 @@ def connect_readonly(path: Path) -> sqlite3.Connection | None:
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open the buffer, and make its tables if it is new.
+    """Open the buffer, and make it if there is none.
+
+    A new one gets its name when it is complete: nobody ever sees half of it.
+    The caller holds the lock of the setup.
 
     Raises:
         Failure: A newer cclake made it, or its folder can't be written.
         sqlite3.Error: The file is no database, or it is damaged.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Conversations are private: the file is the user's alone from the start.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise Failure(
-            f"cannot write the buffer {path}: {error.strerror}",
-            "Name another place with --sqlite-path or SQLITE_PATH.",
-        ) from error
-    setup = sqlite3.connect(path, isolation_level=None, timeout=30)
-    try:
-        _prepare(setup)
-    finally:
-        setup.close()
+    if not path.exists() or path.stat().st_size == 0:
+        try:
+            _make(path)
+        except OSError as error:
+            raise Failure(
+                f"cannot write the buffer {path}: {error.strerror}",
+                "Name another place with --sqlite-path or SQLITE_PATH.",
+            ) from error
     connection = connect(path)
     _check_version(connection, path)
     return connection
 
 
+def _make(path: Path) -> None:
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    # Conversations are private: the file is the user's alone from the start.
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        _prepare(connection)
+    finally:
+        connection.close()
+    new.rename(path)
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables in one transaction; both pragmas only work before it."""
+    """Make the tables; the pragmas of the file only work before the first one."""
     connection.execute(f"pragma page_size = {PAGE_SIZE}")
     connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma journal_mode = wal")
     connection.execute("begin immediate")
     database = sqlite_utils.Database(connection)
-    if "meta" not in database.table_names():
-        for statement in TABLES.split(";"):
-            connection.execute(statement)
-        connection.executemany(
-            "insert into counters values (?, 0)", [(name,) for name in COUNTERS]
-        )
-        connection.executemany(
-            "insert into meta values (?, ?)",
-            [
-                ("schema_version", SCHEMA_VERSION),
-                ("buffer_id", uuid.uuid4().hex),
-                ("created_at", time.time()),
-            ],
-        )
-        database.create_view("pending_entries", PENDING_ENTRIES)
-        database.create_view("file_positions", FILE_POSITIONS)
+    for statement in TABLES.split(";"):
+        connection.execute(statement)
+    connection.executemany(
+        "insert into counters values (?, 0)", [(name,) for name in COUNTERS]
+    )
+    connection.executemany(
+        "insert into meta values (?, ?)",
+        [
+            ("schema_version", SCHEMA_VERSION),
+            ("buffer_id", uuid.uuid4().hex),
+            ("created_at", time.time()),
+        ],
+    )
+    database.create_view("pending_entries", PENDING_ENTRIES)
+    database.create_view("file_positions", FILE_POSITIONS)
     connection.execute("commit")
 
 

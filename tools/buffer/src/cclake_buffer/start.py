@@ -19,18 +19,28 @@ def open_store(path: Path) -> Store:
         Failure: It was damaged. The tailer has been started with its positions,
             so the pair must start again; or the folder can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(
-        path.with_name(path.name + ".setup.lock"),
-        os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-        0o600,
-    )
+    lock = _lock_file(path)
     try:
         # Two appenders must not set aside, or make, the same file at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _open(path)
     finally:
         os.close(lock)
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(
+            path.with_name(path.name + ".setup.lock"),
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            0o600,
+        )
+    except OSError as error:
+        raise Failure(
+            f"cannot write beside the buffer {path}: {error.strerror}",
+            "Name another place with --sqlite-path or SQLITE_PATH.",
+        ) from error
 
 
 def _open(path: Path) -> Store:

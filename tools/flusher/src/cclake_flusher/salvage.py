@@ -34,10 +34,10 @@ def _float(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_decoder = json.JSONDecoder(parse_float=_float, parse_constant=lambda _name: None)
+DECODER = json.JSONDecoder(parse_float=_float, parse_constant=lambda _name: None)
 
 
-def salvage(body: bytes) -> list[dict[str, Any]]:
+def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, Any]]:
     """The records that a broken line holds, in order; what is cut is not invented.
 
     A search that would take quadratic time is given up: hostile lines get
@@ -52,7 +52,7 @@ def salvage(body: bytes) -> list[dict[str, Any]]:
         if position >= len(text):
             break
         try:
-            value, end = _decoder.raw_decode(text, position)
+            value, end = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             budget -= 64 + max(0, error.pos - position)
             value, end = None, position
