@@ -60,7 +60,8 @@ class Kept:
         record, data = parse(text)
         if record["kind"] in ("line", "chunk"):
             names = ("kind", "path", "file", "gen", "off", "len")
-            line = Line(*[record[name] for name in names], data, record.get("error"))
+            values = [record[name] for name in names]
+            line = Line._make([*values, data, record.get("error")])
             self._open[line.file].append(line)
         elif record["kind"] == "checkpoint":
             self.lines += self._open.pop(record["file"], [])

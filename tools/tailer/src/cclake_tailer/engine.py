@@ -133,12 +133,16 @@ class Engine:
         self.visitor.untold.update(known.file for known in moves.moved)
         for known in moves.displaced:
             self.visitor.leave(known)
-        aliases = {item.place for item in moves.aliases}
-        changed = self._miss(aliases)
+        changed = set()
         for item in found:
-            if item.place in aliases or not self._has_news(item, moves):
-                continue
-            if self._enqueue(item, first) and item.place not in self.refused:
+            alias = moves.alias(item)
+            if alias is not None:
+                changed |= self._miss((item.place,))
+                item = alias
+            elif self.catalog.at(item.place) is None:
+                self.visitor.untold.add(self.catalog.create(item).file)
+            news = self._has_news(item) and self._enqueue(item, first)
+            if news and item.place not in self.refused:
                 changed.add(item.place)
         return changed
 
@@ -154,13 +158,9 @@ class Engine:
                 gone.add(place)
         return gone
 
-    def _has_news(self, item: Found, moves: Moves) -> bool:
+    def _has_news(self, item: Found) -> bool:
         known = self.catalog.at(item.place)
-        if known is None:
-            if moves.is_alias(item):
-                return False
-            known = self.catalog.create(item)
-            self.visitor.untold.add(known.file)
+        assert known is not None
         same = (known.dev, known.ino) == inode_of(item.stat) and known.state == "live"
         quiet = (
             known.size == item.stat.st_size and known.mtime_ns == item.stat.st_mtime_ns

@@ -24,29 +24,22 @@ class Moves:
         self._catalog = catalog
         self._reader = reader
         self._counters = counters
-        self.aliases: list[Found] = []
         self.moved: list[Checkpoint] = []
         self.displaced: list[Checkpoint] = []
 
     def settle(self, found: list[Found]) -> None:
         """Move known files to their new places.
 
-        Afterwards `aliases` holds the found names that are only further names of
-        files still at their place, `moved` the files with a new place, `displaced`
-        the files that lost theirs and were not found elsewhere.
+        Afterwards `moved` holds the files with a new place, `displaced` those that
+        lost theirs and were not found elsewhere.
         """
         displaced: list[Checkpoint] = []
         for item in found:
-            inode = inode_of(item.stat)
             known = self._catalog.at(item.place)
-            if known is not None and (known.dev, known.ino) == inode:
+            other = self._catalog.with_inode(inode_of(item.stat))
+            if other is None or other is known or self.alias(item) is not None:
                 continue
-            other = self._catalog.with_inode(inode)
-            if other is None or other is known:
-                continue
-            if self._is_at_its_place(other, inode):
-                self.aliases.append(item)
-            elif self._is_same(item, other):
+            if self._is_same(item, other):
                 self._catalog.move(other, item.place)
                 self._counters.renames_total += 1
                 self.moved.append(other)
@@ -54,10 +47,15 @@ class Moves:
                     displaced.append(known)
         self.displaced = [each for each in displaced if not self._catalog.holds(each)]
 
-    def is_alias(self, item: Found) -> bool:
-        """Whether a found name belongs to a file that is still at another place."""
-        other = self._catalog.with_inode(inode_of(item.stat))
-        return other is not None and self._is_at_its_place(other, inode_of(item.stat))
+    def alias(self, item: Found) -> Found | None:
+        """The same file at the place that it is known by, if it is still there, too."""
+        inode = inode_of(item.stat)
+        known = self._catalog.with_inode(inode)
+        if known is None or known is self._catalog.at(item.place):
+            return None
+        if not self._is_at_its_place(known, inode):
+            return None
+        return Found(self._catalog.place_of(known), item.stat)
 
     def _is_at_its_place(self, known: Checkpoint, inode: Inode) -> bool:
         if not self._catalog.holds(known):
