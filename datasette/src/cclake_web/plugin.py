@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from datasette.utils.asgi import Request, Response
@@ -10,18 +11,23 @@ from pluggy import HookimplMarker
 
 from cclake_web.guard import App, Guard
 from cclake_web.pages.dashboard import dashboard_page
+from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file
 from cclake_web.pages.live import live_stream
+from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
+from cclake_web.render.code import warm
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
 hookimpl = HookimplMarker("datasette")
+_PLAIN = r"(?P<format>json|jsonl|csv|md)"
+_FORMATS = r"(?P<format>json|jsonl|csv|md|html)"
 Route = tuple[str, Callable[..., Awaitable[Response | None]]]
 
 
@@ -32,6 +38,8 @@ def startup(datasette: Datasette) -> None:
         name: db for name, db in datasette.databases.items() if name != "_memory"
     }
     state_of(datasette).exports.look()
+    # The first page shall not wait for the tables of the languages.
+    Thread(target=warm, daemon=True).start()
 
 
 @hookimpl
@@ -40,8 +48,14 @@ def register_routes() -> list[Route]:
     return [
         (r"^/$", sessions_page),
         (r"^/session/(?P<session_id>[^/]+)$", thread_page),
+        (rf"^/session/(?P<session_id>[^/]+)/export\.{_FORMATS}$", session_export),
+        (
+            r"^/export/(?P<what>sessions|messages)\.(?P<format>json|jsonl|csv|md)$",
+            selection_export,
+        ),
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
+        (r"^/palette\.json$", palette),
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),
         (r"^/live/(?P<session_id>[^/]+)$", live_stream),
         (r"^/image/(?P<key>[^/]+)$", image_file),

@@ -1,8 +1,10 @@
 """Gathers all that one page of a thread shows."""
 
 import sqlite3
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 
+from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import Call, Entry, calls_of
 from cclake_web.data.sessions import Row
@@ -61,7 +63,7 @@ class Thread:
     family: list[Row]
     loose: list[tuple[str, int]]
     total: int
-    calls: dict[str, Call] = field(default_factory=dict)
+    strip: Strip | None = None
 
 
 def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
@@ -72,14 +74,43 @@ def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
     marks = thread.outline(connection, ask.session_id, ask.agent)
     pages = thread.pages(marks)
     page = _choose(pages, marks, ask)
+    drawn = (
+        None if ask.agent else _strip(connection, ask.session_id, marks, pages, page)
+    )
     nester = Nester(connection, ask)
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(
         ask=ask, session=session, pages=pages, page=page, cards=cards,
         prompts=_prompts(connection, ask, marks, pages), marks=marks,
         family=sessions.family(connection, ask.session_id),
-        loose=nester.loose() if not ask.agent else [], total=len(marks),
+        loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
     )  # fmt: skip
+
+
+def load_whole(
+    connection: sqlite3.Connection, session_id: str, reveal: bool
+) -> Thread | None:
+    """The whole thread as one page, every subagent in its place."""
+    ask = Ask(session_id, reveal=reveal)
+    session = sessions.one(connection, session_id)
+    if session is None:
+        return None
+    marks = thread.outline(connection, session_id)
+    nester = Nester(connection, ask, budget=sys.maxsize)
+    page = Page(1, 0, sys.maxsize, (0, sys.maxsize)) if marks else None
+    cards = _cards(connection, ask, page, nester) if page else []
+    return Thread(ask, session, [], page, cards, [], marks, [], [], len(marks))
+
+
+def _strip(
+    connection: sqlite3.Connection,
+    ask: Ask,
+    marks: list[Mark],
+    pages: list[Page],
+    page: Page | None,
+) -> Strip | None:
+    sizes = contexts(connection, ask.session_id)
+    return strip(marks, sizes, failures(connection, ask.session_id), pages, page)
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:
@@ -147,12 +178,14 @@ def _prompts(
 class Nester:
     """Gives the threads of subagents, to any depth, within a budget."""
 
-    def __init__(self, connection: sqlite3.Connection, ask: Ask) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, ask: Ask, budget: int = NESTED
+    ) -> None:
         self.connection, self.ask = connection, ask
         self.sizes = thread.agents(connection, ask.session_id)
         self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
         self.children = _children(connection, ask.session_id) if self.sizes else {}
-        self.budget = NESTED
+        self.budget = budget
         self.above: list[str] = [ask.agent] if ask.agent else []
 
     def __call__(self, call: Call) -> Nested | None:
@@ -170,7 +203,7 @@ class Nester:
         return nested
 
     def _cards(self, agent: str) -> list[Card]:
-        whole = Page(1, 0, 2**62, (0, 0))
+        whole = Page(1, 0, sys.maxsize, (0, 0))
         entries: list[Entry] = thread.entries(
             self.connection, self.ask.session_id, whole, agent, self.ask.reveal
         )

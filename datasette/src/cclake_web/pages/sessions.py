@@ -7,7 +7,8 @@ from typing import Any
 
 from datasette.utils.asgi import Response
 
-from cclake_web.data import sessions
+from cclake_web.charts.timeline import Timeline, timeline
+from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.fmt import day
 from cclake_web.generations import Generation
@@ -36,6 +37,9 @@ async def sessions_page(visit: Visit) -> Response:
     filters = Filters.from_args(visit.args, visit.zone)
     after = visit.args.get("after", "")
 
+    def spoken(sums: sqlite3.Connection) -> Timeline | None:
+        return timeline(sums, filters, visit.args.get("by", ""))
+
     def answer(connection: sqlite3.Connection) -> Response:
         rows, following = sessions.page(connection, filters, after)
         for row in rows:
@@ -48,6 +52,7 @@ async def sessions_page(visit: Visit) -> Response:
             after=after,
             totals=sessions.totals(connection, filters),
             choices=choices(connection, visit.export),
+            chart=rollup.ask(visit.export, spoken),
             running=running_since(),
             sorts={name: label for name, (_, label) in SORTS.items()},
         )

@@ -45,6 +45,13 @@ def colour(code: str, lexer: Lexer | None) -> Markup:
     return Markup(_coloured(visible(code), lexer))
 
 
+def warm() -> None:
+    """Load what the first page would wait for."""
+    for name in ("python", "bash", "json", "typescript"):
+        colour("x = 1", lexer_named(name))
+    lexer_for("x.py")
+
+
 def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:
     """The first lines of a text, and how many characters were left out."""
     end = min(len(text), chars)

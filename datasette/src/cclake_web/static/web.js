@@ -3,51 +3,252 @@
   const root = document.documentElement;
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const make = (tag, name = "", text = "") => {
+    const made = document.createElement(tag);
+    made.className = name;
+    made.textContent = text;
+    return made;
+  };
   root.classList.add("js");
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  const known = document.cookie.includes("tz=");
   document.cookie = `tz=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax`;
+  if (!known && zone && document.cookie.includes("tz=") && $(".day, .chart")) location.reload();
 
   // The page of the first run looks for the export now and then.
   if ($("[data-wait]")) setTimeout(() => location.reload(), 4000);
 
-  // A choice is a question: no button to press.
+  // A choice is a question: no button to press. Empty fields stay out of the address.
   for (const form of $$("form[data-auto]")) {
-    form.addEventListener("change", (event) => {
-      if (event.target.type !== "search") form.requestSubmit();
-    });
+    const fields = () => [...form.elements];
+    for (const field of fields()) {
+      field.addEventListener("change", () => { if (field.type !== "search") form.requestSubmit(); });
+    }
     form.addEventListener("submit", () => {
-      for (const field of form.elements) if (!field.value) field.disabled = true;
+      for (const field of fields()) if (!field.value || field.value === "recent") field.disabled = true;
     });
   }
   addEventListener("pageshow", () => {
-    for (const field of $$("form [disabled]")) field.disabled = false;
+    for (const field of $$("form [disabled], [form][disabled]")) field.disabled = false;
   });
 
   // The place that an address names is unfolded and seen.
+  const unfold = (place) => {
+    for (let at = place; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  };
   const reveal = () => {
-    const id = decodeURIComponent(location.hash.slice(1));
+    let id = location.hash.slice(1);
+    try { id = decodeURIComponent(id); } catch { return; }
     const place = id && document.getElementById(id);
     if (!place) return;
-    for (let at = place; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    unfold(place);
     place.scrollIntoView({ block: "start" });
   };
   addEventListener("hashchange", reveal);
   reveal();
 
-  document.addEventListener("click", (event) => {
-    const copy = event.target.closest("[data-copy]");
-    if (copy) {
-      navigator.clipboard?.writeText(copy.dataset.copy);
-      const label = $("span", copy);
-      const before = label.textContent;
-      label.textContent = "Copied";
-      setTimeout(() => { label.textContent = before; }, 1500);
-    }
-    const fold = event.target.closest("[data-fold]");
-    if (fold) foldAll(fold.dataset.fold === "open");
-    for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
-  });
+  // Folding.
   const foldAll = (open) => {
     for (const one of $$(".work, .call, .think")) one.open = open;
   };
+  const foldWork = () => {
+    const work = $$(".work");
+    const open = work.some((one) => !one.open);
+    for (const one of work) one.open = open;
+  };
+
+  // Copying.
+  const copy = async (button) => {
+    const from = button.dataset.copyFrom;
+    const text = from ? $(from).textContent : button.dataset.copy;
+    try { await navigator.clipboard.writeText(text); } catch { return; }
+    const label = $("span", button);
+    const before = label.textContent;
+    label.textContent = "Copied";
+    setTimeout(() => { label.textContent = before; }, 1500);
+  };
+
+  document.addEventListener("click", (event) => {
+    const at = (selector) => event.target.closest(selector);
+    if (at("[data-copy], [data-copy-from]")) copy(at("[data-copy], [data-copy-from]"));
+    if (at("[data-fold]")) foldAll(at("[data-fold]").dataset.fold === "open");
+    const perma = at(".perma");
+    if (perma && !event.metaKey && !event.ctrlKey) {
+      event.preventDefault();
+      navigator.clipboard?.writeText(perma.href);
+      history.replaceState(null, "", perma.href);
+      perma.dataset.tip = "Link copied";
+      tell(perma);
+    }
+    const shot = at("a.shot");
+    if (shot && !event.metaKey && !event.ctrlKey) {
+      event.preventDefault();
+      const image = make("img");
+      image.src = shot.href;
+      image.alt = "Image in the conversation";
+      const box = dialog("lightbox", image);
+      box.addEventListener("click", () => box.close());
+    }
+    for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+
+  // Words that follow the pointer over a chart.
+  const tip = make("div", "tip");
+  tip.hidden = true;
+  tip.setAttribute("role", "status");
+  document.body.append(tip);
+  const tell = (of) => {
+    if (!of) { tip.hidden = true; return; }
+    tip.textContent = of.dataset.tip;
+    tip.hidden = false;
+    const box = of.getBoundingClientRect();
+    const x = Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), innerWidth - tip.offsetWidth - 8);
+    tip.style.left = `${x}px`;
+    tip.style.top = `${Math.max(8, Math.min(box.top, innerHeight) - tip.offsetHeight - 6)}px`;
+  };
+  document.addEventListener("pointerover", (event) => tell(event.target.closest?.("[data-tip]")));
+  document.addEventListener("focusin", (event) => tell(event.target.closest?.("[data-tip]")));
+
+  // Dialogs.
+  const dialog = (name, ...inside) => {
+    const box = make("dialog", name);
+    box.append(...inside);
+    document.body.append(box);
+    box.addEventListener("close", () => box.remove());
+    box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+    box.showModal();
+    return box;
+  };
+  const KEYS = [
+    ["Ctrl K", "Go to a session, project or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
+    ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
+    ["x", "Next error"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
+  ];
+  const help = () => {
+    const list = make("dl");
+    for (const [key, does] of KEYS) {
+      const keys = make("dt");
+      for (const one of key.split(" ")) keys.append(make("kbd", "", one), " ");
+      list.append(keys, make("dd", "", does));
+    }
+    dialog("keys", make("h2", "", "Keys"), list);
+  };
+
+  // Ctrl-K.
+  const palette = () => {
+    if ($("dialog")) return;
+    const field = make("input");
+    field.placeholder = "Session, project or prompt";
+    field.setAttribute("aria-label", field.placeholder);
+    const list = make("ul");
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-label", "Found");
+    const box = dialog("palette", field, list);
+    let at = 0;
+    let asked = 0;
+    const choose = (to) => {
+      at = Math.max(0, Math.min(to, list.children.length - 1));
+      [...list.children].forEach((one, n) => one.setAttribute("aria-selected", n === at));
+      list.children[at]?.scrollIntoView({ block: "nearest" });
+    };
+    const ask = async () => {
+      const mine = ++asked;
+      const answer = await fetch(`/palette.json?q=${encodeURIComponent(field.value)}`);
+      if (!answer.ok || mine !== asked) return;
+      list.replaceChildren(...(await answer.json()).map((one) => {
+        const row = make("li");
+        const link = make("a");
+        row.setAttribute("role", "option");
+        link.href = one.href;
+        link.tabIndex = -1;
+        link.append(make("small", "", one.kind), make("span", "", one.text), make("em", "", one.about));
+        row.append(link);
+        return row;
+      }));
+      choose(0);
+    };
+    let timer = 0;
+    field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 90); });
+    box.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (step) { event.preventDefault(); choose(at + step); }
+      if (event.key === "Enter") $("a", list.children[at] ?? box)?.click();
+    });
+    ask();
+  };
+
+  // Keys.
+  const top = () => ($(".top")?.offsetHeight ?? 0) + 18;
+  const go = (places, step) => {
+    const edge = top() + 4;
+    const seen = places.filter((one) => one.offsetParent !== null || one.getClientRects().length);
+    const next = step > 0
+      ? seen.find((one) => one.getBoundingClientRect().top > edge)
+      : seen.reverse().find((one) => one.getBoundingClientRect().top < edge - 8);
+    if (!next) return;
+    scrollBy({ top: next.getBoundingClientRect().top - top() });
+    (next.matches("a") ? next : $("a, summary", next))?.focus({ preventScroll: true });
+  };
+  const errors = () => {
+    for (const one of $$(".failed, .mark.bad")) unfold(one.parentElement);
+    go($$(".failed, .mark.bad"), 1);
+  };
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      palette();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || $("dialog")) return;
+    if (event.target.closest("input, select, textarea")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const rows = () => ($(".turn") ? $$(".turn") : $$(".sessions .title, .hits .where a"));
+    const does = {
+      "/": () => ($(".ask input[name=q]") ?? $("#find")).focus(),
+      j: () => go(rows(), 1), k: () => go(rows(), -1),
+      n: () => go($$(".bubble"), 1), p: () => go($$(".bubble"), -1),
+      e: foldWork, a: () => foldAll(!$$(".call").every((one) => one.open)), x: errors,
+      "[": () => $("[rel=prev]")?.click(), "]": () => $("[rel=next]")?.click(), "?": help,
+    }[event.key];
+    const leap = before === "g" && { s: "/", d: "/dashboard" }[event.key];
+    before = event.key;
+    if (leap) location.href = leap;
+    else if (does) { event.preventDefault(); does(); }
+  });
+
+  // The outline shows where the reader is.
+  const lines = new Map($$(".prompts a").map((one) => [decodeURIComponent(one.hash.slice(1)), one.parentElement]));
+  if (lines.size) {
+    const bubbles = $$(".bubble[id]");
+    const spy = () => {
+      const above = bubbles.filter((one) => one.getBoundingClientRect().top < innerHeight / 3).pop() ?? bubbles[0];
+      for (const [id, line] of lines) line.classList.toggle("here", id === above?.id);
+    };
+    addEventListener("scroll", () => requestAnimationFrame(spy), { passive: true });
+    spy();
+  }
+
+  // A running session goes on as it is written.
+  const page = $("[data-live]");
+  if (page) {
+    const place = $("#live");
+    const source = new EventSource(`/live/${encodeURIComponent(page.dataset.session)}`);
+    source.addEventListener("lines", (event) => {
+      const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
+      const opened = new Set($$("details[open][id]", place).map((one) => one.id));
+      place.innerHTML = JSON.parse(event.data).html;
+      for (const one of $$("details[id]", place)) if (opened.has(one.id)) one.open = true;
+      if (atEnd) scrollTo({ top: document.body.scrollHeight });
+    });
+    source.addEventListener("published", async () => {
+      source.close();
+      const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
+      if (!atEnd && scrollY > 200) return;
+      location.reload();
+    });
+    source.addEventListener("away", () => source.close());
+  }
 })();

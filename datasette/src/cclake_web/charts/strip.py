@@ -1,0 +1,102 @@
+"""The context strip: how full the window was over a session, with its marks."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cclake_web.data.thread import Mark, Page
+from cclake_web.fmt import count
+
+COLUMNS = 240
+HEIGHT = 34
+_ASKED = Markup('<rect class="asked" x="{}" y="0" width="0.8" height="4"/>')
+_SPACE = Markup('<rect class="space" x="{}" width="1" height="{}"/>')
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The drawing and the largest context in tokens."""
+
+    svg: Markup
+    highest: int
+
+
+def contexts(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
+    """Tokens that went into each response of a session, copies included."""
+    rows = connection.execute(
+        """select r.message_id, max(coalesce(r.input_tokens, 0)
+            + coalesce(r.cache_write_tokens, 0) + coalesce(r.cache_read_tokens, 0))
+        from (select distinct message_id from thread_entries where session_id = ?
+            and agent_id is null and message_id is not null) e
+        join fct_api_responses r on r.message_id = e.message_id group by 1""",
+        (session_id,),
+    )
+    return dict(map(tuple, rows))
+
+
+def failures(connection: sqlite3.Connection, session_id: str) -> set[str]:
+    """Entries of the main thread that made a call which failed."""
+    rows = connection.execute(
+        """select call_entry_key from fct_tool_calls
+        where session_id = ? and is_error = 1 and agent_id is null""",
+        (session_id,),
+    )
+    return {key for (key,) in rows if key}
+
+
+def strip(
+    marks: Sequence[Mark],
+    sizes: dict[str, int],
+    failed: set[str],
+    pages: Sequence[Page],
+    page: Page | None,
+) -> Strip | None:
+    """Draw it: bars for the context, a dot for each prompt, red for errors."""
+    highest = max(sizes.values(), default=0)
+    if not highest or len(marks) < 3:
+        return None
+    step = max(1, -(-len(marks) // COLUMNS))
+    columns = [marks[start : start + step] for start in range(0, len(marks), step)]
+    parts = [_here(marks, page, step)] if len(pages) > 1 else []
+    last = 0
+    for x, column in enumerate(columns):
+        size = max((sizes.get(mark.message_id, 0) for mark in column), default=0)
+        last = size or last
+        parts.append(_bar(x, last * (HEIGHT - 8) / highest, column, failed, last))
+    drawn = Markup('<svg viewBox="0 0 {} {}" preserveAspectRatio="none">{}</svg>')
+    svg = drawn.format(len(columns), HEIGHT, Markup("").join(parts))
+    return Strip(svg, highest)
+
+
+def _bar(
+    x: int, height: float, column: Sequence[Mark], failed: set[str], size: int
+) -> Markup:
+    bad = any(mark.key in failed or mark.kind == "api_error" for mark in column)
+    asked = any(mark.kind == "prompt" for mark in column)
+    turn = column[0].turn
+    words = f"Turn {turn} · {count(size)} tokens of context"
+    words += "\nan error" if bad else ""
+    href = f"?at={column[0].key}#e-{column[0].key}"
+    bar = Markup('<rect class="{}" x="{}" y="{:.1f}" width="0.8" height="{:.1f}"/>')
+    inner = bar.format("bad" if bad else "size", x, HEIGHT - height, height)
+    if asked:
+        inner += Markup(
+            '<rect class="asked" x="{}" y="0" width="0.8" height="4"/>'
+        ).format(x)
+    inner += Markup('<rect class="space" x="{}" width="1" height="{}"/>').format(
+        x, HEIGHT
+    )
+    made = Markup('<a href="{}" data-tip="{}" aria-label="{}" tabindex="-1">{}</a>')
+    return made.format(href, words, words.replace("\n", ", "), inner)
+
+
+def _here(marks: Sequence[Mark], page: Page | None, step: int) -> Markup:
+    if page is None:
+        return Markup("")
+    inside = [n for n, m in enumerate(marks) if page.first <= m.position <= page.last]
+    first, last = inside[0] // step, inside[-1] // step + 1
+    return Markup('<rect class="here" x="{}" width="{}" height="{}"/>').format(
+        first, last - first, HEIGHT
+    )

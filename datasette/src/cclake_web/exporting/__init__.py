@@ -1,0 +1,1 @@
+"""Selections of the archive as files."""

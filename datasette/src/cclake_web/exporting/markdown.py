@@ -1,0 +1,72 @@
+"""A thread as Markdown that reads well as plain text."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from cclake_web.data.blocks import Block, Entry
+from cclake_web.data.sessions import Row
+from cclake_web.exporting.records import line
+from cclake_web.fmt import money, one_line
+from cclake_web.render.safe import visible
+
+LONGEST = 20_000  # characters of one tool's output
+_TICKS = re.compile(r"`+")
+_HEADS = {
+    "prompt": "You", "queued_prompt": "You, while it worked", "answer": "Claude",
+    "compact_summary": "Summary of what went before", "api_error": "API error",
+    "interrupt": "Interrupted", "command": "Command",
+}  # fmt: skip
+
+
+def head(session: Row) -> str:
+    """The title and what is known of the session."""
+    title = one_line(session["title"] or session["first_prompt"], 200)
+    facts = (
+        ("Session", f"`{session['session_id']}`"),
+        ("Project", session["project_path"] or session["project_key"]),
+        ("Branch", session["git_branch"]), ("Host", session["host"]),
+        ("Models", session["models"]),
+        ("From", session["started_at"]), ("To", session["ended_at"]),
+        ("Cost", money(session["cost_usd"])),
+    )  # fmt: skip
+    lines = [f"- {name}: {one_line(str(value), 300)}" for name, value in facts if value]
+    return f"# {title or 'Session'}\n\n" + "\n".join(lines) + "\n"
+
+
+def body(entries: Iterable[Entry]) -> Iterator[str]:
+    """Each entry; what a reader of the page does not see is left out."""
+    speaker = ""
+    for entry in entries:
+        parts = [visible(text) for b in entry.blocks if (text := _block(b))]
+        if entry.kind in ("tool_result", "answer") or entry.kind in _HEADS:
+            who = _HEADS.get(entry.kind, speaker)
+            if entry.agent_id:
+                who = f"Subagent {entry.agent_id}"
+            if (parts and who != speaker) or (parts and entry.kind == "prompt"):
+                yield f"\n## {who}\n"
+                speaker = who
+            for text in parts:
+                yield f"\n{text}\n"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A text in a fence that it can't close."""
+    longest = max((len(run) for run in _TICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    cut = f"\n… {len(text) - LONGEST:,} more characters" if len(text) > LONGEST else ""
+    return f"{fence}{language}\n{text[:LONGEST]}{cut}\n{fence}"
+
+
+def _block(block: Block) -> str:
+    if block.kind == "text":
+        return block.text.strip()
+    if block.kind == "thinking" and block.text.strip():
+        quoted = block.text.strip().replace("\n", "\n> ")
+        return f"> *Thinking:* {quoted}"
+    if block.kind == "tool_use":
+        name = one_line(block.tool_name, 80) or "tool"
+        return f"**{name}**\n\n{fenced(line(block.input), 'json')}"
+    if block.kind == "tool_result" and block.text.strip():
+        word = "Failed:" if block.is_error else "Result:"
+        return f"{word}\n\n{fenced(block.text)}"
+    return f"*[{block.kind}]*" if block.kind in ("image", "document") else ""

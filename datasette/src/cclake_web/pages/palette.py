@@ -1,0 +1,97 @@
+"""`/palette.json`: sessions, projects and prompts for Ctrl-K."""
+
+import sqlite3
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from datasette.utils.asgi import Response
+
+from cclake_web.data.filters import like
+from cclake_web.data.search import question
+from cclake_web.fmt import one_line
+from cclake_web.masking import mask
+from cclake_web.pages.web import Visit, view
+
+EACH = 8
+Found = list[dict[str, Any]]
+
+
+@view
+async def palette(visit: Visit) -> Response:
+    """What fits the words typed so far; the newest sessions where there are none."""
+    text = visit.args.get("q", "").strip()[:200]
+
+    def answer(connection: sqlite3.Connection) -> Found:
+        found = _sessions(connection, text)
+        if text:
+            found += _projects(connection, text) + _prompts(connection, text)
+        return found
+
+    found = await visit.export.read(answer, limit_ms=1500)
+    return Response.json(found, headers={"cache-control": "no-store"})
+
+
+def _entry(kind: str, text: str | None, about: str | None, href: str) -> dict[str, Any]:
+    label = one_line(mask(text or ""), 100) or "Untitled session"
+    return {"kind": kind, "text": label, "about": one_line(about, 40), "href": href}
+
+
+def _sessions(connection: sqlite3.Connection, text: str) -> Found:
+    rows = connection.execute(
+        """select s.session_id, coalesce(s.title, s.first_prompt) as title,
+        p.project_name, s.project_key from dim_sessions s
+        left join dim_projects p on p.project_key = s.project_key
+        where coalesce(s.title, '') || ' ' || coalesce(s.first_prompt, '')
+            like ? escape '\\' or s.session_id like ? escape '\\'
+        order by s.ended_at desc limit ?""",
+        (f"%{like(text)}%", f"{like(text)}%", EACH),
+    )
+    return [
+        _entry(
+            "Session", row["title"], row["project_name"] or row["project_key"],
+            f"/session/{quote(row['session_id'], safe='')}",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _projects(connection: sqlite3.Connection, text: str) -> Found:
+    rows = connection.execute(
+        """select project_key, project_name, project_path from dim_projects
+        where coalesce(project_name, project_key) like ? escape '\\'
+        order by last_seen_at desc limit 4""",
+        (f"%{like(text)}%",),
+    )
+    return [
+        _entry(
+            "Project", row["project_name"] or row["project_key"], row["project_path"],
+            "/?" + urlencode({"project": row["project_key"]}),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _prompts(connection: sqlite3.Connection, text: str) -> Found:
+    last = text.split()[-1]
+    asked = question(f"{text}*" if last[-1:].isalnum() and len(last) > 2 else text)
+    if not asked.match:
+        return []
+    rows = connection.execute(
+        """select d.session_id, d.entry_key, substr(d.text, 1, 400) as text,
+        coalesce(s.title, s.first_prompt) as title
+        from search_fts f join search_documents d on d.search_id = f.rowid
+        join fct_messages m on m.entry_key = d.entry_key
+        left join dim_sessions s on s.session_id = d.session_id
+        where search_fts match ? and m.message_kind = 'prompt'
+        and d.block_kind = 'text' order by f.rowid desc limit ?""",
+        (asked.match, EACH),
+    )
+    return [
+        _entry(
+            "Prompt", row["text"], mask(row["title"] or ""),
+            f"/session/{quote(row['session_id'], safe='')}?"
+            + urlencode({"at": row["entry_key"]})
+            + f"#e-{quote(row['entry_key'], safe='')}",
+        )
+        for row in rows
+    ]  # fmt: skip
