@@ -22,9 +22,11 @@ class Reader:
     Args:
         out: Where records go.
         counters: What is counted.
+        block: How many bytes to read at a time.
     """
 
-    def __init__(self, out: Output, counters: Counters) -> None:
+    def __init__(self, out: Output, counters: Counters, block: int = BLOCK) -> None:
+        self._block = block
         self._out = out
         self._counters = counters
         self._scanned: dict[str, int] = {}
@@ -95,7 +97,7 @@ class Reader:
         if scanned > known.off:
             return self._read_long(fd, known, scanned)
         begin = known.off - known.tail_len
-        block = self._pread(fd, known.tail_len + BLOCK, begin)
+        block = self._pread(fd, known.tail_len + self._block, begin)
         if known.tail_len and digest(block[: known.tail_len]) != known.tail:
             return False  # rewritten meanwhile: the next look begins a generation
         if known.unended:
@@ -122,7 +124,7 @@ class Reader:
 
     def _read_long(self, fd: int, known: Checkpoint, scanned: int) -> bool:
         """Read one line that is longer than a block, without looking twice at it."""
-        while block := self._pread(fd, BLOCK, scanned):
+        while block := self._pread(fd, self._block, scanned):
             at = block.find(b"\n")
             if at >= 0:
                 line = self._pread(fd, scanned + at - known.off, known.off)
