@@ -4,15 +4,21 @@
     unique_key='image_key'
 ) }}
 
+{# An image is its bytes: what is known stays, whatever entry it came with. #}
+
 with lines as (
 
-    select {{ valid_json('conversations.entry') }} as body,
-        conversations.extract_run
+    select
+        conversations.extract_run,
+        {{ valid_json('conversations.entry') }} as body
     from {{ ref('stg_conversations') }} as conversations
+    inner join {{ ref('stg_messages') }} as messages
+        on
+            conversations.doc_id = messages.doc_id
+            and conversations.part = messages.part
     where
-        conversations.type in ('user', 'attachment')
-        and conversations.record_kind in ('line', 'salvaged')
-        and conversations.entry like '%"base64"%'
+        messages.has_images
+        and {{ new_lines('messages') }}
         and {{ new_lines('conversations') }}
 
 ),
@@ -63,4 +69,8 @@ select
     try(from_base64(encoded)) as data,
     extract_run
 from distinct_images
-where try(from_base64(encoded)) is not null
+where
+    try(from_base64(encoded)) is not null
+    {% if is_incremental() -%}
+    and image_key not in (select known.image_key from {{ this }} as known)
+    {%- endif %}

@@ -4,30 +4,49 @@
     unique_key='session_id'
 ) }}
 
+{%- set paths = [
+    'type', 'text', 'thinking', 'id', 'name', 'input', 'tool_use_id',
+    'is_error', 'title', 'stdout', 'content'
+] %}
+
 with changed as (
 
     {{ changed_sessions() }}
 
 ),
 
-entries as (
+shown as (
 
     select
         entries.entry_key,
+        entries.doc_id,
+        entries.part,
         entries.session_id,
         entries.updated_run,
-        lines.type,
-        lines.subtype,
-        {{ valid_json('lines.entry') }} as body
+        messages.file_key,
+        messages.type
     from {{ ref('int_canonical_entries') }} as entries
     inner join changed on entries.session_id = changed.session_id
     inner join {{ ref('int_threads') }} as threads
         on
             entries.session_id = threads.session_id
             and entries.entry_key = threads.entry_key
-    inner join {{ ref('stg_conversations') }} as lines
-        on entries.doc_id = lines.doc_id and entries.part = lines.part
+    inner join {{ ref('stg_messages') }} as messages
+        on entries.doc_id = messages.doc_id and entries.part = messages.part
     where threads.position is not null
+
+),
+
+bodies as (
+
+    select
+        shown.*,
+        {{ valid_json('lines.entry') }} as body
+    from {{ ref('stg_conversations') }} as lines
+    inner join shown
+        on lines.doc_id = shown.doc_id and lines.part = shown.part
+    -- Says nothing new, but lets the scan pass over all other files' text.
+    where lines.file_key in (select shown.file_key from shown)
 
 ),
 
@@ -40,7 +59,7 @@ contents as (
             json_extract(body, '$.content'),
             json_extract(body, '$.attachment.prompt')
         ) as content
-    from entries
+    from bodies
 
 ),
 
@@ -52,7 +71,9 @@ elements as (
         session_id,
         updated_run,
         body,
-        unnest(generate_series(1, cast(json_array_length(content) as bigint))) as outer_no,
+        unnest(
+            generate_series(1, cast(json_array_length(content) as bigint))
+        ) as outer_no,
         unnest(json_extract(content, '$[*]')) as block
     from contents
     where json_type(content) = 'ARRAY'
@@ -73,20 +94,35 @@ elements as (
 
 ),
 
+picked as (
+
+    select
+        *,
+        {{ json_strings('block', paths) }} as f
+    from elements
+
+),
+
 kinds as (
 
     select
         *,
         case
             when json_type(block) = 'VARCHAR' then 'text'
-            when json_extract_string(block, '$.type') in ('text', 'thinking', 'image', 'document')
-                then json_extract_string(block, '$.type')
-            when json_extract_string(block, '$.type') = 'redacted_thinking' then 'thinking'
-            when json_extract_string(block, '$.type') like '%tool_use' then 'tool_use'
-            when json_extract_string(block, '$.type') like '%tool_result' then 'tool_result'
+            when
+                {{ picked('f', paths, 'type') }} in (
+                    'text', 'thinking', 'image', 'document'
+                )
+                then {{ picked('f', paths, 'type') }}
+            when {{ picked('f', paths, 'type') }} = 'redacted_thinking'
+                then 'thinking'
+            when {{ picked('f', paths, 'type') }} like '%tool_use'
+                then 'tool_use'
+            when {{ picked('f', paths, 'type') }} like '%tool_result'
+                then 'tool_result'
             else 'other'
         end as block_kind
-    from elements
+    from picked
 
 ),
 
@@ -96,10 +132,11 @@ nested as (
         entry_key,
         session_id,
         updated_run,
-        body,
         outer_no,
         unnest(
-            generate_series(1, cast(json_array_length(block, '$.content') as bigint))
+            generate_series(
+                1, cast(json_array_length(block, '$.content') as bigint)
+            )
         ) as inner_no,
         unnest(json_extract(block, '$.content[*]')) as block
     from kinds
@@ -109,29 +146,82 @@ nested as (
 
 ),
 
-{# Images inside a tool's result follow it as blocks of their own. #}
-with_images as (
+written as (
 
     select
         entry_key,
         session_id,
         updated_run,
-        body,
         outer_no,
         0 as inner_no,
         block_kind,
-        block
+        case block_kind
+            when 'text'
+                then
+                    coalesce(
+                        {{ picked('f', paths, 'text') }},
+                        json_extract_string(block, '$')
+                    )
+            when 'thinking' then {{ picked('f', paths, 'thinking') }}
+            when 'tool_result' then {{ result_text('block') }}
+            when 'document' then {{ picked('f', paths, 'title') }}
+            when 'other'
+                then
+                    coalesce(
+                        {{ picked('f', paths, 'stdout') }},
+                        {{ picked('f', paths, 'content') }},
+                        {{ picked('f', paths, 'text') }}
+                    )
+        end as text,
+        case block_kind
+            when 'tool_use' then {{ picked('f', paths, 'id') }}
+            when 'tool_result' then {{ picked('f', paths, 'tool_use_id') }}
+        end as tool_use_id,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'name') }}
+        end as tool_name,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'input') }}
+        end as tool_input,
+        case
+            -- The record has one result for all its blocks: the first has it.
+            when block_kind = 'tool_result'
+                then
+                    case
+                        when
+                            row_number() over (
+                                partition by entry_key, block_kind
+                                order by outer_no
+                            ) = 1
+                            then {{ lean_result('body') }}
+                    end
+            when block_kind = 'other' and json_type(block) = 'OBJECT'
+                then cast(block as varchar)
+        end as result_json,
+        case
+            when block_kind = 'tool_result'
+                then
+                    coalesce({{ picked('f', paths, 'is_error') }} = 'true', false)
+        end as is_error,
+        case when block_kind = 'image' then {{ image_key('block') }} end
+            as image_key
     from kinds
-    union all
+
+),
+
+{# Images inside a tool's result follow it as blocks of their own. #}
+with_images as (
+
+    select * from written
+    union all by name
     select
         entry_key,
         session_id,
         updated_run,
-        body,
         outer_no,
         inner_no,
         'image' as block_kind,
-        block
+        {{ image_key('block') }} as image_key
     from nested
     where json_extract_string(block, '$.type') = 'image'
 
@@ -146,44 +236,12 @@ select
         ) as integer
     ) as block_no,
     block_kind,
-    case block_kind
-        when 'text'
-            then
-                case
-                    when json_type(block) = 'VARCHAR'
-                        then json_extract_string(block, '$')
-                    else json_extract_string(block, '$.text')
-                end
-        when 'thinking' then json_extract_string(block, '$.thinking')
-        when 'tool_result' then {{ result_text('block') }}
-        when 'document' then json_extract_string(block, '$.title')
-        when 'other'
-            then
-                coalesce(
-                    json_extract_string(block, '$.stdout'),
-                    json_extract_string(block, '$.content'),
-                    json_extract_string(block, '$.text')
-                )
-    end as text,
-    case block_kind
-        when 'tool_use' then json_extract_string(block, '$.id')
-        when 'tool_result' then json_extract_string(block, '$.tool_use_id')
-    end as tool_use_id,
-    case when block_kind = 'tool_use' then json_extract_string(block, '$.name') end as tool_name,
-    case
-        when block_kind = 'tool_use'
-            then cast(json_extract(block, '$.input') as varchar)
-    end as tool_input,
-    case
-        when block_kind = 'tool_result' and inner_no = 0 and outer_no = min(outer_no) filter (where block_kind = 'tool_result') over (partition by entry_key)
-            then {{ lean_result('body') }}
-        when block_kind = 'other' and json_type(block) = 'OBJECT'
-            then cast(block as varchar)
-    end as result_json,
-    case
-        when block_kind = 'tool_result'
-            then coalesce(json_extract_string(block, '$.is_error') = 'true', false)
-    end as is_error,
-    case when block_kind = 'image' then {{ image_key('block') }} end as image_key,
+    text,
+    tool_use_id,
+    tool_name,
+    tool_input,
+    result_json,
+    is_error,
+    image_key,
     updated_run
 from with_images

@@ -142,6 +142,7 @@ renamed as (
 
         -- text
         block_types,
+        contains(entry, '"base64"') as has_images,
         coalesce(length(plain), 0) as text_chars,
         case
             when type = 'assistant' then left(plain, 200)
