@@ -27,6 +27,13 @@ with links as (
     where leaf_uuid is not null
     union all
     select
+        md5('u:' || parent_uuid) as group_key,
+        session_id,
+        extract_run
+    from {{ ref('stg_messages') }}
+    where {{ may_continue() }}
+    union all
+    select
         'm:' || message_id as group_key,
         session_id,
         extract_run

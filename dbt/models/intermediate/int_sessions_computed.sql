@@ -120,6 +120,39 @@ origins as (
         on entries.doc_id = rep.doc_id and entries.part = rep.part
     where lines.is_copy and lines.uuid is not null
     group by lines.session_id, entries.session_id
+    union all
+    -- A copy that changed its uuid still names the same API message.
+    select
+        usage_records.session_id,
+        responses.session_id as origin_session_id,
+        count(distinct responses.response_key) as copied,
+        min(usage_records.said_at) > min(responses.responded_at) as is_retimed
+    from {{ ref('stg_usage') }} as usage_records
+    inner join changed on usage_records.session_id = changed.session_id
+    inner join {{ ref('int_api_responses') }} as responses
+        on
+            usage_records.message_id = responses.message_id
+            and usage_records.session_id <> responses.session_id
+    where responses.sessions > 1
+    group by usage_records.session_id, responses.session_id
+
+),
+
+{# A session that copies nothing can still go on from an entry of another. #}
+continued as (
+
+    select
+        lines.session_id,
+        arg_min(entries.session_id, lines.line_no) as origin_session_id
+    from lines
+    inner join {{ ref('int_canonical_entries') }} as entries
+        on
+            md5('u:' || lines.parent_uuid) = entries.entry_key
+            and lines.session_id <> entries.session_id
+    where
+        lines.uuid is not null
+        and {{ may_continue() }}
+    group by lines.session_id
 
 ),
 
@@ -127,7 +160,8 @@ parents as (
 
     select
         session_id,
-        arg_max(origin_session_id, (copied, origin_session_id)) as origin_session_id,
+        arg_max(origin_session_id, (copied, origin_session_id))
+            as origin_session_id,
         bool_or(is_retimed) as is_retimed
     from origins
     group by session_id
@@ -169,14 +203,19 @@ select
     cast(coalesce(active.active_s, 0) as decimal(18, 3)) as active_s,
     coalesce(
         nullif(spans.forked_from_session_id, spans.session_id),
-        parents.origin_session_id
+        parents.origin_session_id,
+        continued.origin_session_id
     ) as parent_session_id,
     case
         when spans.forked_from_session_id <> spans.session_id then 'fork'
-        when parents.origin_session_id is null then null
+        when
+            parents.origin_session_id is null
+            and continued.origin_session_id is null
+            then null
         when spans.is_background then 'background'
         when parents.is_retimed then 'resume'
-        else 'copy'
+        when parents.origin_session_id is not null then 'copy'
+        else 'continue'
     end as relation,
     spans.is_all_copies,
     changed.version_run as updated_run
@@ -185,3 +224,4 @@ inner join changed on spans.session_id = changed.session_id
 left join summaries on spans.session_id = summaries.session_id
 left join active on spans.session_id = active.session_id
 left join parents on spans.session_id = parents.session_id
+left join continued on spans.session_id = continued.session_id

@@ -10,9 +10,65 @@
     session that they were copied into, and nowhere else.
 #}
 
-with changed as (
+with recursive changed as (
 
     {{ changed_sessions() }}
+
+),
+
+{#
+    Until 2.0.2x the lines of subagents stood in the main file without a name.
+    Each of their chains gets one, from the entry that it begins with. `union`
+    keeps each pair once, so that a cycle ends the walk.
+#}
+unnamed as (
+
+    select distinct
+        messages.session_id,
+        messages.uuid,
+        messages.parent_uuid
+    from {{ ref('stg_messages') }} as messages
+    inner join changed on messages.session_id = changed.session_id
+    where
+        messages.is_sidechain
+        and messages.agent_id is null
+        and messages.uuid is not null
+
+),
+
+chains as (
+
+    select
+        unnamed.session_id,
+        unnamed.uuid,
+        unnamed.uuid as root_uuid
+    from unnamed
+    left join unnamed as parents
+        on
+            unnamed.session_id = parents.session_id
+            and unnamed.parent_uuid = parents.uuid
+    where parents.uuid is null
+    union
+    select
+        unnamed.session_id,
+        unnamed.uuid,
+        chains.root_uuid
+    from chains
+    inner join unnamed
+        on
+            chains.session_id = unnamed.session_id
+            and chains.uuid = unnamed.parent_uuid
+
+),
+
+named as (
+
+    select
+        session_id,
+        uuid,
+        'side-' || left(md5(min(root_uuid)), 12) as agent_id
+    from chains
+    group by session_id, uuid
 
 ),
 
@@ -23,7 +79,7 @@ lines as (
         messages.entry_key,
         messages.doc_id,
         messages.part,
-        messages.agent_id,
+        coalesce(messages.agent_id, named.agent_id) as agent_id,
         messages.message_kind,
         messages.said_at,
         messages.type,
@@ -38,6 +94,10 @@ lines as (
         changed.version_run
     from {{ ref('stg_messages') }} as messages
     inner join changed on messages.session_id = changed.session_id
+    left join named
+        on
+            messages.session_id = named.session_id
+            and messages.uuid = named.uuid
 
 ),
 

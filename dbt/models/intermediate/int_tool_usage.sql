@@ -71,21 +71,24 @@ paired as (
         results.is_error,
         case
             when results.is_error
-                then {{ error_kind('results.result_head', 'results.tool_denial_kind') }}
+                then
+                    {{ error_kind(
+                        'results.result_head', 'results.tool_denial_kind'
+                    ) }}
         end as error_kind,
         coalesce(results.is_interrupted, false) as is_interrupted,
         results.tool_use_id is not null as has_result,
-        greatest(epoch_ms(results.said_at) - epoch_ms(calls.said_at), 0) as duration_ms,
+        greatest(
+            epoch_ms(results.said_at) - epoch_ms(calls.said_at), 0
+        ) as duration_ms,
         results.reported_ms,
         results.result_chars,
         results.subagent_id,
         calls.subagent_type,
         calls.description,
+        calls.prompt_hash,
         coalesce(calls.file_path, results.file_path) as file_path,
-        calls.input_hash,
         calls.content_lines,
-        calls.old_lines,
-        calls.new_lines,
         results.result_type,
         results.has_patch,
         results.lines_added,
@@ -101,19 +104,131 @@ paired as (
     left join results
         on affected.tool_use_id = results.tool_use_id and results.rank = 1
 
+),
+
+threaded as (
+
+    select
+        paired.* exclude (agent_id),
+        coalesce(threads.agent_id, paired.agent_id) as agent_id,
+        threads.turn_number,
+        threads.line_no,
+        changed.version_run as updated_run
+    from paired
+    inner join changed on paired.session_id = changed.session_id
+    left join {{ ref('int_threads') }} as threads
+        on
+            paired.session_id = threads.session_id
+            and coalesce(paired.call_entry_key, paired.result_entry_key)
+            = threads.entry_key
+
+),
+
+{# Where the result does not name the agent, records of its progress may. #}
+by_progress as (
+
+    select
+        messages.session_id,
+        messages.parent_tool_use_id as tool_use_id,
+        min(messages.progress_agent_id) as subagent_id
+    from {{ ref('stg_messages') }} as messages
+    inner join changed on messages.session_id = changed.session_id
+    where
+        messages.progress_agent_id is not null
+        and messages.parent_tool_use_id is not null
+    group by messages.session_id, messages.parent_tool_use_id
+
+),
+
+named as (
+
+    select
+        threaded.* exclude (subagent_id),
+        coalesce(threaded.subagent_id, by_progress.subagent_id) as subagent_id
+    from threaded
+    left join by_progress
+        on
+            threaded.session_id = by_progress.session_id
+            and threaded.tool_use_id = by_progress.tool_use_id
+
+),
+
+{#
+    Calls inside subagents, and all calls of the oldest logs, are named by
+    nothing: there an agent begins with the words of the call that started it.
+#}
+unnamed_agents as (
+
+    select
+        threads.session_id,
+        threads.agent_id,
+        arg_min(messages.text_hash, threads.line_no) as text_hash,
+        min(threads.line_no) as line_no
+    from {{ ref('int_threads') }} as threads
+    inner join changed on threads.session_id = changed.session_id
+    inner join {{ ref('stg_messages') }} as messages
+        on threads.doc_id = messages.doc_id and threads.part = messages.part
+    where
+        messages.message_kind = 'agent_prompt'
+        and threads.agent_id is not null
+        and not exists (
+            select 1
+            from named
+            where
+                named.session_id = threads.session_id
+                and named.subagent_id = threads.agent_id
+        )
+    group by threads.session_id, threads.agent_id
+
+),
+
+agents_by_words as (
+
+    select
+        session_id,
+        agent_id,
+        text_hash,
+        row_number() over (
+            partition by session_id, text_hash order by line_no
+        ) as nth
+    from unnamed_agents
+    where text_hash is not null
+
+),
+
+calls_by_words as (
+
+    select
+        session_id,
+        tool_use_id,
+        prompt_hash,
+        row_number() over (
+            partition by session_id, prompt_hash order by line_no, tool_use_id
+        ) as nth
+    from named
+    where prompt_hash is not null and subagent_id is null
+
 )
 
 select
-    paired.*,
+    named.* exclude (subagent_id, prompt_hash, line_no),
+    coalesce(named.subagent_id, agents_by_words.agent_id) as subagent_id,
     -- The same tool was called next by the same agent after a failure.
     coalesce(
-        paired.is_error
-        and lead(paired.tool_name) over (
-            partition by paired.session_id, paired.agent_id
-            order by paired.called_at, paired.tool_use_id
-        ) = paired.tool_name,
+        named.is_error
+        and lead(named.tool_name) over (
+            partition by named.session_id, named.agent_id
+            order by named.called_at, named.line_no, named.tool_use_id
+        ) = named.tool_name,
         false
-    ) as is_retried,
-    changed.version_run as updated_run
-from paired
-inner join changed on paired.session_id = changed.session_id
+    ) as is_retried
+from named
+left join calls_by_words
+    on
+        named.session_id = calls_by_words.session_id
+        and named.tool_use_id = calls_by_words.tool_use_id
+left join agents_by_words
+    on
+        calls_by_words.session_id = agents_by_words.session_id
+        and calls_by_words.prompt_hash = agents_by_words.text_hash
+        and calls_by_words.nth = agents_by_words.nth

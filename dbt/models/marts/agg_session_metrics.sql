@@ -17,6 +17,10 @@ with messages as (
         count(distinct agent_id) as subagents,
         count(*) filter (
             where
+                type = 'attachment' and starts_with(subtype, 'hook_')
+        ) as hook_runs,
+        count(*) filter (
+            where
                 subtype = 'compact_boundary'
                 and type = 'system'
         ) as compactions
@@ -81,6 +85,7 @@ select
     cast(coalesce(messages.api_errors, 0) as integer) as api_errors,
     cast(coalesce(messages.api_retries, 0) as integer) as api_retries,
     cast(coalesce(messages.interrupts, 0) as integer) as interrupts,
+    cast(coalesce(messages.hook_runs, 0) as integer) as hook_runs,
     cast(coalesce(messages.subagents, 0) as integer) as subagents,
     cast(coalesce(messages.compactions, 0) as integer) as compactions,
     cast(coalesce(responses.api_responses, 0) as integer) as api_responses,

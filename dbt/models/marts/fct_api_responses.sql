@@ -109,7 +109,7 @@ final as (
         responses.session_id,
         sessions.project_key,
         responses.host,
-        responses.agent_id,
+        coalesce(responses.agent_id, threads.agent_id) as agent_id,
         responses.entry_key,
         threads.turn_number,
 

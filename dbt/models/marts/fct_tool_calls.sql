@@ -29,7 +29,7 @@ select
     calls.called_at,
     calls.answered_at,
     calls.agent_id,
-    threads.turn_number,
+    calls.turn_number,
     calls.subagent_id,
     calls.subagent_type,
     calls.description,
@@ -41,10 +41,5 @@ from {{ ref('int_tool_usage') }} as calls
 inner join changed on calls.session_id = changed.session_id
 left join {{ ref('int_sessions_computed') }} as sessions
     on calls.session_id = sessions.session_id
-left join {{ ref('int_threads') }} as threads
-    on
-        calls.session_id = threads.session_id
-        and coalesce(calls.call_entry_key, calls.result_entry_key)
-        = threads.entry_key
 left join {{ ref('tool_categories') }} as categories
     on calls.tool_name = categories.tool_name

@@ -37,6 +37,7 @@ documents as (
     inner join changed on blocks.session_id = changed.session_id
     inner join {{ ref('fct_messages') }} as messages
         on blocks.entry_key = messages.entry_key
+    where messages.session_id in (select changed.session_id from changed)
 
 )
 

@@ -14,7 +14,7 @@
     'compactMetadata.trigger', 'compactMetadata.preTokens', 'durationMs',
     'worktreeSession.originalCwd', 'sourceToolAssistantUUID', 'error',
     'apiErrorStatus', 'attachment.hookEvent', 'level', 'sessionKind',
-    'toolDenialKind'
+    'toolDenialKind', 'data.agentId', 'parentToolUseID'
 ] %}
 
 with lines as (
@@ -139,6 +139,13 @@ renamed as (
         {{ picked('f', paths, 'customTitle') }} as custom_title,
         {{ picked('f', paths, 'error') }} as api_error,
         {{ picked('f', paths, 'sessionKind') }} as session_kind,
+        {{ picked('f', paths, 'data.agentId') }} as progress_agent_id,
+        {{ picked('f', paths, 'parentToolUseID') }} as parent_tool_use_id,
+        -- Only what begins a thread of its own is compared by its words.
+        case
+            when type = 'user' and (is_sidechain or file_agent_id is not null)
+                then md5(trim(plain))
+        end as text_hash,
 
         -- text
         block_types,

@@ -7,7 +7,7 @@
 {%- set paths = [
     'id', 'name', 'input.file_path', 'input.notebook_path', 'input.path',
     'input.old_string', 'input.new_string', 'input.content',
-    'input.subagent_type', 'input.description', 'input.command'
+    'input.subagent_type', 'input.description', 'input.prompt'
 ] %}
 
 with lines as (
@@ -71,7 +71,7 @@ renamed as (
         {{ line_count(picked('f', paths, 'input.content')) }} as content_lines,
         {{ line_count(picked('f', paths, 'input.old_string')) }} as old_lines,
         {{ line_count(picked('f', paths, 'input.new_string')) }} as new_lines,
-        md5(cast(json_extract(block, '$.input') as varchar)) as input_hash
+        md5(trim({{ picked('f', paths, 'input.prompt') }})) as prompt_hash
     from calls
     where nullif({{ picked('f', paths, 'id') }}, '') is not null
 
