@@ -91,7 +91,12 @@ def day(text: str | None, zone: tzinfo, today: date) -> str:
 
 def one_line(text: str | None, limit: int = 160) -> str:
     """A text as one line, without the marks of markdown and of wrappers."""
-    plain = _SPACE.sub(" ", _MARKS.sub("", visible(text or "")[: limit * 8])).strip()
+    return squeeze(_MARKS.sub("", (text or "")[: limit * 8]), limit)
+
+
+def squeeze(text: str | None, limit: int = 160) -> str:
+    """A text as one line, every mark of it kept."""
+    plain = _SPACE.sub(" ", visible((text or "")[: limit * 8])).strip()
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
 
 

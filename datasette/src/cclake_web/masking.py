@@ -25,7 +25,6 @@ from detect_secrets.plugins.stripe import StripeDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
 MASK = "••••••••"
-_Rule = tuple[tuple[str, ...], re.Pattern[str]]
 
 _LIBRARY: tuple[tuple[tuple[str, ...], type[Any]], ...] = (
     (("A3T", "ABIA", "ACCA", "AKIA", "ASIA", "aws", "AWS"), AWSKeyDetector),
@@ -60,24 +59,29 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
 )  # fmt: skip
 
 
-def _rules() -> list[_Rule]:
-    ours = [(hints, re.compile(pattern)) for hints, pattern in _OURS]
-    library = [
-        (hints, pattern)
-        for hints, detector in _LIBRARY
-        for pattern in detector.denylist
-    ]
-    return ours + library
+def _rules() -> tuple[tuple[str, tuple[re.Pattern[str], ...]], ...]:
+    """For each hint the patterns whose secrets hold it."""
+    found: dict[str, tuple[re.Pattern[str], ...]] = {}
+    for hints, pattern in _OURS:
+        for hint in hints:
+            found[hint] = (*found.get(hint, ()), re.compile(pattern))
+    for hints, detector in _LIBRARY:
+        for hint in hints:
+            found[hint] = (*found.get(hint, ()), *detector.denylist)
+    return tuple(found.items())
 
 
 _RULES = _rules()
+_HINTS = tuple(hint for hint, _ in _RULES)
 
 
 def mask(text: str) -> str:
     """Replace every secret in a text by dots; a hint of its kind stays."""
-    for hints, pattern in _RULES:
-        if any(hint in text for hint in hints):
-            text = pattern.sub(_dots, text)
+    if has_hint(text):
+        for hint, patterns in _RULES:
+            if hint in text:
+                for pattern in patterns:
+                    text = pattern.sub(_dots, text)
     return text
 
 
@@ -108,4 +112,7 @@ def mask_value(value: Any) -> Any:
 
 def has_hint(text: str) -> bool:
     """Whether a text may hold a secret at all; cheap."""
-    return any(hint in text for hints, _ in _RULES for hint in hints)
+    for hint in _HINTS:  # noqa: SIM110, a generator would cost more than the search
+        if hint in text:
+            return True
+    return False

@@ -74,9 +74,7 @@ def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
     marks = thread.outline(connection, ask.session_id, ask.agent)
     pages = thread.pages(marks)
     page = _choose(pages, marks, ask)
-    drawn = (
-        None if ask.agent else _strip(connection, ask.session_id, marks, pages, page)
-    )
+    drawn = None if ask.agent else _strip(connection, ask, marks, pages, page)
     nester = Nester(connection, ask)
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(

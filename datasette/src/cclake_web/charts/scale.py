@@ -46,8 +46,8 @@ def after(start: date, unit: str) -> date:
     return start + timedelta(days=7 if unit == "week" else 1)
 
 
-def label(start: date, unit: str) -> str:
-    """A period as a short text."""
+def label(start: date, unit: str, year: bool = False) -> str:
+    """A period as a short text; with its year where several are shown."""
     if unit == "month":
         return start.strftime("%b %Y")
-    return start.strftime("%-d %b")
+    return start.strftime("%-d %b %Y" if year else "%-d %b")

@@ -91,7 +91,7 @@ def heatmap(
         text = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>')
         parts.append(text.format(LEFT - 8, TOP + y * height + 15, name))
         for x, value in enumerate(row):
-            share = 0.0 if not value else 0.15 + 0.85 * (value / highest) ** 0.6
+            share = 0.06 if not value else 0.18 + 0.82 * (value / highest) ** 0.6
             cell = Markup(
                 '<rect class="heat" x="{:.1f}" y="{}" width="{:.1f}" height="{}" '
                 'rx="3" fill-opacity="{:.2f}" data-tip="{}"/>'
@@ -134,20 +134,25 @@ def _axis(marks: Sequence[float], number: Number) -> Markup:
 
 
 def _dates(chart: Chart, width: float) -> Markup:
-    every = max(1, -(-len(chart.starts) // 6))
+    every = max(1, -(-len(chart.starts) // 5))
     parts = Markup("")
     for index in range(0, len(chart.starts), every):
         x = LEFT + (index + 0.5) * width
         end = "end" if x > WIDTH - 40 else "start" if x < LEFT + 20 else "middle"
         parts += Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
-            x, HEIGHT - 7, end, label(chart.starts[index], chart.unit)
+            x, HEIGHT - 7, end, _name(chart, index)
         )
     return parts
 
 
+def _name(chart: Chart, index: int) -> str:
+    years = chart.starts[0].year != chart.starts[-1].year
+    return label(chart.starts[index], chart.unit, years)
+
+
 def _tip(chart: Chart, index: int, total: float | None) -> str:
     words = {"week": "Week of ", "month": ""}.get(chart.unit, "")
-    said = [words + label(chart.starts[index], chart.unit)]
+    said = [words + _name(chart, index)]
     if total is not None and len(chart.series) > 1:
         said[0] += f": {chart.number(total)}"
     said += [

@@ -50,7 +50,11 @@ def timeline(
     for moment, number in counts.items():
         sizes[start_of(moment.date(), unit)] += number
     bars = [
-        (sizes[start], label(start, unit), _href(filters, start, after(start, unit)))
+        (
+            sizes[start],
+            label(start, unit, True),
+            _href(filters, start, after(start, unit)),
+        )
         for start in starts
     ]
     return _draw(bars, unit)

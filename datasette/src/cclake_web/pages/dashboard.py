@@ -107,7 +107,7 @@ def _panels(
     def chart(series: list[Series], number: fmt_number) -> Chart:
         return Chart(unit, starts, series, number, href)
 
-    names = [label(start, unit) for start in starts]
+    names = [label(start, unit, year=True) for start in starts]
     return [
         _cost(line, names, chart),
         _tokens(line, names, chart),
@@ -226,7 +226,7 @@ def _agents(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
 
 def axis_money(value: float) -> str:
     """Money at an axis: whole dollars where they are whole."""
-    return f"${value:,.0f}" if value >= 1 and value == int(value) else fmt.money(value)
+    return f"${value:,.0f}" if value == int(value) else fmt.money(value)
 
 
 def percent(value: float) -> str:

@@ -18,6 +18,7 @@ class Card:
     Attributes:
         turn: Its number; 0 is what stands before the first prompt.
         asked: The prompt, with its images.
+        lead: Commands and notices before the first step.
         work: What was done, folded.
         answer: The text at the end.
         sums: Tokens, money, calls and errors of the turn, None where they are
@@ -27,6 +28,7 @@ class Card:
 
     turn: int
     asked: list[Item] = field(default_factory=list)
+    lead: list[Item] = field(default_factory=list)
     work: list[Item] = field(default_factory=list)
     answer: list[Item] = field(default_factory=list)
     sums: Sums | None = None
@@ -115,8 +117,11 @@ def _time(card: Card, entry: Entry) -> None:
 
 def _part_answer(card: Card) -> None:
     """What stands after the last step is the answer; the rest is work."""
+    # A call with its thinking is a step.
     steps = [n for n, item in enumerate(card.work) if item.kind in ("call", "thinking")]
     end = steps[-1] + 1 if steps else 0
     card.work, card.answer = card.work[:end], card.work[end:]
+    while card.work and card.work[0].kind in ("notice", "model", "summary", "compact"):
+        card.lead.append(card.work.pop(0))
     shown = any(item.kind in ("text", "error", "image") for item in card.answer)
     card.open = bool(card.work) and not shown

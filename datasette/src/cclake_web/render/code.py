@@ -11,6 +11,10 @@ from pygments.util import ClassNotFound
 
 from cclake_web.render.safe import plain, visible
 
+_COMMON = (
+    "py", "ts", "tsx", "js", "json", "md", "sh", "html", "css", "yml", "toml", "rs",
+    "go", "java", "sql", "txt",
+)  # fmt: skip
 LONGEST = 20_000  # characters; longer code is shown without colours
 _FORMAT = HtmlFormatter(nowrap=True)
 
@@ -24,9 +28,14 @@ def lexer_named(name: str) -> Lexer | None:
         return None
 
 
-@lru_cache(maxsize=512)
 def lexer_for(filename: str) -> Lexer | None:
     """The lexer for a file's name, or None."""
+    _, dot, ending = filename.rpartition(".")
+    return _lexer_of(f"x.{ending.lower()}" if dot and ending else filename)
+
+
+@lru_cache(maxsize=512)
+def _lexer_of(filename: str) -> Lexer | None:
     try:
         return get_lexer_for_filename(filename, stripnl=False, ensurenl=False)
     except ClassNotFound:
@@ -47,9 +56,10 @@ def colour(code: str, lexer: Lexer | None) -> Markup:
 
 def warm() -> None:
     """Load what the first page would wait for."""
+    for name in _COMMON:
+        colour("x = 1", lexer_for(f"x.{name}"))
     for name in ("python", "bash", "json", "typescript"):
         colour("x = 1", lexer_named(name))
-    lexer_for("x.py")
 
 
 def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:

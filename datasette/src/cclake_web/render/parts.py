@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.fmt import one_line, plural
+from cclake_web.fmt import plural, squeeze
 from cclake_web.render.code import clip, colour, lexer_for, lexer_named
 from cclake_web.render.safe import plain
 
@@ -70,7 +70,7 @@ def output(call: Call) -> Markup:
 
 def short_path(path: str) -> str:
     """The last parts of a path, for one line."""
-    parts = one_line(path, 400).replace("\\", "/").split("/")
+    parts = squeeze(path, 400).replace("\\", "/").split("/")
     return "/".join(parts[-3:]) if len(parts) > 4 else "/".join(parts)
 
 

@@ -7,7 +7,7 @@ import orjson
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.fmt import one_line
+from cclake_web.fmt import one_line, squeeze
 from cclake_web.render.filetools import edit, read, write
 from cclake_web.render.markdown import markdown
 from cclake_web.render.parts import (
@@ -34,14 +34,14 @@ def view(call: Call) -> View:
         label = f"{server} · {tool}" if tool else rest
         return View("plug", label, _first(given), _generic(call))
     if make is None or (call.block.input is not None and not given):
-        return View("tool", one_line(name, 60), _first(given), _generic(call))
+        return View("tool", squeeze(name, 60), _first(given), _generic(call))
     return make(call, given)
 
 
 def _first(given: Fields) -> str:
     for value in given.values():
         if isinstance(value, str) and value.strip():
-            return one_line(value, 120)
+            return squeeze(value, 120)
     return ""
 
 
@@ -65,13 +65,13 @@ def _bash(call: Call, given: Fields) -> View:
         shown = Markup('<p class="cut">No output.</p>')
     body = source(command, language="bash") + shown
     about = text_in(given, "description") or command
-    return View("terminal", "Bash", one_line(about, 140), body)
+    return View("terminal", "Bash", squeeze(about, 140), body)
 
 
 def _search(call: Call, given: Fields) -> View:
     where = text_in(given, "path", "glob")
     what = text_in(given, "pattern", "query")
-    about = one_line(what, 90) + (f" in {short_path(where)}" if where else "")
+    about = squeeze(what, 90) + (f" in {short_path(where)}" if where else "")
     return View("search", call.block.tool_name, about, _generic(call))
 
 
@@ -98,7 +98,7 @@ def _status(item: Fields) -> str:
 
 def _task(call: Call, given: Fields) -> View:
     prompt, what = text_in(given, "prompt"), text_in(given, "description")
-    kind = one_line(text_in(given, "subagent_type"), 40)
+    kind = squeeze(text_in(given, "subagent_type"), 40)
     body = Markup("")
     if not call.subagent_id:
         said = call.result.text if call.result else ""
@@ -116,7 +116,7 @@ def _web(call: Call, given: Fields) -> View:
     result = call.result.text if call.result else ""
     came = Markup('<div class="md">{}</div>').format(markdown(result[:30_000]))
     body = Markup('<p class="path">{}</p>').format(plain(what)) + about + came
-    return View("globe", call.block.tool_name, one_line(what, 120), body)
+    return View("globe", call.block.tool_name, squeeze(what, 120), body)
 
 
 def _ask(call: Call, given: Fields) -> View:
@@ -134,7 +134,7 @@ def _ask(call: Call, given: Fields) -> View:
             )
         )
     body = Markup('<dl class="asks">{}</dl>').format(Markup("").join(rows))
-    return View("question", "Question", one_line(first, 120), body + output(call))
+    return View("question", "Question", squeeze(first, 120), body + output(call))
 
 
 def _plan(call: Call, given: Fields) -> View:
