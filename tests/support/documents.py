@@ -86,7 +86,7 @@ def document(
         }
         if isinstance(at := parsed.get("timestamp"), str):
             found["timestamp"] = datetime.fromisoformat(at)
-    if parsed is None or orjson.dumps(parsed) != line:
+    if not isinstance(parsed, dict) or orjson.dumps(parsed) != line:
         found["raw"] = line
     return found | more
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
+from pyiceberg.table import Table, Transaction
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
@@ -18,7 +18,9 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from sqlalchemy.exc import IntegrityError
 
+from cclake_extract.commit import commit
 from cclake_extract.lake import Lake
 
 S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
@@ -117,19 +119,26 @@ def ensure_table(lake: Lake, catalog: Catalog) -> Table:
     table = lake.load(catalog)
     if table is None:
         table = create_table(lake, catalog)
-    missing = [
-        column for column in COLUMNS if column[0] not in table.schema().column_names
-    ]
-    if missing:
-        with table.update_schema() as update:
-            for name, kind, _required, doc in missing:
-                update.add_column(name, kind, doc=doc)
+    if _missing(table):
+        commit(table, lambda transaction: _add_columns(table, transaction))
     return table
+
+
+def _missing(table: Table) -> list[tuple[str, PrimitiveType, bool, str]]:
+    present = table.schema().column_names
+    return [column for column in COLUMNS if column[0] not in present]
+
+
+def _add_columns(table: Table, transaction: Transaction) -> None:
+    """Rows that are there already have null in them; old files stay as they are."""
+    with transaction.update_schema() as update:
+        for name, kind, _required, doc in _missing(table):
+            update.add_column(name, kind, doc=doc)
 
 
 def create_table(lake: Lake, catalog: Catalog) -> Table:
     """Create namespace and table; another process may have been faster."""
-    with contextlib.suppress(NamespaceAlreadyExistsError):
+    with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace(lake.namespace)
     try:
         return catalog.create_table(lake.identifier, SCHEMA, properties=PROPERTIES)

@@ -1,5 +1,6 @@
 """One Parquet file of the table, written piece by piece."""
 
+import contextlib
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -86,6 +87,8 @@ class DataFileWriter:
     def discard(self) -> None:
         """Remove the file, finished or not."""
         self._thread.shutdown(cancel_futures=True)
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._writer.close()
         self._stream.close()
         self._table.io.delete(self.path)
 

@@ -62,7 +62,7 @@ class Lake:
                 "set ICEBERG_CATALOG_TYPE to sql or rest",
             )
         try:
-            return load_catalog(self.name, **self._properties())
+            return self._open()
         except (OperationalError, OSError) as error:
             raise Failure(
                 f"the catalog {self.catalog_uri or self.warehouse} does not answer:"
@@ -70,6 +70,15 @@ class Lake:
                 "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
                 TRY_LATER,
             ) from error
+
+    def _open(self) -> Catalog:
+        while True:
+            try:
+                return load_catalog(self.name, **self._properties())
+            except OperationalError as error:
+                # Another process makes the tables of the same new catalog just now.
+                if "already exists" not in str(error):
+                    raise
 
     def load(self, catalog: Catalog) -> Table | None:
         """The table as it is now, or None where there is none yet."""

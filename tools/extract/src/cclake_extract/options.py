@@ -47,7 +47,7 @@ Db = Annotated[
 def show(as_json: bool, value: Any, text: str) -> None:
     """Print a result for a script or for a person."""
     if as_json:
-        option = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        option = orjson.OPT_NON_STR_KEYS
         text = orjson.dumps(value, option=option, default=str).decode()
     typer.echo(text)
 

@@ -59,7 +59,7 @@ def extract(
         PyMongoError: MongoDB fails; what was committed before stays right.
     """
     catalog = lake.catalog()
-    table = lake.load(catalog) or ensure_table(lake, catalog)
+    table = ensure_table(lake, catalog)
     outcome = Outcome()
     for _ in range(TRIES):
         try:

@@ -45,7 +45,12 @@ class Job:
         with open_database(self.path, self.memory, self.wait) as db:
             try:
                 return loader.load(db, aim, full).as_dict()
-            except (duckdb.IOException, FileNotFoundError) as error:
+            except duckdb.OutOfMemoryException as error:
+                raise Failure(
+                    f"{self.memory} of memory is too little for this load",
+                    "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
+                ) from error
+            except (duckdb.Error, FileNotFoundError) as error:
                 raise Failure(
                     f"a file of the lake can't be read: {str(error).splitlines()[0]}",
                     "run load again; if it stays, `extract --full-backfill` makes"

@@ -27,8 +27,9 @@ def insert(
         return 0
     found = db.execute(
         f"insert into raw.conversations by name select {NAMES} from {relation}"
-        " where extract_run > ? and (? or extract_run in (select unnest(?)))",
-        [-1 if after is None else after, only is None, only or [0]],
+        # Not a join: DuckDB keeps the order of the files only through plain filters.
+        " where extract_run > ? and (? or list_contains(?, extract_run))",
+        [-1 if after is None else after, only is None, only or []],
     ).fetchone()
     return int(found[0]) if found else 0
 
@@ -83,13 +84,27 @@ def _relation(
 def _by_field_id(target: Target) -> str:
     """The columns by their ids, so that renamed and added ones read right."""
     fields = []
-    for number, (name, kind) in enumerate(COLUMNS.items(), 1):
-        plain = kind.split(" NOT")[0].split(" USING")[0]
+    for name, number in _ids(target).items():
+        kind = COLUMNS[name].split(" NOT")[0].split(" USING")[0]
         fields.append(
-            f"{number}: {{name: {_quoted(name)}, type: {_quoted(plain)},"
+            f"{number}: {{name: {_quoted(name)}, type: {_quoted(kind)},"
             " default_value: NULL}"
         )
     return f"MAP {{{', '.join(fields)}}}"
+
+
+def _ids(target: Target) -> dict[str, int]:
+    """The field id of each column: by name, or by place where it was renamed.
+
+    One that the table does not have gets an id that no file has: it is null.
+    """
+    schema = target.table.schema()
+    names = {field.field_id: field.name for field in schema.fields}
+    ids = {name: number for number, name in names.items()}
+    for place, name in enumerate(COLUMNS, 1):
+        renamed = place in names and names[place] not in COLUMNS
+        ids.setdefault(name, place if renamed else 10_000 + place)
+    return {name: ids[name] for name in COLUMNS}
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,21 @@
+"""A lake and a database of their own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cclake_extract.lake import Lake
+from harness import Mongod, connect
+from pymongo.database import Database
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(warehouse=str(tmp_path / "cclake" / "iceberg"))
+
+
+@pytest.fixture
+def db(mongod: Mongod, mongo_db: str) -> Iterator[Database[dict[str, Any]]]:
+    with connect(mongod.uri) as client:
+        yield client[mongo_db]

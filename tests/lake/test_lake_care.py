@@ -1,0 +1,261 @@
+"""Table care changes files and snapshots, never rows."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from cclake_common.failure import Failure
+from cclake_extract.care.auto import care, due
+from cclake_extract.care.compact import compact
+from cclake_extract.care.expire import doomed, expire
+from cclake_extract.care.orphans import orphans, sweep_orphans
+from cclake_extract.care.reach import needed, present
+from cclake_extract.cli import app
+from cclake_extract.datafile import DataFileWriter
+from cclake_extract.lake import Lake
+from cclake_extract.run import extract
+from cclake_extract.state import state_of
+from documents import documents, store
+from lakes import keys, rows, tool, wanted
+from pyiceberg.table import Table
+from pymongo.database import Database
+from typer.testing import CliRunner
+
+Db = Database[dict[str, Any]]
+
+
+def grow(db: Db, lake: Lake, runs: int, first: int = 1, each: int = 10) -> Table:
+    """Some runs of a few documents each; the table after them."""
+    for number in range(runs):
+        start = first + number * each
+        store(db, list(documents(start, start + each - 1)))
+        extract(lake, db)
+    return lake.require()
+
+
+def told(*arguments: str) -> Any:
+    """What a command of extract answers a script, run in this process."""
+    done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return orjson.loads(done.stdout)
+
+
+def parquet(lake: Lake) -> set[str]:
+    return {str(path) for path in Path(lake.warehouse).rglob("*.parquet")}
+
+
+def test_compaction_merges_files_and_keeps_rows_runs_and_watermark(
+    db: Db, lake: Lake
+) -> None:
+    table = grow(db, lake, 6)
+    before = sorted(rows(lake), key=lambda r: r["seq"])
+    state = state_of(table)
+    done = compact(table)
+    assert (done.files, done.rows, done.into) == (6, 60, 1)
+    assert sorted(rows(lake), key=lambda r: r["seq"]) == before
+    assert state_of(lake.require()) == state
+    assert [r["seq"] for r in rows(lake, "seq")] == list(range(1, 61))
+    assert len(list(table.scan().plan_files())) == 1
+    assert extract(lake, db).rows == 0
+
+
+def test_an_incremental_scan_sees_nothing_new_in_a_compaction(
+    db: Db, lake: Lake
+) -> None:
+    table = grow(db, lake, 3)
+    head = table.current_snapshot()
+    assert head
+    compact(table)
+    fresh = table.incremental_append_scan(from_snapshot_id_exclusive=head.snapshot_id)
+    assert fresh.to_arrow().num_rows == 0
+
+
+def test_a_compaction_that_lost_its_files_to_another_leaves_the_table_alone(
+    db: Db, lake: Lake
+) -> None:
+    grow(db, lake, 4)
+    one, other = lake.require(), lake.require()
+    assert compact(one).files == 4
+    snapshots = len(lake.require().metadata.snapshots)
+    assert compact(other).files == 0
+    assert len(lake.require().metadata.snapshots) == snapshots
+    assert keys(lake) == wanted(db)
+
+
+def test_a_compaction_keeps_what_an_extraction_committed_meanwhile(
+    db: Db, lake: Lake
+) -> None:
+    grow(db, lake, 3)
+    stale = lake.require()
+    grow(db, lake, 2, first=31)
+    assert compact(stale).files == 3
+    assert keys(lake) == wanted(db)
+    assert state_of(lake.require()).watermarks == {"a" * 32: 50}
+    assert extract(lake, db).rows == 0
+
+
+def test_expiry_keeps_the_newest_and_one_of_each_hour_and_day(
+    db: Db, lake: Lake
+) -> None:
+    table = grow(db, lake, 8)
+    heads = [s.snapshot_id for s in table.metadata.snapshots]
+    # All of them are of one hour and day, whose newest is kept anyway.
+    assert [s.snapshot_id for s in doomed(table, 3)][::-1] == heads[:5]
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    hour, day = 3_600_000, 86_400_000
+    aged = [
+        s.model_copy(update={"timestamp_ms": now - age})
+        for s, age in zip(
+            table.metadata.snapshots,
+            [40 * day, 40 * day, 3 * day, 3 * day, 26 * hour, 2 * hour, 2 * hour, 0],
+            strict=True,
+        )
+    ]
+    table.metadata = table.metadata.model_copy(update={"snapshots": aged})
+    gone = {s.snapshot_id for s in doomed(table, 1)}
+    assert set(heads[:3]) <= gone
+    assert heads[3] not in gone, "the newest of its day"
+    assert heads[5] in gone and heads[6] not in gone, "the newest of its hour"
+
+
+def test_what_expiry_marks_is_deleted_after_its_grace_and_no_sooner(
+    db: Db, lake: Lake
+) -> None:
+    table = grow(db, lake, 5)
+    old = table.current_snapshot()
+    assert old
+    small = parquet(lake)
+    compact(table)
+    done = expire(table, keep=1)
+    assert done.snapshots == 5
+    assert done.marked >= 5
+    # A reader that planned on the old snapshot can still finish.
+    assert small <= parquet(lake)
+    assert expire(table, keep=1).deleted == 0
+    for mark in Path(lake.warehouse).rglob("cclake-doomed-*"):
+        os.utime(mark, (0, 0))
+    assert expire(table, keep=1).deleted == done.marked
+    assert not small & parquet(lake)
+    assert not list(Path(lake.warehouse).rglob("cclake-doomed-*"))
+    assert keys(lake) == wanted(db)
+    assert extract(lake, db).rows == 0
+
+
+def test_marked_files_that_a_rollback_needs_again_are_spared(
+    db: Db, lake: Lake
+) -> None:
+    table = grow(db, lake, 3)
+    kept = parquet(lake)
+    folder = Path(table.location()) / "metadata"
+    (folder / "cclake-doomed-x.json").write_bytes(orjson.dumps(sorted(kept)))
+    assert expire(table, keep=30, grace=timedelta(0)).deleted == 0
+    assert parquet(lake) == kept
+
+
+def test_tagged_snapshots_and_their_files_stay(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 4)
+    tagged = table.metadata.snapshots[1].snapshot_id
+    table.manage_snapshots().create_tag(tagged, "before").commit()
+    compact(table)
+    expire(table, keep=1, grace=timedelta(0))
+    expire(table, keep=1, grace=timedelta(0))
+    assert {s.snapshot_id for s in table.metadata.snapshots} >= {tagged}
+    assert table.scan(snapshot_id=tagged).to_arrow().num_rows == 20
+
+
+def test_orphans_are_old_files_that_nothing_needs(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 2)
+    left = DataFileWriter(table)
+    left.discard()
+    Path(left.path).write_bytes(b"half a file")
+    fresh = Path(left.path).with_name("young.parquet")
+    fresh.write_bytes(b"being written")
+    os.utime(left.path, (0, 0))
+    assert [found.path for found in orphans(table)] == [left.path]
+    assert [found.path for found in sweep_orphans(table)] == [left.path]
+    assert fresh.exists()
+    assert keys(lake) == wanted(db)
+
+
+@pytest.mark.slow
+def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
+    db: Db, lake: Lake
+) -> None:
+    """Counted: files of a scan, snapshots, metadata bytes, manifests of a commit."""
+    sizes, opened = [], []
+    for number in range(200):
+        store(db, list(documents(number * 2 + 1, number * 2 + 2)))
+        extract(lake, db)
+        table = lake.require()
+        head = table.current_snapshot()
+        assert head
+        sizes.append(Path(table.metadata_location).stat().st_size)
+        opened.append(len(head.manifests(table.io)))
+        if due(table):
+            care(table)
+    assert len(list(table.scan().plan_files())) <= 21
+    assert len(table.metadata.snapshots) <= 60
+    assert max(sizes[140:]) <= 1.1 * max(sizes[40:100])
+    assert max(opened[140:]) <= max(opened[40:100]) + 1
+    assert keys(lake) == wanted(db)
+
+
+def test_a_run_with_nothing_new_takes_no_care(db: Db, lake: Lake) -> None:
+    grow(db, lake, 5)
+    before = lake.require().metadata_location
+    assert told("run", "--care-every", "3")["care"] is None
+    assert lake.require().metadata_location == before
+
+
+def test_a_run_takes_care_when_enough_small_commits_are_there(
+    db: Db, lake: Lake
+) -> None:
+    grow(db, lake, 5)
+    store(db, list(documents(51, 60)))
+    done = told("run", "--care-every", "6")
+    assert done["care"]["compacted"]["files"] == 6
+    assert keys(lake) == wanted(db)
+
+
+def test_the_table_commands_answer_people_and_scripts(db: Db, lake: Lake) -> None:
+    grow(db, lake, 3)
+    info = told("table", "info")
+    assert (info["rows"], info["files"], info["extract_run"]) == (30, 3, 3)
+    assert info["watermarks"] == {"a" * 32: 30}
+    listed = told("table", "snapshots")
+    assert [row["added_rows"] for row in listed] == [10, 10, 10]
+    assert [row["head"] for row in listed] == [False, False, True]
+    assert len(told("table", "files")) == 3
+    assert len(told("table", "history")) == 3
+    back = told("table", "rollback", str(listed[0]["snapshot_id"]))
+    assert (back["rows"], back["watermarks"]) == (10, {"a" * 32: 10})
+    assert len(told("table", "history")) == 4
+    again = told("run")
+    assert (again["rows"], again["run"]) == (20, 4)
+    assert told("table", "compact")["rows"] == 30
+    assert told("table", "expire", "--keep", "1")["snapshots"] >= 3
+    assert told("table", "orphans", "--dry-run") == []
+    assert "watermarks" in tool("extract", "table", "info").stdout
+
+
+def test_a_missing_table_is_said_in_one_sentence() -> None:
+    for command in ("info", "files", "compact", "expire", "drop"):
+        with pytest.raises(Failure, match="there is no table"):
+            told("table", command)
+    failed = tool("extract", "table", "info")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(
+        "extract: there is no table analytics.conversations"
+    )
+
+
+def test_every_file_in_the_folder_is_known_after_care(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 6)
+    compact(table)
+    expire(table, keep=2, grace=timedelta(0))
+    expire(table, keep=2, grace=timedelta(0))
+    sweep_orphans(table, timedelta(0))
+    assert {file.path for file in present(table)} == needed(table)

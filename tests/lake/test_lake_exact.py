@@ -1,0 +1,228 @@
+"""Extraction takes every acknowledged document once, and nothing else."""
+
+import threading
+from typing import Any
+
+import bson
+import gridfs
+import orjson
+from bson import Binary, Int64
+from bson.raw_bson import RawBSONDocument
+from cclake_extract import reader
+from cclake_extract.backfill import backfill
+from cclake_extract.lake import Lake
+from cclake_extract.run import extract
+from cclake_extract.state import state_of
+from documents import acknowledge, document, documents, entry, store
+from lakes import answer, keys, rows, tool, wanted
+from pymongo.database import Database
+
+Db = Database[dict[str, Any]]
+
+
+def test_every_acknowledged_document_is_a_row_and_no_other(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 250)), acked=180)
+    outcome = extract(lake, db)
+    assert outcome.rows == 180
+    assert keys(lake) == wanted(db)
+    assert max(r["seq"] for r in rows(lake, "seq")) == 180
+
+
+def test_a_second_run_takes_only_what_came_since(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 100)))
+    first = extract(lake, db)
+    store(db, list(documents(101, 130)))
+    second = extract(lake, db)
+    assert (first.rows, second.rows) == (100, 30)
+    assert keys(lake) == wanted(db)
+    runs = {r["seq"]: r["extract_run"] for r in rows(lake, "seq", "extract_run")}
+    assert runs[100] == first.run < runs[101] == second.run
+
+
+def test_a_run_with_nothing_new_reads_no_document_and_commits_nothing(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 100)))
+    extract(lake, db)
+    before = lake.require().metadata_location
+    db.command("profile", 2)
+    try:
+        assert extract(lake, db).rows == 0
+    finally:
+        db.command("profile", 0)
+    touched = {found["ns"].split(".")[1] for found in db["system.profile"].find()}
+    assert touched == {"watermarks"}
+    assert lake.require().metadata_location == before
+
+
+def test_late_hosts_and_lost_buffers_are_ranges_of_their_own(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 50, buffer="a" * 32, host="one")))
+    extract(lake, db)
+    # A host that was offline brings old lines; one lost its buffer and starts at 1.
+    store(db, list(documents(1, 20, buffer="b" * 32, host="two")))
+    store(db, list(documents(1, 5, buffer="c" * 32, host="one", path="p/new.jsonl")))
+    assert extract(lake, db).rows == 25
+    assert keys(lake) == wanted(db)
+    assert state_of(lake.require()).watermarks == {
+        "a" * 32: 50,
+        "b" * 32: 20,
+        "c" * 32: 5,
+    }
+
+
+def test_a_document_stamped_anew_by_another_buffer_comes_once(
+    db: Db, lake: Lake
+) -> None:
+    """The first buffer died before it was acknowledged; the second read it again."""
+    store(db, list(documents(1, 10, buffer="a" * 32)), acked=6)
+    extract(lake, db)
+    for number in range(7, 11):
+        stamp = {"buffer": "b" * 32, "seq": Int64(number - 6)}
+        db["conversations"].update_one({"seq": number}, {"$set": stamp})
+    acknowledge(db, "b" * 32, 4)
+    assert extract(lake, db).rows == 4
+    assert keys(lake) == wanted(db)
+    assert set(keys(lake).values()) == {1}
+
+
+def test_an_acknowledged_range_without_documents_is_no_commit(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 10)))
+    extract(lake, db)
+    acknowledge(db, "a" * 32, 500)
+    assert extract(lake, db).commits == 0
+    store(db, list(documents(501, 502)))
+    assert extract(lake, db).rows == 2
+
+
+def test_large_runs_are_several_commits_that_each_stand_alone(
+    db: Db, lake: Lake, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(reader, "FILE_ROWS", 300)
+    monkeypatch.setattr(reader, "GROUP_ROWS", 150)
+    store(db, list(documents(1, 1000)))
+    outcome = extract(lake, db)
+    assert outcome.commits == 4
+    table = lake.require()
+    marks = [state_of(table, s).watermarks["a" * 32] for s in table.metadata.snapshots]
+    assert marks == sorted(set(marks)) and marks[-1] == 1000
+    for snapshot, mark in zip(table.metadata.snapshots, marks, strict=True):
+        held = table.scan(
+            selected_fields=("seq",), snapshot_id=snapshot.snapshot_id
+        ).to_arrow()
+        assert sorted(held["seq"].to_pylist()) == list(range(1, mark + 1))
+
+
+def test_several_extractors_at_once_take_everything_once(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 400)))
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(extract(lake, db)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(outcome.rows for outcome in outcomes) == 400
+    assert keys(lake) == wanted(db)
+
+
+def test_a_backfill_replaces_the_table_in_one_commit(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 100)))
+    extract(lake, db)
+    store(db, list(documents(101, 140)))
+    before = len(lake.require().metadata.snapshots)
+    assert backfill(lake, db).rows == 140
+    assert len(lake.require().metadata.snapshots) == before + 1
+    assert keys(lake) == wanted(db)
+    assert extract(lake, db).rows == 0
+
+
+def test_a_backfill_since_leaves_out_what_was_ingested_before(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 120)))
+    done = answer("extract", "--since", "2025-06-01T00:01:00")
+    assert done["rows"] == 120 - 59
+    assert min(r["seq"] for r in rows(lake, "seq")) == 60
+    refused = tool("extract", "--since", "2025-06-01")
+    assert refused.returncode == 1
+    assert "--full-backfill" in refused.stderr
+
+
+def test_a_dry_run_counts_and_changes_nothing(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 30)), acked=20)
+    assert answer("extract", "run", "--dry-run")["documents"] == 20
+    assert lake.load(lake.catalog()) is None
+
+
+def test_a_document_that_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 300)))
+    good = document(orjson.dumps(entry(301)), 301, host="X" * 8)
+    broken = bson.encode(good).replace(b"X" * 8, b"\xff" * 8)
+    db["conversations"].insert_one(RawBSONDocument(broken))
+    nothing = document(b"{}", 302)
+    del nothing["entry"], nothing["source"]
+    odd = document(orjson.dumps(entry(303)), 303) | {"_id": "a text"}
+    db["conversations"].insert_many([nothing, odd])
+    store(db, list(documents(304, 310)))
+    outcome = extract(lake, db)
+    assert (outcome.rows, outcome.dead) == (307, 3)
+    reasons = {found["reason"] for found in answer("extract", "dead-letters")}
+    assert len(reasons) == 3
+    assert any("neither entry nor raw" in reason for reason in reasons)
+    dead = {bytes(f["_id"]) for f in db["extract_dead_letters"].find()}
+    assert bytes(good["_id"]) in dead
+
+
+def test_salvaged_records_and_files_that_are_no_json_lines_are_rows(
+    db: Db, lake: Lake
+) -> None:
+    line = b'{"type":"user","uuid"' + orjson.dumps(entry(7)) + orjson.dumps(entry(8))
+    broken = document(line, 1, salvaged=[entry(7), entry(8)], error="two records")
+    chunk = document(b"plain text\n", 2, kind="chunk")
+    store(db, [broken, chunk])
+    extract(lake, db)
+    assert keys(lake) == wanted(db)
+    found = sorted(rows(lake), key=lambda r: (r["seq"], r["part"]))
+    assert [r["record_kind"] for r in found] == [
+        "line",
+        "salvaged",
+        "salvaged",
+        "chunk",
+    ]
+    assert (found[0]["entry"], found[0]["raw"]) == (None, line)
+    assert found[0]["error"] == found[1]["error"] == "two records"
+    assert orjson.loads(found[2]["entry"]) == entry(8)
+    assert found[2]["uuid"] == entry(8)["uuid"]
+    assert found[2]["timestamp"].second == 8
+    assert (found[3]["entry"], found[3]["raw"]) == (None, b"plain text\n")
+
+
+def test_bytes_in_gridfs_are_read_from_there(db: Db, lake: Lake) -> None:
+    line = orjson.dumps(entry(1) | {"more": "y" * 100_000})
+    place = gridfs.GridFSBucket(db, "raw").upload_from_stream("x", line)
+    big = document(line, 1, raw_file=place)
+    del big["entry"]
+    missing = document(b"[]", 2, raw_file=Binary(b"0" * 12))
+    del missing["raw"]
+    store(db, [big, missing])
+    outcome = extract(lake, db)
+    assert (outcome.rows, outcome.dead) == (1, 1)
+    (row,) = rows(lake)
+    assert row["entry"].encode() == line
+    assert row["model"] == entry(1)["message"]["model"]
+
+
+def test_a_table_that_is_ahead_of_mongodb_says_so(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 20)))
+    extract(lake, db)
+    acknowledge(db, "a" * 32, 5)
+    assert answer("extract")["ahead"] == ["a" * 32]
+    assert "--full-backfill" in tool("extract").stdout

@@ -1,0 +1,263 @@
+"""DuckDB holds what a snapshot holds, however it gets there."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Int64
+from cclake_extract.backfill import backfill
+from cclake_extract.care.compact import compact
+from cclake_extract.care.expire import expire
+from cclake_extract.care.rollback import rollback
+from cclake_extract.lake import Lake
+from cclake_extract.run import extract
+from documents import acknowledge, documents, store
+from lakes import answer, duck, loaded, rows, tool
+from pymongo.database import Database
+
+Db = Database[dict[str, Any]]
+ALL = "select * exclude (timestamp, ingested_at), epoch_us(timestamp),"
+ALL += " epoch_us(ingested_at) from raw.conversations"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cclake" / "analytics.duckdb"
+
+
+def grow(db: Db, lake: Lake, first: int, last: int) -> None:
+    store(db, list(documents(first, last)))
+    extract(lake, db)
+
+
+def same(lake: Lake, path: Path) -> bool:
+    """Whether DuckDB has the rows of the head, column by column."""
+    names = [f.name for f in lake.require().schema().fields]
+    listed = ", ".join(f'"{n}"' for n in names if n not in ("timestamp", "ingested_at"))
+    have = duck(path, f"select {listed} from raw.conversations")
+    want = [
+        tuple(row[n] for n in names if n not in ("timestamp", "ingested_at"))
+        for row in rows(lake)
+    ]
+    times = duck(
+        path, "select epoch_us(timestamp), epoch_us(ingested_at) from raw.conversations"
+    )
+    moments = [
+        tuple(round(row[n].timestamp() * 1e6) for n in ("timestamp", "ingested_at"))
+        for row in rows(lake)
+    ]
+    key = str
+    return sorted(have, key=key) == sorted(want, key=key) and sorted(times) == sorted(
+        moments
+    )
+
+
+def test_loading_before_there_is_a_table_leaves_an_empty_one(path: Path) -> None:
+    assert answer("load")["mode"] == "nothing"
+    assert duck(path, "select count(*) from raw.conversations") == [(0,)]
+    assert duck(path, "select count(*) from raw.loads") == [(0,)]
+
+
+def test_an_empty_table_is_loaded_as_empty(path: Path, lake: Lake) -> None:
+    tool("extract", "table", "create")
+    assert loaded(lake, path)["total"] == 0
+    assert duck(path, "select count(*) from raw.conversations") == [(0,)]
+
+
+def test_loads_bring_only_the_runs_that_are_new(db: Db, lake: Lake, path: Path) -> None:
+    grow(db, lake, 1, 100)
+    assert loaded(lake, path)["rows"] == 100
+    assert loaded(lake, path)["mode"] == "nothing"
+    grow(db, lake, 101, 107)
+    grow(db, lake, 108, 110)
+    second = loaded(lake, path)
+    assert (second["mode"], second["rows"], second["total"]) == ("incremental", 10, 110)
+    assert same(lake, path)
+    assert duck(path, "select rows, extract_run from raw.loads order by load_id") == [
+        (100, 1),
+        (10, 3),
+    ]
+
+
+def test_a_full_reload_gives_the_same_table(db: Db, lake: Lake, path: Path) -> None:
+    for number in range(5):
+        grow(db, lake, number * 10 + 1, number * 10 + 10)
+        loaded(lake, path)
+    incremental = duck(path, ALL)
+    full = loaded(lake, path, full=True)
+    assert (full["mode"], full["rows"]) == ("full", 50)
+    assert duck(path, ALL) == incremental
+
+
+def test_compaction_and_expiry_need_no_load(db: Db, lake: Lake, path: Path) -> None:
+    for number in range(4):
+        grow(db, lake, number * 10 + 1, number * 10 + 10)
+    loaded(lake, path)
+    table = lake.require()
+    assert compact(table).files == 4
+    assert loaded(lake, path)["rows"] == 0
+    expire(table, keep=1)
+    after = loaded(lake, path)
+    assert (after["rows"], after["removed"]) == (0, 0)
+    grow(db, lake, 41, 45)
+    assert loaded(lake, path)["rows"] == 5
+    assert same(lake, path)
+
+
+def test_rows_new_since_the_load_are_found_in_a_compacted_file(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    loaded(lake, path)
+    grow(db, lake, 11, 20)
+    compact(lake.require())
+    second = loaded(lake, path)
+    assert (second["mode"], second["rows"], second["total"]) == ("incremental", 10, 20)
+
+
+def test_a_rollback_takes_rows_out_and_the_next_extraction_brings_them_again(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    first = lake.require().current_snapshot()
+    assert first
+    grow(db, lake, 11, 30)
+    loaded(lake, path)
+    rollback(lake.require(), first)
+    back = loaded(lake, path)
+    assert (back["rows"], back["removed"], back["total"]) == (0, 20, 10)
+    assert extract(lake, db).rows == 20
+    assert loaded(lake, path)["rows"] == 20
+    assert same(lake, path)
+
+
+def test_a_rollback_and_a_new_extraction_between_two_loads_are_noticed(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    first = lake.require().current_snapshot()
+    assert first
+    grow(db, lake, 11, 30)
+    loaded(lake, path)
+    rollback(lake.require(), first)
+    extract(lake, db)
+    again = loaded(lake, path)
+    assert (again["mode"], again["rows"], again["removed"]) == ("reconcile", 20, 20)
+    assert same(lake, path)
+
+
+def test_a_backfill_is_loaded_as_a_whole(db: Db, lake: Lake, path: Path) -> None:
+    grow(db, lake, 1, 40)
+    loaded(lake, path)
+    db["conversations"].delete_many({"seq": {"$gt": 30}})
+    backfill(lake, db)
+    grow(db, lake, 41, 50)
+    assert loaded(lake, path)["total"] == 40
+    assert same(lake, path)
+
+
+def test_a_table_dropped_and_made_again_is_loaded_anew(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 20)
+    loaded(lake, path)
+    assert tool("extract", "table", "drop").returncode == 2
+    assert tool("extract", "table", "drop", "--yes", "--purge").returncode == 0
+    assert loaded(lake, path)["total"] == 0
+    db["conversations"].delete_one({"seq": 1})
+    db["conversations"].update_one({"seq": 2}, {"$set": {"host": "other"}})
+    extract(lake, db)
+    assert loaded(lake, path)["total"] == 19
+    assert same(lake, path)
+
+
+def test_as_of_loads_the_table_as_it_was_and_a_plain_load_returns(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    old = lake.require().current_snapshot()
+    assert old
+    grow(db, lake, 11, 30)
+    assert loaded(lake, path)["total"] == 30
+    then = loaded(lake, path, as_of=str(old.snapshot_id))
+    assert (then["total"], then["snapshot_id"]) == (10, old.snapshot_id)
+    assert loaded(lake, path)["total"] == 30
+    assert same(lake, path)
+    moment = datetime.fromtimestamp(old.timestamp_ms / 1000, UTC).isoformat()
+    assert loaded(lake, path, as_of=moment)["total"] == 10
+    assert "no snapshot 42" in tool("load", "--as-of", "42").stderr
+    assert tool("load", "--as-of", "yesterday").returncode == 2
+
+
+def test_a_line_that_two_buffers_brought_is_loaded_once(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    loaded(lake, path)
+    # The rare race: extracted under one buffer, then stamped by another.
+    stamp = {"buffer": "b" * 32, "seq": Int64(1)}
+    db["conversations"].update_one({"seq": 4}, {"$set": stamp})
+    acknowledge(db, "b" * 32, 1)
+    grow(db, lake, 11, 12)
+    second = loaded(lake, path)
+    assert (second["rows"], second["total"]) == (2, 12)
+    assert loaded(lake, path, full=True)["total"] == 12
+    assert duck(path, "select buffer from raw.conversations where seq in (1, 4)") == [
+        ("a" * 32,),
+        ("a" * 32,),
+    ]
+
+
+def test_a_locked_file_is_waited_for_and_then_named(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    loaded(lake, path)
+    hold = f"import duckdb; d = duckdb.connect({str(path)!r}); print(1, flush=True); input()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdin and holder.stdout
+    holder.stdout.readline()
+    refused = tool("load", "--wait", "0.3")
+    assert refused.returncode == 75
+    assert f"in use by another process (PID {holder.pid})" in refused.stderr
+    waiting = subprocess.Popen(
+        [Path(sys.executable).parent / "load"], stdout=subprocess.DEVNULL
+    )
+    holder.communicate(b"\n", timeout=30)
+    assert waiting.wait(60) == 0
+
+
+def test_a_load_that_fails_leaves_the_table_as_it_was(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    loaded(lake, path)
+    grow(db, lake, 11, 20)
+    newest = max(
+        Path(lake.warehouse).rglob("*.parquet"), key=lambda p: p.stat().st_mtime
+    )
+    kept = newest.read_bytes()
+    newest.write_bytes(kept[:100])
+    failed = tool("load")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("load: a file of the lake can't be read")
+    assert duck(path, "select count(*) from raw.conversations") == [(10,)]
+    newest.write_bytes(kept)
+    assert loaded(lake, path)["rows"] == 10
+
+
+def test_stats_show_the_loads_and_change_nothing(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    loaded(lake, path)
+    stats = answer("load", "--stats")
+    assert (stats["total"], len(stats["loads"])) == (10, 1)
+    assert "10 rows up to run 1" in tool("load", "--stats").stdout

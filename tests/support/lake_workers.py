@@ -1,0 +1,58 @@
+"""Loops for processes that a test kills; importable by a fork server."""
+
+import contextlib
+import random
+from datetime import timedelta
+from typing import Any
+
+from cclake_common.failure import Failure
+from cclake_extract import reader
+from cclake_extract.backfill import backfill
+from cclake_extract.care import compact as compaction
+from cclake_extract.care.compact import compact
+from cclake_extract.care.expire import expire
+from cclake_extract.lake import Lake
+from cclake_extract.run import extract
+from harness import connect
+
+
+def small_files() -> None:
+    """Files of a few rows, so that a short test has many commits."""
+    reader.FILE_ROWS = 40
+    reader.GROUP_ROWS = 20
+    compaction.SMALL_ROWS = 200
+    vars(compaction)["FILE_ROWS"] = 400
+
+
+def extractor(uri: str, name: str, warehouse: str) -> None:
+    """Extract for ever."""
+    small_files()
+    lake = Lake(warehouse=warehouse)
+    with connect(uri) as client:
+        while True:
+            _calmly(lambda: extract(lake, client[name]))
+
+
+def keeper(_uri: str, _name: str, warehouse: str) -> None:
+    """Compact and expire for ever, and delete at once what expiry allows."""
+    small_files()
+    table = Lake(warehouse=warehouse).require()
+    while True:
+        _calmly(table.refresh)
+        if random.random() < 0.5:
+            _calmly(lambda: compact(table, at_least=4))
+        else:
+            _calmly(lambda: expire(table, keep=8, grace=timedelta(0)))
+
+
+def _calmly(work: Any) -> None:
+    with contextlib.suppress(Failure):  # the catalog stayed busy: once more
+        work()
+
+
+def rebuilder(uri: str, name: str, warehouse: str) -> None:
+    """Rebuild the table for ever."""
+    small_files()
+    with connect(uri) as client:
+        while True:
+            _calmly(lambda: backfill(Lake(warehouse=warehouse), client[name]))
