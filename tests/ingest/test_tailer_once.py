@@ -112,6 +112,21 @@ def test_a_rested_line_that_goes_on_begins_a_generation(
     tailer.kept.check_tiles()
 
 
+def test_lines_that_differ_only_in_their_beginnings_are_told_apart(
+    tailer: Tailer, root: Path
+) -> None:
+    path = root / "p" / "a.jsonl"
+    long = b'{"n":%d,"pad":"' + b"x" * 5000 + b'"}\n'
+    path.write_bytes(long % 1 + long % 2)
+    tailer.once()
+    # The same size, the same head, and the same bytes before the end.
+    path.write_bytes(long % 1 + long % 3 + long % 4)
+    tailer.once()
+    assert {line.data + b"\n" for line in tailer.kept.lines} == {
+        long % number for number in (1, 2, 3, 4)
+    }
+
+
 def test_a_torn_last_line_is_never_sent_while_its_file_lives(
     tailer: Tailer, root: Path
 ) -> None:

@@ -75,8 +75,8 @@ class Moves:
             return False
         try:
             handle = handle_of(fd)
-            if known.handle and handle and known.handle != handle:
-                return False
+            if known.handle and handle:
+                return known.handle == handle
             return self._reader.matches(fd, known)
         finally:
             os.close(fd)

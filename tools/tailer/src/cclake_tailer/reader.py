@@ -13,6 +13,7 @@ BLOCK = 1 << 20
 RUN = 1000
 HEAD = 1024
 TAIL = 256
+LONG_TAIL = 1 << 16
 CHUNK = 4 << 20
 
 
@@ -84,45 +85,53 @@ class Reader:
         """
         if known.unended or is_chunk(known.path):
             return False
+        tail = self._tail(fd, known)
         line = self._pread(fd, os.fstat(fd).st_size - known.off, known.off)
-        if not line or b"\n" in line or (fault_of(line) and not closed):
+        if tail is None or not line or b"\n" in line:
+            return False
+        if fault_of(line) and not closed:
             return False
         self._send(known, [line], ended=0)
         known.unended = len(line)
-        self._mark(fd, known)
+        self._mark(fd, known, tail + line[-LONG_TAIL:], len(line))
         return True
 
     def _read_lines(self, fd: int, known: Checkpoint) -> bool:
         scanned = self._scanned.pop(known.file, known.off)
         if scanned > known.off:
-            return self._read_long(fd, known, scanned)
-        begin = known.off - known.tail_len
-        block = self._pread(fd, known.tail_len + self._block, begin)
-        if known.tail_len and digest(block[: known.tail_len]) != known.tail:
+            tail = self._tail(fd, known)
+            return tail is not None and self._read_long(fd, known, scanned, tail)
+        block = self._tail(fd, known, self._block)
+        if block is None:
             return False  # rewritten meanwhile: the next look begins a generation
+        start = known.tail_len
         if known.unended:
-            return self._end_line(fd, known, block[known.tail_len :])
-        end = block.rfind(b"\n", known.off - begin) + 1
+            return self._end_line(fd, known, block)
+        end = block.rfind(b"\n", start) + 1
         if end == 0:
-            return self._read_long(fd, known, begin + len(block))
-        lines = block[known.off - begin : end - 1].split(b"\n")
-        for start in range(0, len(lines), RUN):
-            self._send(known, lines[start : start + RUN])
-            self._mark(fd, known, block[: known.off - begin], begin)
+            scanned = known.off - start + len(block)
+            return self._read_long(fd, known, scanned, block[:start])
+        begin = known.off - start
+        lines = block[start : end - 1].split(b"\n")
+        for first in range(0, len(lines), RUN):
+            run = lines[first : first + RUN]
+            self._send(known, run)
+            self._mark(fd, known, block[: known.off - begin], len(run[-1]) + 1)
         return True
 
-    def _end_line(self, fd: int, known: Checkpoint, following: bytes) -> bool:
+    def _end_line(self, fd: int, known: Checkpoint, block: bytes) -> bool:
         """A line that was sent without its newline got it: send it again with it."""
-        if following[:1] != b"\n":
+        tail = block[: known.tail_len + 1]
+        if tail[known.tail_len :] != b"\n":
             return False
         known.off -= known.unended
         line = self._pread(fd, known.unended, known.off)
         known.unended = 0
         self._send(known, [line])
-        self._mark(fd, known)
+        self._mark(fd, known, tail, len(line) + 1)
         return True
 
-    def _read_long(self, fd: int, known: Checkpoint, scanned: int) -> bool:
+    def _read_long(self, fd: int, known: Checkpoint, scanned: int, tail: bytes) -> bool:
         """Read one line that is longer than a block, without looking twice at it."""
         while block := self._pread(fd, self._block, scanned):
             at = block.find(b"\n")
@@ -131,22 +140,24 @@ class Reader:
                 if len(line) < scanned + at - known.off or b"\n" in line:
                     return True  # changed under our eyes: look again
                 self._send(known, [line])
-                self._mark(fd, known)
+                before = tail + line[-LONG_TAIL:] + b"\n"
+                self._mark(fd, known, before, len(line) + 1)
                 return True
             scanned += len(block)
         self._scanned[known.file] = scanned
         return False
 
     def _read_chunk(self, fd: int, known: Checkpoint) -> bool:
-        data = self._pread(fd, CHUNK, known.off)
-        if not data:
+        block = self._tail(fd, known, CHUNK)
+        data = block[known.tail_len :] if block else b""
+        if block is None or not data:
             return False
         heading = Heading("chunk", known)
         self._out.add(heading.raw(known.off, len(data), data, None))
         known.off += len(data)
         self._counters.chunks_read_total += 1
         self._counters.bytes_read_total += len(data)
-        self._mark(fd, known)
+        self._mark(fd, known, block)
         return True
 
     def _send(self, known: Checkpoint, lines: list[bytes], ended: int = 1) -> None:
@@ -160,29 +171,29 @@ class Reader:
         self._counters.lines_read_total += len(lines)
         self._counters.bytes_read_total += off - start
 
-    def _mark(
-        self, fd: int, known: Checkpoint, before: bytes = b"", begin: int = 0
-    ) -> None:
-        """Set head and tail to the bytes before the new offset, and send it.
+    def _tail(self, fd: int, known: Checkpoint, more: int = 0) -> bytes | None:
+        """The tail before the offset and bytes behind it; None if it has changed."""
+        block = self._pread(fd, known.tail_len + more, known.off - known.tail_len)
+        if known.tail_len and digest(block[: known.tail_len]) != known.tail:
+            return None
+        return block
+
+    def _mark(self, fd: int, known: Checkpoint, before: bytes, last: int = 0) -> None:
+        """Set head and tail to what was read before the new offset, and send it.
 
         Args:
             fd: The open file.
             known: Its checkpoint.
-            before: Bytes that end at the offset, where they are at hand.
-            begin: Where they begin in the file.
+            before: Bytes that end at the offset; they were sent, and not read anew.
+            last: Length of the last line: as far as that is not too long, all of it
+                is in the tail, since lines may differ only in their beginnings.
         """
-        wanted = min(TAIL, known.off)
-        if len(before) >= wanted:
-            tail = before[-wanted:]
-        else:
-            tail = self._pread(fd, wanted, known.off - wanted)
+        tail = before[-max(TAIL, min(last, LONG_TAIL)) :]
         known.tail_len, known.tail = len(tail), digest(tail)
-        window = CHUNK if is_chunk(known.path) else HEAD
-        if known.head_len < min(window, known.off):
-            wanted = min(window, known.off)
-            head = before[:wanted] if begin == 0 else b""
-            if len(head) < wanted:
-                head = self._pread(fd, wanted, 0)
+        window = min(CHUNK if is_chunk(known.path) else HEAD, known.off)
+        if known.head_len < window:
+            whole = len(before) == known.off
+            head = before[:window] if whole else self._pread(fd, window, 0)
             known.head_len, known.head = len(head), digest(head)
         self.checkpoint(known)
 

@@ -1,0 +1,121 @@
+"""The work that the tailer does, counted: bytes, files and memory, not time."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from harness import BIN, wait_for
+from tailing import Tailer
+
+FILES = 10_000
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "projects"
+    folder.mkdir()
+    return folder
+
+
+def many(root: Path) -> Path:
+    """Folders with many small files; one of them."""
+    for number in range(100):
+        (root / f"p{number}").mkdir()
+        for name in range(FILES // 100):
+            data = b'{"n":%d,"pad":"%s"}\n' % (number * 100 + name, b"x" * 300)
+            (root / f"p{number}" / f"{name}.jsonl").write_bytes(data * 3)
+    return root / "p7" / "7.jsonl"
+
+
+@pytest.mark.slow
+def test_one_line_in_ten_thousand_files_reads_that_line_and_two_windows(
+    root: Path, tmp_path: Path
+) -> None:
+    path = many(root)
+    tailer = Tailer(root, tmp_path)
+    tailer.once()
+    assert len(tailer.kept.lines) == 3 * FILES
+    before = path.stat().st_size
+    last = 1 + path.read_bytes().rstrip().rfind(b"\n")
+    with tailer:
+        ready = tailer.counters()
+        assert (ready["files_opened_total"], ready["bytes_pread_total"]) == (0, 0)
+        assert ready["dirs_watched"] == 101
+        line = b'{"fresh":"%s"}' % (b"y" * 500)
+        with path.open("ab") as file:
+            file.write(line + b"\n")
+        tailer.wait_lines({line})
+        tailer.stop()
+        done = tailer.counters()
+    assert done["files_opened_total"] == 1
+    assert done["lines_read_total"] == 1
+    head, tail = min(1024, before), before - last
+    # The tail is looked at when the file is opened, and with each of two reads.
+    windows = head + tail + tail + len(line) + 1
+    assert done["bytes_pread_total"] <= len(line) + 1 + windows + 1024
+
+
+def test_a_rest_of_a_line_is_not_read_again_with_every_piece(
+    root: Path, tmp_path: Path
+) -> None:
+    with Tailer(root, tmp_path) as tailer:
+        path = root / "a.jsonl"
+        pieces = [b'{"a":"', *[b"z" * 100_000] * 30, b'"}\n']
+        for piece in pieces:
+            with path.open("ab") as file:
+                file.write(piece)
+        tailer.wait_lines({b"".join(pieces)[:-1]})
+        tailer.stop()
+        done = tailer.counters()
+    assert done["bytes_pread_total"] < 2.2 * path.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "unit", [b"x", "😀".encode(), b"\xff"], ids=["ascii", "wide", "bad"]
+)
+def test_a_line_of_fifty_megabytes_takes_less_than_200_mb(
+    root: Path, unit: bytes
+) -> None:
+    count = 50_000_000 // len(unit)
+    (root / "a.jsonl").write_bytes(b'{"a":"' + unit * count + b'"}\n{"b":2}\n')
+    command = [str(BIN / "tailer"), "--root", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        size = 0
+        last = b""
+        while block := process.stdout.read(1 << 16):
+            size += len(block)
+            last = (last + block)[-2000:]
+        _pid, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert size > 50_000_000
+    assert b'"entry":{"b":2}}' in last
+    assert usage.ru_maxrss < 200_000  # kilobytes
+
+
+def test_a_safety_scan_finds_nothing(root: Path, tmp_path: Path) -> None:
+    options = ("--rescan-seconds", "0.1")
+    with Tailer(root, tmp_path, *options) as tailer:
+        expected = set()
+        for number in range(60):
+            path = root / f"p{number % 7}" / f"{number % 11}.jsonl"
+            path.parent.mkdir(exist_ok=True)
+            line = b'{"n":%d}' % number
+            with path.open("ab") as file:
+                file.write(line + b"\n")
+            expected.add(line)
+            if number % 5 == 0:
+                path.rename(path.with_name(f"{number}-moved.jsonl"))
+            if number % 3 == 0:
+                side = path.with_name(f"{number}.meta.json")
+                side.write_bytes(b"{}")
+        tailer.wait_lines(expected)
+        wait_for(lambda: len(tailer.kept.lines) == 80, 10, "side files")
+        tailer.stop()
+        done = tailer.counters()
+    assert done["rescans_total"] > 0
+    assert done["rescan_found_total"] == 0
