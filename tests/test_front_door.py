@@ -105,7 +105,7 @@ def test_up_brings_the_logs_as_far_as_the_pages(running: Stack) -> None:
     page = running.page("/")
     assert "11111111-1111-4111-8111-111111111111" in page
     session = running.page("/session/11111111-1111-4111-8111-111111111111")
-    assert "claude-opus-4-6" in session
+    assert "opus 4.6" in session
 
 
 @pytest.mark.slow

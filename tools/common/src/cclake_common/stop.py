@@ -32,7 +32,11 @@ class Stop:
         return self.requested
 
 
-def die_with_parent(number: int = signal.SIGTERM) -> None:
-    """Ask Linux to send this process a signal when its parent dies; no-op elsewhere."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask Linux to send this process a signal when its parent dies; no-op elsewhere.
+
+    The default is SIGKILL: a tool that survives kill -9 anywhere needs no
+    farewell, and one that drains would hold its locks and ports for a while.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

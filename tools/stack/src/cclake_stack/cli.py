@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,10 +98,18 @@ def run_mongod() -> NoReturn:
     """Become the private mongod of this data directory (used by supervisord)."""
     dbpath = settings.home() / "mongo"
     dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
-    die_with_parent()
+    die_with_parent(signal.SIGTERM)
     port = config.port("MONGO_PORT", 27117)
     command = mongod.private_command(dbpath, port)
     os.execv(command[0], command)
+
+
+@app.command("web")
+def run_web() -> NoReturn:
+    """Become the server of the pages (used by supervisord)."""
+    die_with_parent()
+    serve = str(repository() / "datasette" / "serve")
+    os.execv(serve, [serve])
 
 
 @app.command("dbt", context_settings=PASS_THROUGH)

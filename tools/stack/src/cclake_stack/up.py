@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cclake_stack.mongod import find_mongod
 from cclake_stack.supervise import Supervisor
 
 LIVE = ("flusher", "ingest", "web")
+ORPHAN_SECONDS = 30.0
 Say = Callable[[str], None]
 
 
@@ -73,6 +75,20 @@ def up(say: Say, console: Console) -> None:
 
 
 def _check_ports() -> None:
+    # A supervisord that was killed left its pid file; its children end by
+    # themselves, but a drain may take them some seconds.
+    killed = (settings.home() / "supervisord.pid").exists()
+    deadline = time.monotonic() + (ORPHAN_SECONDS if killed else 0)
+    while True:
+        try:
+            return _check_ports_now()
+        except Failure:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.2)
+
+
+def _check_ports_now() -> None:
     checks.check_port(config.port("HEALTH_PORT", 9090), "HEALTH_PORT", "health")
     checks.check_port(config.port("WEB_PORT", 3000), "WEB_PORT", "pages")
     if not config.environ_or("MONGO_URI", ""):
