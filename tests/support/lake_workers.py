@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from cclake_common.failure import Failure
-from cclake_extract import reader
+from cclake_extract import mongo, reader
 from cclake_extract.backfill import backfill
 from cclake_extract.care import compact as compaction
 from cclake_extract.care.compact import compact
@@ -20,6 +20,7 @@ def small_files() -> None:
     """Files of a few rows, so that a short test has many commits."""
     reader.FILE_ROWS = 40
     reader.GROUP_ROWS = 20
+    mongo.SLICE = 10
     compaction.SMALL_ROWS = 200
     vars(compaction)["FILE_ROWS"] = 400
 
