@@ -16,93 +16,117 @@ from cclake_tailer.follow import Follower, Pace
 from cclake_tailer.held import raise_limit
 from cclake_tailer.once import read_once
 from cclake_tailer.output import Output
+from cclake_tailer.progress import progress
 from cclake_tailer.reader import Reader
 from cclake_tailer.resume import load
 from cclake_tailer.tree import Walker
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
-EPILOG = """Examples:
-
-  tailer --once | jq -r 'select(.kind == "line") | .entry.type' | sort | uniq -c
-
-  buffer append < <(tailer --follow --resume <(buffer checkpoints))
+EPILOG = """\b
+Examples:
+  tailer | jq -r 'select(.kind == "line") | .entry.type' | sort | uniq -c
+  tailer | gzip > backup.jsonl.gz
+  tailer --follow --resume <(buffer checkpoints) | buffer append
 """
+
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Folder with logs; several times for several. "
+        "CLAUDE_DIR holds them with ':' in between.",
+        show_default="CLAUDE_DIR, else ~/.claude/projects",
+    ),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Name of this machine in the records.",
+        show_default="CCLAKE_HOST, else the host name",
+    ),
+]
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow/--once",
+        envvar="CCLAKE_FOLLOW",
+        help="Go on as files grow, or end when all is read.",
+    ),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CCLAKE_RESUME",
+        metavar="FILE",
+        help="Checkpoint records of an earlier run, '-' for standard input: "
+        "what they cover is not read again.",
+    ),
+]
+SideFiles = Annotated[
+    bool,
+    typer.Option(
+        envvar="CCLAKE_SIDE_FILES",
+        help="Also archive *.meta.json and the files in tool-results folders.",
+    ),
+]
+Rest = Annotated[
+    float,
+    typer.Option(
+        envvar="CCLAKE_REST_SECONDS",
+        min=0,
+        metavar="SECONDS",
+        help="A last line without newline is read when its file rested so long.",
+    ),
+]
+Rescan = Annotated[
+    float,
+    typer.Option(
+        envvar="CCLAKE_RESCAN_SECONDS",
+        min=0.1,
+        metavar="SECONDS",
+        help="Following: shortest pause between safety scans.",
+    ),
+]
+PollSeconds = Annotated[
+    float,
+    typer.Option(
+        envvar="CCLAKE_POLL_SECONDS",
+        min=0.05,
+        metavar="SECONDS",
+        help="Following: pause between scans where inotify can't tell of changes.",
+    ),
+]
+Poll = Annotated[
+    bool,
+    typer.Option("--poll", envvar="CCLAKE_POLL", help="Following: don't use inotify."),
+]
 
 
 @app.command(epilog=EPILOG)
 def tailer(
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Folder with logs; may be given several times. "
-            "CLAUDE_DIR holds several with ':' between them.",
-            show_default="CLAUDE_DIR, else ~/.claude/projects",
-        ),
-    ] = None,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of this machine in the records.",
-            show_default="CCLAKE_HOST, else the host name",
-        ),
-    ] = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow/--once",
-            envvar="CCLAKE_FOLLOW",
-            help="Keep reading as files grow, or end when all is read.",
-        ),
-    ] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CCLAKE_RESUME",
-            help="File with checkpoint records of an earlier run, '-' for standard "
-            "input: what lies before them is not read again.",
-        ),
-    ] = None,
-    side_files: Annotated[
-        bool,
-        typer.Option(
-            envvar="CCLAKE_SIDE_FILES",
-            help="Archive *.meta.json and tool-results/ files, too.",
-        ),
-    ] = True,
-    rest_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="CCLAKE_REST_SECONDS",
-            min=0,
-            help="A last line without newline is read when its file has rested.",
-        ),
-    ] = 30.0,
-    rescan_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="CCLAKE_RESCAN_SECONDS",
-            min=0.1,
-            help="Pause between safety scans (following).",
-        ),
-    ] = 60.0,
-    poll_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="CCLAKE_POLL_SECONDS",
-            min=0.05,
-            help="Pause between scans where the system tells nothing (following).",
-        ),
-    ] = 2.0,
-    poll: Annotated[
-        bool, typer.Option("--poll", envvar="CCLAKE_POLL", help="Never use inotify.")
-    ] = False,
+    root: Roots = None,
+    host: Host = None,
+    follow: Follow = False,
+    resume: Resume = None,
+    side_files: SideFiles = True,
+    rest_seconds: Rest = 30.0,
+    rescan_seconds: Rescan = 60.0,
+    poll_seconds: PollSeconds = 2.0,
+    poll: Poll = False,
 ) -> None:
     """Print every line of Claude Code's conversation logs as a JSON record.
 
     Reads all *.jsonl files below the roots, and history.jsonl beside them. After
-    each run of lines of a file a checkpoint record says how far the file was read;
-    given back with --resume it is where the next run goes on, whatever was renamed,
+    each run of lines of a file, a checkpoint record says how far the file was read.
+    Given back with --resume it is where the next run goes on, whatever was renamed,
     truncated, rewritten or deleted in between. Nothing is ever written to disk.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -128,7 +152,9 @@ def tailer(
         raise failure.Failure(
             f"no folder {missing[0]}", "Name the folder with --root or CLAUDE_DIR."
         )
-    read_once(engine, Walker(side_files, engine.trouble), rest_seconds, stop)
+    walker = Walker(side_files, engine.trouble)
+    with progress(engine) as show:
+        read_once(engine, walker, rest_seconds, stop, show)
     out.flush()
     if stop:
         raise typer.Exit(failure.INTERRUPTED)

@@ -26,7 +26,7 @@ class Engine:
         self.catalog = catalog
         self.visitor = Visitor(catalog, reader, counters)
         self._reader = reader
-        self._counters = counters
+        self.counters = counters
         self.again: set[Place] = set()  # to be looked at once more, at once
         self.refused: dict[Place, str] = {}  # could not be looked at, and why
         self._queue: deque[Found] = deque()
@@ -128,7 +128,7 @@ class Engine:
         return True
 
     def _settle(self, found: list[Found], first: bool) -> set[Place]:
-        moves = Moves(self.catalog, self._reader, self._counters)
+        moves = Moves(self.catalog, self._reader, self.counters)
         moves.settle(found)
         self.visitor.untold.update(known.file for known in moves.moved)
         for known in moves.displaced:

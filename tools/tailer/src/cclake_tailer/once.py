@@ -1,5 +1,7 @@
 """Read everything that is there now, and end."""
 
+from collections.abc import Callable
+
 from cclake_common.stop import Stop
 
 from cclake_tailer.engine import Engine
@@ -19,8 +21,22 @@ def scan(engine: Engine, walker: Walker) -> set[Place]:
     return changed | engine.miss_unseen({item.place for item in found})
 
 
-def read_once(engine: Engine, walker: Walker, rest_seconds: float, stop: Stop) -> None:
-    """Read all new lines below the roots, until done or asked to stop."""
+def read_once(
+    engine: Engine,
+    walker: Walker,
+    rest_seconds: float,
+    stop: Stop,
+    show: Callable[[], None] = lambda: None,
+) -> None:
+    """Read all new lines below the roots, until done or asked to stop.
+
+    Args:
+        engine: Knows and reads the files.
+        walker: Finds them.
+        rest_seconds: A last line without newline is read when its file rested so long.
+        stop: Ends it between two turns.
+        show: Called after each turn.
+    """
     scan(engine, walker)
     while not stop and (engine.pending or engine.again):
         if engine.pending:
@@ -28,4 +44,5 @@ def read_once(engine: Engine, walker: Walker, rest_seconds: float, stop: Stop) -
         else:
             places, engine.again = engine.again, set()
             engine.look(places)
+        show()
     engine.visitor.rest(rest_seconds)
