@@ -1,0 +1,148 @@
+"""What else was done: five-hour blocks, tools, errors."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cclake_report.filters import Filters
+from cclake_report.model import Column, Report
+from cclake_report.source import Gold
+
+_TOOLS = """
+select
+    t.tool_name, t.tool_category as category,
+    count(*) as calls,
+    count(*) filter (t.is_error) as errors,
+    count(*) filter (t.error_kind = 'denied') as denied,
+    count(*) filter (t.is_error) / count(*)::double as error_rate,
+    median(t.duration_ms)::bigint as median_ms,
+    quantile_disc(t.duration_ms, 0.95)::bigint as p95_ms,
+    sum(t.duration_ms)::bigint as total_ms,
+    count(distinct t.session_id) as sessions
+from marts.fct_tool_calls as t where {where}
+group by all order by calls desc, tool_name
+"""
+_ERRORS = """
+select 'tool' as source, t.tool_name as what, coalesce(t.error_kind, 'other') as kind,
+    count(*) as errors, count(distinct t.session_id) as sessions,
+    strftime(timezone(?, max(t.called_at)::timestamptz), '%Y-%m-%d %H:%M') as last_at
+from marts.fct_tool_calls as t where t.is_error and {tools} group by all
+union all
+select 'api', coalesce(t.model, 'API'), t.message_kind, count(*),
+    count(distinct t.session_id),
+    strftime(timezone(?, max(t.said_at)::timestamptz), '%Y-%m-%d %H:%M')
+from marts.fct_messages as t
+where t.message_kind in ('api_error', 'interrupt') and {messages} group by all
+order by errors desc, source, what, kind
+"""
+_BLOCK_TIMES = ("block_start", "block_end", "first_response_at", "last_response_at")
+_MODEL_OF_CALL = """(select max(r.model) from marts.fct_api_responses as r
+    where r.message_id = t.message_id)"""
+
+
+def tools(gold: Gold, filters: Filters) -> Report:
+    """Calls, errors and durations by tool."""
+    where, values = filters.where("called_at", _MODEL_OF_CALL)
+    rows = gold.rows(_TOOLS.format(where=where), values)
+    columns = (
+        Column("tool_name", "Tool", "flex"),
+        Column("category", "Category"),
+        Column("calls", "Calls", "count"),
+        Column("errors", "Errors", "count"),
+        Column("error_rate", "Error rate", "percent"),
+        Column("denied", "Denied", "count"),
+        Column("median_ms", "Median", "ms"),
+        Column("p95_ms", "p95", "ms"),
+        Column("total_ms", "In all", "ms"),
+    )
+    totals: dict[str, Any] = {
+        key: sum(row[key] or 0 for row in rows)
+        for key in ("calls", "errors", "denied", "total_ms")
+    }
+    totals["error_rate"] = totals["errors"] / totals["calls"] if rows else None
+    return Report("tools", columns, rows, totals)
+
+
+def errors(gold: Gold, filters: Filters) -> Report:
+    """Failed tool calls by kind, API errors and interrupts."""
+    calls, call_values = filters.where("called_at", _MODEL_OF_CALL)
+    messages, message_values = filters.where("said_at")
+    rows = gold.rows(
+        _ERRORS.format(tools=calls, messages=messages),
+        [filters.timezone, *call_values, filters.timezone, *message_values],
+    )
+    columns = (
+        Column("source", "From"),
+        Column("what", "Tool or model", "flex"),
+        Column("kind", "Kind"),
+        Column("errors", "Errors", "count"),
+        Column("sessions", "Sessions", "count"),
+        Column("last_at", "Last"),
+    )
+    totals = {"errors": sum(row["errors"] for row in rows)}
+    return Report("errors", columns, rows, totals)
+
+
+def blocks(
+    gold: Gold, filters: Filters, active: bool = False, now: datetime | None = None
+) -> Report:
+    """The five-hour windows of a subscription, over all projects and machines.
+
+    Args:
+        gold: The export.
+        filters: Only the days and the time zone count here.
+        active: Only the window that is open now.
+        now: The time; None: the clock.
+    """
+    now = now or datetime.now(UTC)
+    zone = ZoneInfo(filters.timezone)
+    rows = []
+    for row in gold.rows("select * from marts.agg_usage_blocks order by block_start"):
+        row |= {name: _utc(row[name]) for name in _BLOCK_TIMES}
+        begin = row["block_start"].astimezone(zone)
+        left = (row["block_end"] - now).total_seconds() / 60
+        row["is_active"] = row["block_start"] <= now < row["block_end"]
+        row["minutes_left"] = round(left) if row["is_active"] else None
+        row["state"] = f"{left / 60:.1f} h left" if row["is_active"] else ""
+        row["block"] = begin.strftime("%Y-%m-%d %H:%M")
+        if _within(begin, filters) and (row["is_active"] or not active):
+            rows.append(row)
+    columns = (
+        Column("block", "Block from"),
+        Column("state", "Now"),
+        Column("models", "Models", "flex"),
+        Column("input_tokens", "Input", "count"),
+        Column("output_tokens", "Output", "count"),
+        Column("total_tokens", "Total tokens", "count"),
+        Column("tokens_per_minute", "Tokens/min", "count"),
+        Column("usd_per_hour", "USD/h", "usd"),
+        Column("cost_usd", "Cost (USD)", "usd"),
+    )
+    return Report("blocks", columns, rows, None, _outlook(rows))
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _within(begin: datetime, filters: Filters) -> bool:
+    day = begin.date()
+    return not (
+        (filters.since and day < filters.since)
+        or (filters.until and day > filters.until)
+    )
+
+
+def _outlook(rows: list[dict[str, Any]]) -> list[str]:
+    notes = []
+    for row in rows:
+        if row["is_active"] and row["usd_per_hour"] and row["cost_usd"] is not None:
+            more = row["usd_per_hour"] * row["minutes_left"] / 60
+            end = float(row["cost_usd"]) + more
+            notes.append(f"At this pace the open block ends at ${end:,.2f}.")
+        if row["unpriced_responses"]:
+            notes.append(
+                f"WITHOUT A PRICE: {row['unpriced_responses']:,} responses in the block"
+                f" from {row['block']}."
+            )
+    return notes

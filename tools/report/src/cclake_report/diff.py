@@ -1,0 +1,149 @@
+"""Every difference from a report of ccusage, with its reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cclake_report.ccusage import TOKENS, Period, Theirs
+from cclake_report.filters import Filters
+from cclake_report.model import Column, Report
+from cclake_report.reasons import HINTS, REASONS, Reason
+from cclake_report.source import Gold, Row
+
+# ccusage prints floating point; less than this is no difference.
+_TOLERANCE = 1e-6
+_BUCKETS: dict[Period, str] = {
+    "daily": "strftime(local_at, '%Y-%m-%d')",
+    # Its weeks begin on Sunday.
+    "weekly": "strftime(date_trunc('week', local_at + interval 1 day)"
+    " - interval 1 day, '%Y-%m-%d')",
+    "monthly": "strftime(local_at, '%Y-%m')",
+    "session": "session_id",
+}
+
+
+def diff(gold: Gold, theirs: Theirs, filters: Filters, this_host: str) -> Report:
+    """Compare gold with a report of ccusage, by period and model.
+
+    Args:
+        gold: The export.
+        theirs: The report.
+        filters: What to compare; its time zone must be that of the report.
+        this_host: The machine that the report was made on.
+    """
+    ours = {
+        (row["bucket"], row["model"]): row
+        for row in _ours(gold, theirs.period, filters, this_host)
+    }
+    rows = [
+        row
+        for key in sorted(set(ours) | set(theirs.counts))
+        for row in _compare(theirs.period, key, ours.get(key), theirs.counts.get(key))
+    ]
+    columns = (
+        Column("period", theirs.period.capitalize()),
+        Column("model", "Model"),
+        *(Column(name, name.removesuffix("_tokens"), "count") for name in TOKENS),
+        Column("cost_usd", "Cost (USD)", "signed"),
+        Column("reason", "Reason", "flex"),
+    )
+    same = len(set(ours) & set(theirs.counts)) - len(
+        {(r["period"], r["model"]) for r in rows} & set(ours) & set(theirs.counts)
+    )
+    return Report("diff", columns, rows, None, _notes(rows, same))
+
+
+def _notes(rows: list[dict[str, Any]], same: int) -> list[str]:
+    unsure = [row for row in rows if not row["certain"]]
+    unexplained = [row for row in unsure if row["reason"] == UNEXPLAINED]
+    return [
+        f"{same} lines are equal. Numbers are ours minus ccusage's.",
+        f"{len(rows) - len(unsure)} differences are explained to the token;"
+        f" {len(unsure) - len(unexplained)} have a likely reason;"
+        f" {len(unexplained)} are unexplained.",
+    ]
+
+
+def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
+    where, values = filters.where("responded_at")
+    sums = ",\n".join(
+        f"coalesce(sum({reason.cost}) filter ({reason.rows.replace('?', 'this_host')})"
+        f", 0)::double as {reason.name}_usd,\n"
+        + ",\n".join(
+            f"coalesce(sum({name}) filter ({reason.rows.replace('?', 'this_host')})"
+            f", 0)::bigint as {reason.name}_{name}"
+            for name in TOKENS
+        )
+        for reason in REASONS
+    )
+    sql = f"""
+    with t as (
+        select t.*, ? as this_host,
+            timezone(?, t.responded_at::timestamptz) as local_at,
+            coalesce(m.part > 0, false) as is_salvaged
+        from marts.fct_api_responses as t
+        left join marts.fct_messages as m on m.entry_key = t.entry_key
+        where {where}
+    )
+    select coalesce({_BUCKETS[period]}, 'unknown') as bucket,
+        coalesce(model, 'unknown') as model,
+        {", ".join(f"sum({name})::bigint as {name}" for name in TOKENS)},
+        coalesce(sum(cost_usd), 0)::double as cost_usd,
+        count(*) filter (request_id is null) as requestless,
+        count(*) filter (sessions > 1) as copied,
+        count(*) filter (price_parts > 1) as iterated,
+        count(*) filter (cost_usd is null) as unpriced,
+        {sums}
+    from t group by all
+    """
+    return gold.rows(sql, [host, filters.timezone, *values])
+
+
+UNEXPLAINED = "unexplained"
+
+
+def _compare(
+    period: Period,
+    key: tuple[str, str],
+    ours: Row | None,
+    theirs: dict[str, float] | None,
+) -> Iterator[dict[str, Any]]:
+    """The rows of one period and model: one per reason, and what is left over."""
+    names = (*TOKENS, "cost_usd")
+    left = {
+        name: (ours or {}).get(name, 0) - (theirs or {}).get(name, 0) for name in names
+    }
+    if not _differs(left):
+        return
+    head = {"period": key[0], "model": key[1]}
+    for reason in REASONS if ours else ():
+        part = _part(reason, ours or {})
+        if _differs(part):
+            yield head | part | {"reason": reason.text, "certain": True}
+            left = {name: left[name] - part[name] for name in names}
+    if _differs(left):
+        hint = _hint(period, ours, theirs)
+        yield head | left | {"reason": hint, "certain": False}
+
+
+def _part(reason: Reason, ours: Row) -> dict[str, Any]:
+    part: dict[str, Any] = {"cost_usd": ours[f"{reason.name}_usd"]}
+    for name in TOKENS:
+        part[name] = ours[f"{reason.name}_{name}"] if reason.tokens else 0
+    return part
+
+
+def _hint(period: Period, ours: Row | None, theirs: dict[str, float] | None) -> str:
+    if ours is None:
+        return "only ccusage has it: outside of the filters, or not yet in gold"
+    if theirs is None:
+        return "only here: deleted or rewritten on disk since, or outside of its range"
+    found = [
+        text.format(n=ours[name])
+        for name, periods, text in HINTS
+        if ours[name] and period in periods
+    ]
+    return f"probably: {'; '.join(found)}" if found else UNEXPLAINED
+
+
+def _differs(counts: dict[str, Any]) -> bool:
+    return abs(counts["cost_usd"]) > _TOLERANCE or any(counts[n] for n in TOKENS)

@@ -1,0 +1,142 @@
+"""Why one message costs what it costs."""
+
+from decimal import Decimal
+from typing import Any
+
+from cclake_common.failure import Failure
+
+from cclake_report.model import Column, Report
+from cclake_report.source import Gold, Row
+
+_SQL = """
+select r.*, p.project_name, s.title,
+    strftime(timezone('UTC', r.responded_at::timestamptz), '%Y-%m-%d %H:%M:%S') as at
+from marts.fct_api_responses as r
+left join marts.dim_projects as p on p.project_key = r.project_key
+left join marts.dim_sessions as s on s.session_id = r.session_id
+where r.message_id = ? or r.request_id = ? or r.response_key = ?
+order by r.responded_at
+"""
+_PARTS = (
+    ("Input", "input"),
+    ("Output", "output"),
+    ("Cache write, 5 minutes", "cache_write_5m"),
+    ("Cache write, 1 hour", "cache_write_1h"),
+    ("Cache read", "cache_read"),
+)
+
+
+def explain(gold: Gold, message_id: str) -> list[Report]:
+    """One report for each response with this id (usually one).
+
+    Args:
+        gold: The export.
+        message_id: Id of the message, of the request, or key of the response.
+
+    Raises:
+        Failure: There is no such response.
+    """
+    found = gold.rows(_SQL, [message_id] * 3)
+    if not found:
+        raise Failure(
+            f"no API response has the id {message_id}",
+            "Ids look like msg_01… (message.id in the logs). A message with the"
+            " model <synthetic> is an error, not a response.",
+        )
+    return [_report(row) for row in found]
+
+
+def _report(row: Row) -> Report:
+    parts: list[dict[str, Any]] = [
+        {
+            "part": title,
+            "tokens": row[f"{name}_tokens"],
+            "usd_per_million": row[f"{name}_price"],
+            "cost_usd": row[f"{name}_usd"],
+        }
+        for title, name in _PARTS
+    ]
+    if row["web_search_requests"]:
+        parts.append(
+            {
+                "part": f"Web search, {row['web_search_requests']} requests",
+                "tokens": None,
+                "usd_per_million": None,
+                "cost_usd": row["web_search_usd"],
+            }
+        )
+    columns = (
+        Column("part", "Part"),
+        Column("tokens", "Tokens", "count"),
+        Column("usd_per_million", "USD per million", "exact"),
+        Column("cost_usd", "Cost (USD)", "exact"),
+    )
+    totals = {"tokens": row["total_tokens"], "cost_usd": row["cost_usd"]}
+    facts = ("message_id", "request_id", "session_id", "model", "host", "speed")
+    return Report(
+        "explain",
+        columns,
+        parts,
+        totals | {name: row[name] for name in facts},
+        [*_who(row), *_rules(row)],
+    )
+
+
+def _who(row: Row) -> list[str]:
+    where = row["title"] or row["session_id"]
+    agent = f", agent {row['agent_id']}" if row["agent_id"] else ""
+    return [
+        f"{row['message_id']} of {row['model']}, {row['at']} UTC, on {row['host']}",
+        f"in {row['project_name'] or row['project_key']}: {where}{agent}",
+    ]
+
+
+def _rules(row: Row) -> list[str]:
+    """The rules that decided this price, in the order in which they apply."""
+    rules = []
+    if row["records"] > 1:
+        rules.append(
+            f"{row['records']} records of this response were logged; the highest"
+            " count of each kind is taken, once."
+        )
+    if row["sessions"] > 1:
+        rules.append(
+            f"{row['sessions']} sessions hold it (copies of a fork or a resumed"
+            " session); it is counted in the earliest."
+        )
+    if row["request_id"] is None:
+        rules.append("It has no request id; it is known by its message id alone.")
+    if row["is_from_progress"]:
+        rules.append("Only a progress record of its parent has it; no agent file does.")
+    if row["price_parts"] > 1:
+        rules.append(f"{row['price_parts']} iterations, each priced by itself.")
+    if row["is_long_context"]:
+        rules.append(
+            "Its context is above 200,000 tokens: the higher rate holds for the whole"
+            " request."
+        )
+    multiplier = row["price_multiplier"]
+    if multiplier is not None and multiplier != Decimal(1):
+        why = [
+            text
+            for holds, text in (
+                (row["speed"] == "fast", "fast mode"),
+                (row["is_us_only"], "inference in the US only"),
+                (row["service_tier"] == "batch", "batch"),
+            )
+            if holds
+        ]
+        rules.append(
+            f"Token prices are multiplied by {multiplier.normalize():f}"
+            f" ({', '.join(why) or 'by its price row'})."
+        )
+    if row["cost_usd"] is None:
+        rules.append(f"WITHOUT A PRICE: no price row fits {row['model']}.")
+    else:
+        rules.append(f"Prices of {row['price_model']}: {row['price_source']}.")
+    if not row["usage_final"]:
+        rules.append(
+            "No final count was logged: output tokens, and so the cost, are a lower"
+            " bound."
+        )
+    return rules

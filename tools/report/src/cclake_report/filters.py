@@ -1,0 +1,110 @@
+"""What a report is about: a range of days, a project, a model, a host, a time zone."""
+
+import os
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cclake_common.failure import Failure
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters of a report; None: no restriction.
+
+    Attributes:
+        since: First day, in the time zone.
+        until: Last day, in the time zone.
+        project: Part of the name or path of a project.
+        model: Part of the name of a model.
+        host: Name of a machine.
+        timezone: IANA name of the time zone that days are counted in.
+    """
+
+    since: date | None = None
+    until: date | None = None
+    project: str | None = None
+    model: str | None = None
+    host: str | None = None
+    timezone: str = "UTC"
+
+    def where(self, at: str, model: str = "t.model") -> tuple[str, list[Any]]:
+        """A SQL condition on table `t`, and its values.
+
+        Args:
+            at: The column with the time.
+            model: The condition's column with the model.
+        """
+        local = local_time(f"t.{at}")
+        parts: list[tuple[str, list[Any]]] = []
+        if self.since:
+            parts.append((f"{local} >= ?", [self.timezone, self.since]))
+        if self.until:
+            end = self.until + timedelta(days=1)
+            parts.append((f"{local} < ?", [self.timezone, end]))
+        if self.project:
+            parts.append((_PROJECT, [self.project] * 3))
+        if self.model:
+            parts.append((f"contains(lower({model}), lower(?))", [self.model]))
+        if self.host:
+            parts.append(("t.host = ?", [self.host]))
+        sql = " and ".join(text for text, _ in parts) or "true"
+        return sql, [value for _, values in parts for value in values]
+
+
+def local_time(column: str) -> str:
+    """The SQL of a time in a zone that is the next value.
+
+    Gold keeps times in UTC; the cast makes that explicit (the session is in UTC).
+    """
+    return f"timezone(?, {column}::timestamptz)"
+
+
+_PROJECT = """t.project_key in (
+    select project_key from marts.dim_projects
+    where contains(lower(project_name), lower(?))
+    or contains(lower(project_path), lower(?)) or project_key = ?)"""
+
+
+def day(text: str | None) -> date | None:
+    """A day from `2026-08-01` or `20260801`.
+
+    Raises:
+        Failure: It is neither.
+    """
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Failure(
+            f"{text} is not a day", "Write it as 2026-08-01 or 20260801.", code=2
+        ) from None
+
+
+def zone(name: str) -> str:
+    """The IANA name of a time zone; `local` is the zone of this machine.
+
+    Raises:
+        Failure: There is no such zone.
+    """
+    if name == "local":
+        name = local_zone()
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Failure(
+            f"there is no time zone {name}", "Name one such as Europe/Berlin.", code=2
+        ) from None
+    return name
+
+
+def local_zone() -> str:
+    """The time zone of this machine, UTC where it cannot be told."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    link = Path("/etc/localtime")
+    target = str(link.readlink()) if link.is_symlink() else ""
+    _, found, tail = target.partition("zoneinfo/")
+    return named or (tail if found else "UTC")

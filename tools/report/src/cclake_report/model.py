@@ -1,0 +1,75 @@
+"""A report: columns, rows, totals and what has to be said with them."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+Kind = Literal["text", "flex", "count", "usd", "exact", "signed", "percent", "ms"]
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_write_tokens",
+    "cache_read_tokens",
+    "total_tokens",
+    "responses",
+    "unpriced_responses",
+    "final_responses",
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a printed table: key in the row, title, and kind of the value."""
+
+    key: str
+    title: str
+    kind: Kind = "text"
+
+
+@dataclass
+class Report:
+    """What a report found.
+
+    Attributes:
+        name: Name of the report.
+        columns: The columns of the printed table; rows may hold more.
+        rows: The rows; a row with `breakdown` has rows of its own there.
+        totals: Sums over all rows, if they make sense.
+        notes: Sentences that belong to the numbers.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: list[dict[str, Any]]
+    totals: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def add_up(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sums of the counts and of the cost; unpriced cost stays out of the sum."""
+    sums: dict[str, Any] = {key: sum(row[key] for row in rows) for key in COUNTS}
+    costs = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
+    sums["cost_usd"] = sum(costs, Decimal(0)) if costs or not rows else None
+    return sums
+
+
+def honesty(totals: dict[str, Any], unpriced: list[str]) -> list[str]:
+    """What the totals cannot say: unpriced models, and output that is a lower bound.
+
+    Args:
+        totals: The sums of a report.
+        unpriced: Names of the models without a price.
+    """
+    notes = []
+    if totals["unpriced_responses"]:
+        notes.append(
+            f"WITHOUT A PRICE: {totals['unpriced_responses']:,} responses of"
+            f" {', '.join(unpriced)}. Their cost is missing in every total."
+        )
+    final, responses = totals["final_responses"], totals["responses"]
+    if final < responses:
+        notes.append(
+            f"Output tokens are a lower bound: {100 * final / responses:.0f} % of the"
+            f" responses ({final:,} of {responses:,}) were logged with a final count."
+        )
+    return notes

@@ -1,0 +1,101 @@
+"""What ccusage and gold count differently, measured in gold."""
+
+from dataclasses import dataclass
+
+from cclake_report.ccusage import Period
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that the two count differently.
+
+    Attributes:
+        name: Name of the measure.
+        text: The sentence for the reader.
+        rows: SQL condition of the responses that it concerns.
+        cost: SQL expression of what it adds to our cost, per response.
+        tokens: Whether their tokens are missing in ccusage as well.
+    """
+
+    name: str
+    text: str
+    rows: str
+    cost: str
+    tokens: bool = False
+
+
+# Above 200,000 tokens ccusage raises the price of the tokens beyond, not of all.
+# The plain rates are half of the long ones, two thirds for output.
+_MARGINAL = "({t} - greatest({t} - 200000, 0)) * {p} * (1 - {r})"
+_LONG = (
+    "("
+    + " + ".join(
+        _MARGINAL.format(t=f"{kind}_tokens", p=f"{kind}_price", r=rate)
+        for kind, rate in (
+            ("input", "0.5"),
+            ("output", "2.0 / 3"),
+            ("cache_write_5m", "0.5"),
+            ("cache_write_1h", "0.5"),
+            ("cache_read", "0.5"),
+        )
+    )
+    + ") * price_multiplier / 1e6"
+)
+REASONS = (
+    Reason(
+        "other_host",
+        "logged on another machine; ccusage sees one",
+        "host is distinct from ?",
+        "cost_usd",
+        tokens=True,
+    ),
+    Reason(
+        "salvaged",
+        "recovered from a broken line that ccusage skips",
+        "is_salvaged",
+        "cost_usd",
+        tokens=True,
+    ),
+    Reason(
+        "progress",
+        "only in a progress record, which ccusage does not read",
+        "is_from_progress",
+        "cost_usd",
+        tokens=True,
+    ),
+    Reason(
+        "long_context",
+        "above 200,000 tokens the higher rate holds for the whole request",
+        "is_long_context",
+        _LONG,
+    ),
+    Reason("web_search", "web search fee", "web_search_usd > 0", "web_search_usd"),
+    Reason(
+        "us_only",
+        "inference in the US only costs 1.1 times as much",
+        "is_us_only",
+        "(cost_usd - web_search_usd) * (1 - 1 / 1.1)",
+    ),
+)
+ALL_PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "session")
+# What may explain the rest: (count in gold, where it can matter, sentence).
+HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
+    (
+        "requestless",
+        ("daily",),
+        "{n} responses without a request id: ccusage's daily report counts each of"
+        " their records",
+    ),
+    (
+        "copied",
+        ("session",),
+        "{n} responses also stand in other sessions: counted here at their earliest"
+        " copy",
+    ),
+    (
+        "iterated",
+        ALL_PERIODS,
+        "{n} responses of several iterations, each priced by itself",
+    ),
+    ("unpriced", ALL_PERIODS, "{n} responses without a price here"),
+)

@@ -1,0 +1,175 @@
+"""Reports as text, JSON and CSV. Text from logs never controls the terminal."""
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from cclake_report.model import Column, Report
+
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+"
+)
+_RIGHT = {"count", "usd", "exact", "signed", "percent", "ms"}
+_LEAST_FLEX = 12
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object; money as numbers, times in ISO 8601."""
+    found = {
+        "report": report.name,
+        "rows": report.rows,
+        "totals": report.totals,
+        "notes": report.notes,
+    }
+    return json.dumps(found, default=_plain)
+
+
+def as_csv(report: Report) -> str:
+    """The rows as CSV, with a header; breakdowns are left out."""
+    out = io.StringIO()
+    names = [name for name in (report.rows or [{}])[0] if name != "breakdown"]
+    names = names or [column.key for column in report.columns]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in report.rows:
+        writer.writerow([_csv_cell(row.get(name)) for name in names])
+    return out.getvalue().rstrip("\n")
+
+
+def as_table(report: Report, width: int, bold: bool = False) -> str:
+    """The report as a table for a terminal.
+
+    Args:
+        report: The report.
+        width: Columns of the terminal; texts that may be cut are cut to fit.
+        bold: Whether header and totals may be bold.
+    """
+    if not report.rows:
+        return "nothing found"
+    body = [(False, _cells(report.columns, row)) for row in _with_breakdown(report)]
+    lines = [(True, [column.title for column in report.columns]), *body]
+    if report.totals is not None:
+        totals = _cells(report.columns, report.totals)
+        lines.append((True, [totals[0] or "Total", *totals[1:]]))
+    widths = _widths(report.columns, [cells for _, cells in lines], width)
+    rule = "─┼─".join("─" * size for size in widths)
+    printed = [_line(report.columns, cells, widths, b and bold) for b, cells in lines]
+    printed.insert(1, rule)
+    if report.totals is not None:
+        printed.insert(len(printed) - 1, rule)
+    return "\n".join([*printed, *([""] if report.notes else []), *report.notes])
+
+
+def clean(text: str) -> str:
+    """A text of the logs in one line, without anything that controls a terminal."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def _with_breakdown(report: Report) -> list[dict[str, Any]]:
+    rows = []
+    for row in report.rows:
+        rows.append(row)
+        rows += [
+            {"models": f"  └ {part['model']}"} | part
+            for part in row.get("breakdown", [])
+        ]
+    return rows
+
+
+def _cells(columns: Sequence[Column], row: dict[str, Any]) -> list[str]:
+    return [_cell(column, row.get(column.key), row) for column in columns]
+
+
+def _cell(column: Column, value: Any, row: dict[str, Any]) -> str:
+    if column.kind == "usd":
+        return _money(value, row.get("unpriced_responses") or 0)
+    if value is None:
+        return ""
+    if column.kind == "exact":
+        return f"{value.normalize():f}"
+    if column.kind == "signed":
+        return f"{value:+.6f}"
+    if column.kind == "count":
+        return f"{value:,.0f}"
+    if column.kind == "percent":
+        return f"{100 * value:.1f} %"
+    if column.kind == "ms":
+        return f"{value:,} ms" if value < 10_000 else f"{value / 1000:,.0f} s"
+    if isinstance(value, list):
+        return ", ".join(short_model(str(item)) for item in value)
+    return str(value) if str(value).startswith("  └") else clean(str(value))
+
+
+def short_model(model: str) -> str:
+    """A model's name as people say it: `opus-4-6` for `claude-opus-4-6-20260101`."""
+    return re.sub(r"-\d{8}$", "", clean(model).removeprefix("claude-"))
+
+
+def _money(value: Any, unpriced: int) -> str:
+    if value is None:
+        return "unpriced" if unpriced else ""
+    return f"{'>= ' if unpriced else ''}{value:,.2f}"
+
+
+def _widths(
+    columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int
+) -> list[int]:
+    widths = [max(size(line[i]) for line in lines) for i in range(len(columns))]
+    over = sum(widths) + 3 * (len(widths) - 1) - width
+    for i, column in enumerate(columns):
+        if column.kind == "flex" and over > 0:
+            widths[i] = max(min(widths[i], _LEAST_FLEX), widths[i] - over)
+    return widths
+
+
+def _line(
+    columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], bold: bool
+) -> str:
+    padded = []
+    for column, cell, width in zip(columns, cells, widths, strict=True):
+        text = _cut(cell, width)
+        gap = " " * (width - size(text))
+        padded.append(gap + text if column.kind in _RIGHT else text + gap)
+    line = " │ ".join(padded).rstrip()
+    return f"\x1b[1m{line}\x1b[0m" if bold else line
+
+
+def _cut(text: str, width: int) -> str:
+    if size(text) <= width:
+        return text
+    text = text[: 2 * width]
+    while text and size(text) > width - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def size(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(clean(str(item)) for item in value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return clean(value) if isinstance(value, str) else value

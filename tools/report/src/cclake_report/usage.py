@@ -1,0 +1,168 @@
+"""Tokens and money: by day, week, month, session, model and project."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from cclake_report.filters import Filters
+from cclake_report.model import Column, Report, add_up, honesty
+from cclake_report.source import Gold, Row
+
+By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
+
+# What each report groups by, over table `t` and the local time `local_at`.
+_BUCKETS: dict[By, str] = {
+    "daily": "strftime(local_at, '%Y-%m-%d')",
+    "weekly": "strftime(date_trunc('week', local_at), '%Y-%m-%d')",
+    "monthly": "strftime(local_at, '%Y-%m')",
+    "session": "session_id",
+    "models": "coalesce(model, 'unknown')",
+    "projects": "coalesce(project_key, 'unknown')",
+}
+_KEYS: dict[By, str] = {
+    "daily": "date",
+    "weekly": "week",
+    "monthly": "month",
+    "session": "session_id",
+    "models": "model",
+    "projects": "project_key",
+}
+_SQL = """
+with t as (
+    select t.*, timezone(?, t.responded_at::timestamptz) as local_at
+    from marts.fct_api_responses as t where {where}
+)
+select
+    coalesce({bucket}, 'unknown') as bucket,
+    coalesce(model, 'unknown') as model,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(cache_write_tokens)::bigint as cache_write_tokens,
+    sum(cache_read_tokens)::bigint as cache_read_tokens,
+    sum(input_tokens + output_tokens + cache_write_tokens + cache_read_tokens)::bigint
+        as total_tokens,
+    count(*) as responses,
+    count(*) filter (cost_usd is null) as unpriced_responses,
+    count(*) filter (usage_final) as final_responses,
+    sum(cost_usd) as cost_usd,
+    strftime(min(local_at), '%Y-%m-%d %H:%M') as first_at,
+    strftime(max(local_at), '%Y-%m-%d %H:%M') as last_at
+from t group by all order by bucket, sum(cost_usd) desc nulls last, model
+"""
+_TOKENS = (
+    Column("input_tokens", "Input", "count"),
+    Column("output_tokens", "Output", "count"),
+    Column("cache_write_tokens", "Cache write", "count"),
+    Column("cache_read_tokens", "Cache read", "count"),
+    Column("total_tokens", "Total tokens", "count"),
+    Column("cost_usd", "Cost (USD)", "usd"),
+)
+_COLUMNS: dict[By, tuple[Column, ...]] = {
+    "daily": (Column("date", "Date"), Column("models", "Models", "flex")),
+    "weekly": (Column("week", "Week from"), Column("models", "Models", "flex")),
+    "monthly": (Column("month", "Month"), Column("models", "Models", "flex")),
+    "session": (
+        Column("last_at", "Last activity"),
+        Column("session", "Session"),
+        Column("project", "Project"),
+        Column("title", "Title", "flex"),
+    ),
+    "models": (Column("model", "Model"), Column("responses", "Responses", "count")),
+    "projects": (
+        Column("project", "Project", "flex"),
+        Column("sessions", "Sessions", "count"),
+        Column("last_at", "Last activity"),
+    ),
+}
+
+
+def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Report:
+    """Tokens and cost, grouped.
+
+    Args:
+        gold: The export.
+        by: What to group by.
+        filters: What to count.
+        breakdown: Give each row a `breakdown` by model.
+    """
+    where, values = filters.where("responded_at")
+    sql = _SQL.format(where=where, bucket=_BUCKETS[by])
+    parts = gold.rows(sql, [filters.timezone, *values])
+    rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
+    if by in _ADORN:
+        _ADORN[by](gold, rows, filters)
+    rows.sort(key=_order(by))
+    if not breakdown:
+        for row in rows:
+            del row["breakdown"]
+    unpriced = sorted({p["model"] for p in parts if p["unpriced_responses"]})
+    totals = add_up(parts)
+    columns = (*_COLUMNS[by], *_TOKENS)
+    return Report(by, columns, rows, totals, honesty(totals, unpriced))
+
+
+def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for part in parts:
+        groups.setdefault(part.pop("bucket"), []).append(part)
+    return groups
+
+
+def _row(by: By, key: str, parts: list[Row]) -> dict[str, Any]:
+    known = [(p["first_at"], p["last_at"]) for p in parts if p["first_at"]]
+    return {
+        _KEYS[by]: key,
+        "models": [part["model"] for part in parts],
+        **add_up(parts),
+        "first_at": min((first for first, _ in known), default=None),
+        "last_at": max((last for _, last in known), default=None),
+        "breakdown": parts,
+    }
+
+
+def _order(by: By) -> Callable[[dict[str, Any]], Any]:
+    if by in ("models", "projects"):
+        return lambda row: (-(row["cost_usd"] or 0), row[_KEYS[by]])
+    if by == "session":
+        return lambda row: (row["last_at"] or "", row["session_id"])
+    return lambda row: str(row[_KEYS[by]])
+
+
+def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -> None:
+    names = {
+        row.pop("session_id"): row
+        for row in gold.rows(
+            "select s.session_id, s.title, s.host, s.git_branch,"
+            " coalesce(p.project_name, s.project_key) as project"
+            " from marts.dim_sessions as s"
+            " left join marts.dim_projects as p on p.project_key = s.project_key"
+        )
+    }
+    for row in rows:
+        row |= names.get(row["session_id"], {"title": None, "project": None})
+        row["session"] = row["session_id"][:8]
+
+
+def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
+    where, values = filters.where("responded_at")
+    names = {
+        row.pop("project_key"): row
+        for row in gold.rows(
+            "select coalesce(t.project_key, 'unknown') as project_key,"
+            " coalesce(any_value(p.project_name), 'unknown') as project,"
+            " any_value(p.project_path) as project_path,"
+            " count(distinct t.session_id) as sessions"
+            " from marts.fct_api_responses as t"
+            " left join marts.dim_projects as p on p.project_key = t.project_key"
+            f" where {where} group by t.project_key",
+            values,
+        )
+    }
+    for row in rows:
+        row |= names[row["project_key"]]
+
+
+_Adorn = Callable[[Gold, list[dict[str, Any]], Filters], None]
+_ADORN: dict[By, _Adorn] = {
+    "session": _adorn_sessions,
+    "projects": _adorn_projects,
+}

@@ -1,0 +1,232 @@
+import csv
+import io
+import json
+import os
+import subprocess
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from cclake_report.filters import Filters, day, zone
+from cclake_report.source import open_gold
+from cclake_report.usage import By, usage
+from gold_usage import MODELS, START, make_export, response
+from harness import BIN
+
+RESPONSES = [response(number) for number in range(1, 60)]
+PROJECTS = [
+    {
+        "project_key": f"p{n}",
+        "project_name": f"name{n}",
+        "project_path": f"/home/me/{n}",
+    }
+    for n in range(2)
+]
+SESSIONS = [
+    {"session_id": f"session-{n}", "title": f"Title {n}", "project_key": f"p{n % 2}"}
+    for n in range(4)
+]
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_export(
+        tmp_path_factory.mktemp("exports"),
+        fct_api_responses=RESPONSES,
+        dim_projects=PROJECTS,
+        dim_sessions=SESSIONS,
+    )
+
+
+def report(exports: Path, *arguments: str, check: bool = True) -> Any:
+    done = subprocess.run(
+        [BIN / "report", *arguments],
+        env=os.environ | {"EXPORT_DIR": str(exports)},
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+    return done if not check else done.stdout
+
+
+def as_json(exports: Path, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(report(exports, *arguments, "--json"))
+    return found
+
+
+def test_days_are_those_of_the_time_zone(exports: Path) -> None:
+    for name in ("UTC", "Asia/Kathmandu", "America/New_York"):
+        expected: dict[str, int] = defaultdict(int)
+        for row in RESPONSES:
+            at = row["responded_at"].replace(tzinfo=ZoneInfo("UTC"))
+            expected[str(at.astimezone(ZoneInfo(name)).date())] += row["total_tokens"]
+        found = as_json(exports, "daily", "--timezone", name)
+        assert {row["date"]: row["total_tokens"] for row in found["rows"]} == expected
+
+
+@pytest.mark.parametrize(
+    "by", ["daily", "weekly", "monthly", "session", "models", "projects"]
+)
+def test_every_grouping_has_the_same_exact_total(exports: Path, by: By) -> None:
+    with open_gold(exports) as gold:
+        found = usage(gold, by, Filters())
+    assert found.totals is not None
+    assert found.totals["cost_usd"] == sum(row["cost_usd"] for row in RESPONSES)
+    assert sum(row["cost_usd"] for row in found.rows) == Decimal("0.3000000001") * 59
+    assert found.totals["output_tokens"] == sum(r["output_tokens"] for r in RESPONSES)
+    assert sum(row["responses"] for row in found.rows) == len(RESPONSES)
+
+
+def test_weeks_begin_on_monday(exports: Path) -> None:
+    weeks = [row["week"] for row in as_json(exports, "weekly", "-z", "UTC")["rows"]]
+    assert weeks == ["2026-10-26", "2026-11-02"]
+    assert all(date.fromisoformat(week).weekday() == 0 for week in weeks)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (["--project", "NAME1"], lambda r: r["project_key"] == "p1"),
+        (["--project", "/home/me/0"], lambda r: r["project_key"] == "p0"),
+        (["--model", "Haiku"], lambda r: r["model"] == MODELS[1]),
+        (["--host", "tower"], lambda r: r["host"] == "tower"),
+        (["--since", "20261103"], lambda r: r["responded_at"].day >= 3),
+        (["--until", "2026-11-02"], lambda r: r["responded_at"].day <= 2),
+        (
+            ["--since", "2026-11-02", "--until", "2026-11-02", "--host", "laptop"],
+            lambda r: r["responded_at"].day == 2 and r["host"] == "laptop",
+        ),
+    ],
+)
+def test_filters_keep_what_they_name(
+    exports: Path, options: list[str], kept: Any
+) -> None:
+    expected = sum(row["input_tokens"] for row in RESPONSES if kept(row))
+    found = as_json(exports, "daily", "-z", "UTC", *options)
+    assert expected > 0
+    assert found["totals"]["input_tokens"] == expected
+
+
+def test_a_filter_is_a_value_and_never_sql(exports: Path) -> None:
+    for option in ("--project", "--model", "--host"):
+        assert as_json(exports, "daily", option, "' or '1'='1")["rows"] == []
+
+
+def test_a_breakdown_adds_up_to_its_row(exports: Path) -> None:
+    for row in as_json(exports, "daily", "--breakdown")["rows"]:
+        assert row["total_tokens"] == sum(p["total_tokens"] for p in row["breakdown"])
+        assert [part["model"] for part in row["breakdown"]] == row["models"]
+
+
+def test_sessions_have_their_titles_and_the_newest_is_last(exports: Path) -> None:
+    rows = as_json(exports, "session", "-z", "UTC")["rows"]
+    assert {row["session_id"]: row["title"] for row in rows} == {
+        f"session-{n}": f"Title {n}" for n in range(4)
+    }
+    newest = START + timedelta(hours=59)
+    assert rows[-1]["last_at"] == newest.strftime("%Y-%m-%d %H:%M")
+
+
+def test_sessions_of_a_project_are_those_in_the_range(exports: Path) -> None:
+    rows = as_json(exports, "projects", "--host", "tower", "--until", "20261101")[
+        "rows"
+    ]
+    assert rows == []
+    found = as_json(exports, "projects", "-z", "UTC", "--until", "2026-11-01")["rows"]
+    assert [(row["project"], row["sessions"]) for row in found] == [("name1", 1)]
+
+
+def test_the_share_of_final_counts_is_told(exports: Path) -> None:
+    (note,) = as_json(exports, "monthly")["notes"]
+    assert "19 % of the responses (11 of 59)" in note
+
+
+def test_an_unpriced_model_is_loud_in_every_total(tmp_path: Path) -> None:
+    rows = [
+        response(1),
+        response(2, model="claude-new-9", cost_usd=None, session_id="session-9"),
+    ]
+    exports = make_export(tmp_path, fct_api_responses=rows)
+    for by in ("daily", "session", "models", "projects"):
+        shown = report(exports, by)
+        assert "WITHOUT A PRICE: 1 responses of claude-new-9" in shown
+        assert ">= 0.30" in shown
+    models = {row["model"]: row for row in as_json(exports, "models")["rows"]}
+    assert models["claude-new-9"]["cost_usd"] is None
+    assert "unpriced" in report(exports, "models", "--model", "new")
+
+
+def test_csv_has_a_header_and_exact_money(exports: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(report(exports, "models", "--csv"))))
+    assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal("17.7000000059")
+
+
+def test_nothing_found_is_said(exports: Path) -> None:
+    assert report(exports, "daily", "--since", "2030-01-01") == "nothing found\n"
+
+
+def test_a_title_never_controls_the_terminal(tmp_path: Path) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[31mred\u202egnp.exe\nnew line\x9b2J"
+    exports = make_export(
+        tmp_path,
+        fct_api_responses=[response(1)],
+        dim_sessions=[{"session_id": "session-1", "title": hostile}],
+    )
+    for form in ([], ["--csv"], ["--json"]):
+        shown = report(exports, "session", *form)
+        assert not set("\x1b\x07\x9b\u202e") & set(shown)
+        assert "red" in shown
+    assert len(report(exports, "session").splitlines()) == 7
+
+
+def test_a_table_fits_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    title = "日本語の長い題名" * 30
+    exports = make_export(
+        tmp_path,
+        fct_api_responses=[response(1)],
+        dim_sessions=[{"session_id": "session-1", "title": title}],
+    )
+    monkeypatch.setenv("COLUMNS", "140")
+    table = report(exports, "session").split("\n\n")[0].splitlines()
+    from cclake_report.render import size
+
+    assert max(size(line) for line in table) <= 140
+    assert "…" in table[2]
+
+
+def test_days_and_zones_that_are_none_are_wrong_usage(exports: Path) -> None:
+    for options in (["--since", "yesterday"], ["--timezone", "Mars/Olympus"]):
+        done = report(exports, "daily", *options, check=False)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("report: ")
+    assert day(None) is None
+    assert zone("Europe/Berlin") == "Europe/Berlin"
+
+
+def test_the_local_zone_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", ":Asia/Tokyo")
+    assert zone("local") == "Asia/Tokyo"
+
+
+def test_a_missing_or_foreign_export_is_one_clear_line(tmp_path: Path) -> None:
+    done = report(tmp_path, "daily", check=False)
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    duckdb.connect(str(tmp_path / "analytics.duckdb")).close()
+    done = report(tmp_path, "daily", check=False)
+    assert done.returncode == 1
+    assert "is not as this report needs it" in done.stderr
+    (tmp_path / "analytics.duckdb").write_bytes(b"no database" * 1000)
+    done = report(tmp_path, "daily", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
