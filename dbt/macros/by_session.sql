@@ -5,7 +5,10 @@
     recomputes the sessions whose number has risen since.
 #}
 
-{% macro changed_sessions() -%}
+{#
+    `also` is a condition that marks every session as changed.
+#}
+{% macro changed_sessions(also=none) -%}
     select
         session_id,
         version_run
@@ -15,6 +18,9 @@
         version_run > (
             select coalesce(max(updated_run), -1) from {{ this }}
         )
+        {% if also -%}
+        or {{ also }}
+        {%- endif %}
     {%- endif %}
 {%- endmacro %}
 

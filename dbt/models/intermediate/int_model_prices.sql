@@ -91,8 +91,12 @@ select
     cast(coalesce(long_cache_write_1h, long_input * 2) as decimal(12, 4)) as long_cache_write_1h_price,
     cast(coalesce(long_cache_read, long_input * 0.1) as decimal(12, 4)) as long_cache_read_price,
     fast_multiplier,
-    coalesce(us_multiplier, 1) as us_multiplier,
-    coalesce(batch_multiplier, 0.5) as batch_multiplier,
+    cast(coalesce(us_multiplier, 1) as decimal(6, 3)) as us_multiplier,
+    cast(coalesce(batch_multiplier, 0.5) as decimal(6, 3)) as batch_multiplier,
     coalesce(web_search_per_request, 0.01) as web_search_price,
-    source as price_source
+    source as price_source,
+    -- Another list means that everything has to be priced again.
+    md5(
+        string_agg(combined::varchar, '|' order by combined::varchar) over ()
+    ) as price_list
 from combined

@@ -30,7 +30,6 @@ spans as (
     select
         session_id,
         min(host) as host,
-        bool_and(is_copy) as is_all_copies,
         coalesce(
             min(said_at) filter (where not is_copy), min(said_at)
         ) as started_at,
@@ -217,7 +216,6 @@ select
         when parents.origin_session_id is not null then 'copy'
         else 'continue'
     end as relation,
-    spans.is_all_copies,
     changed.version_run as updated_run
 from spans
 inner join changed on spans.session_id = changed.session_id

@@ -6,7 +6,10 @@
 
 with changed as (
 
-    {{ changed_sessions() }}
+    {{ changed_sessions(
+        also='(select any_value(price_list) from ' ~ this ~ ') is distinct from '
+        '(select any_value(price_list) from ' ~ ref('int_model_prices') ~ ')'
+    ) }}
 
 ),
 
@@ -171,6 +174,10 @@ final as (
                     )
         end as cost_usd,
         responses.logged_cost_usd,
+        (
+            select any_value(prices.price_list)
+            from {{ ref('int_model_prices') }} as prices
+        ) as price_list,
 
         -- times
         responses.responded_at,

@@ -9,11 +9,11 @@
     'isCompactSummary', 'isApiErrorMessage', 'forkedFrom.sessionId',
     'forkedFrom.messageUuid', 'logicalParentUuid', 'origin.kind',
     'promptSource', 'teamName', 'permissionMode', 'entrypoint',
-    'attachment.commandMode', 'message.role', 'message.stop_reason',
+    'attachment.commandMode', 'message.stop_reason',
     'summary', 'aiTitle', 'customTitle', 'leafUuid',
     'compactMetadata.trigger', 'compactMetadata.preTokens', 'durationMs',
-    'worktreeSession.originalCwd', 'sourceToolAssistantUUID', 'error',
-    'apiErrorStatus', 'attachment.hookEvent', 'level', 'sessionKind',
+    'worktreeSession.originalCwd', 'error',
+    'attachment.hookEvent', 'sessionKind',
     'toolDenialKind', 'data.agentId', 'parentToolUseID'
 ] %}
 

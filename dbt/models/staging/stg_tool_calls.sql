@@ -6,7 +6,7 @@
 
 {%- set paths = [
     'id', 'name', 'input.file_path', 'input.notebook_path', 'input.path',
-    'input.old_string', 'input.new_string', 'input.content',
+    'input.content',
     'input.subagent_type', 'input.description', 'input.prompt'
 ] %}
 
@@ -69,8 +69,6 @@ renamed as (
         {{ picked('f', paths, 'input.subagent_type') }} as subagent_type,
         left({{ picked('f', paths, 'input.description') }}, 500) as description,
         {{ line_count(picked('f', paths, 'input.content')) }} as content_lines,
-        {{ line_count(picked('f', paths, 'input.old_string')) }} as old_lines,
-        {{ line_count(picked('f', paths, 'input.new_string')) }} as new_lines,
         md5(trim({{ picked('f', paths, 'input.prompt') }})) as prompt_hash
     from calls
     where nullif({{ picked('f', paths, 'id') }}, '') is not null

@@ -10,7 +10,7 @@
     'toolUseResult.durationSeconds', 'toolUseResult.filePath',
     'toolUseResult.file.filePath', 'toolUseResult.type',
     'toolUseResult.interrupted', 'toolUseResult.searchCount',
-    'toolUseResult.status', 'toolDenialKind', 'toolUseResult.stderr'
+    'toolDenialKind'
 ] %}
 
 with lines as (

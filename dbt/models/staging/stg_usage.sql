@@ -14,7 +14,7 @@
     'message.usage.server_tool_use.web_search_requests',
     'message.usage.service_tier', 'message.usage.inference_geo',
     'message.usage.speed', 'message.usage.iterations', 'requestId', 'uuid',
-    'timestamp', 'forkedFrom.messageUuid', 'message.role', 'message.usage',
+    'timestamp', 'forkedFrom.messageUuid', 'message.role',
     'costUSD'
 ] %}
 
