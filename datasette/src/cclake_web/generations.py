@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import sys
 import threading
@@ -28,7 +29,8 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 NAME = "conversations"
 NEEDED = {"dim_sessions", "thread_entries", "thread_blocks"}
 LOOK_EVERY = 0.4  # seconds between two looks at the file
-GRACE = 30.0  # seconds that a replaced generation stays open
+# seconds that a replaced generation stays open
+GRACE = float(os.environ.get("CCLAKE_WEB_GRACE_S") or 30)
 LIMIT_MS = 5000  # a page's query is ended after this time
 
 T = TypeVar("T")

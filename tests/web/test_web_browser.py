@@ -1,0 +1,234 @@
+"""The pages in a real Chromium: hostile text, keys, folds, and accessibility."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sample import FORK, HOSTILE, LONG, MAIN, RUNNING
+from webface import Watched, Web
+
+pytestmark = pytest.mark.browser
+_WIDE = """[...document.querySelectorAll('body *')].filter(one =>
+    document.documentElement.scrollWidth > innerWidth
+    && one.getBoundingClientRect().right > innerWidth + 1
+    && one.getBoundingClientRect().width).map(one => one.outerHTML.slice(0, 90))"""
+_HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
+REPOSITORY = Path(__file__).parents[2]
+PAGES = (
+    "/", "/search?q=window", "/search?q=window&tool_use=1&tool_result=1&thinking=1",
+    "/dashboard", f"/session/{HOSTILE}", f"/session/{HOSTILE}?all=1&page=2",
+    f"/session/{MAIN}", f"/session/{FORK}", f"/session/{LONG}", "/?errors=1&sort=errors",
+    "/search?q=%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E", "/session/%3Cimg%20src=x%3E",
+    "/?q=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/conversations",
+    "/conversations/dim_sessions", "/conversations/thread_blocks?_size=100",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_of_a_log_runs_and_nothing_is_requested(
+    tab: Watched, path: str
+) -> None:
+    page = tab.open(path)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.wait_for_timeout(50)
+    assert page.evaluate("window.pwned") is None
+    assert tab.outside == []
+    refused = [text for text in tab.complaints if "404" not in text]
+    assert refused == []
+    assert (
+        page.locator("script:not([nonce]):not([src])").count() == 0
+        or "/conversations" in path
+    )
+    odd = "[onerror], [onload], iframe, object, embed, base, meta[http-equiv], math"
+    assert page.locator(odd).count() == 0
+    for href in page.eval_on_selector_all("a[href]", _HREFS):
+        assert href.startswith((tab.web.base, "http://", "https://", "mailto:")), href
+
+
+def test_a_standalone_export_needs_nothing_and_runs_nothing(
+    browser: Browser, web: Web, tmp_path: Path
+) -> None:
+    file = tmp_path / "thread.html"
+    file.write_bytes(web.get(f"/session/{HOSTILE}/export.html").content)
+    context = browser.new_context()
+    page = context.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate("window.pwned") is None
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert page.get_by_text("<script>window.pwned=1</script>").count() > 0
+    context.close()
+
+
+def test_a_fold_opens_and_a_call_shows_its_result(tab: Watched) -> None:
+    page = tab.open(f"/session/{MAIN}")
+    bash = page.locator(".call", has_text="Run the tests")
+    expect(bash).not_to_be_visible()
+    page.locator(".work > summary").first.click()
+    expect(bash).to_be_visible()
+    bash.locator("summary").click()
+    expect(bash.get_by_text("FAILED tests/test_parser.py")).to_be_visible()
+
+
+def test_a_link_to_a_message_in_a_fold_unfolds_it(tab: Watched) -> None:
+    page = tab.open(f"/session/{MAIN}")
+    ids = page.eval_on_selector_all(".call[id]", "all => all.map(one => one.id)")
+    page = tab.open(f"/session/{MAIN}#{ids[2]}")
+    expect(page.locator(f"#{ids[2]}")).to_be_in_viewport()
+
+
+def test_keys_go_from_turn_to_turn_and_fold(tab: Watched) -> None:
+    page = tab.open(f"/session/{LONG}")
+    start = page.evaluate("scrollY")
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.wait_for_function(f"scrollY > {start}")
+    second = page.evaluate("scrollY")
+    page.keyboard.press("p")
+    page.wait_for_function(f"scrollY < {second}")
+    page.keyboard.press("e")
+    assert page.locator(".work:not([open])").count() == 0
+    page.keyboard.press("e")
+    assert page.locator(".work[open]").count() == 0
+    page.keyboard.press("]")
+    page.wait_for_url("**page=2*")
+    page.keyboard.press("x")
+    expect(page.locator(".failed").first).to_be_in_viewport()
+
+
+def test_the_list_of_keys_opens_and_closes(tab: Watched) -> None:
+    page = tab.open("/")
+    page.keyboard.press("?")
+    expect(page.locator("dialog.keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.locator("#find")).to_be_focused()
+
+
+def test_ctrl_k_finds_a_prompt_and_goes_there(tab: Watched) -> None:
+    page = tab.open("/")
+    page.keyboard.press("Control+k")
+    expect(page.locator(".palette li")).to_have_count(8)
+    page.keyboard.type("module number 77")
+    expect(page.locator(".palette li").first).to_contain_text("Step 77")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/session/**")
+    expect(page.locator(".bubble", has_text="Step 77:")).to_be_in_viewport()
+
+
+def test_the_resume_command_is_copied(tab: Watched) -> None:
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = tab.open(f"/session/{MAIN}")
+    page.get_by_role("button", name="Resume command").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == f"claude --resume {MAIN}"
+
+
+def test_an_image_opens_large_and_closes(tab: Watched) -> None:
+    page = tab.open(f"/session/{MAIN}")
+    page.locator("a.shot").first.click()
+    image = page.locator("dialog.lightbox img")
+    expect(image).to_be_visible()
+    assert image.evaluate("one => one.naturalWidth") == 1
+    image.click()
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_a_bar_says_what_it_is_and_filters(tab: Watched) -> None:
+    page = tab.open("/dashboard")
+    page.locator(".chart.bars a").last.hover()
+    expect(page.locator(".tip")).to_contain_text("$")
+    page.locator(".chart.bars a").last.click()
+    page.wait_for_url("**since=*")
+    expect(page.locator(".sessions li").first).to_be_visible()
+
+
+def test_choosing_a_filter_asks_at_once(tab: Watched) -> None:
+    page = tab.open("/")
+    page.get_by_label("Project").select_option("delta")
+    page.wait_for_url("**project=delta*")
+    assert "since" not in page.url
+    expect(page.locator(".sessions li", has_text="Upgrade the build")).to_be_visible()
+
+
+def test_times_are_those_of_the_viewers_zone(browser: Browser, web: Web) -> None:
+    shown = []
+    for zone in ("UTC", "Asia/Tokyo"):
+        tab = Watched(browser, web, timezone_id=zone)
+        tab.open("/")
+        tab.page.wait_for_load_state("load")
+        page = tab.open("/")
+        shown.append(page.locator(".sessions time").first.inner_text())
+        tab.close()
+    hours = [int(text[:2]) for text in shown]
+    assert (hours[1] - hours[0]) % 24 == 9
+
+
+def test_reading_works_without_script(browser: Browser, web: Web) -> None:
+    tab = Watched(browser, web, java_script_enabled=False)
+    page = tab.open("/")
+    page.get_by_role("link", name="Fix the row parser", exact=True).click()
+    expect(page.get_by_text("I found it.")).to_be_visible()
+    page.locator(".work > summary").first.click()
+    expect(page.locator(".call", has_text="Run the tests")).to_be_visible()
+    tab.close()
+
+
+@pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard",
+                                  f"/session/{HOSTILE}"])  # fmt: skip
+def test_a_phone_needs_no_sideways_scrolling(
+    browser: Browser, web: Web, path: str
+) -> None:
+    tab = Watched(browser, web, viewport={"width": 390, "height": 844})
+    page = tab.open(path)
+    page.evaluate(
+        "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
+    )
+    assert page.evaluate(_WIDE) == []
+    header = page.locator("header.top").bounding_box()
+    assert header
+    assert header["height"] < 60
+    tab.close()
+
+
+def axe() -> Path:
+    """The script of axe-core: `npm install axe-core`, or CCLAKE_AXE."""
+    return Path(_AXE or REPOSITORY / "node_modules" / "axe-core" / "axe.min.js")
+
+
+_AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environment
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard", f"/session/{RUNNING}",
+             "/raw/abab", f"/session/{LONG}?page=2"]
+)  # fmt: skip
+def test_axe_finds_no_serious_fault(
+    browser: Browser, web: Web, path: str, scheme: Any
+) -> None:
+    if not axe().exists():
+        pytest.skip("axe-core is not installed")
+    tab = Watched(browser, web, color_scheme=scheme)
+    page = tab.open(path)
+    page.evaluate(
+        "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
+    )
+    assert faults(page) == []
+    tab.close()
+
+
+def faults(page: Page) -> list[str]:
+    page.evaluate(axe().read_text())
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {node['target']} {node['html'][:120]}"
+        for one in result["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:4]
+    ]

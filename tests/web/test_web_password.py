@@ -1,0 +1,46 @@
+"""With a password nothing is for visitors who did not give it."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+from harness import BIN
+from sample import MAIN, sample
+from webface import serving
+
+PATHS = (
+    "/", f"/session/{MAIN}", f"/session/{MAIN}/export.json", "/search?q=x", "/dashboard",
+    "/palette.json", "/raw/abab", f"/live/{MAIN}", "/image/x", "/export/sessions.csv",
+    "/export/messages.jsonl", "/conversations", "/conversations/dim_sessions.json",
+    "/conversations.json?sql=select+1", "/-/metadata", "/-/settings",
+)  # fmt: skip
+
+
+def test_every_route_is_closed_until_the_password_is_given(tmp_path: Path) -> None:
+    sample().write(tmp_path / "exports" / "conversations.db")
+    hashed = subprocess.run(
+        [BIN / "datasette", "hash-password", "--no-confirm"],
+        input="open sesame\n", capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    with serving(
+        tmp_path / "exports", tmp_path / "web.log", CCLAKE_WEB_PASSWORD_HASH=hashed
+    ) as web:
+        for path in PATHS:
+            answer = web.get(path)
+            assert answer.status_code == 302, path
+            assert answer.headers["location"] == "/-/login", path
+        login = web.get("/-/login")
+        assert login.status_code == 200
+        assert sign_in(web.client, login.text, "wrong").status_code == 200
+        assert web.get("/").status_code == 302
+        assert sign_in(web.client, login.text, "open sesame").status_code == 302
+        for path in ("/", f"/session/{MAIN}", "/conversations", "/dashboard"):
+            assert web.get(path).status_code == 200, path
+
+
+def sign_in(client: httpx.Client, page: str, password: str) -> httpx.Response:
+    token = re.search(r'name="csrftoken" value="([^"]+)"', page)
+    assert token
+    form = {"username": "me", "password": password, "csrftoken": token[1]}
+    return client.post("/-/login", data=form)

@@ -1,0 +1,125 @@
+"""The export appears, and is replaced, under a running server."""
+
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from export import Export
+from harness import wait_for
+from sample import MAIN, sample
+from webface import Web, serving
+
+CLIENTS, SWAPS = 6, 6
+NOW = datetime(2026, 8, 3, 12, tzinfo=UTC)
+
+
+def titled(title: str) -> Export:
+    export = sample(NOW)
+    for row in export.rows["dim_sessions"]:
+        if row["session_id"] == MAIN:
+            row["title"] = title
+    return export
+
+
+def test_before_the_first_export_a_page_says_so_and_then_shows_it(
+    tmp_path: Path,
+) -> None:
+    exports = tmp_path / "exports"
+    with serving(exports, tmp_path / "web.log") as web:
+        for path in ("/", f"/session/{MAIN}", "/search?q=x", "/dashboard"):
+            answer = web.get(path)
+            assert answer.status_code == 503
+            assert "first pipeline run" in answer.text
+        sample(NOW).write(exports / "conversations.db")
+        wait_for(lambda: web.get("/").status_code == 200, 10, "the export is found")
+        assert "Fix the row parser" in web.get("/").text
+        assert web.get("/conversations").status_code == 200
+
+
+def test_what_is_no_export_is_left_alone(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    path = sample(NOW).write(exports / "conversations.db")
+    with serving(exports, tmp_path / "web.log") as web:
+        assert web.get("/").status_code == 200
+        broken = tmp_path / "broken"
+        broken.write_bytes(b"no database at all" * 100)
+        broken.replace(path)
+        wait_for(
+            lambda: web.get("/").status_code == 200 and "is no export" in web.log.read_text(),
+            10, "the broken file is refused",
+        )  # fmt: skip
+        empty = tmp_path / "empty"
+        sqlite3.connect(empty).execute("create table t (x)").connection.close()
+        empty.replace(path)
+        assert web.get(f"/session/{MAIN}").status_code == 200
+        path.unlink()
+        assert web.get("/").status_code == 200
+        titled("After all").write(path)
+        wait_for(lambda: "After all" in web.get("/").text, 10, "the next one is shown")
+
+
+def test_a_swap_under_load_gives_no_error_and_is_seen(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    path = titled("Title 0").write(exports / "conversations.db")
+    with serving(exports, tmp_path / "web.log") as web:
+        stop = threading.Event()
+        wrong: list[str] = []
+        done: list[int] = []
+        threads = [
+            threading.Thread(target=ask, args=(web, stop, wrong, done))
+            for _ in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(1, SWAPS + 1):
+                titled(f"Title {number}").write(path)
+                wait_for(
+                    lambda wanted=f"Title {number}": wanted in web.get("/?q=Title").text,  # type: ignore[misc]
+                    20, f"swap {number} is seen",
+                )  # fmt: skip
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+        assert wrong == []
+        assert len(done) > SWAPS * CLIENTS
+        assert '" 500 ' not in web.log.read_text()
+
+
+def ask(web: Web, stop: threading.Event, wrong: list[str], done: list[int]) -> None:
+    paths = ("/", f"/session/{MAIN}", "/search?q=parser", "/dashboard",
+             "/conversations/dim_sessions.json", "/export/sessions.csv")  # fmt: skip
+    with httpx.Client(base_url=web.base, timeout=30) as client:
+        while not stop.is_set():
+            for path in paths:
+                answer = client.get(path)
+                if answer.status_code != 200:
+                    wrong.append(f"{answer.status_code} {path} {answer.text[:200]}")
+                done.append(1)
+
+
+def test_old_generations_are_closed(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    path = sample(NOW).write(exports / "conversations.db")
+    with serving(exports, tmp_path / "web.log", CCLAKE_WEB_GRACE_S="1") as web:
+        for number in range(4):
+            titled(f"Title {number}").write(path)
+            wait_for(lambda n=number: f"Title {n}" in web.get("/").text, 10)  # type: ignore[misc]
+        assert web.process
+        folder = Path(f"/proc/{web.process.pid}/fd")
+        if not folder.exists():
+            return
+        wait_for(lambda: deleted(folder) == 0, 15, "old files are closed")
+
+
+def deleted(folder: Path) -> int:
+    names = []
+    for one in folder.iterdir():
+        try:
+            names.append(str(one.readlink()))
+        except OSError:
+            continue
+    return sum("conversations.db (deleted)" in name for name in names)
