@@ -97,10 +97,10 @@ def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
             transaction.commit_transaction()
         except CommitFailedException:
             continue
-        except (OperationalError, CommitStateUnknownException) as error:
+        except (OperationalError, CommitStateUnknownException, OSError) as error:
             if landed(table, snapshot):
                 return
-            if isinstance(error, CommitStateUnknownException):
+            if not isinstance(error, OperationalError):
                 raise Failure(
                     "the catalog did not say whether it took the commit",
                     "run it again later: it goes on from what the catalog holds",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import in_home
+from cclake_common.settings import in_home, mask
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import NoSuchTableError, RESTError
 from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
@@ -63,13 +63,8 @@ class Lake:
             )
         try:
             return self._open()
-        except (OperationalError, OSError) as error:
-            raise Failure(
-                f"the catalog {self.catalog_uri or self.warehouse} does not answer:"
-                f" {str(error).splitlines()[0]}",
-                "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
-                TRY_LATER,
-            ) from error
+        except (OperationalError, OSError, RESTError) as error:
+            raise self._silent(error) from error
 
     def _open(self) -> Catalog:
         while True:
@@ -86,6 +81,8 @@ class Lake:
             return catalog.load_table(self.identifier)
         except NoSuchTableError:
             return None
+        except (OperationalError, OSError, RESTError) as error:
+            raise self._silent(error) from error
 
     def require(self) -> Table:
         """The table as it is now.
@@ -100,6 +97,14 @@ class Lake:
                 "run `extract` to fill it, or `extract table create` for an empty one",
             )
         return table
+
+    def _silent(self, error: Exception) -> Failure:
+        return Failure(
+            f"the catalog {mask(self.catalog_uri or self.warehouse)} does not answer:"
+            f" {mask(str(error)).splitlines()[0][:200]}",
+            "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
+            TRY_LATER,
+        )
 
     def _properties(self) -> dict[str, str]:
         found = {"type": self.catalog_type, "warehouse": self.warehouse} | _s3()

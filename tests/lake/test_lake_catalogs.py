@@ -1,0 +1,250 @@
+"""The same lake on a REST catalog and on S3, and read by other engines."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import duckdb
+import pyarrow.fs
+import pytest
+from cclake_extract.backfill import backfill
+from cclake_extract.care.compact import compact
+from cclake_extract.care.expire import expire
+from cclake_extract.care.orphans import sweep_orphans
+from cclake_extract.care.reach import needed, present
+from cclake_extract.care.rollback import rollback
+from cclake_extract.lake import Lake
+from cclake_extract.run import extract
+from documents import documents, store
+from harness import BIN, free_port, wait_for
+from lakes import answer, duck, keys, loaded, rows, tool, wanted
+from pymongo.database import Database
+
+Db = Database[dict[str, Any]]
+Start = Callable[..., None]
+SUPPORT = Path(__file__).parents[1] / "support"
+SECRET = {
+    "ICEBERG_S3_REGION": "us-east-1",
+    "ICEBERG_S3_ACCESS_KEY_ID": "test",
+    "ICEBERG_S3_SECRET_ACCESS_KEY": "test",
+}
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts servers that end with the test."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(port: int, *command: str | Path) -> None:
+        quiet = subprocess.DEVNULL
+        running.append(subprocess.Popen(command, stdout=quiet, stderr=quiet))
+        wait_for(lambda: listens(port), 60, f"{command[0]} answers")
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait(30)
+
+
+def listens(port: int) -> bool:
+    try:
+        urlopen(f"http://127.0.0.1:{port}/v1/config", timeout=2).close()
+    except HTTPError as error:
+        error.close()
+    except (URLError, ConnectionError):
+        return False
+    return True
+
+
+@pytest.fixture
+def s3(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket on a real S3 server (moto's); its address as a warehouse."""
+    port = free_port()
+    start(port, BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port))
+    settings = SECRET | {"ICEBERG_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    store = pyarrow.fs.S3FileSystem(
+        access_key="test",
+        secret_key="test",
+        region="us-east-1",
+        endpoint_override=settings["ICEBERG_S3_ENDPOINT"],
+        allow_bucket_creation=True,
+    )
+    store.create_dir("lake")
+    return "s3://lake/wh"
+
+
+@pytest.fixture(params=["rest", "rest on s3", "sql on s3"])
+def lake(
+    request: pytest.FixtureRequest,
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Lake:
+    """A lake of the kinds that a team would use, set up through the environment."""
+    warehouse = str(tmp_path / "wh")
+    more: list[str] = []
+    if "s3" in request.param:
+        warehouse = request.getfixturevalue("s3")
+        more = [
+            f"s3.endpoint={os.environ['ICEBERG_S3_ENDPOINT']}",
+            "s3.region=us-east-1",
+            "s3.access-key-id=test",
+            "s3.secret-access-key=test",
+        ]
+    file = tmp_path / "catalog.db"
+    uri = f"sqlite:///{file}?timeout=30"
+    if "rest" in request.param:
+        port = free_port()
+        server = [sys.executable, SUPPORT / "rest_catalog.py", str(port)]
+        start(port, *server, str(file), warehouse, *more)
+        uri = f"http://127.0.0.1:{port}"
+        monkeypatch.setenv("ICEBERG_CATALOG_TYPE", "rest")
+    monkeypatch.setenv("ICEBERG_CATALOG_URI", uri)
+    monkeypatch.setenv("ICEBERG_WAREHOUSE_PATH", warehouse)
+    return Lake.from_env()
+
+
+def grow(db: Db, lake: Lake, runs: int, first: int = 1) -> None:
+    for number in range(first, first + runs * 10, 10):
+        store(db, list(documents(number, number + 9)))
+        extract(lake, db)
+
+
+def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    assert loaded(lake, path)["total"] == 0
+    grow(db, lake, 4)
+    assert keys(lake) == wanted(db)
+    assert loaded(lake, path)["rows"] == 40
+    first = lake.require().metadata.snapshots[0]
+
+    grow(db, lake, 2, first=41)
+    assert loaded(lake, path)["mode"] == "incremental"
+    table = lake.require()
+    assert compact(table).files == 6
+    assert loaded(lake, path)["rows"] == 0
+    assert keys(lake) == wanted(db)
+
+    rollback(table, first)
+    assert loaded(lake, path)["total"] == 10
+    assert extract(lake, db).rows == 50
+    assert loaded(lake, path)["total"] == 60
+
+    table = lake.require()
+    expire(table, keep=1, grace=timedelta(0))
+    expire(table, keep=1, grace=timedelta(0))
+    sweep_orphans(table, timedelta(0))
+    assert {file.path for file in present(table)} == needed(table)
+    assert keys(lake) == wanted(db)
+
+    assert backfill(lake, db).rows == 60
+    assert loaded(lake, path)["total"] == 60
+    listed = duck(path, "select seq from raw.conversations order by all")
+    assert [seq for (seq,) in listed] == list(range(1, 61))
+
+
+def test_several_extractors_at_once_take_everything_once_there(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 200)))
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(extract(lake, db)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert sum(outcome.rows for outcome in outcomes) == 200
+    assert keys(lake) == wanted(db)
+
+
+def test_the_tools_find_it_by_the_environment(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 20)))
+    assert answer("extract")["rows"] == 20
+    assert answer("load")["rows"] == 20
+    assert answer("extract", "table", "info")["location"].startswith(lake.warehouse)
+
+
+def test_a_catalog_that_does_not_answer_is_named(
+    mongo_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICEBERG_CATALOG_TYPE", "rest")
+    monkeypatch.setenv("ICEBERG_CATALOG_URI", f"http://127.0.0.1:{free_port()}")
+    for name in ("extract", "load"):
+        failed = tool(name)
+        assert failed.returncode == 75
+        assert failed.stderr.startswith(f"{name}: the catalog http://127.0.0.1")
+        assert "Traceback" not in failed.stderr
+
+
+def totals(lake: Lake) -> tuple[int, int, int]:
+    """Count and sums of the table, as pyiceberg reads it."""
+    found = rows(lake, "seq", "len")
+    return len(found), sum(r["seq"] for r in found), sum(r["len"] for r in found)
+
+
+def local(tmp_path: Path, db: Db) -> Lake:
+    """A lake in a folder that was extracted, compacted and extended."""
+    lake = Lake(warehouse=str(tmp_path / "cclake" / "iceberg"))
+    grow(db, lake, 3)
+    compact(lake.require())
+    grow(db, lake, 2, first=31)
+    return lake
+
+
+def test_duckdb_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
+    lake = local(tmp_path, db)
+    extensions = duckdb_extensions()
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as engine:
+        for file in extensions:
+            engine.execute(f"load '{file}'")
+        place = lake.require().metadata_location
+        found = engine.execute(
+            f"select count(*), sum(seq)::bigint, sum(len)::bigint from iceberg_scan('{place}')"
+        ).fetchone()
+    assert found == totals(lake)
+
+
+def test_daft_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
+    lake = local(tmp_path, db)
+    script = (
+        "import sys, daft; from pyiceberg.table import StaticTable;"
+        "t = daft.read_iceberg(StaticTable.from_metadata(sys.argv[1]));"
+        "d = t.select('seq', 'len').to_pydict();"
+        "print(len(d['seq']), sum(d['seq']), sum(d['len']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, lake.require().metadata_location],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert tuple(int(n) for n in done.stdout.split()) == totals(lake)
+
+
+def duckdb_extensions() -> list[Path]:
+    """The extension files that come as packages, in the order to load them."""
+    import importlib.util
+
+    found = []
+    for name in ("avro", "iceberg"):
+        spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+        if spec is None or spec.origin is None:
+            pytest.skip(f"no duckdb-extension-{name} for this platform")
+        files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension"))
+        assert files, f"no extension file in {spec.origin}"
+        found.append(files[0])
+    return found
