@@ -127,6 +127,14 @@ def test_the_export_says_what_it_is(gold: Path, exports: Path) -> None:
     assert info["published_at"].endswith("Z")
 
 
+def test_an_export_without_a_known_load_is_made_all_the_same(
+    gold: Path, exports: Path
+) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute("drop schema raw cascade")
+    assert publish(gold, exports).extract_run is None
+
+
 def test_the_sqlite_file_is_sound_and_stands_alone(gold: Path, exports: Path) -> None:
     publish(gold, exports)
     lite = exports / "conversations.db"

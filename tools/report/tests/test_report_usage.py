@@ -121,6 +121,8 @@ def test_a_breakdown_adds_up_to_its_row(exports: Path) -> None:
     for row in as_json(exports, "daily", "--breakdown")["rows"]:
         assert row["total_tokens"] == sum(p["total_tokens"] for p in row["breakdown"])
         assert [part["model"] for part in row["breakdown"]] == row["models"]
+    for by in ("daily", "session", "projects"):
+        assert "  └ haiku-4-5 " in report(exports, by, "--breakdown")
 
 
 def test_sessions_have_their_titles_and_the_newest_is_last(exports: Path) -> None:

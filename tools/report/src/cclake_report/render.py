@@ -72,11 +72,13 @@ def clean(text: str) -> str:
 
 
 def _with_breakdown(report: Report) -> list[dict[str, Any]]:
+    flexible = [column.key for column in report.columns if column.kind == "flex"]
+    label = (*flexible, report.columns[0].key)[0]
     rows = []
     for row in report.rows:
         rows.append(row)
         rows += [
-            {"models": f"  └ {part['model']}"} | part
+            part | {label: f"  └ {short_model(part['model'])}"}
             for part in row.get("breakdown", [])
         ]
     return rows
