@@ -4,13 +4,14 @@ import select
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import Stop
 
+from cclake_buffer.aside import is_damaged
 from cclake_buffer.limits import Limits
 from cclake_buffer.locks import HostLocks
-from cclake_buffer.patience import commit_patiently
+from cclake_buffer.patience import commit_patiently, damaged, taken_away
 from cclake_buffer.pending import Pending, check_continuity
 from cclake_buffer.reader import LineReader
 from cclake_buffer.records import Record, parse
@@ -95,11 +96,7 @@ class Appender:
 
     def _commit(self) -> None:
         if self.store.is_moved():
-            raise Failure(
-                f"{self.store.path} was taken away while it was in use",
-                "A new one is made at the next start, and the logs are read again.",
-                TRY_LATER,
-            )
+            raise taken_away(self.store.path)
         if self.pending.checkpoints:
             commit_patiently(self.store, self.pending, self.limits, self.stop)
             self.committed += len(self.pending.rows)
@@ -131,5 +128,12 @@ class Appender:
     def _look_after(self) -> None:
         """What a quiet moment is for."""
         if self.store.is_moved():
-            self._commit()
+            raise taken_away(self.store.path)
+        suspicion = Path(f"{self.store.path}.suspect")
+        if suspicion.exists():
+            # The flusher has met damage that a commit may not meet for long.
+            suspicion.unlink(missing_ok=True)
+            if problem := is_damaged(self.store.path):
+                self.store.close()
+                raise damaged(self.store.path, problem)
         self.limits.look_after()

@@ -5,11 +5,15 @@ import sqlite3
 import time
 from pathlib import Path
 
+from cclake_buffer.rescue import rescue
+
 PARTS = ("", "-wal", "-shm")
 
 
 def set_aside(path: Path) -> Path:
-    """Rename the buffer and its side files; nothing of it is deleted.
+    """Rename a damaged buffer and its side files; nothing of it is deleted.
+
+    What can be read of its queue goes into a new buffer.
 
     Returns:
         The new name of the file.
@@ -19,6 +23,7 @@ def set_aside(path: Path) -> Path:
     for part in PARTS:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{part}").rename(f"{place}{part}")
+    rescue(place, path)
     return place
 
 

@@ -17,6 +17,7 @@ from cclake_buffer import dead_letters, inspection
 from cclake_buffer.append import Appender
 from cclake_buffer.limits import MB, Limits
 from cclake_buffer.locks import HostLocks
+from cclake_buffer.patience import DAMAGED, primary_code
 from cclake_buffer.reader import LineReader
 from cclake_buffer.start import open_store
 
@@ -127,6 +128,8 @@ def checkpoints(
     try:
         found = inspection.checkpoints(_path(sqlite_path), host)
     except sqlite3.DatabaseError as error:
+        if primary_code(error) not in DAMAGED:
+            raise
         print(f"buffer: no checkpoints: {error}", file=sys.stderr)
         found = []
     for record in found:

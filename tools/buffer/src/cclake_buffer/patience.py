@@ -3,6 +3,7 @@
 import select
 import sqlite3
 import sys
+from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import Stop
@@ -46,20 +47,33 @@ def commit_patiently(
 def give_up_if_lost(store: Store, error: sqlite3.Error) -> None:
     """Raise a failure when waiting can't help; a damaged buffer is set aside."""
     code = primary_code(error)
+    if code in MOVED or store.is_moved():
+        raise taken_away(store.path) from error
     if code in DAMAGED:
         store.close()
-        place = set_aside(store.path)
-        raise Failure(
-            f"the buffer is damaged ({error}) and was set aside as {place}",
-            "A new one is made at the next start, and the logs are read again.",
-            TRY_LATER,
-        ) from error
-    if code in MOVED or store.is_moved():
-        raise Failure(
-            f"{store.path} was taken away while it was in use ({error})",
-            "A new one is made at the next start, and the logs are read again.",
-            TRY_LATER,
-        ) from error
+        raise damaged(store.path, str(error)) from error
+
+
+def taken_away(path: Path) -> Failure:
+    """The failure of a buffer that was deleted or replaced."""
+    return Failure(
+        f"{path} was taken away while it was in use",
+        "A new one is made at the next start, and the logs are read again.",
+        TRY_LATER,
+    )
+
+
+def damaged(path: Path, problem: str) -> Failure:
+    """Set a damaged buffer aside; the failure that says so.
+
+    The tailer was started with the old one's positions: both must start again.
+    """
+    place = set_aside(path)
+    return Failure(
+        f"the buffer is damaged ({problem}) and was set aside as {place}",
+        "Start again: a new one is there, and the logs are read again.",
+        TRY_LATER,
+    )
 
 
 def primary_code(error: sqlite3.Error) -> int:

@@ -45,6 +45,8 @@ create table dead_letters (
     kind text not null, reason text not null, code integer,
     attempts integer not null, at real not null, body blob not null
 );
+create table generations (file text primary key, base integer not null)
+    without rowid;
 create table counters (name text primary key, value integer not null) without rowid;
 create table meta (name text primary key, value) without rowid;
 """

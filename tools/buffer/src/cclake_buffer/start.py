@@ -5,10 +5,10 @@ import os
 import sqlite3
 from pathlib import Path
 
-from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.failure import Failure
 
-from cclake_buffer.aside import is_damaged, set_aside
-from cclake_buffer.patience import DAMAGED, primary_code
+from cclake_buffer.aside import is_damaged
+from cclake_buffer.patience import DAMAGED, damaged, primary_code
 from cclake_buffer.store import Store
 
 
@@ -53,9 +53,4 @@ def _open(path: Path) -> Store:
             if primary_code(error) not in DAMAGED:
                 raise Failure(f"cannot open the buffer {path}: {error}") from error
             problem = str(error)
-    place = set_aside(path)
-    raise Failure(
-        f"the buffer is damaged ({problem}) and was set aside as {place}",
-        "Start again: a new one is made, and the logs are read again.",
-        TRY_LATER,
-    )
+    raise damaged(path, problem)

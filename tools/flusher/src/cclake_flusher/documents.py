@@ -36,6 +36,12 @@ class Line:
     kind: str
     at: float
     body: bytes
+    base: int = 0
+
+    @property
+    def generation(self) -> int:
+        """Its generation in MongoDB: that of the buffer above what was there."""
+        return self.base + self.gen
 
 
 @dataclass(slots=True)
@@ -160,8 +166,8 @@ def _envelope(
         "ingestedAt": now,
         "source": {
             "file": line.file,
-            "gen": line.gen,
-            "last_gen": line.gen,
+            "gen": line.generation,
+            "last_gen": line.generation,
             "off": Int64(line.off),
             "len": Int64(line.len),
         },

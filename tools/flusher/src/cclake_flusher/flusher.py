@@ -1,5 +1,6 @@
 """The loop of `flusher run`: queue to MongoDB, batch after batch."""
 
+import contextlib
 import select
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from pymongo.errors import PyMongoError
 from cclake_flusher import records
 from cclake_flusher.backoff import Backoff
 from cclake_flusher.delivery import Delivery
+from cclake_flusher.generations import Generations
 from cclake_flusher.guard import Guard
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Queue
@@ -20,6 +22,8 @@ from cclake_flusher.room import settle_on_a_full_disk
 from cclake_flusher.state import State
 from cclake_flusher.verdict import describe
 from cclake_flusher.wake import Wake
+
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Flusher:
         self._guard = Guard()
         self._backoff = Backoff()
         self._queue: Queue | None = None
+        self._generations: Generations | None = None
         self._prepared = False
         self._searchable = False
 
@@ -76,9 +81,16 @@ class Flusher:
         except PyMongoError as error:
             return self._wait_after("mongo", error)
         except sqlite3.Error as error:
-            self._state.buffer_problem = describe(error)
+            self._suspect(error)
             self._close_queue()
             return self._wait_after("buffer", error)
+
+    def _suspect(self, error: sqlite3.Error) -> None:
+        """Leave a mark beside a damaged buffer: `buffer append` sets it aside."""
+        self._state.buffer_problem = describe(error)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+            with contextlib.suppress(OSError):
+                Path(f"{self._settings.path}.suspect").touch()
 
     def _open(self) -> bool:
         """Have an open queue; false while there is no buffer yet."""
@@ -86,12 +98,14 @@ class Flusher:
             if not self._settings.path.exists():
                 return False
             self._queue = Queue(self._settings.path)
+            self._generations = Generations(self._mongo, self._queue)
             self._state.buffer_problem = ""
         return True
 
     def _work(self) -> bool:
-        queue = self._queue
+        queue, generations = self._queue, self._generations
         assert queue is not None
+        assert generations is not None
         if not self._prepared:
             self._mongo.prepare()
             self._answered()
@@ -99,6 +113,7 @@ class Flusher:
         started = time.perf_counter()
         lines = queue.read(self._settings.count, self._settings.size)
         if lines:
+            generations.lift(lines)
             outcome, documents = self._delivery.deliver(lines, queue.buffer)
             self._answered()
             self._note_latency([line.at for line in lines])
@@ -106,17 +121,18 @@ class Flusher:
             self._state.delivered += outcome.delivered
             self._state.duplicates += outcome.duplicates
             self._guard.look(documents)
-        self._finish(queue, moved=bool(lines))
+        self._finish(queue, generations, moved=bool(lines))
         if lines:
             self._state.batches += 1
             self._state.batch_s.append(time.perf_counter() - started)
             return True
         return self._idle(queue)
 
-    def _finish(self, queue: Queue, *, moved: bool) -> None:
+    def _finish(self, queue: Queue, generations: Generations, *, moved: bool) -> None:
         """Write what depends on the batch, in the order that is safe at any kill."""
         checkpoints = queue.undelivered()
         if checkpoints:
+            generations.lift(checkpoints)
             records.write_files(self._mongo, checkpoints, queue.buffer)
             self._answered()
         if moved:

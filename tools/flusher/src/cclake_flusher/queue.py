@@ -64,6 +64,12 @@ class Checkpoint:
     size: int | None
     state: str | None
     text: str
+    base: int = 0
+
+    @property
+    def generation(self) -> int:
+        """Its generation in MongoDB."""
+        return self.base + self.gen
 
 
 class Queue:
@@ -188,6 +194,19 @@ class Queue:
         self._connection.executemany(
             "update files set delivered = 1 where file = ? and checkpoint = ?",
             [(each.file, each.text) for each in checkpoints],
+        )
+        self._connection.execute("commit")
+
+    def bases(self) -> dict[str, int]:
+        """Of files that an older buffer had: what is added to their generations."""
+        rows = self._connection.execute("select file, base from generations")
+        return dict(rows.fetchall())
+
+    def keep_bases(self, bases: dict[str, int]) -> None:
+        """Remember bases for ever: documents will carry them."""
+        self._connection.execute("begin immediate")
+        self._connection.executemany(
+            "insert or replace into generations values (?, ?)", bases.items()
         )
         self._connection.execute("commit")
 

@@ -22,7 +22,7 @@ def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
         "host": each.host,
         "root": each.root,
         "path": each.path,
-        "gen": each.gen,
+        "gen": each.generation,
         "off": Int64(each.off),
         "size": None if each.size is None else Int64(each.size),
         "state": each.state,

@@ -43,9 +43,15 @@ def _updates(
     line = document.line
     updates = []
     source = stored["source"]
-    if line.gen > source["last_gen"] or line.len > source["len"]:
-        newest = {"source.last_gen": line.gen, "source.len": Int64(line.len)}
-        updates.append(UpdateOne({"_id": stored["_id"]}, {"$max": newest}))
+    gen, length = line.generation, Int64(line.len)
+    if gen > source["last_gen"]:
+        # In the new generation its newline may be there, or not be there any more.
+        where = {"_id": stored["_id"], "source.last_gen": {"$lt": gen}}
+        change = {"source.last_gen": gen, "source.len": length}
+        updates.append(UpdateOne(where, {"$set": change}))
+    elif gen == source["last_gen"] and length > source["len"]:
+        longer = {"$max": {"source.len": length}}
+        updates.append(UpdateOne({"_id": stored["_id"]}, longer))
     other = stored["buffer"]
     if other != buffer and stored["seq"] > marks.get(other, 0):
         # Only as it was seen: its own buffer may have acknowledged it meanwhile.
