@@ -1,0 +1,226 @@
+"""A running session goes on as it is written, and a line can be seen as it is."""
+
+import gzip
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import gridfs
+import httpx
+import orjson
+import pytest
+from bson import Binary
+from export import Export
+from harness import Mongod, connect, wait_for
+from playwright.sync_api import Browser, expect
+from sample import GITHUB_TOKEN, RUNNING, sample
+from webface import Watched, Web, serving
+
+Database = Any
+
+
+class Shipper:
+    """Writes documents as the flusher does."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.seq = database, 0
+
+    def ship(self, message: dict[str, Any], **entry: Any) -> str:
+        self.seq += 1
+        key = uuid.uuid4().bytes + self.seq.to_bytes(8, "big")
+        now = datetime.now(UTC)
+        line = {
+            "type": message["role"], "uuid": str(uuid.uuid4()), "sessionId": RUNNING,
+            "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "message": message, **entry,
+        }  # fmt: skip
+        self.insert(key, {"entry": line}, now)
+        return key.hex()
+
+    def insert(self, key: bytes, fields: dict[str, Any], now: datetime) -> None:
+        self.database.conversations.insert_one({
+            "_id": Binary(key, 0), "host": "laptop", "buffer": "b", "seq": self.seq,
+            "kind": "line", "sessionId": RUNNING, "sourceFile": "p/x.jsonl",
+            "ingestedAt": now, "source": {"file": "00", "gen": 0, "off": 4711, "len": 9},
+            **fields,
+        })  # fmt: skip
+
+
+@pytest.fixture
+def shipper(mongod: Mongod, mongo_db: str) -> Iterator[Shipper]:
+    with connect(mongod.uri) as client:
+        client[mongo_db].conversations.create_index("sessionId")
+        yield Shipper(client[mongo_db])
+
+
+@pytest.fixture
+def live(tmp_path: Path, mongod: Mongod, mongo_db: str) -> Iterator[Web]:
+    sample().write(tmp_path / "exports" / "conversations.db")
+    with serving(
+        tmp_path / "exports",
+        tmp_path / "web.log",
+        MONGO_URI=mongod.uri,
+        MONGO_DB=mongo_db,
+    ) as web:
+        yield web
+
+
+@pytest.mark.browser
+def test_new_lines_appear_on_an_open_page_within_two_seconds(
+    browser: Browser, live: Web, shipper: Shipper
+) -> None:
+    tab = Watched(browser, live)
+    page = tab.open(f"/session/{RUNNING}")
+    expect(page.locator(".bubble")).to_contain_text("newest compiler")
+    page.wait_for_timeout(300)
+    call = {
+        "type": "tool_use",
+        "id": "toolu_live",
+        "name": "Bash",
+        "input": {"command": "make all"},
+    }
+    shipper.ship({"role": "assistant", "id": "m1", "content": [
+        {"type": "text", "text": "Now **building** <script>window.pwned=1</script>"}, call,
+    ]})  # fmt: skip
+    expect(page.locator("#live strong", has_text="building")).to_be_visible(
+        timeout=2500
+    )
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "toolu_live",
+        "content": "all built",
+    }
+    shipper.ship({"role": "user", "content": [result]})
+    shipper.ship({"role": "assistant", "id": "m2", "content": [
+        {"type": "text", "text": f"Built. The key is {GITHUB_TOKEN}."},
+    ]})  # fmt: skip
+    expect(page.get_by_text("Built. The key is ghp_")).to_be_visible(timeout=2500)
+    assert GITHUB_TOKEN not in page.content()
+    assert page.locator("#live .call").count() == 1
+    page.locator("#live .call > summary").click()
+    expect(page.get_by_text("all built")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert tab.outside == []
+    assert tab.complaints == []
+    tab.close()
+
+
+@pytest.mark.browser
+def test_the_page_takes_over_what_the_pipeline_has_counted(
+    browser: Browser, live: Web, shipper: Shipper
+) -> None:
+    tab = Watched(browser, live)
+    page = tab.open(f"/session/{RUNNING}")
+    doc_id = shipper.ship(
+        {
+            "role": "assistant",
+            "id": "m",
+            "content": [{"type": "text", "text": "Half way."}],
+        }
+    )
+    expect(page.locator("#live").get_by_text("Half way.")).to_be_visible(timeout=5000)
+    publish_with(live, doc_id, "Half way.")
+    counted = page.locator(".turn:not(#live .turn)").get_by_text("Half way.")
+    expect(counted).to_be_visible(timeout=8000)
+    expect(page.locator("#live").get_by_text("Half way.")).to_have_count(0)
+    tab.close()
+
+
+def publish_with(web: Web, doc_id: str, text: str) -> None:
+    export: Export = sample()
+    last = [r for r in export.rows["thread_entries"] if r["session_id"] == RUNNING][-1]
+    entry = {
+        **last,
+        "position": last["position"] + 1,
+        "entry_key": "new",
+        "doc_id": doc_id,
+    }
+    export.add("thread_entries", **entry)
+    export.add(
+        "thread_blocks", entry_key="new", block_no=0, block_kind="text", text=text
+    )
+    export.write(web.exports / "conversations.db")
+
+
+def test_nothing_asks_mongodb_while_no_page_is_open(
+    live: Web, shipper: Shipper, mongod: Mongod
+) -> None:
+    live.get(f"/session/{RUNNING}")
+    with connect(mongod.uri) as client:
+        before = client.admin.command("serverStatus")["opcounters"]["query"]
+        time.sleep(1.5)
+        assert client.admin.command("serverStatus")["opcounters"]["query"] == before
+
+
+def test_a_stop_does_not_wait_for_open_streams(live: Web, shipper: Shipper) -> None:
+    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry")
+        assert live.process
+        live.process.terminate()
+        assert live.process.wait(8) is not None
+
+
+def test_a_stream_ends_with_a_word_when_mongodb_goes(tmp_path: Path) -> None:
+    server = Mongod(tmp_path / "mongod").start()
+    sample().write(tmp_path / "exports" / "conversations.db")
+    try:
+        with (
+            serving(
+                tmp_path / "exports", tmp_path / "web.log", MONGO_URI=server.uri
+            ) as web,
+            httpx.stream("GET", f"{web.base}/live/{RUNNING}", timeout=30) as stream,
+        ):
+            lines = stream.iter_lines()
+            assert next(lines).startswith("retry")
+            server.kill()
+            assert "event: away" in list(lines)
+            assert web.get(f"/session/{RUNNING}").status_code == 200
+    finally:
+        server.kill()
+
+
+def test_a_line_is_shown_as_it_was_written(live: Web, shipper: Shipper) -> None:
+    doc_id = shipper.ship({"role": "user", "content": f"the key {GITHUB_TOKEN}"})
+    page = live.get(f"/raw/{doc_id}")
+    assert page.status_code == 200
+    assert "byte 4,711" in page.text
+    assert GITHUB_TOKEN not in page.text
+    text = live.get(f"/raw/{doc_id}?plain=1&reveal=1").text
+    assert GITHUB_TOKEN in text
+    assert orjson.loads(text)["message"]["role"] == "user"
+    assert live.get("/raw/" + "00" * 24).status_code == 404
+    assert live.get("/raw/abc").status_code == 404
+
+
+def test_raw_and_very_large_lines_are_shown_too(live: Web, shipper: Shipper) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    broken = b'{"type":"user","text":"cut in two<script>'
+    shipper.insert(b"r" * 24, {"raw": Binary(broken, 0), "error": "not JSON"}, now)
+    large = b'{"big":"' + b"x" * 3_000_000 + b'"}'
+    file = gridfs.GridFSBucket(shipper.database, "raw").upload_from_stream("f", large)
+    shipper.insert(b"g" * 24, {"raw_file": file}, now)
+    page = live.get(f"/raw/{(b'r' * 24).hex()}").text
+    assert "cut in two&lt;script&gt;" in page
+    assert "not JSON" in page
+    whole = live.get(f"/raw/{(b'g' * 24).hex()}?plain=1").content
+    assert whole == large
+    assert len(gzip.compress(live.get(f"/raw/{(b'g' * 24).hex()}").content)) < 100_000
+
+
+def test_lines_of_any_shape_do_not_end_the_stream(live: Web, shipper: Shipper) -> None:
+    for content in (7, None, [], [7], {"a": 1}, [{"type": 5}], [{"type": "text", "text": 5}],
+                    [{"type": "tool_use"}], [{"type": "tool_result", "content": {"x": 1}}]):  # fmt: skip
+        shipper.ship({"role": "user", "content": content})
+    shipper.ship(
+        {"role": "assistant", "content": [{"type": "text", "text": "still here"}]}
+    )
+    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=20) as stream:
+        for line in stream.iter_lines():
+            if "still here" in line:
+                break
+        else:
+            raise AssertionError("the stream ended")
+    wait_for(lambda: live.get("/").status_code == 200, 5)
