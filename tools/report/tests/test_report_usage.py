@@ -173,7 +173,7 @@ def test_nothing_found_is_said(exports: Path) -> None:
 
 
 def test_a_title_never_controls_the_terminal(tmp_path: Path) -> None:
-    hostile = "\x1b]0;owned\x07\x1b[31mred\u202egnp.exe\nnew line\x9b2J"
+    hostile = "  └\x1b]0;owned\x07\x1b[31mred\u202egnp.exe\nnew line\x9b2J"
     exports = make_export(
         tmp_path,
         fct_api_responses=[response(1)],
