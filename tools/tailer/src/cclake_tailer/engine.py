@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from cclake_tailer.catalog import Catalog, inode_of
+from cclake_tailer.catalog import Catalog, Inode, inode_of
 from cclake_tailer.counters import Counters
 from cclake_tailer.moves import Moves
 from cclake_tailer.reader import Reader
@@ -29,8 +29,14 @@ class Engine:
         self.counters = counters
         self.again: set[Place] = set()  # to be looked at once more, at once
         self.refused: dict[Place, str] = {}  # could not be looked at, and why
+        self._suspects: dict[Place, Inode] = {}
         self._queue: deque[Found] = deque()
         self._queued: set[Place] = set()
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether files were found that may have taken the place of moved ones."""
+        return bool(self._suspects)
 
     @property
     def pending(self) -> bool:
@@ -106,7 +112,10 @@ class Engine:
         item = Found(place, os.fstat(fd))
         known = self.catalog.with_inode(inode_of(item.stat))
         if known is None:
-            known = self.catalog.at(place) or self.catalog.create(item)
+            former = self.catalog.at(place)
+            known = self.catalog.create(item)
+            if former is not None and former.state == "live":
+                self.visitor.leave(former)
         self.visitor.rescue(known, fd)
         if not Path(self.catalog.place_of(known).full).exists():
             self.visitor.leave(known)
@@ -141,10 +150,28 @@ class Engine:
                 item = alias
             elif self.catalog.at(item.place) is None:
                 self.visitor.untold.add(self.catalog.create(item).file)
+            elif self._is_suspect(item):
+                continue
             news = self._has_news(item) and self._enqueue(item, first)
             if news and item.place not in self.refused:
                 changed.add(item.place)
         return changed
+
+    def _is_suspect(self, item: Found) -> bool:
+        """Whether another file is at a place for the first time that we look there.
+
+        The one that was there may have moved to where we did not look yet, and then
+        it must be found before its place is given to another. So look twice.
+        """
+        known = self.catalog.at(item.place)
+        inode = inode_of(item.stat)
+        if known is None or (known.dev, known.ino) == inode:
+            return False
+        if self._suspects.pop(item.place, None) == inode:
+            return False
+        self._suspects[item.place] = inode
+        self.again.add(item.place)
+        return True
 
     def _miss(self, places: Iterable[Place]) -> set[Place]:
         """Mark the files gone that are no longer at their places."""

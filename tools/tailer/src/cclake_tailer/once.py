@@ -14,10 +14,14 @@ def scan(engine: Engine, walker: Walker) -> set[Place]:
     Returns:
         The places of the files that are queued or gone because of this.
     """
-    found: list[Found] = []
-    for root in engine.catalog.roots:
-        found.extend(walker.walk_root(root))
-    changed = engine.look((), found)
+    changed: set[Place] = set()
+    for _twice in range(2):
+        found: list[Found] = []
+        for root in engine.catalog.roots:
+            found.extend(walker.walk_root(root))
+        changed |= engine.look((), found)
+        if not engine.suspicious:
+            break
     return changed | engine.miss_unseen({item.place for item in found})
 
 

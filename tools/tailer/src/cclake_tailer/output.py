@@ -66,7 +66,9 @@ class Output:
         """Whether nobody will ever read what is written."""
         poll = select.poll()
         poll.register(self.fd, 0)
-        return any(event & select.POLLERR for _fd, event in poll.poll(0))
+        return any(
+            event & (select.POLLERR | select.POLLHUP) for _fd, event in poll.poll(0)
+        )
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
