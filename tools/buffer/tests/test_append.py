@@ -341,12 +341,18 @@ def test_at_its_cap_it_stops_reading_and_drops_nothing(tmp_path: Path) -> None:
     wait_for(lambda: paused(tmp_path) == "cap", 20, "it says that it pauses")
     held = queued(tmp_path)
     assert held < 4
-    with sqlite3.connect(tmp_path / "buffer.db") as connection:
-        connection.execute("delete from queue")
-    connection.close()
+    assert deliver(tmp_path) == held
     wait_for(lambda: queued(tmp_path) == 4 - held, 20, "it reads on")
+    assert deliver(tmp_path) == 4 - held
     wait_for(lambda: paused(tmp_path) == "no", 20, "it says that too")
     assert end(process)[0] == 0
+
+
+def deliver(home: Path) -> int:
+    with sqlite3.connect(home / "buffer.db", timeout=30) as connection:
+        gone = connection.execute("delete from queue").rowcount
+    connection.close()
+    return gone
 
 
 def taken_or_paused(home: Path, number: int) -> bool:
