@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from sample import FORK, HOSTILE, LONG, MAIN, RUNNING
 from webface import Watched, Web
 
+pytest_plugins = ("webfixtures",)
+
 pytestmark = pytest.mark.browser
 _WIDE = """[...document.querySelectorAll('body *')].filter(one =>
     document.documentElement.scrollWidth > innerWidth

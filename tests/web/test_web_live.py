@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, expect
 from sample import GITHUB_TOKEN, RUNNING, sample
 from webface import Watched, Web, serving
 
+pytest_plugins = ("webfixtures",)
+
 Database = Any
 
 

@@ -11,6 +11,8 @@ from export import PIXEL
 from sample import FORK, GITHUB_TOKEN, HOSTILE, LONG, MAIN, RUNNING, VECTORS
 from webface import Web
 
+pytest_plugins = ("webfixtures",)
+
 PAGES = (
     "/", "/search?q=parser", "/dashboard", f"/session/{MAIN}", f"/session/{FORK}",
     f"/session/{HOSTILE}", f"/session/{LONG}?page=3", f"/session/{RUNNING}", "/search",

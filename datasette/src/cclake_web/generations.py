@@ -15,101 +15,39 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from datasette.database import Database
-from datasette.utils import sqlite_timelimit
+from cclake_web.generation import NAME, Generation
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
-NAME = "conversations"
 NEEDED = {"dim_sessions", "thread_entries", "thread_blocks"}
 LOOK_EVERY = 0.4  # seconds between two looks at the file
 # seconds that a replaced generation stays open
 GRACE = float(os.environ.get("CCLAKE_WEB_GRACE_S") or 30)
-LIMIT_MS = 5000  # a page's query is ended after this time
-
-T = TypeVar("T")
-
-
-class Generation(Database):  # type: ignore[misc]
-    """One life of the export file, opened read-only.
-
-    Attributes:
-        stamp: Identifies the file: inode, time of change, size.
-        uri: Its address for SQLite, read-only.
-        cache: Results that hold for as long as the generation does.
-        readers: Number of reads going on.
-    """
-
-    def __init__(self, ds: Datasette, path: Path, stamp: tuple[int, ...]) -> None:
-        super().__init__(ds, str(path), is_mutable=True)
-        self.stamp = stamp
-        self.cache: dict[Any, Any] = {}
-        self.readers = 0
-        self.uri = Path(self.path).absolute().as_uri() + "?immutable=1"
-        self._mine = threading.local()
-
-    def connect(self, write: bool = False) -> sqlite3.Connection:
-        """Open the file; it is never written in place, so without locks."""
-        connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False)
-        self._all_file_connections.append(connection)
-        return connection
-
-    async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function with this generation's connection of a worker thread."""
-        with self.held():
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self.ds.executor, self._run, fn)
-
-    def _run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        connection = getattr(self._mine, "connection", None)
-        if connection is None:
-            connection = self.connect()
-            self.ds._prepare_connection(connection, self.name)
-            self._mine.connection = connection
-        return fn(connection)
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[Generation]:
-        """Keep the generation open, for reads that need several calls."""
-        self.readers += 1
-        try:
-            yield self
-        finally:
-            self.readers -= 1
-
-    async def read(
-        self, fn: Callable[..., T], *args: Any, limit_ms: int = LIMIT_MS, **named: Any
-    ) -> T:
-        """Run `fn(connection, ...)` within a time limit, rows by name.
-
-        Raises:
-            sqlite3.OperationalError: "interrupted" when the limit has passed.
-        """
-
-        def within(connection: sqlite3.Connection) -> T:
-            factory = connection.row_factory
-            connection.row_factory = sqlite3.Row
-            try:
-                with sqlite_timelimit(connection, limit_ms):
-                    return fn(connection, *args, **named)
-            finally:
-                connection.row_factory = factory
-
-        return await self.execute_fn(within)
 
 
 class Exports:
     """Finds the newest generation and hands it to Datasette."""
 
-    def __init__(self, ds: Datasette, path: Path) -> None:
-        self.ds, self.path = ds, path
+    def __init__(
+        self, ds: Datasette, path: Path, prepare: Callable[[Generation], None]
+    ) -> None:
+        """Watch a path.
+
+        Args:
+            ds: The Datasette that serves the generations.
+            path: Of the export.
+            prepare: Work that pages would otherwise wait for; it is done in a
+                thread, and a later generation is shown when it is done.
+        """
+        self.ds, self.path, self.prepare = ds, path, prepare
         self.current: Generation | None = None
+        self._coming: Generation | None = None
         self._looked = float("-inf")
         self._refused: tuple[int, ...] | None = None
 
@@ -119,9 +57,13 @@ class Exports:
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
             stamp = self._stamp()
-            known = (self.current and self.current.stamp, self._refused)
+            open_ones = [one.stamp for one in (self.current, self._coming) if one]
+            known = (*open_ones, self._refused)
             if stamp and stamp not in known:
                 self._open(stamp)
+        if self._coming and self._coming.ready:
+            new, self._coming = self._coming, None
+            self._show(new)
         return self.current
 
     def _stamp(self) -> tuple[int, ...] | None:
@@ -132,20 +74,46 @@ class Exports:
         return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
     def _open(self, stamp: tuple[int, ...]) -> None:
-        new = Generation(self.ds, self.path, stamp)
-        try:
-            tables = new.connect().execute("select name from sqlite_master").fetchall()
-            missing = NEEDED - {name for (name,) in tables}
-        except sqlite3.DatabaseError as error:
-            missing = {str(error)}
-        if missing:
-            self._refused = stamp
-            what = ", ".join(sorted(missing))
-            print(f"web: {self.path} is no export ({what})", file=sys.stderr)
-            new.close()
+        new = self._opened(stamp)
+        if new is None:
             return
+        threading.Thread(target=self._prepare, args=(new,), daemon=True).start()
+        if self.current is None:
+            self._show(new)
+        else:
+            overtaken, self._coming = self._coming, new
+            if overtaken:
+                _close_later(overtaken)
+
+    def _opened(self, stamp: tuple[int, ...]) -> Generation | None:
+        """The file as a generation, or None where it is no export."""
+        try:
+            new = Generation(self.ds, self.path, stamp)
+            tables = new.spare.execute("select name from sqlite_master").fetchall()
+        except sqlite3.Error as error:
+            missing = {str(error)}
+        else:
+            missing = NEEDED - {name for (name,) in tables}
+            if self._stamp() != stamp:
+                new.close()  # replaced just now: the next look sees it
+                return None
+        if not missing:
+            return new
+        self._refused = stamp
+        what = ", ".join(sorted(missing))
+        print(f"web: {self.path} is no export ({what})", file=sys.stderr)
+        return None
+
+    def _prepare(self, new: Generation) -> None:
+        try:
+            self.prepare(new)
+        except sqlite3.Error as error:
+            print(f"web: {self.path}: {error}", file=sys.stderr)
+        finally:
+            new.ready = True
+
+    def _show(self, new: Generation) -> None:
         old, self.current = self.current, new
-        new.name = new.route = NAME
         # Replaced, not changed: a request in flight keeps the dictionary it has.
         self.ds.databases = {**self.ds.databases, NAME: new}
         if old:

@@ -7,9 +7,8 @@ next pipeline run.
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.jsontext import dumps
 from cclake_web.lines import Document
 from cclake_web.masking import mask_value
 
@@ -94,7 +93,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         texts = (item.get("text") for item in value if isinstance(item, dict))
         return "\n".join(text for text in texts if isinstance(text, str))
-    return "" if value is None else orjson.dumps(value, default=str).decode()
+    return "" if value is None else dumps(value)
 
 
 def _kind(line: dict[str, Any], message: dict[str, Any], blocks: list[Block]) -> str:

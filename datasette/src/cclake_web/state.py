@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cclake_web.config import Config, from_environ
+from cclake_web.data import rollup
 from cclake_web.generations import Exports
 from cclake_web.lines import Lines
 
@@ -33,7 +34,7 @@ def state_of(datasette: Datasette) -> State:
         config = from_environ()
         state = _STATES[datasette] = State(
             config,
-            Exports(datasette, config.export),
+            Exports(datasette, config.export, rollup.prepare),
             Lines(config.mongo_uri, config.mongo_db),
         )
     return state

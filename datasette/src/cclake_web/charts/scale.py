@@ -10,13 +10,13 @@ WEEKS = 150  # more weeks than these are drawn as months
 
 def ticks(highest: float, wanted: int = 4) -> list[float]:
     """Round values from 0 to at least `highest`, in steps of 1, 2 or 5."""
-    if highest <= 0 or not math.isfinite(highest):
+    if highest < 1e-12 or not math.isfinite(highest):
         return [0.0, 1.0]
     rough = highest / wanted
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough * 0.999)
     count = math.ceil(highest / step - 1e-9)
-    return [round(step * number, 10) for number in range(count + 1)]
+    return [float(f"{step * number:.10g}") for number in range(count + 1)]
 
 
 def periods(days: Sequence[date]) -> tuple[str, list[date]]:

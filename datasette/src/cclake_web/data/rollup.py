@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cclake_web.data.filters import Filters
-from cclake_web.generations import Generation
+from cclake_web.generation import Generation
 
 T = TypeVar("T")
 _LOCK = threading.Lock()
 _MAKE = """
-create table hourly as
+create table sums.hourly as
 select coalesce(substr(responded_at, 1, 13), '') as hour, project_key as project,
     model, host, coalesce(is_sidechain, 0) as side, count(*) as responses,
     sum(coalesce(usage_final, 0)) as final, sum(cost_usd is null) as unpriced,
@@ -21,19 +21,19 @@ select coalesce(substr(responded_at, 1, 13), '') as hour, project_key as project
     sum(cost_usd) as cost,
     max(coalesce(input_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(cache_read_tokens, 0)) as widest
-from export.fct_api_responses group by 1, 2, 3, 4, 5;
-create table calls as
+from main.fct_api_responses group by 1, 2, 3, 4, 5;
+create table sums.calls as
 select coalesce(substr(c.called_at, 1, 13), '') as hour, c.project_key as project,
     s.host, c.tool_name as tool, coalesce(c.error_kind, '') as kind,
     tenths(c.duration_ms) as size, count(*) as calls,
     sum(coalesce(c.is_error, 0)) as errors
-from export.fct_tool_calls c left join export.dim_sessions s
+from main.fct_tool_calls c left join main.dim_sessions s
     on s.session_id = c.session_id
 group by 1, 2, 3, 4, 5, 6;
-create table spoken as
+create table sums.spoken as
 select coalesce(substr(said_at, 1, 13), '') as hour, project_key as project, host,
     count(*) as messages
-from export.fct_messages where message_kind in ('prompt', 'answer')
+from main.fct_messages where message_kind in ('prompt', 'answer')
 group by 1, 2, 3;
 """
 
@@ -41,21 +41,24 @@ group by 1, 2, 3;
 def ask(export: Generation, fn: Callable[[sqlite3.Connection], T]) -> T:
     """Run a function with the sums of a generation; call it in a worker thread."""
     with _LOCK:
-        connection = export.cache.get("rollup")
-        if connection is None:
-            connection = export.cache["rollup"] = _make(export)
-        found: T = fn(connection)
+        if not export.cache.get("sums"):
+            _make(export.spare)
+            export.cache["sums"] = True
+        found: T = fn(export.spare)
         return found
 
 
-def _make(export: Generation) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", uri=True, check_same_thread=False)
+def prepare(export: Generation) -> None:
+    """Make the sums, so that the first page does not wait for them."""
+    ask(export, lambda connection: None)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Add the sums to a connection, in memory, beside the export's tables."""
     connection.row_factory = sqlite3.Row
     connection.create_function("tenths", 1, tenths, deterministic=True)
-    connection.execute("attach ? as export", (export.uri,))
+    connection.execute("attach ':memory:' as sums")
     connection.executescript(_MAKE)
-    connection.execute("detach export")
-    return connection
 
 
 def tenths(milliseconds: float | None) -> int | None:

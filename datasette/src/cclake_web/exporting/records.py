@@ -6,9 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from cclake_web.data.blocks import Block, Entry, entry_of, fill
+from cclake_web.jsontext import dumps
 from cclake_web.masking import mask
 
 BATCH = 400  # entries read at a time
@@ -105,4 +104,4 @@ def _json(value: Any) -> str:
 
 def line(value: Any) -> str:
     """A value as one line of JSON."""
-    return orjson.dumps(value, default=str).decode()
+    return dumps(value)

@@ -17,7 +17,7 @@ from datasette.utils.asgi import Request
 
 from cclake_web import stopping
 from cclake_web.fmt import moment
-from cclake_web.generations import NAME, Generation
+from cclake_web.generation import NAME, Generation
 from cclake_web.guard import Receive, Send
 from cclake_web.lines import Document, Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of

@@ -7,6 +7,7 @@ import orjson
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
+from cclake_web.jsontext import dumps
 from cclake_web.lines import Document, Unreachable
 from cclake_web.masking import mask
 from cclake_web.pages.web import Visit, message, view
@@ -61,8 +62,7 @@ def _pretty(text: str) -> Markup:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return plain(text[:LONGEST])
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    return colour(text[:LONGEST], lexer_named("json"))
+    return colour(dumps(value, indent=True)[:LONGEST], lexer_named("json"))
 
 
 _AWAY = (

@@ -11,7 +11,7 @@ from cclake_web.charts.timeline import Timeline, timeline
 from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.fmt import day
-from cclake_web.generations import Generation
+from cclake_web.generation import Generation
 from cclake_web.masking import mask
 from cclake_web.pages.web import Visit, view
 

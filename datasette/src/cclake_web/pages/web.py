@@ -18,7 +18,7 @@ from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cclake_web import fmt
-from cclake_web.generations import NAME, Generation
+from cclake_web.generation import NAME, Generation
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import visible
 from cclake_web.state import State, state_of

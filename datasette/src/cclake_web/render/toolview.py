@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
 from cclake_web.fmt import one_line, squeeze
+from cclake_web.jsontext import dumps
 from cclake_web.render.filetools import edit, read, write
 from cclake_web.render.markdown import markdown
 from cclake_web.render.parts import (
@@ -46,8 +46,7 @@ def _first(given: Fields) -> str:
 
 
 def _json(value: Any) -> Markup:
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
-    return source(text, language="json")
+    return source(dumps(value, indent=True), language="json")
 
 
 def _generic(call: Call) -> Markup:

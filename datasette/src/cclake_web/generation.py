@@ -1,0 +1,100 @@
+"""One life of the export file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from datasette.database import Database
+from datasette.utils import sqlite_timelimit
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+NAME = "conversations"
+LIMIT_MS = 5000  # a page's query is ended after this time
+
+T = TypeVar("T")
+
+
+class Generation(Database):  # type: ignore[misc]
+    """One life of the export file, opened read-only.
+
+    All its connections are opened at once: opened later, by the same name, one
+    could see the file that has taken its place.
+
+    Attributes:
+        stamp: Identifies the file: inode, time of change, size.
+        cache: Results that hold for as long as the generation does.
+        readers: Number of reads going on.
+        ready: Whether it is prepared, so that no page has to wait.
+        spare: A connection of its own for the sums of the dashboard.
+    """
+
+    def __init__(self, ds: Datasette, path: Path, stamp: tuple[int, ...]) -> None:
+        super().__init__(ds, str(path), is_mutable=True)
+        self.name = self.route = NAME
+        self.stamp = stamp
+        self.cache: dict[Any, Any] = {}
+        self.readers = 0
+        self.ready = False
+        self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self.spare = self.connect()
+        for _ in range(max(ds.setting("num_sql_threads"), 1)):
+            connection = self.connect()
+            ds._prepare_connection(connection, NAME)
+            self._free.put(connection)
+
+    def connect(self, write: bool = False) -> sqlite3.Connection:
+        """Open the file; it is never written in place, so without locks."""
+        uri = Path(self.path).absolute().as_uri() + "?immutable=1"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._all_file_connections.append(connection)
+        return connection
+
+    async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function with a connection of this generation in a worker thread."""
+        with self.held():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.ds.executor, self._run, fn)
+
+    def _run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._free.get()
+        try:
+            return fn(connection)
+        finally:
+            self._free.put(connection)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Generation]:
+        """Keep the generation open, for reads that need several calls."""
+        self.readers += 1
+        try:
+            yield self
+        finally:
+            self.readers -= 1
+
+    async def read(
+        self, fn: Callable[..., T], *args: Any, limit_ms: int = LIMIT_MS, **named: Any
+    ) -> T:
+        """Run `fn(connection, ...)` within a time limit, rows by name.
+
+        Raises:
+            sqlite3.OperationalError: "interrupted" when the limit has passed.
+        """
+
+        def within(connection: sqlite3.Connection) -> T:
+            factory = connection.row_factory
+            connection.row_factory = sqlite3.Row
+            try:
+                with sqlite_timelimit(connection, limit_ms):
+                    return fn(connection, *args, **named)
+            finally:
+                connection.row_factory = factory
+
+        return await self.execute_fn(within)
