@@ -1,5 +1,6 @@
 """The command line of extract."""
 
+import gc
 import sys
 from datetime import datetime
 from typing import Annotated
@@ -129,6 +130,7 @@ def dead_letters(
 
 def main() -> None:
     """Run the tool; without a command it is `run`."""
+    gc.set_threshold(100_000)  # imports make many objects and no garbage
     if sys.argv[1:2] != ["--help"] and (sys.argv[1:2] or ["-"])[0].startswith("-"):
         sys.argv.insert(1, "run")
     run("extract", app)

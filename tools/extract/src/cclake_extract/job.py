@@ -36,11 +36,9 @@ class Job:
         Raises:
             Failure: `--since` was given for a table that goes on from a watermark.
         """
-        taken = self._taken()
-        ranges = mongo.behind(mongo.acknowledged(self.database), taken)
-        total = sum(up_to - after for _, after, up_to in ranges)
-        with bar("extract", total) as advance:
+        with bar("extract", self._total) as advance:
             if self.full or self.since:
+                self._taken()
                 since = self.since.replace(tzinfo=UTC) if self.since else None
                 outcome = backfill(self.lake, self.database, since, advance)
             else:
@@ -58,6 +56,10 @@ class Job:
                 report(result)
 
         follow(self.database, work, stop, interval)
+
+    def _total(self) -> int:
+        ranges = mongo.behind(mongo.acknowledged(self.database), self._taken())
+        return sum(up_to - after for _, after, up_to in ranges)
 
     def preview(self) -> dict[str, Any]:
         """How many documents a run would read now, buffer by buffer."""

@@ -6,8 +6,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show documents, rate and time left; yields what to call with each count."""
+def bar(title: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Show documents, rate and time left; yields what to call with each count.
+
+    Args:
+        title: What is going on.
+        total: Says how many documents to expect; asked only where a bar is shown.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -23,5 +28,5 @@ def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task(title, total=total or None)
+        task = progress.add_task(title, total=total() or None)
         yield lambda count: progress.advance(task, count)

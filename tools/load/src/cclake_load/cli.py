@@ -1,5 +1,6 @@
 """The command line of load."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -93,4 +94,5 @@ def load(
 
 def main() -> None:
     """Run the tool."""
+    gc.set_threshold(100_000)  # imports make many objects and no garbage
     run("load", app)
