@@ -20,6 +20,7 @@ from pymongo.errors import ConfigurationError, InvalidURI
 from cclake_flusher import lock, web
 from cclake_flusher.flusher import Flusher, Settings
 from cclake_flusher.mongo import Mongo
+from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
 
 HELP = """Deliver the buffer to MongoDB exactly once.
@@ -109,12 +110,14 @@ def run_command(
         size=batch_bytes,
         interval_s=sync_interval_ms / 1000,
     )
-    mongo = _connect(mongo_uri or settings.mongo_uri(), mongo_db)
+    uri = mongo_uri or settings.mongo_uri()
+    mongo = _connect(uri, mongo_db)
+    indexes = ReaderIndexes(uri, mongo_db)
     if not lock.hold(path, stop, state):
         return
     web.serve(health_port, path, state)
     _end_the_drain(stop, drain_seconds)
-    Flusher(work, mongo, state, stop).run()
+    Flusher(work, mongo, indexes, state, stop).run()
     mongo.close()
 
 

@@ -19,10 +19,12 @@ from cclake_flusher.guard import Guard
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Queue
 from cclake_flusher.room import settle_on_a_full_disk
+from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
 from cclake_flusher.verdict import describe
 from cclake_flusher.wake import Wake
 
+QUIET_S = 2.0
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -49,10 +51,16 @@ class Flusher:
     """Delivers a buffer until it is asked to stop, then what is queued."""
 
     def __init__(
-        self, settings: Settings, mongo: Mongo, state: State, stop: Stop
+        self,
+        settings: Settings,
+        mongo: Mongo,
+        indexes: ReaderIndexes,
+        state: State,
+        stop: Stop,
     ) -> None:
         self._settings = settings
         self._mongo = mongo
+        self._indexes = indexes
         self._state = state
         self._stop = stop
         self._delivery = Delivery(mongo, state)
@@ -61,7 +69,7 @@ class Flusher:
         self._queue: Queue | None = None
         self._generations: Generations | None = None
         self._prepared = False
-        self._searchable = False
+        self._last_lines = time.monotonic()
 
     def run(self) -> None:
         """Work until asked to stop; then drain, as long as MongoDB answers."""
@@ -123,6 +131,7 @@ class Flusher:
             self._guard.look(documents)
         self._finish(queue, generations, moved=bool(lines))
         if lines:
+            self._last_lines = time.monotonic()
             self._state.batches += 1
             self._state.batch_s.append(time.perf_counter() - started)
             return True
@@ -145,9 +154,9 @@ class Flusher:
             queue.mark_delivered(checkpoints)
 
     def _idle(self, queue: Queue) -> bool:
-        if not self._searchable:
-            self._mongo.prepare_search()
-            self._searchable = True
+        quiet = time.monotonic() - self._last_lines > QUIET_S
+        if quiet and queue.acked and not self._stop:
+            self._indexes.build()
         self._guard.write(self._mongo, now=bool(self._stop))
         if queue.is_replaced():
             # What it held has been delivered; the next one is another buffer.

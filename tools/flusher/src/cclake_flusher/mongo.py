@@ -2,31 +2,15 @@
 
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel, MongoClient, WriteConcern
+from pymongo import ASCENDING, IndexModel, MongoClient, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 CONVERSATIONS = "conversations"
 NAMESPACE_EXISTS = 48
-INDEXES = [
-    IndexModel(
-        [("projectId", ASCENDING), ("timestamp", DESCENDING)], name="project_time"
-    ),
-    IndexModel(
-        [("sessionId", ASCENDING), ("timestamp", ASCENDING)], name="session_time"
-    ),
-    IndexModel([("ingestedAt", DESCENDING)], name="ingested"),
-    IndexModel([("buffer", ASCENDING), ("seq", ASCENDING)], name="buffer_seq"),
-]
-# No stemming: the words are of any language, and of none. `language` in a log
-# line must not choose one either.
-TEXT_INDEX = IndexModel(
-    [("text", TEXT)],
-    name="words",
-    default_language="none",
-    language_override="cclake_language",
-)
+# Extraction reads by it, also while a backlog comes in.
+LOG_INDEX = IndexModel([("buffer", ASCENDING), ("seq", ASCENDING)], name="buffer_seq")
 # Waits that end: a server that hangs is as good as none. The URI may say otherwise.
 TIMEOUTS = {
     "serverSelectionTimeoutMS": 5000,
@@ -74,7 +58,7 @@ class Mongo:
         return self.database[CONVERSATIONS]
 
     def prepare(self) -> None:
-        """Make the collection and its indexes, where they are missing."""
+        """Make the collection and the index of extraction, where they are missing."""
         try:
             self.database.create_collection(
                 CONVERSATIONS,
@@ -86,16 +70,7 @@ class Mongo:
             if error.code != NAMESPACE_EXISTS:
                 # A server with another storage engine makes its own collection.
                 self.database.create_collection(CONVERSATIONS, check_exists=False)
-        self.conversations.create_indexes(INDEXES)
-
-    def prepare_search(self) -> None:
-        """Make the text index; over a backlog that is cheaper once, at its end."""
-        self.conversations.create_indexes([TEXT_INDEX])
-
-    def is_up(self) -> bool:
-        """Whether a ping succeeds now."""
-        self.client.admin.command("ping")
-        return True
+        self.conversations.create_indexes([LOG_INDEX])
 
     def close(self) -> None:
         """Close all connections."""

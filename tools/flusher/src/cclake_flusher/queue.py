@@ -22,8 +22,9 @@ insert into dead_letters
 (seq, host, path, file, gen, off, len, kind, reason, code, attempts, at, body)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+# Nothing is lost when a deletion is: the rows come again, and are refused.
 PRAGMAS = """
-pragma synchronous = full;
+pragma synchronous = normal;
 pragma secure_delete = off;
 pragma wal_autocheckpoint = 256;
 pragma journal_size_limit = 67108864;
@@ -204,11 +205,13 @@ class Queue:
 
     def keep_bases(self, bases: dict[str, int]) -> None:
         """Remember bases for ever: documents will carry them."""
+        self._connection.execute("pragma synchronous = full")
         self._connection.execute("begin immediate")
         self._connection.executemany(
             "insert or replace into generations values (?, ?)", bases.items()
         )
         self._connection.execute("commit")
+        self._connection.execute("pragma synchronous = normal")
 
     def close(self) -> None:
         """Close the connection."""

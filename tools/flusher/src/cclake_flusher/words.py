@@ -2,7 +2,9 @@
 
 from typing import Any
 
-MOST_CHARACTERS = 4096
+# Each distinct word is a key that MongoDB writes: long texts would cost more than
+# all the rest of ingestion. Full texts are searched in the export.
+MOST_CHARACTERS = 1000
 # Titles, prompts of the history, summaries, queued prompts, system messages.
 _FIELDS = (
     "summary", "aiTitle", "customTitle", "lastPrompt", "display", "content",
@@ -10,7 +12,7 @@ _FIELDS = (
 
 
 def words(entry: dict[str, Any]) -> str:
-    """What a person said or read in this entry, at most 4096 characters of it.
+    """What a person said or read in this entry, its first 1000 characters.
 
     Prompts, answers, thinking, titles and summaries; no tool input or output,
     which would make the index larger than the conversations.
