@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from datasette.utils.asgi import Request, Response
 from pluggy import HookimplMarker
 
+from cclake_web.descriptions import metadata
+from cclake_web.generation import NAME
 from cclake_web.guard import App, Guard
+from cclake_web.masking import mask
+from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file
@@ -19,7 +23,9 @@ from cclake_web.pages.raw import raw_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
+from cclake_web.pages.web import asset_url
 from cclake_web.render.code import warm
+from cclake_web.render.safe import visible
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -72,6 +78,33 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
         return Guard(app, state.config.hosts, state.exports.look)
 
     return wrap
+
+
+@hookimpl
+def get_metadata() -> dict[str, Any]:
+    """The descriptions of tables and columns."""
+    return metadata()
+
+
+@hookimpl
+def canned_queries(database: str) -> dict[str, dict[str, str]]:
+    """Questions that users ask most."""
+    return canned() if database == NAME else {}
+
+
+@hookimpl
+def extra_css_urls(datasette: Datasette) -> list[str]:
+    """Datasette's own pages in our colours, light and dark."""
+    return [datasette.urls.path(asset_url("stock.css"))]
+
+
+@hookimpl
+def render_cell(value: Any) -> str | None:
+    """Secrets are masked and odd characters shown on Datasette's pages too."""
+    if not isinstance(value, str):
+        return None
+    shown = visible(mask(value))
+    return shown if shown != value else None
 
 
 @hookimpl(trylast=True)
