@@ -12,12 +12,13 @@ TABLES = {
     "agg_session_metrics": "session_id varchar, prompts bigint, total_tokens hugeint,"
     " cost_usd decimal(18, 8)",
     "thread_entries": "session_id varchar, position bigint, entry_key varchar,"
-    " is_copy boolean, agent_id varchar, said_at timestamptz",
-    "thread_blocks": "entry_key varchar, block_no integer, block_kind varchar,"
-    " text varchar, tool_use_id varchar, tags varchar[], image_key varchar",
+    " is_copy boolean, agent_id varchar, said_at timestamptz, updated_run bigint",
+    "thread_blocks": "session_id varchar, entry_key varchar, block_no integer,"
+    " block_kind varchar, text varchar, tool_use_id varchar, tags varchar[],"
+    " image_key varchar, updated_run bigint",
     "images": "image_key varchar, media_type varchar, data blob",
     "search_documents": "search_id bigint, session_id varchar, entry_key varchar,"
-    " block_no integer, said_at timestamptz, text varchar",
+    " block_no integer, said_at timestamptz, text varchar, updated_run bigint",
     "dim_date": "date_day date, is_weekend boolean",
 }
 
@@ -36,14 +37,23 @@ def make_gold(path: Path, sessions: int = 3, entries: int = 4, run: int = 1) -> 
         for name, columns in TABLES.items():
             gold.execute(f"create or replace table marts.{name} ({columns})")
         for number in range(sessions):
-            add_session(gold, number, entries)
+            add_session(gold, number, entries, run)
         images = [(f"img{n}", "image/png", b"\x89PNG\x00\xff") for n in range(50)]
         insert(gold, "images", images)
         insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
     return path
 
 
-def add_session(gold: duckdb.DuckDBPyConnection, number: int, entries: int) -> None:
+def remove_session(gold: duckdb.DuckDBPyConnection, number: int) -> None:
+    """Remove all rows of one session."""
+    for table, columns in TABLES.items():
+        if "session_id" in columns:
+            gold.execute(f"delete from marts.{table} where session_id = 's{number}'")
+
+
+def add_session(
+    gold: duckdb.DuckDBPyConnection, number: int, entries: int, run: int = 1
+) -> None:
     """Add one session with its thread and its search documents."""
     session, at = f"s{number}", f"2026-01-02 03:04:{number % 60:02d}.567+00"
     project = f"p{number % 2}"
@@ -59,17 +69,20 @@ def add_session(gold: duckdb.DuckDBPyConnection, number: int, entries: int) -> N
     insert(
         gold,
         "thread_entries",
-        [(session, i + 1, key, False, None, at) for i, (key, _) in enumerate(keys)],
+        [(session, i, key, False, None, at, run) for i, (key, _) in enumerate(keys, 1)],
     )
     insert(
         gold,
         "thread_blocks",
-        [(key, 0, "text", f"Café {key}", None, ["a", "b"], None) for key, _ in keys],
+        [
+            (session, key, 0, "text", f"Café {key}", None, ["a", "b"], None, run)
+            for key, _ in keys
+        ],
     )
     insert(
         gold,
         "search_documents",
-        [(n, session, key, 0, at, f"Café word{n} in {key}") for key, n in keys],
+        [(n, session, key, 0, at, f"Café word{n} in {key}", run) for key, n in keys],
     )
 
 

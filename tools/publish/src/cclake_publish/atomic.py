@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,17 +27,25 @@ def publisher_lock(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(
+    target: Path, before: Callable[[Path], None] = lambda _target: None
+) -> Iterator[Path]:
     """Write a file beside `target`; it takes the place of `target` at the end.
 
     What a dead run left under the temporary name is removed first. If the body
     fails, `target` stays as it was.
+
+    Args:
+        target: The file to replace.
+        before: Called with `target` just before it is replaced, if it exists.
     """
     temporary = target.with_name(f".{target.name}.new")
     discard(temporary)
     try:
         yield temporary
         sync(temporary)
+        if target.exists():
+            before(target)
         temporary.replace(target)
         sync(target.parent)
     finally:

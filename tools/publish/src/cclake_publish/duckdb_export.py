@@ -1,26 +1,79 @@
 """The DuckDB export: a copy of the gold schema that readers have for themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cclake_publish.gold import SCHEMA, Gold, literal, quote
+from cclake_publish.changes import Changed
+from cclake_publish.gold import SCHEMA, Gold, Table, literal, quote
 
 _ALIAS = "__export"
+INFO = "export_info"
 
 
-def write_all(gold: Gold, path: Path) -> None:
-    """Copy every gold table, exactly as it is, into a new DuckDB file.
+def name_of(table: str) -> str:
+    """Full SQL name of a table of the attached export."""
+    return f"{_ALIAS}.{SCHEMA}.{quote(table)}"
 
-    Args:
-        gold: The gold tables.
-        path: The file; it must not exist.
-    """
+
+@contextmanager
+def attached(gold: Gold, path: Path) -> Iterator[None]:
+    """Have the export attached beside gold; it is whole on the disk at the end."""
     run = gold.connection.execute
     run(f"attach {literal(path)} as {_ALIAS} (storage_version 'v1.2.0')")
     try:
-        run(f"create schema {_ALIAS}.{SCHEMA}")
-        for table in gold.tables:
-            target = f"{_ALIAS}.{SCHEMA}.{quote(table.name)}"
-            run(f"create table {target} as from {gold.source(table.name)}")
+        run(f"create schema if not exists {_ALIAS}.{SCHEMA}")
+        yield
         run(f"checkpoint {_ALIAS}")
     finally:
         run(f"detach {_ALIAS}")
+
+
+def write_all(gold: Gold, info: dict[str, str]) -> None:
+    """Copy every gold table, exactly as it is, into the attached export."""
+    for table in gold.tables:
+        copy_table(gold, table)
+    write_info(gold, info)
+
+
+def copy_table(gold: Gold, table: Table) -> None:
+    """Copy one gold table, in place of the one that is there."""
+    gold.connection.execute(
+        f"create or replace table {name_of(table.name)} as"
+        f" from {gold.source(table.name)}"
+    )
+
+
+def update_table(gold: Gold, table: Table, changed: Changed) -> None:
+    """Replace the changed units of one table."""
+    run, target = gold.connection.execute, name_of(table.name)
+    run(f"delete from {target} as t using {changed.name} as c where"
+        f" {changed.matches('t', 'c')}")  # fmt: skip
+    run(f"insert into {target} select t.* from {gold.source(table.name)} as t"
+        f" semi join {changed.name} as c on {changed.matches('t', 'c')}")  # fmt: skip
+
+
+def columns(gold: Gold) -> dict[str, list[tuple[str, str]]]:
+    """The tables of the attached export, each with its columns and their types."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, name, kind in gold.connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns()"
+        " where database_name = ? and schema_name = ? and table_name <> ?"
+        " order by table_name, column_index",
+        [_ALIAS, SCHEMA, INFO],
+    ).fetchall():
+        found.setdefault(table, []).append((name, kind))
+    return found
+
+
+def drop_table(gold: Gold, name: str) -> None:
+    """Remove a table that gold no longer has."""
+    gold.connection.execute(f"drop table {name_of(name)}")
+
+
+def write_info(gold: Gold, info: dict[str, str]) -> None:
+    """Write the table `export_info` anew."""
+    target = name_of(INFO)
+    run = gold.connection.execute
+    run(f"create or replace table {target} (name varchar, value varchar)")
+    gold.connection.executemany(f"insert into {target} values (?, ?)", [*info.items()])

@@ -1,24 +1,36 @@
 """Publishing: both exports from one view of gold, swapped in when both are whole."""
 
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cclake_publish import duckdb_export, sqlite_export
-from cclake_publish.atomic import publisher_lock, replacing
+from cclake_publish.atomic import publisher_lock
+from cclake_publish.generations import current, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
+from cclake_publish.indexes import layout
 from cclake_publish.sqlite_export import Progress
+from cclake_publish.update import update_all
 
-SQLITE_NAME = "conversations.db"
-DUCKDB_NAME = "analytics.duckdb"
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication wrote."""
+    """What a publication wrote.
+
+    Attributes:
+        rows: Rows that were written; fewer than there are, when brought up to date.
+        tables: Rows of each table.
+        mode: `full` or `incremental`.
+        seconds: How long it took.
+        extract_run: The newest extraction in it.
+        sqlite_bytes: Size of conversations.db.
+        duckdb_bytes: Size of analytics.duckdb.
+    """
 
     rows: int
     tables: dict[str, int]
@@ -53,18 +65,23 @@ def publish(
     """
     begin = time.monotonic()
     with publisher_lock(export_dir) as scratch, open_gold(duckdb_path, scratch) as gold:
-        lite, duck = export_dir / SQLITE_NAME, export_dir / DUCKDB_NAME
-        with replacing(lite) as new_lite, replacing(duck) as new_duck:
-            sqlite_export.write_all(gold, new_lite, info(gold), progress)
-            duckdb_export.write_all(gold, new_duck)
+        with next_export(export_dir) as new:
+            base = not full and take_base(export_dir, new, layout())
+            write = update_all if base else sqlite_export.write_all
+            told = info(gold)
+            with duckdb_export.attached(gold, new.duck):
+                rows = write(gold, new.lite, told, progress)
+                if not base:
+                    duckdb_export.write_all(gold, told)
+        done = current(export_dir)
         return Published(
-            rows=sum(table.rows for table in gold.tables),
+            rows=rows,
             tables={table.name: table.rows for table in gold.tables},
-            mode="full",
+            mode="incremental" if base else "full",
             seconds=round(time.monotonic() - begin, 3),
             extract_run=gold.extract_run(),
-            sqlite_bytes=lite.stat().st_size,
-            duckdb_bytes=duck.stat().st_size,
+            sqlite_bytes=done.lite.stat().st_size,
+            duckdb_bytes=done.duck.stat().st_size,
         )
 
 
@@ -74,6 +91,8 @@ def info(gold: Gold) -> dict[str, str]:
     run = gold.extract_run()
     return {
         "schema_version": str(SCHEMA_VERSION),
+        "layout": layout(),
+        "export_id": uuid.uuid4().hex,
         "published_at": now.replace("+00:00", "Z"),
         "extract_run": "" if run is None else str(run),
     } | {f"rows.{table.name}": str(table.rows) for table in gold.tables}

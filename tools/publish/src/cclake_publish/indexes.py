@@ -4,8 +4,21 @@ Every join and every sort of the readers has its index. An index is made where
 the export has the table and all of the columns.
 """
 
+from hashlib import blake2b
+
 # Tables whose key is SQLite's own row number.
 ROWID_KEYS = {"search_documents": "search_id"}
+
+# Tables that dbt rebuilds session by session, and the column that says whose a row is.
+BY_SESSION = {
+    "fct_api_responses": "session_id",
+    "fct_file_operations": "session_id",
+    "fct_messages": "session_id",
+    "fct_tool_calls": "session_id",
+    "search_documents": "session_id",
+    "thread_blocks": "session_id",
+    "thread_entries": "session_id",
+}
 
 # (table, columns): the first of a table is its key.
 INDEXES: tuple[tuple[str, str], ...] = (
@@ -18,7 +31,16 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_models", "model"),
     ("dim_tools", "tool_name"),
     ("dim_date", "date_day"),
+    ("dim_agents", "agent_id"),
     ("agg_session_metrics", "session_id"),
+    ("agg_turn_metrics", "session_id, turn_number"),
+    ("agg_daily_summary", "date_day"),
+    ("agg_daily_model_cost", "date_day, model, project_key, host"),
+    ("agg_hourly_activity", "date_day, hour_of_day, project_key"),
+    ("agg_cache_efficiency", "date_day, model, project_key"),
+    ("agg_code_changes", "date_day, project_key, file_extension"),
+    ("agg_tool_efficiency", "tool_name"),
+    ("agg_usage_blocks", "block_start"),
     ("fct_messages", "entry_key"),
     ("fct_messages", "session_id, said_at"),
     ("fct_messages", "message_id"),
@@ -30,12 +52,14 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("thread_entries", "entry_key"),
     ("thread_entries", "agent_id"),
     ("thread_blocks", "entry_key, block_no"),
+    ("thread_blocks", "session_id"),
     ("thread_blocks", "tool_use_id"),
     ("thread_blocks", "image_key"),
     ("images", "image_key"),
     ("search_documents", "session_id, entry_key"),
     ("search_documents", "entry_key, block_no"),
     ("search_documents", "said_at"),
+    ("fct_api_responses", "response_key"),
     ("fct_api_responses", "message_id"),
     ("fct_api_responses", "session_id, responded_at"),
     ("fct_api_responses", "project_key, responded_at"),
@@ -53,6 +77,12 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("fct_file_operations", "session_id"),
     ("fct_file_operations", "file_path"),
 )
+
+
+def layout() -> str:
+    """A name for all that is declared here; an export of another one is made anew."""
+    declared = repr((ROWID_KEYS, BY_SESSION, INDEXES)).encode()
+    return blake2b(declared, digest_size=8).hexdigest()
 
 
 def columns_of(index: str) -> tuple[str, ...]:

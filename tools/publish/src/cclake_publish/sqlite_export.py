@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from cclake_publish.changes import Changed
 from cclake_publish.columns import declared, expression
 from cclake_publish.gold import Gold, Table, quote
 from cclake_publish.indexes import INDEXES, ROWID_KEYS, columns_of
@@ -16,7 +17,7 @@ SEARCHED = "search_documents"
 Progress = Callable[[str, int], None]
 
 
-def write_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) -> None:
+def write_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) -> int:
     """Write the whole export into a new file.
 
     Args:
@@ -24,16 +25,21 @@ def write_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) 
         path: The file; it must not exist.
         info: What `export_info` is to say.
         progress: Called with a table's name and a number of rows just written.
+
+    Returns:
+        The number of rows.
     """
+    rows = 0
     with closing(bulk_connection(path)) as export:
         for table in gold.tables:
             create_table(export, table)
-            copy_rows(gold, table, export, progress)
+            rows += copy_rows(gold, table, export, progress)
         for table in gold.tables:
             create_indexes(export, table)
         create_search(export, gold.tables)
         write_info(export, info)
         finish(export)
+    return rows
 
 
 def bulk_connection(path: Path) -> sqlite3.Connection:
@@ -63,18 +69,37 @@ def create_table(export: sqlite3.Connection, table: Table) -> None:
 
 
 def copy_rows(
-    gold: Gold, table: Table, export: sqlite3.Connection, progress: Progress
-) -> None:
-    """Copy all rows of a table, a chunk at a time."""
+    gold: Gold,
+    table: Table,
+    export: sqlite3.Connection,
+    progress: Progress,
+    changed: Changed | None = None,
+) -> int:
+    """Copy rows of a table, a chunk at a time.
+
+    Args:
+        gold: The gold tables.
+        table: The table.
+        export: The export.
+        progress: Called after each chunk.
+        changed: Only rows of these units; None: all rows.
+
+    Returns:
+        The number of rows.
+    """
+    source = f"select * from {gold.source(table.name)} as t"
+    if changed:
+        source += f" semi join {changed.name} as c on {changed.matches('t', 'c')}"
     select = ", ".join(expression(column) for column in table.columns)
-    rows = gold.connection.cursor().execute(
-        f"select {select} from {gold.source(table.name)}"
-    )
+    rows = gold.connection.cursor().execute(f"select {select} from ({source})")
     marks = ", ".join("?" * len(table.columns))
     insert = f"insert into {quote(table.name)} values ({marks})"
+    copied = 0
     while chunk := rows.fetchmany(CHUNK):
         export.executemany(insert, chunk)
         progress(table.name, len(chunk))
+        copied += len(chunk)
+    return copied
 
 
 def create_indexes(export: sqlite3.Connection, table: Table) -> None:

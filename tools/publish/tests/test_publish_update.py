@@ -1,0 +1,305 @@
+import os
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from cclake_publish import generations
+from cclake_publish.export import publish
+from gold_tables import add_session, insert, make_gold, remove_session
+
+Writer = duckdb.DuckDBPyConnection
+NEVER_EQUAL = {"published_at", "export_id"}
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    return make_gold(tmp_path / "analytics.duckdb", sessions=4, entries=3)
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    return tmp_path / "exports"
+
+
+def change(gold: Path, *statements: str) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        for statement in statements:
+            writer.execute(statement)
+
+
+def contents(exports: Path) -> dict[str, list[Any]]:
+    """Every row of both files, in an order that does not depend on storage."""
+    found: dict[str, list[Any]] = {}
+    with closing(sqlite3.connect(exports / "conversations.db")) as lite:
+        for (name,) in lite.execute(
+            "select name from sqlite_master where type = 'table' and name not like"
+            " 'search_fts_%' and name not like 'sqlite_%' order by name"
+        ).fetchall():
+            rows = lite.execute(f"select * from {name}").fetchall()
+            found[f"sqlite.{name}"] = sorted(
+                (r for r in rows if r[0] not in NEVER_EQUAL), key=repr
+            )
+        found["indexes"] = lite.execute(
+            "select sql from sqlite_master where type = 'index' and sql is not null"
+            " order by name"
+        ).fetchall()
+        found["hits"] = lite.execute(
+            "select rowid from search_fts where search_fts match 'cafe' order by rowid"
+        ).fetchall()
+        # rank 1: compare the index with the texts that it was made from
+        lite.execute(
+            "insert into search_fts (search_fts, rank) values ('integrity-check', 1)"
+        )
+        assert lite.execute("pragma integrity_check").fetchall() == [("ok",)]
+    with duckdb.connect(str(exports / "analytics.duckdb"), read_only=True) as duck:
+        for (name,) in duck.execute(
+            "select table_name from duckdb_tables() order by table_name"
+        ).fetchall():
+            rows = duck.execute(f"select * from marts.{name}").fetchall()
+            found[f"duckdb.{name}"] = sorted(
+                (r for r in rows if r[0] not in NEVER_EQUAL), key=repr
+            )
+    return found
+
+
+def assert_equals_a_full_export(gold: Path, exports: Path, fresh: Path) -> None:
+    assert publish(gold, fresh, full=True).mode == "full"
+    expected, found = contents(fresh), contents(exports)
+    assert found.keys() == expected.keys()
+    for name, rows in expected.items():
+        assert found[name] == rows, name
+
+
+def test_the_first_publication_is_full_and_the_next_ones_are_not(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    assert [publish(gold, exports).mode for _ in range(4)] == [
+        "full", "incremental", "incremental", "incremental"
+    ]  # fmt: skip
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_nothing_new_writes_no_row(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    for _ in range(3):
+        assert publish(gold, exports).rows == 0
+
+
+def test_only_the_rows_of_a_changed_session_are_written(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    publish(gold, exports)
+    publish(gold, exports)
+    with duckdb.connect(str(gold)) as writer:
+        remove_session(writer, 2)
+        add_session(writer, 2, entries=5, run=2)
+    # 5 entries in 3 tables; the sessions's own row and metrics are as before.
+    assert publish(gold, exports).rows == 15
+    # The spare export is one publication behind: it gets the same rows.
+    assert publish(gold, exports).rows == 15
+    assert publish(gold, exports).rows == 0
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update marts.dim_sessions set title = 'new' where session_id = 's1'",
+        "update marts.dim_sessions set session_id = null where session_id = 's1'",
+        "update marts.agg_session_metrics set cost_usd = 7 where session_id = 's1'",
+        "update marts.search_documents set text = 'cafe au lait', updated_run = 2"
+        " where session_id = 's1'",
+        "update marts.search_documents set search_id = search_id + 7, updated_run = 2"
+        " where session_id = 's3'",
+        "delete from marts.thread_entries where session_id = 's1'",
+        "delete from marts.search_documents",
+        "insert into marts.images values ('new', 'image/png', 'xyz'::blob)",
+        "delete from marts.images where image_key = 'img3'",
+        "delete from marts.dim_date",
+        "alter table marts.dim_date add column holiday varchar default 'no'",
+        "alter table marts.search_documents add column lang varchar",
+        "alter table marts.thread_blocks alter column block_no type bigint",
+        "drop table marts.images",
+        "drop table marts.agg_session_metrics",
+        "create table marts.agg_new as select 1 as a, 'x' as b",
+        "insert into marts.dim_sessions select * from marts.dim_sessions",
+    ],
+)
+def test_an_update_equals_a_full_export(
+    gold: Path, exports: Path, tmp_path: Path, statement: str
+) -> None:
+    publish(gold, exports)
+    publish(gold, exports)
+    change(gold, statement)
+    assert publish(gold, exports).mode == "incremental"
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_a_table_without_a_declared_key_is_replaced(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    change(gold, "create table marts.agg_new as select 1 as a")
+    publish(gold, exports)
+    change(gold, "insert into marts.agg_new values (2), (2), (null)")
+    publish(gold, exports)
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_search_can_come_and_go(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    change(gold, "alter table marts.search_documents rename to kept")
+    publish(gold, exports)
+    with closing(sqlite3.connect(exports / "conversations.db")) as lite:
+        assert lite.execute(
+            "select count(*) from sqlite_master where name like 'search_fts%'"
+        ).fetchone() == (0,)
+    change(gold, "alter table marts.kept rename to search_documents")
+    publish(gold, exports)
+    assert len(contents(exports)["hits"]) == 12
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_history_of_changes_ends_as_a_full_export(
+    gold: Path, exports: Path, tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    publish(gold, exports)
+    for run in range(2, 8):
+        with duckdb.connect(str(gold)) as writer:
+            for _ in range(dice.randint(0, 4)):
+                dice.choice(STEPS)(writer, dice, run)
+        publish(gold, exports)
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def _replace_session(writer: Writer, dice: random.Random, run: int) -> None:
+    number = dice.randint(0, 6)
+    remove_session(writer, number)
+    add_session(writer, number, dice.randint(0, 6), run)
+
+
+def _lose_session(writer: Writer, dice: random.Random, _run: int) -> None:
+    remove_session(writer, dice.randint(0, 6))
+
+
+def _rewrite_text(writer: Writer, dice: random.Random, run: int) -> None:
+    writer.execute(
+        "update marts.search_documents set text = ?, updated_run = ?"
+        " where session_id = ?",
+        [f"cafe {dice.random()}", run, f"s{dice.randint(0, 6)}"],
+    )
+
+
+def _retitle(writer: Writer, dice: random.Random, _run: int) -> None:
+    writer.execute(
+        "update marts.dim_sessions set title = ? where session_id = ?",
+        [str(dice.random()), f"s{dice.randint(0, 6)}"],
+    )
+
+
+def _add_image(writer: Writer, dice: random.Random, _run: int) -> None:
+    insert(writer, "images", [(f"img-{dice.random()}", "image/png", b"x")])
+
+
+STEPS: list[Callable[[Writer, random.Random, int], None]] = [
+    _replace_session,
+    _replace_session,
+    _lose_session,
+    _rewrite_text,
+    _retitle,
+    _add_image,
+]
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def test_two_generations_take_turns(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    first = inode(exports / "conversations.db")
+    publish(gold, exports)
+    second = inode(exports / "conversations.db")
+    assert inode(generations.spare(exports).lite) == first
+    publish(gold, exports)
+    assert inode(exports / "conversations.db") == first
+    assert inode(generations.spare(exports).lite) == second
+
+
+@pytest.fixture
+def spare_with_reader(gold: Path, exports: Path) -> Iterator[sqlite3.Connection]:
+    publish(gold, exports)
+    with closing(sqlite3.connect(exports / "conversations.db")) as reader:
+        reader.execute("select count(*) from dim_sessions").fetchone()
+        publish(gold, exports)
+        yield reader
+
+
+def test_a_generation_that_somebody_reads_is_never_written(
+    gold: Path, exports: Path, spare_with_reader: sqlite3.Connection, tmp_path: Path
+) -> None:
+    read = inode(generations.spare(exports).lite)
+    change(gold, "delete from marts.dim_sessions")
+    done = publish(gold, exports)
+    assert done.mode == "incremental"
+    assert inode(exports / "conversations.db") != read
+    count = "select count(*) from dim_sessions"
+    assert spare_with_reader.execute(count).fetchone() == (4,)
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("broken", ["spare", "current", "both"])
+def test_a_broken_generation_is_not_built_upon(
+    gold: Path, exports: Path, tmp_path: Path, broken: str
+) -> None:
+    publish(gold, exports)
+    publish(gold, exports)
+    pairs = {
+        "spare": generations.spare(exports),
+        "current": generations.current(exports),
+    }
+    for name, pair in pairs.items():
+        if broken in (name, "both"):
+            pair.duck.write_bytes(b"not a database" * 1000)
+    mode = publish(gold, exports).mode
+    assert mode == ("full" if broken == "both" else "incremental")
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_files_of_two_exports_are_not_a_pair(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    publish(gold, exports)
+    spare, current = generations.spare(exports), generations.current(exports)
+    spare.duck.unlink()
+    os.link(current.duck, spare.duck)
+    current.duck.unlink()
+    assert publish(gold, exports).mode == "full"
+
+
+def test_another_layout_makes_the_export_anew(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(gold, exports)
+    monkeypatch.setattr("cclake_publish.export.layout", lambda: "another")
+    assert publish(gold, exports).mode == "full"
+    assert publish(gold, exports).mode == "incremental"
+
+
+def test_a_failed_update_leaves_the_export_and_the_next_one_succeeds(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    publish(gold, exports)
+    publish(gold, exports)
+    before = contents(exports)
+    change(gold, "update marts.agg_session_metrics set total_tokens = 2::hugeint**70")
+    with pytest.raises(duckdb.Error):
+        publish(gold, exports)
+    assert contents(exports) == before
+    change(gold, "update marts.agg_session_metrics set total_tokens = 2")
+    assert publish(gold, exports).mode == "incremental"
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
