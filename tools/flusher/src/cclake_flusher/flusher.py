@@ -78,6 +78,7 @@ class Flusher:
             wake.drain()
             if not self._step():
                 wake.wait(self._settings.interval_s)
+        wake.close()
         while self._step():
             pass
         self._close_queue()

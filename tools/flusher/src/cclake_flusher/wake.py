@@ -39,6 +39,11 @@ class Wake:
                 return
             ready = select.select([self._inotify, self._stop.fd], [], [], seconds)[0]
 
+    def close(self) -> None:
+        """Stop watching."""
+        if self._inotify:
+            self._inotify.close()
+
 
 def _watch(folder: Path) -> Any:
     with contextlib.suppress(OSError, ImportError, AttributeError):
