@@ -31,6 +31,7 @@ The usual way, live and resuming exactly where it stopped:
 app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

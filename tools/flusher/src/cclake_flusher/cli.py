@@ -32,6 +32,7 @@ and deletes it from the buffer when MongoDB has it safely on disk.
 app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
