@@ -56,6 +56,9 @@
             and json_extract_string({{ block }}, '$.source.media_type') in (
                 'image/png', 'image/jpeg', 'image/gif', 'image/webp'
             )
+            and try(
+                from_base64(json_extract_string({{ block }}, '$.source.data'))
+            ) is not null
             then md5(json_extract_string({{ block }}, '$.source.data'))
     end
 {%- endmacro %}

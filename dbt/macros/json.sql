@@ -39,6 +39,16 @@
 {%- endmacro %}
 
 
+{# A name: text that is neither empty nor an object nor a list. #}
+{% macro scalar(text) -%}
+    case
+        when
+            {{ text }} <> '' and left({{ text }}, 1) not in ('{', '[')
+            then {{ text }}
+    end
+{%- endmacro %}
+
+
 {# A count: a whole number from 0 to a milliard, or null where it is anything else. #}
 {% macro tokens(text) -%}
     case

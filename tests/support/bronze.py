@@ -34,11 +34,14 @@ Row = dict[str, Any]
 
 
 def rows_of(root: Path, host: str = "laptop", run: int = 1) -> list[Row]:
-    """Every line of every file below a root, in the order of names."""
+    """Every line of every file below a root, and of the history beside it."""
     rows: list[Row] = []
     for path in sorted(root.rglob("*")):
         if path.is_file():
             rows.extend(_rows_of_file(path, path.relative_to(root).as_posix(), host))
+    history = root.parent / "history.jsonl"
+    if history.is_file():
+        rows.extend(_rows_of_file(history, "../history.jsonl", host))
     for seq, row in enumerate(rows, 1):
         row.update(buffer="b" * 32, seq=seq, extract_run=run)
     return rows
@@ -102,7 +105,7 @@ def _rows_of_line(place: Row, line: bytes) -> Iterator[Row]:
     }  # fmt: skip
     for part, found in enumerate(_salvage(line), 1):
         text = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
-        clean = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        clean = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
         yield (
             place
             | {"part": part, "record_kind": "salvaged"}

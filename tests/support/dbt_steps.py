@@ -8,6 +8,7 @@ manifest that is parsed once. A line of JSON per step goes to stdout.
 import json
 import os
 import sys
+from typing import Any
 
 import duckdb
 from dbt.cli.main import dbtRunner
@@ -25,7 +26,7 @@ def append(rows: str) -> None:
 
 def main() -> None:
     project = ["--project-dir", sys.argv[1], "--profiles-dir", sys.argv[1]]
-    manifest = None
+    manifest: Any = None
     for line in sys.stdin:
         step = json.loads(line)
         if step.get("rows"):

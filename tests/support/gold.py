@@ -55,7 +55,9 @@ class Workshop:
             text=True,
             timeout=280,
         )
-        answers = [json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"]
+        answers = [
+            json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"
+        ]
         failed = [text for answer in answers for text in answer["failed"]]
         if failed or len(answers) != len(steps) or not all(a["ok"] for a in answers):
             raise AssertionError("\n".join(failed) or done.stdout + done.stderr)
@@ -63,7 +65,10 @@ class Workshop:
 
 def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """The rows of a query on a gold database, read-only."""
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with duckdb.connect() as connection:
+        # Views are bound to the name that the file had when dbt made them.
+        connection.execute(f"attach '{database}' as work (read_only)")
+        connection.execute("use work")
         return connection.execute(sql, values).fetchall()
 
 

@@ -31,6 +31,7 @@ blocks as (
             list_concat(
                 json_extract(body, '$.message.content[*]'),
                 json_extract(body, '$.message.content[*].content[*]'),
+                json_extract(body, '$.content[*]'),
                 json_extract(body, '$.attachment.prompt[*]')
             )
         ) as block
@@ -66,11 +67,9 @@ distinct_images as (
 select
     image_key,
     media_type,
-    try(from_base64(encoded)) as data,
+    from_base64(encoded) as data,
     extract_run
 from distinct_images
-where
-    try(from_base64(encoded)) is not null
-    {% if is_incremental() -%}
-    and image_key not in (select known.image_key from {{ this }} as known)
-    {%- endif %}
+{% if is_incremental() -%}
+where image_key not in (select known.image_key from {{ this }} as known)
+{%- endif %}

@@ -91,10 +91,10 @@ renamed as (
         parsed.part,
         parsed.record_no,
         coalesce(
-            nullif({{ picked('f', paths, 'message.id') }}, ''),
+            {{ scalar(picked('f', paths, 'message.id')) }},
             'uuid:' || coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, {{ picked('f', paths, 'uuid') }}, parsed.doc_id)
         ) as message_id,
-        nullif({{ picked('f', paths, 'requestId') }}, '') as request_id,
+        {{ scalar(picked('f', paths, 'requestId')) }} as request_id,
         coalesce(
             {{ picked('f', paths, 'forkedFrom.messageUuid') }},
             {{ picked('f', paths, 'uuid') }},
@@ -120,7 +120,7 @@ renamed as (
         coalesce(lines.is_sidechain, false) or parsed.found_in = 'progress' as is_sidechain,
 
         -- what
-        nullif({{ picked('f', paths, 'message.model') }}, '') as model,
+        {{ scalar(picked('f', paths, 'message.model')) }} as model,
         {{ picked('f', paths, 'message.stop_reason') }} as stop_reason,
         {{ version_number('lines.version') }} as version_number,
         {{ picked('f', paths, 'message.usage.speed') }} as speed,
@@ -158,7 +158,7 @@ renamed as (
         )
         -- A record that names neither a message nor its usage counts nothing.
         and (
-            nullif({{ picked('f', paths, 'message.id') }}, '') is not null
+            {{ scalar(picked('f', paths, 'message.id')) }} is not null
             or json_type(parsed.record, '$.message.usage') = 'OBJECT'
         )
 

@@ -1,7 +1,7 @@
 """Count the tokens of a folder of log files, in plain Python.
 
 It shares no code and no SQL with the models: it is the other witness. Run it on
-a folder to see the totals: python tests/gold/independent_count.py FOLDER
+a folder to see the totals: python tests/support/independent_count.py FOLDER
 """
 
 import json
@@ -19,7 +19,9 @@ Json = dict[str, Any]
 
 def count(root: Path) -> dict[str, Counts]:
     """Tokens of each API response below a folder, by its key."""
-    records = [record for path in sorted(root.rglob("*.jsonl")) for record in _file(path)]
+    records = [
+        record for path in sorted(root.rglob("*.jsonl")) for record in _file(path)
+    ]
     by_message: dict[str, list[Json]] = defaultdict(list)
     for record in records:
         by_message[record["id"]].append(record)
@@ -68,7 +70,8 @@ def _total(records: list[Json]) -> Counts:
     }
 
 
-def _counts(usage: Json) -> Counts:
+def _counts(given: object) -> Counts:
+    usage: Json = given if isinstance(given, dict) else {}
     nested = usage.get("cache_creation")
     nested = nested if isinstance(nested, dict) else {}
     flat = _number(usage.get("cache_creation_input_tokens"))
@@ -119,16 +122,23 @@ def _record(entry: Json, path: Path, progress: bool) -> Iterator[Json]:
     fork = entry.get("forkedFrom")
     origin = fork.get("messageUuid") if isinstance(fork, dict) else None
     uuid = str(origin or entry.get("uuid"))
-    if not message.get("id") and not isinstance(usage, dict):
+    name = _name(message.get("id"))
+    if not name and not isinstance(usage, dict):
         return
     yield {
-        "id": message.get("id") or f"uuid:{uuid}",
+        "id": name or f"uuid:{uuid}",
         "request": entry.get("requestId"),
         "uuid": uuid,
         "file": str(path),
         "progress": progress,
         "usage": usage if isinstance(usage, dict) else {},
     }
+
+
+def _name(value: object) -> str | None:
+    if value is None or isinstance(value, list | dict):
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _entries(line: bytes) -> Iterator[Json]:

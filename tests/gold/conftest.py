@@ -1,0 +1,43 @@
+"""Gold databases, each built once for the session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import account
+import bronze
+import pytest
+from gold import Workshop
+from parity import FIXTURES, generate
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("gold"))
+
+
+@pytest.fixture(scope="session")
+def pricing(workshop: Workshop) -> Path:
+    return workshop.build("pricing", bronze.rows_of(FIXTURES / "pricing" / "projects"))
+
+
+@pytest.fixture(scope="session")
+def corrupt(workshop: Workshop) -> Path:
+    return workshop.build("corrupt", bronze.rows_of(FIXTURES / "corrupt" / "projects"))
+
+
+@pytest.fixture(scope="session")
+def account_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return account.write(tmp_path_factory.mktemp("account"))
+
+
+@pytest.fixture(scope="session")
+def gold_account(workshop: Workshop, account_logs: Path) -> Path:
+    """The made-up account, built with every data and unit test of the project."""
+    return workshop.build("account", bronze.rows_of(account_logs), args=("build",))
+
+
+@pytest.fixture(scope="session")
+def parity_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("parity")
+    generate(root, sessions=12, turns=8)
+    yield root / "projects"

@@ -1,0 +1,215 @@
+"""What the models make of the habits of real logs, on a made-up account."""
+
+from pathlib import Path
+
+import independent_count
+import pytest
+from account import PNG, sid
+from gold import one, query
+
+
+def test_the_whole_build_passes_its_own_tests(gold_account: Path) -> None:
+    assert one(gold_account, "select count(*) > 0 from marts.fct_messages") == (True,)
+
+
+def test_every_response_equals_the_other_count(
+    gold_account: Path, account_logs: Path
+) -> None:
+    rows = query(
+        gold_account,
+        "select response_key, coalesce(input_tokens, 0), coalesce(output_tokens, 0),"
+        " coalesce(cache_write_tokens, 0), coalesce(cache_read_tokens, 0)"
+        " from marts.fct_api_responses",
+    )
+    names = independent_count.COUNTERS
+    found = {key: dict(zip(names, tokens, strict=True)) for key, *tokens in rows}
+    assert found == independent_count.count(account_logs)
+
+
+def test_copies_stand_in_the_thread_of_their_session_and_in_no_sum(
+    gold_account: Path,
+) -> None:
+    for session, shared in ((sid("b"), 11), (sid("c"), 7)):
+        copied = query(
+            gold_account,
+            "select is_copy, count(*) from marts.thread_entries"
+            " where session_id = ? group by is_copy order by is_copy",
+            session,
+        )
+        assert copied == [(False, 2), (True, shared)]
+        own = one(
+            gold_account,
+            "select messages, api_responses from marts.agg_session_metrics where session_id = ?",
+            session,
+        )
+        assert own == (2, 1)
+
+
+def test_sessions_know_what_they_were_made_from(gold_account: Path) -> None:
+    rows = query(
+        gold_account,
+        "select session_id, parent_session_id, relation from marts.dim_sessions"
+        " where relation is not null order by 1",
+    )
+    assert rows == [(sid("b"), sid("a"), "resume"), (sid("c"), sid("a"), "fork")]
+
+
+def test_titles_come_from_the_summary_of_any_file(gold_account: Path) -> None:
+    titles = dict(
+        query(gold_account, "select session_id, title from marts.dim_sessions")
+    )
+    assert titles[sid("a")] == "Mend the door"
+    assert titles[sid("d")] == "Send three agents"
+    assert titles[sid("e")] == "old times"
+
+
+def test_positions_are_dense_and_turns_follow_prompts(gold_account: Path) -> None:
+    gaps = query(
+        gold_account,
+        "select session_id from marts.thread_entries group by session_id"
+        " having min(position) <> 1 or max(position) <> count(*)",
+    )
+    assert gaps == []
+    turns = query(
+        gold_account,
+        "select message_kind, turn_number from marts.thread_entries"
+        " where session_id = ? and message_kind = 'prompt' order by position",
+        sid("a"),
+    )
+    assert turns == [("prompt", 1), ("prompt", 2), ("prompt", 3)]
+
+
+def test_agents_are_linked_to_their_calls_in_every_layout(gold_account: Path) -> None:
+    rows = query(
+        gold_account,
+        "select tool_use_id, agent_id, parent_agent_id, depth from marts.dim_agents order by 1",
+    )
+    (old,) = [agent for call, agent, *_ in rows if call == "t8"]
+    assert rows == [("t5", "a1", None, 1), ("t7", "a2", "a1", 2), ("t8", old, None, 1)]
+    lost = one(
+        gold_account,
+        "select subagent_id from marts.fct_tool_calls where tool_use_id = 't6'",
+    )
+    assert lost == ("a3",)
+
+
+def test_progress_records_count_where_the_agents_file_is_gone(
+    gold_account: Path,
+) -> None:
+    rows = query(
+        gold_account,
+        "select message_id, output_tokens from marts.fct_api_responses where is_from_progress",
+    )
+    assert rows == [("msg_01l", 77)]
+
+
+def test_an_image_is_stored_once_and_shown_twice(gold_account: Path) -> None:
+    key, data = one(gold_account, "select image_key, data from marts.images")
+    assert data == PNG
+    shown = query(
+        gold_account,
+        "select block_kind from marts.thread_blocks where image_key = ?",
+        key,
+    )
+    assert shown == [("image",), ("image",)]
+
+
+def test_results_carry_no_ballast(gold_account: Path) -> None:
+    heavy = query(
+        gold_account,
+        "select entry_key from marts.thread_blocks"
+        " where result_json like '%originalFile%' or result_json like '%base64%'"
+        " and block_kind = 'tool_result'",
+    )
+    assert heavy == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "row"),
+    [
+        ("t1", ("read", "py", 0, 0)),
+        ("t2", ("edit", "py", 2, 1)),
+    ],
+)
+def test_changes_are_counted_from_the_patch(
+    gold_account: Path, tool: str, row: tuple[object, ...]
+) -> None:
+    found = one(
+        gold_account,
+        "select operation, file_extension, lines_added, lines_removed"
+        " from marts.fct_file_operations where tool_use_id = ?",
+        tool,
+    )
+    assert found == row
+
+
+def test_a_failed_call_tells_why_and_whether_it_was_tried_again(
+    gold_account: Path,
+) -> None:
+    row = one(
+        gold_account,
+        "select is_error, error_kind, is_retried from marts.fct_tool_calls"
+        " where tool_use_id = 't3'",
+    )
+    assert row == (True, "exit_code", True)
+
+
+def test_an_unpriced_model_is_listed_and_counted_in_every_total(
+    gold_account: Path,
+) -> None:
+    model = one(
+        gold_account, "select is_priced from marts.dim_models where model = 'glm-9'"
+    )
+    assert model == (False,)
+    session = one(
+        gold_account,
+        "select unpriced_responses, api_responses from marts.agg_session_metrics"
+        " where session_id = ?",
+        sid("a"),
+    )
+    assert session == (1, 6)
+    (days,) = one(
+        gold_account, "select sum(unpriced_responses) from marts.agg_daily_summary"
+    )
+    (facts,) = one(
+        gold_account,
+        "select count(*) from marts.fct_api_responses where cost_usd is null",
+    )
+    assert days == facts
+
+
+def test_totals_are_the_same_in_every_aggregate(gold_account: Path) -> None:
+    totals = {
+        one(gold_account, f"select sum(total_tokens), sum(cost_usd) from marts.{table}")
+        for table in (
+            "fct_api_responses", "agg_session_metrics", "agg_turn_metrics",
+            "agg_daily_summary", "agg_daily_model_cost", "agg_usage_blocks",
+        )
+    }  # fmt: skip
+    assert len(totals) == 1
+
+
+def test_history_tells_which_prompts_have_lost_their_transcript(
+    gold_account: Path,
+) -> None:
+    rows = query(
+        gold_account,
+        "select prompt_text, has_transcript from marts.fct_history_prompts order by 1",
+    )
+    assert rows == [("long gone", False), ("mend the door", True)]
+
+
+def test_half_a_surrogate_does_not_hide_a_line(gold_account: Path) -> None:
+    rows = query(
+        gold_account,
+        "select text from marts.search_documents where text like 'lone%half'",
+    )
+    assert rows == [("lone \N{REPLACEMENT CHARACTER} half",)]
+
+
+def test_search_numbers_rise_with_time(gold_account: Path) -> None:
+    rows = query(
+        gold_account,
+        "select said_at from marts.search_documents where said_at is not null order by search_id",
+    )
+    assert rows == sorted(rows)

@@ -1,0 +1,120 @@
+"""The fixtures with a known answer: tokens and dollars, to the last one."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import bronze
+import independent_count
+import pytest
+from gold import Workshop, one, query
+from parity import FIXTURES, generate
+
+SUMS = """
+    select sum(input_tokens), sum(output_tokens), sum(cache_write_tokens),
+        sum(cache_read_tokens), sum(cost_usd)
+    from marts.fct_api_responses
+"""
+
+
+def expected(name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(
+        (FIXTURES / name / "expected.json").read_text()
+    )
+    return found
+
+
+def test_the_pricing_fixture_costs_what_it_says_in_total(pricing: Path) -> None:
+    want = expected("pricing")
+    assert one(pricing, SUMS) == (
+        want["input_tokens"],
+        want["output_tokens"],
+        want["cache_creation_tokens"],
+        want["cache_read_tokens"],
+        Decimal(str(want["cost_usd"])),
+    )
+
+
+def test_the_pricing_fixture_costs_what_it_says_message_by_message(
+    pricing: Path,
+) -> None:
+    rows = query(
+        pricing, "select message_id, model, cost_usd from marts.fct_api_responses"
+    )
+    messages = expected("pricing")["by_message"]
+    assert isinstance(messages, dict)
+    assert {row[0]: row[1:] for row in rows} == {
+        name: (each["model"], Decimal(each["cost_usd"]))
+        for name, each in messages.items()
+    }
+
+
+def test_errors_and_unknown_types_are_kept_and_counted(pricing: Path) -> None:
+    totals = one(
+        pricing,
+        "select sum(api_errors), sum(tool_errors) from marts.agg_session_metrics",
+    )
+    assert totals == (1, 1)
+    types = query(pricing, "select type, records from marts.agg_record_types")
+    assert ("brand-new-type", 1) in types
+
+
+def test_money_is_decimal_in_every_mart(pricing: Path) -> None:
+    kinds = query(
+        pricing,
+        "select distinct data_type from information_schema.columns"
+        " where table_schema = 'marts' and column_name like '%\\_usd' escape '\\'",
+    )
+    assert kinds == [("DECIMAL(20,10)",)]
+
+
+def test_what_can_be_recovered_from_broken_lines_counts(corrupt: Path) -> None:
+    want = expected("corrupt")
+    rows = query(corrupt, "select message_id from marts.fct_api_responses order by 1")
+    assert [name for (name,) in rows] == want["recoverable_messages"]
+    assert one(corrupt, SUMS)[:2] == (want["input_tokens"], want["output_tokens"])
+
+
+def test_broken_lines_stay_in_staging_and_out_of_gold(corrupt: Path) -> None:
+    broken = "select doc_id from staging.stg_conversations where entry is null"
+    (count,) = one(corrupt, f"select count(*) from ({broken})")
+    assert count == 4
+    (shown,) = one(
+        corrupt,
+        f"select count(*) from marts.fct_messages where part = 0 and doc_id in ({broken})",
+    )
+    assert shown == 0
+
+
+def test_a_small_history_equals_the_other_count_and_its_price(
+    workshop: Workshop, parity_logs: Path
+) -> None:
+    gold = workshop.build("parity", bronze.rows_of(parity_logs))
+    counted = independent_count.totals(independent_count.count(parity_logs))
+    assert (
+        dict(zip(independent_count.COUNTERS, one(gold, SUMS)[:4], strict=True))
+        == counted
+    )
+    price = (
+        counted["input"] * Decimal(5)
+        + counted["output"] * Decimal(25)
+        + counted["cache_write"] * Decimal(10)
+        + counted["cache_read"] * Decimal("0.5")
+    )
+    assert one(gold, SUMS)[4] == price / 1_000_000
+
+
+@pytest.mark.slow
+def test_the_parity_fixture_equals_the_peers_to_the_token(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    want = expected("parity")
+    generate(tmp_path, sessions=400, turns=100)
+    gold = workshop.build("parity_full", bronze.rows_of(tmp_path / "projects"))
+    assert one(gold, SUMS) == (
+        want["input_tokens"],
+        want["output_tokens"],
+        want["cache_creation_tokens"],
+        want["cache_read_tokens"],
+        Decimal(str(want["cost_usd"])),
+    )

@@ -1,0 +1,99 @@
+"""Late records change the rows they must, and no others."""
+
+import os
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import bronze
+import pytest
+from gold import BUILD, Workshop, differences, one, query
+from parity import FIXTURES
+
+REAL = os.environ.get("CCLAKE_REAL_LOGS")
+
+
+def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze.Row]]:
+    """The same rows, brought by several extraction runs in a random order."""
+    choose = random.Random(seed)
+    shuffled = [row | {"extract_run": choose.randint(1, runs)} for row in rows]
+    choose.shuffle(shuffled)
+    return [
+        [row for row in shuffled if row["extract_run"] == run]
+        for run in range(1, runs + 1)
+    ]
+
+
+def compare(
+    workshop: Workshop, rows: Sequence[bronze.Row], runs: int, seed: int
+) -> None:
+    batches = arrive(rows, runs, seed)
+    grown = workshop.build("grown", *batches)
+    whole = workshop.build("whole", [row for batch in batches for row in batch])
+    assert differences(grown, whole) == {}
+
+
+@pytest.mark.slow
+def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
+    workshop: Workshop, account_logs: Path
+) -> None:
+    rows = bronze.rows_of(account_logs)
+    rows += bronze.rows_of(FIXTURES / "pricing" / "projects", host="other")
+    compare(workshop, rows, runs=3, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason="CCLAKE_REAL_LOGS is not set")
+def test_any_order_of_real_logs_gives_the_tables_of_a_full_refresh(
+    workshop: Workshop,
+) -> None:
+    compare(workshop, bronze.rows_of(Path(str(REAL))), runs=3, seed=2)
+
+
+def test_a_run_with_nothing_new_changes_nothing(
+    workshop: Workshop, account_logs: Path
+) -> None:
+    rows = bronze.rows_of(account_logs)
+    once = workshop.build("once", rows)
+    twice = workshop.build("twice", rows, [])
+    assert differences(once, twice) == {}
+
+
+def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
+    workshop: Workshop, account_logs: Path
+) -> None:
+    rows = bronze.rows_of(account_logs)
+    late = [
+        row | {"extract_run": 2}
+        for row in rows
+        if row.get("uuid") == "bbbbbbbb-main-12"
+    ]
+    early = [row for row in rows if row.get("uuid") != "bbbbbbbb-main-12"]
+    assert len(late) == 1
+    gold = workshop.build("touched", early, late)
+    touched = query(
+        gold, "select left(session_id, 1) from marts.dim_sessions where updated_run = 2"
+    )
+    assert touched == [("b",)]
+
+
+def test_another_price_list_prices_everything_again(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = bronze.rows_of(FIXTURES / "pricing" / "projects")
+    gold = workshop.build("cheap", rows)
+    before = one(gold, "select count(*), sum(cost_usd) from marts.fct_api_responses")
+    own = tmp_path / "prices.csv"
+    own.write_text("model,input,output\nclaude-opus-4-6,1,2\nclaude-haiku-4-5,,\n")
+    monkeypatch.setenv("CCLAKE_PRICES", str(own))
+    gold.rename(workshop.database)
+    workshop.steps([{"args": list(BUILD)}])
+    gold = workshop.database.rename(gold)
+    after = one(
+        gold,
+        "select count(*), count(*) filter (where cost_usd is null),"
+        " sum(cost_usd) filter (where message_id = 'msg_gw') from marts.fct_api_responses",
+    )
+    assert before[0] == after[0]
+    assert after[1:] == (2, Decimal("0.0012"))
