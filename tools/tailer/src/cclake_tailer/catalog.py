@@ -85,14 +85,15 @@ class Catalog:
         return Place(known.root, self._odd_names.get(at, known.path))
 
     def create(self, found: Found) -> Checkpoint:
-        """Begin to know a file."""
+        """Begin to know a file; a place that another one has stays the other's."""
         place = found.place
         nth = 0
         while (key := self._key(place, nth)) in self._by_key:
             nth += 1
         known = Checkpoint(self.host, place.root, shown(place.path), key)
         self._by_key[key] = known
-        self._put(known, place)
+        if self.at(place) is None:
+            self._put(known, place)
         self.set_inode(known, inode_of(found.stat))
         return known
 

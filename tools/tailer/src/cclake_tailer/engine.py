@@ -111,13 +111,16 @@ class Engine:
         """Read a file that was opened early and is no longer at its place."""
         item = Found(place, os.fstat(fd))
         known = self.catalog.with_inode(inode_of(item.stat))
+        former = self.catalog.at(place)
+        if known is None and former is not None and self._reader.matches(fd, former):
+            # A copy that was replaced by the next one: it belongs to the same file.
+            self.visitor.rescue(former, fd, itself=False)
+            return
         if known is None:
-            former = self.catalog.at(place)
             known = self.catalog.create(item)
-            if former is not None and former.state == "live":
-                self.visitor.leave(former)
         self.visitor.rescue(known, fd)
-        if not Path(self.catalog.place_of(known).full).exists():
+        there = Path(self.catalog.place_of(known).full).exists()
+        if not self.catalog.holds(known) or not there:
             self.visitor.leave(known)
 
     def trouble(self, place: Place, error: OSError) -> None:
@@ -142,8 +145,12 @@ class Engine:
         self.visitor.untold.update(known.file for known in moves.moved)
         for known in moves.displaced:
             self.visitor.leave(known)
+        for place, error in moves.unsure.items():
+            self.trouble(place, error)
         changed = set()
         for item in found:
+            if item.place in moves.unsure:
+                continue
             alias = moves.alias(item)
             if alias is not None:
                 changed |= self._miss((item.place,))
@@ -165,9 +172,8 @@ class Engine:
         """
         known = self.catalog.at(item.place)
         inode = inode_of(item.stat)
-        if known is None or (known.dev, known.ino) == inode:
-            return False
-        if self._suspects.pop(item.place, None) == inode:
+        suspect = self._suspects.pop(item.place, None)
+        if known is None or (known.dev, known.ino) == inode or suspect == inode:
             return False
         self._suspects[item.place] = inode
         self.again.add(item.place)

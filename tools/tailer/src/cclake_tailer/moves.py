@@ -1,5 +1,6 @@
 """Telling files that have a new place from new files."""
 
+import errno
 import os
 import time
 
@@ -8,7 +9,7 @@ from cclake_tailer.counters import Counters
 from cclake_tailer.identity import handle_of, open_regular
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found
+from cclake_tailer.tree import Found, Place
 
 REVIVE_SECONDS = 7 * 86400
 
@@ -26,12 +27,14 @@ class Moves:
         self._counters = counters
         self.moved: list[Checkpoint] = []
         self.displaced: list[Checkpoint] = []
+        self.unsure: dict[Place, OSError] = {}
 
     def settle(self, found: list[Found]) -> None:
         """Move known files to their new places.
 
         Afterwards `moved` holds the files with a new place, `displaced` those that
-        lost theirs and were not found elsewhere.
+        lost theirs and were not found elsewhere, `unsure` the places where it could
+        not be told: the file there is none that is read now.
         """
         displaced: list[Checkpoint] = []
         for item in found:
@@ -39,7 +42,12 @@ class Moves:
             other = self._catalog.with_inode(inode_of(item.stat))
             if other is None or other is known or self.alias(item) is not None:
                 continue
-            if self._is_same(item, other):
+            try:
+                same = self._is_same(item, other)
+            except OSError as error:
+                self.unsure[item.place] = error
+                continue
+            if same:
                 self._catalog.move(other, item.place)
                 self._counters.renames_total += 1
                 self.moved.append(other)
@@ -69,11 +77,10 @@ class Moves:
     def _is_same(self, item: Found, known: Checkpoint) -> bool:
         if known.gone_at and time.time() - known.gone_at > REVIVE_SECONDS:
             return False
+        fd = open_regular(item.place.full)
         try:
-            fd = open_regular(item.place.full)
-        except OSError:
-            return False
-        try:
+            if inode_of(os.fstat(fd)) != inode_of(item.stat):
+                raise FileNotFoundError(errno.ENOENT, "it was replaced")
             handle = handle_of(fd)
             if known.handle and handle:
                 return known.handle == handle

@@ -68,12 +68,18 @@ class Visitor:
         self.untold.discard(known.file)
         self._reader.checkpoint(known)
 
-    def rescue(self, known: Checkpoint, fd: int) -> None:
-        """Read a file to its end that was opened before it was deleted; closes it."""
+    def rescue(self, known: Checkpoint, fd: int, itself: bool = True) -> None:
+        """Read a file to its end that was opened before it was deleted; closes it.
+
+        Args:
+            known: What it is, or what it continued.
+            fd: The open file.
+            itself: Whether it is the known file, not only a copy with its content.
+        """
         try:
-            while self._read(fd, known):
+            while itself and self._read(fd, known):
                 pass
-            self._read_out(fd, known, finish=True)
+            self._read_out(fd, known, finish=itself)
         finally:
             os.close(fd)
 
@@ -102,20 +108,39 @@ class Visitor:
         self._waiting.add(known.file)
 
     def _open(self, known: Checkpoint, item: Found) -> int:
-        fd = self.held.take(known.file)
-        if fd is not None:
-            info = os.fstat(fd)
-            if inode_of(info) == inode_of(item.stat):
-                return fd
-            # Another file has its place; what is unread of it comes first.
-            self._read_out(fd, known, finish=info.st_nlink == 0)
-            os.close(fd)
-        fd = open_regular(item.place.full)
-        self._counters.files_opened_total += 1
-        if inode_of(os.fstat(fd)) == inode_of(item.stat):
-            return fd
-        os.close(fd)
-        raise Replaced
+        old = self.held.take(known.file)
+        if old is not None and inode_of(os.fstat(old)) == inode_of(item.stat):
+            return old
+        try:
+            fd = open_regular(item.place.full)
+            self._counters.files_opened_total += 1
+            if not self._is_what_was_found(fd, known, item):
+                os.close(fd)
+                raise Replaced
+        except (OSError, Replaced):
+            if old is not None:
+                self._hold(known, old)
+            raise
+        if old is not None:
+            self._outlive(old, fd, known)
+        return fd
+
+    def _is_what_was_found(self, fd: int, known: Checkpoint, item: Found) -> bool:
+        inode = inode_of(os.fstat(fd))
+        owner = self._catalog.with_inode(inode)
+        if inode != inode_of(item.stat):
+            return False
+        # The handle tells of a known file that has come here since it was looked for.
+        other = owner.handle if owner is not None and owner is not known else None
+        return other is None or other != handle_of(fd)
+
+    def _outlive(self, old: int, fd: int, known: Checkpoint) -> None:
+        """Another file has the place: what is unread of the old one comes first."""
+        self._read_out(old, known, finish=False)
+        if not self._reader.matches(fd, known):
+            deleted = os.fstat(old).st_nlink == 0
+            self._read_out(old, known, finish=deleted)
+        os.close(old)
 
     def _read(self, fd: int, known: Checkpoint) -> bool:
         info = os.fstat(fd)
