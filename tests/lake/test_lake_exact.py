@@ -102,7 +102,7 @@ def test_large_runs_are_several_commits_that_each_stand_alone(
     db: Db, lake: Lake, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(reader, "FILE_ROWS", 300)
-    monkeypatch.setattr(reader, "GROUP_ROWS", 150)
+    monkeypatch.setattr(reader, "BATCH_ROWS", 150)
     store(db, list(documents(1, 1000)))
     outcome = extract(lake, db)
     assert outcome.commits == 4

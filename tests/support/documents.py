@@ -1,6 +1,7 @@
 """Documents as the flusher would store them, made without it; the same every time."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,17 @@ import orjson
 from bson import Binary, Int64
 from pymongo.database import Database
 
+WORDS = [
+    hashlib.blake2b(bytes([n % 256, n // 256]), digest_size=3).hexdigest()[: 2 + n % 5]
+    for n in range(3_000)
+]
 START = datetime(2025, 6, 1, tzinfo=UTC)
 Document = dict[str, Any]
+
+
+def text(number: int, size: int) -> str:
+    """Words by chance, the same for the same number: they compress as texts do."""
+    return " ".join(random.Random(number).choices(WORDS, k=size // 5))
 
 
 def entry(number: int, size: int = 200) -> Document:
@@ -24,7 +34,9 @@ def entry(number: int, size: int = 200) -> Document:
             "id": f"msg_{number}",
             "role": "assistant",
             "model": "claude-sonnet-4-5-20250929",
-            "content": [{"type": "text", "text": f"answer {number} " + "x" * size}],
+            "content": [
+                {"type": "text", "text": f"answer {number} " + text(number, size)}
+            ],
             "usage": {"input_tokens": number % 97, "output_tokens": number % 89},
         }
     return {
@@ -91,10 +103,12 @@ def document(
     return found | more
 
 
-def documents(first: int, last: int, **options: Any) -> Iterator[Document]:
+def documents(
+    first: int, last: int, size: int = 200, **options: Any
+) -> Iterator[Document]:
     """The documents of the lines `first` to `last`; their seq is their number."""
     for number in range(first, last + 1):
-        yield document(orjson.dumps(entry(number)), number, **options)
+        yield document(orjson.dumps(entry(number, size)), number, **options)
 
 
 def store(

@@ -19,7 +19,7 @@ from harness import connect
 def small_files() -> None:
     """Files of a few rows, so that a short test has many commits."""
     reader.FILE_ROWS = 40
-    reader.GROUP_ROWS = 20
+    reader.BATCH_ROWS = 20
     mongo.SLICE = 10
     compaction.SMALL_ROWS = 200
     vars(compaction)["FILE_ROWS"] = 400

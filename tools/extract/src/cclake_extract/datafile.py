@@ -18,6 +18,8 @@ from pyiceberg.typedef import Record
 from cclake_extract.bronze import DICTIONARY, arrow_schema
 
 LEVEL = 3
+GROUP_ROWS = 10_000
+GROUP_BYTES = 32 << 20
 
 
 class DataFileWriter:
@@ -37,6 +39,8 @@ class DataFileWriter:
         self._stream = self._output.create()
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
+        self._group: list[pa.RecordBatch] = []
+        self._group_rows = self._group_bytes = 0
         self._writer = pq.ParquetWriter(
             self._stream,
             self.schema,
@@ -50,17 +54,29 @@ class DataFileWriter:
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows as one row group; at most one batch waits to be written.
+        """Add rows; a row group is written once there are enough.
 
         Raises:
-            OSError: The batch before could not be written.
+            OSError: The row group before could not be written.
         """
-        self._settle()
         self.rows += batch.num_rows
-        self._pending = self._thread.submit(self._writer.write_batch, batch)
+        self._group.append(batch)
+        self._group_rows += batch.num_rows
+        self._group_bytes += batch.nbytes
+        if self._group_rows >= GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        self._settle()
+        if self._group:
+            group = pa.Table.from_batches(self._group, self.schema)
+            size = self._group_rows
+            self._pending = self._thread.submit(self._writer.write_table, group, size)
+        self._group, self._group_rows, self._group_bytes = [], 0, 0
 
     def close(self) -> DataFile:
         """Finish the file and describe it for a commit."""
+        self._write_group()
         self._settle()
         self._thread.shutdown()
         self._writer.close()

@@ -21,6 +21,7 @@ LENIENT: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument, unicode_decode_error_handler="replace"
 )
 SLICE = 100
+BATCH = 1_000  # in one answer of the server; without it an answer is 16 MB
 REACH_MS = 5000
 
 
@@ -71,7 +72,7 @@ def query(buffer: str, after: int, up_to: int) -> Document:
 def slices(database: Database[Document], condition: Document) -> Iterator[bytes]:
     """The documents of a condition by rising seq, as raw BSON, some at a time."""
     cursor = database["conversations"].find_raw_batches(
-        condition, sort=[("seq", 1)], allow_disk_use=True
+        condition, sort=[("seq", 1)], allow_disk_use=True, batch_size=BATCH
     )
     with cursor:
         for batch in cursor:

@@ -21,8 +21,9 @@ from cclake_extract.rows import Columns, batch_of, columns_of
 
 FILE_ROWS = 50_000
 FILE_BYTES = 256 << 20
-GROUP_ROWS = 5_000
-GROUP_BYTES = 16 << 20
+# Python objects take several times what Arrow takes: they wait only this long.
+BATCH_ROWS = 1_000
+BATCH_BYTES = 8 << 20
 
 BROKEN = (BSONError, gridfs.NoFile, ValueError, KeyError, TypeError)
 
@@ -132,7 +133,7 @@ class _File:
         self._step = step
         self._writer: DataFileWriter | None = None
         self._waiting: Columns = {}
-        self._bytes = self._group_bytes = 0
+        self._bytes = self._batch_bytes = 0
         self.run = run
 
     @property
@@ -145,10 +146,10 @@ class _File:
         for name, values in columns.items():
             self._waiting.setdefault(name, []).extend(values)
         self._bytes += size
-        self._group_bytes += size
+        self._batch_bytes += size
         if (
-            len(self._waiting["doc_id"]) >= GROUP_ROWS
-            or self._group_bytes >= GROUP_BYTES
+            len(self._waiting["doc_id"]) >= BATCH_ROWS
+            or self._batch_bytes >= BATCH_BYTES
         ):
             self._flush()
 
@@ -179,7 +180,7 @@ class _File:
             if self._writer is None:
                 self._writer = DataFileWriter(self._table)
             self._writer.write(batch_of(self._waiting, self._writer.schema))
-        self._waiting, self._group_bytes = {}, 0
+        self._waiting, self._batch_bytes = {}, 0
 
 
 @contextmanager
