@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import connect, wait_for
+from harness import wait_for
 from ingest_meter import Meter, cpu_of, memory_of
 from ingest_ours import LIMIT_S, Ours
 
@@ -22,8 +22,8 @@ def latency(ours: Ours, rate: float, seconds: float) -> list[float]:
     files[0].parent.mkdir(parents=True)
     for file in files:
         file.write_bytes(LINE % b"first")
-    with ours.pipeline(follow=True), connect(ours.mongod.uri) as client:
-        marks = client[ours.database].watermarks
+    marks = ours.client[ours.database].watermarks
+    with ours.pipeline(follow=True):
         wait_for(lambda: ours.acknowledged() >= len(files), 60, "all have begun")
         time.sleep(3)  # indexes are made when the flusher comes to rest
         taken = []

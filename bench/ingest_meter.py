@@ -63,10 +63,15 @@ class Meter:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self.wall = time.perf_counter() - self._started
-        self._end.set()
-        self._thread.join()
-        self._look()
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the last measure; what follows does not count."""
+        if not self._end.is_set():
+            self.wall = time.perf_counter() - self._started
+            self._end.set()
+            self._thread.join()
+            self._look()
 
     def _follow(self) -> None:
         while not self._end.wait(0.05):
