@@ -231,5 +231,5 @@ with open({str(shown)!r}, "wb") as log:
         stdout=subprocess.DEVNULL,
     )
     text = shown.read_text()
-    assert "dbt 1/2" in text
+    assert "dbt 1/1" in text
     assert "run 1 done" in text

@@ -2,6 +2,7 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -105,6 +106,28 @@ def test_waiting_for_a_run_can_be_stopped(tmp_path: Path) -> None:
     assert waited == [True]
 
 
+def at(record: Record, run_id: int, hours: float) -> None:
+    with sqlite3.connect(record._path) as db:
+        db.execute(
+            "update runs set started_at ="
+            " strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) where run_id = ?",
+            (f"{-hours} hours", run_id),
+        )
+    db.close()
+
+
+def test_a_daily_run_is_due_a_day_after_the_last(record: Record) -> None:
+    assert not record.is_daily_due()
+    at(record, record.begin("incremental", 1), hours=23)
+    assert not record.is_daily_due()
+    at(record, record.begin("incremental", 1), hours=25)
+    assert record.is_daily_due()
+    at(record, record.begin("daily", 1), hours=25)
+    assert record.is_daily_due()
+    record.end(record.begin("daily", 1), "failed")
+    assert not record.is_daily_due()
+
+
 def test_each_mode_knows_the_arguments_of_each_stage() -> None:
     assert STAGES == ("extract", "load", "dbt", "publish")
     assert arguments("extract", "backfill") == ["run", "--full-backfill"]
@@ -113,6 +136,8 @@ def test_each_mode_knows_the_arguments_of_each_stage() -> None:
     assert "--full-refresh" in arguments("dbt", "backfill")
     assert arguments("publish", "daily") == ["--full"]
     assert arguments("load", "daily") == []
+    assert "test" in arguments("dbt", "incremental")
+    assert "test" not in arguments("dbt", "daily")
 
 
 def test_the_dbt_project_of_the_checkout_is_found() -> None:

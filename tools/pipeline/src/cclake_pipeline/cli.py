@@ -62,7 +62,7 @@ def run_once(
         bool, typer.Option("--backfill", help="Extract everything again as well.")
     ] = False,
     daily: Annotated[
-        bool, typer.Option("--daily", help="Also write the exports anew.")
+        bool, typer.Option("--daily", help="Test all data, write the exports anew.")
     ] = False,
     no_wait: Annotated[
         bool,
@@ -139,7 +139,8 @@ def watch(
     """Run at once, and then whenever new data is in MongoDB.
 
     Made for supervisord: one line per run on stdout, tries again after a
-    failure, and ends after the current stage on SIGTERM.
+    failure, and ends after the current stage on SIGTERM. Once a day a run is a
+    --daily one.
     """
     die_with_parent()
     where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
@@ -152,7 +153,7 @@ def watch(
                 result = execute(
                     stages,
                     record,
-                    "incremental",
+                    "daily" if record.is_daily_due() else "incremental",
                     watermark=mark,
                     stop=stop,
                     pass_on_stop=False,

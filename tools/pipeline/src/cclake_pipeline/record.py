@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,20 @@ class Record:
                 (_now(), outcome, run_id),
             )
 
+    def is_daily_due(self) -> bool:
+        """Whether a day has passed since the last run that tested all data.
+
+        A failed one counts as well: new data is not held back by it, and it stays
+        in the record. The first day has none.
+        """
+        with self._open() as db:
+            row = db.execute(
+                "select min(started_at) < :yesterday and not coalesce(max(started_at)"
+                " filter (where mode <> 'incremental') >= :yesterday, 0) from runs",
+                {"yesterday": _now(timedelta(days=-1))},
+            ).fetchone()
+            return bool(row[0])
+
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """The newest runs first, each with its `stages` in order."""
         with self._open() as db:
@@ -122,6 +136,6 @@ class Record:
             db.close()
 
 
-def _now() -> str:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+def _now(shift: timedelta = timedelta()) -> str:
+    now = (datetime.now(UTC) + shift).isoformat(timespec="milliseconds")
     return now.replace("+00:00", "Z")

@@ -15,13 +15,17 @@ from cclake_pipeline.places import Places, script
 Mode = Literal["incremental", "full", "backfill", "daily"]
 Show = Callable[[str], None]
 
+# Unit tests try the models, not the data.
+_NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+_NO_FILES = "--no-write-json"
 _COMMANDS: dict[str, dict[Mode, list[str]]] = {
     "extract": {"incremental": ["run"], "backfill": ["run", "--full-backfill"]},
     "load": {"incremental": [], "full": ["--full-refresh"]},
     "dbt": {
-        "incremental": ["--exclude-resource-type", "unit_test"],
-        "full": ["--full-refresh", "--exclude-resource-type", "unit_test"],
-        "daily": ["--exclude-resource-type", "unit_test"],
+        # Data tests read whole tables: once a day, not for every few lines.
+        "incremental": [*_NO_UNIT_TESTS, "--exclude-resource-type", "test", _NO_FILES],
+        "full": ["--full-refresh", *_NO_UNIT_TESTS],
+        "daily": [*_NO_UNIT_TESTS],
     },
     "publish": {"incremental": [], "full": ["--full"], "daily": ["--full"]},
 }
