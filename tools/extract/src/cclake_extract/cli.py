@@ -27,6 +27,8 @@ app = typer.Typer(
     epilog="`extract` and `extract --full-backfill` are short for `extract run …`.",
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(table_app, name="table")
 
@@ -131,6 +133,7 @@ def dead_letters(
 def main() -> None:
     """Run the tool; without a command it is `run`."""
     gc.set_threshold(100_000)  # imports make many objects and no garbage
-    if sys.argv[1:2] != ["--help"] and (sys.argv[1:2] or ["-"])[0].startswith("-"):
+    first = sys.argv[1] if len(sys.argv) > 1 else "-"
+    if first.startswith("-") and first not in ("-h", "--help"):
         sys.argv.insert(1, "run")
     run("extract", app)

@@ -8,7 +8,9 @@ from cclake_common.failure import Failure
 
 from cclake_extract.options import CatalogType, CatalogUri, Json, Warehouse, show
 
-app = typer.Typer(help="Look at the Iceberg table and take care of it.")
+app = typer.Typer(
+    help="Look at the Iceberg table and take care of it.", rich_markup_mode=None
+)
 
 Hours = Annotated[float, typer.Option("--older-than", help="Age in hours.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]

@@ -1,15 +1,21 @@
 """The command line of load."""
 
 import gc
+import os
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from cclake_common.failure import run
-from cclake_common.settings import in_home
+from cclake_common.settings import home
 
-app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Load every row again.")
@@ -86,7 +92,8 @@ def load(
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
-    path = duckdb_path or in_home("DUCKDB_PATH", "analytics.duckdb")
+    path = duckdb_path or home() / "analytics.duckdb"
+    path = Path(os.path.expandvars(path)).expanduser()
     work = job.Job(lake, path, memory_limit, wait)
     result = work.stats() if stats else work.run(full_refresh, as_of)
     typer.echo(orjson.dumps(result, default=str).decode() if json else job.text(result))

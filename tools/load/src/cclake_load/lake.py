@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import in_home, mask
+from cclake_common.settings import home, mask
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError, RESTError
 from pyiceberg.table import Table
@@ -41,14 +41,15 @@ class Lake:
     def from_env(cls, **options: str | None) -> "Lake":
         """The lake of the `ICEBERG_*` variables; options that are set win."""
         env = {
-            "warehouse": default_warehouse(),
+            "warehouse": os.environ.get("ICEBERG_WAREHOUSE_PATH") or "",
             "name": os.environ.get("ICEBERG_CATALOG_NAME") or "default",
             "catalog_type": os.environ.get("ICEBERG_CATALOG_TYPE") or "sql",
             "catalog_uri": os.environ.get("ICEBERG_CATALOG_URI") or "",
             "namespace": os.environ.get("ICEBERG_NAMESPACE") or "analytics",
             "table": os.environ.get("ICEBERG_TABLE_NAME") or "conversations",
         }
-        return cls(**(env | {k: v for k, v in options.items() if v}))
+        found = env | {k: v for k, v in options.items() if v}
+        return cls(**(found | {"warehouse": located(found["warehouse"])}))
 
     def catalog(self) -> Catalog:
         """Open the catalog; makes the warehouse folder when it is local.
@@ -122,12 +123,12 @@ class Lake:
         return found | {"uri": address.render_as_string(hide_password=False)}
 
 
-def default_warehouse() -> str:
-    """`ICEBERG_WAREHOUSE_PATH`, an address or a folder, or `iceberg` in the home."""
-    value = os.environ.get("ICEBERG_WAREHOUSE_PATH") or ""
-    if "://" in value:
-        return value
-    return str(in_home("ICEBERG_WAREHOUSE_PATH", "iceberg").absolute())
+def located(warehouse: str) -> str:
+    """An address as it is, a folder as an absolute path; `iceberg` in the home."""
+    if "://" in warehouse:
+        return warehouse
+    folder = Path(os.path.expandvars(warehouse)) if warehouse else home() / "iceberg"
+    return str(folder.expanduser().absolute())
 
 
 def _s3() -> dict[str, str]:

@@ -43,27 +43,43 @@ def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, int]:
     return dict(db.execute(counted).fetchall())
 
 
-def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
-    """Keep the oldest row of each (doc_id, part); looks at rows of runs above `after`.
+SHARED = """
+select host
+from (select distinct coalesce(host, '') as host, buffer from raw.conversations)
+group by host
+having count(*) > 1
+"""
 
-    A line that two buffers read at the same moment can reach the lake twice.
-    """
-    found = db.execute(
-        """
-        delete from raw.conversations where rowid in (
-            select rowid from (
-                select rowid, row_number() over (
-                    partition by doc_id, part order by extract_run, rowid
-                ) as copy
-                from raw.conversations
-                where doc_id in (
-                    select doc_id from raw.conversations where extract_run > ?
-                )
-            ) where copy > 1
+DOUBLES = """
+delete from raw.conversations where rowid in (
+    select rowid from (
+        select rowid, row_number() over (
+            partition by doc_id, part order by extract_run, rowid
+        ) as copy
+        from raw.conversations
+        where doc_id in (
+            select doc_id from raw.conversations
+            where extract_run > ? and list_contains(?, coalesce(host, ''))
         )
-        """,
-        [after],
-    ).fetchone()
+    ) where copy > 1
+)
+"""
+
+
+def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
+    """Keep the oldest row of each (doc_id, part); returns how many rows went.
+
+    A line can reach the lake twice when two buffers of one host read it at the
+    same moment; a host with one buffer has none, and then nothing is compared.
+
+    Args:
+        db: The open database, inside a transaction.
+        after: Only rows of runs above this one may be a second copy.
+    """
+    hosts = [host for (host,) in db.execute(SHARED).fetchall()]
+    if not hosts:
+        return 0
+    found = db.execute(DOUBLES, [after, hosts]).fetchone()
     return int(found[0]) if found else 0
 
 
