@@ -51,7 +51,8 @@ def sample(now: datetime | None = None) -> Export:
     _fork(export, now - timedelta(hours=20))
     _hostile(export, now - timedelta(hours=50))
     _long(export, now - timedelta(days=9))
-    _running(export, now - timedelta(minutes=3))
+    # A little ahead of the clock, so that it runs for as long as the tests do.
+    _running(export, now + timedelta(minutes=20))
     for number in range(14):
         _small(export, number, now - timedelta(days=number * 2, hours=number))
     return export
@@ -115,7 +116,7 @@ def _main(export: Export, start: datetime) -> None:
     )  # fmt: skip
     s.subagent(task, "a1b2c3d4")
     s.entry(
-        "prompt",
+        "agent_prompt",
         [
             {
                 "block_kind": "text",
@@ -129,7 +130,7 @@ def _main(export: Export, start: datetime) -> None:
         model="claude-haiku-4-5-20251001",
     )
     s.subagent(inner, "b2c3d4e5")
-    s.entry("prompt", [{"block_kind": "text", "text": "Dig."}])
+    s.entry("agent_prompt", [{"block_kind": "text", "text": "Dig."}])
     s.answer("Nothing more is below.", cost=0.002)
     s.agent = "a1b2c3d4"
     s.result(inner, "Nothing more is below.")

@@ -161,7 +161,7 @@ def test_a_hit_leads_to_its_message_on_its_page(web: Web) -> None:
 
 def test_a_message_of_a_subagent_is_shown_on_the_subagents_page(web: Web) -> None:
     text = web.get("/search?q=callers+load+check").text
-    href = re.search(r'href="(/session/[^"#]+)', text)
+    href = re.search(r'class="hit" href="(/session/[^"#]+)', text)
     assert href
     thread = web.get(href[1].replace("&amp;", "&"), follow_redirects=True)
     assert "Subagent a1b2c3d4" in thread.text

@@ -1,7 +1,9 @@
 """Numbers, times and short texts as people read them."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
+from typing import Any
 
 from cclake_web.render.safe import visible
 
@@ -98,6 +100,13 @@ def squeeze(text: str | None, limit: int = 160) -> str:
     """A text as one line, every mark of it kept."""
     plain = _SPACE.sub(" ", visible((text or "")[: limit * 8])).strip()
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
+
+
+def title(session: Mapping[str, Any]) -> str:
+    """What a session is called: its title, its first prompt, or its id's beginning."""
+    given = session["title"] or session["first_prompt"] or ""
+    named = str(given) != session["session_id"]
+    return str(given) if given and named else f"Session {session['session_id'][:8]}"
 
 
 def model_name(model: str | None) -> str:

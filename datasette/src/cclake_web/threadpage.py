@@ -61,7 +61,7 @@ class Thread:
     prompts: list[Prompt]
     marks: list[Mark]
     family: list[Row]
-    loose: list[tuple[str, int]]
+    loose: list[tuple[str, int, str]]
     total: int
     strip: Strip | None = None
 
@@ -221,10 +221,15 @@ class Nester:
                 _merge(found, self.own.get(one, Sums()))
         return found
 
-    def loose(self) -> list[tuple[str, int]]:
-        """Agents that no call of the session names."""
+    def loose(self) -> list[tuple[str, int, str]]:
+        """Agents that no call of the session names: id, entries, task."""
         started = {child for many in self.children.values() for child in many}
-        return [pair for pair in self.sizes.items() if pair[0] not in started]
+        left = [agent for agent in self.sizes if agent not in started]
+        asked = thread.tasks(self.connection, self.ask.session_id, left)
+        return [
+            (agent, self.sizes[agent], mask(one_line(asked.get(agent), 120)))
+            for agent in left
+        ]
 
 
 def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list[str]]:

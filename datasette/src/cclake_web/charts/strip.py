@@ -10,6 +10,7 @@ from cclake_web.data.thread import Mark, Page
 from cclake_web.fmt import count
 
 COLUMNS = 240
+NARROWEST = 90  # columns; fewer bars are not drawn wider
 HEIGHT = 34
 _ASKED = Markup('<rect class="asked" x="{}" y="0" width="0.8" height="4"/>')
 _SPACE = Markup('<rect class="space" x="{}" width="1" height="{}"/>')
@@ -66,7 +67,7 @@ def strip(
         last = size or last
         parts.append(_bar(x, last * (HEIGHT - 8) / highest, column, failed, last))
     drawn = Markup('<svg viewBox="0 0 {} {}" preserveAspectRatio="none">{}</svg>')
-    svg = drawn.format(len(columns), HEIGHT, Markup("").join(parts))
+    svg = drawn.format(max(len(columns), NARROWEST), HEIGHT, Markup("").join(parts))
     return Strip(svg, highest)
 
 

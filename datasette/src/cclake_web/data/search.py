@@ -9,6 +9,7 @@ from typing import Any
 from cclake_web.data.filters import Filters
 
 PAGE = 40
+RANKED = 20_000  # of the hits of a common word the newest are ranked
 KINDS = {
     "text": "Prompts and answers",
     "thinking": "Thinking",
@@ -65,31 +66,67 @@ def hits(
     best: bool = False,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """One page of hits, newest or best first; one more than a page if more follow."""
+    """One page of hits, newest or best first; one more than a page if more follow.
+
+    The best of a very common word are the best of its newest hits.
+    """
     conditions, values = _where(filters)
     names = [f":kind{number}" for number, _ in enumerate(kinds)]
     values |= {f"kind{number}": kind for number, kind in enumerate(kinds)}
     conditions.append(f"d.block_kind in ({', '.join(names)})")
+    floor = _floor(connection, match) if best else None
+    if floor is not None:
+        conditions.append("f.rowid > :floor")
+        values["floor"] = floor
     # Documents are numbered in the order of time, so the newest come first for free.
     order = "f.rank" if best else "f.rowid desc"
-    sql = f"""with found as materialized (
-        select d.search_id from search_fts f
-        join search_documents d on d.search_id = f.rowid
-        {_JOIN if filters.branch or filters.model else ""}
-        where search_fts match :match and {" and ".join(conditions)}
-        order by {order} limit {PAGE + 1} offset :offset
+    sql = f"""select f.rowid from search_fts f
+    join search_documents d on d.search_id = f.rowid
+    {_JOIN if filters.branch or filters.model else ""}
+    where search_fts match :match and {" and ".join(conditions)}
+    order by {order} limit {PAGE + 1} offset :offset"""
+    found = connection.execute(sql, values | {"match": match, "offset": offset})
+    return _details(connection, match, [row[0] for row in found])
+
+
+def _details(
+    connection: sqlite3.Connection, match: str, found: list[int]
+) -> list[dict[str, Any]]:
+    """What is shown of hits, in their order.
+
+    A question of its own: joined to the one that finds them, SQLite reads every
+    hit of the words instead of these.
+    """
+    marks = ", ".join("?" * len(found))
+    snippets = connection.execute(
+        f"""select rowid, snippet(search_fts, 0, ?, ?, '…', 34) from search_fts
+        where search_fts match ? and rowid in ({marks})""",
+        (OPEN, CLOSE, match, *found),
     )
-    select d.search_id, d.session_id, d.entry_key, d.block_kind, d.said_at, d.host,
-        d.project_key, p.project_name, s.title, s.first_prompt, t.message_kind,
-        snippet(search_fts, 0, :open, :close, '…', 34) as snippet
-    from found join search_fts f on f.rowid = found.search_id
-    join search_documents d on d.search_id = found.search_id
-    left join dim_sessions s on s.session_id = d.session_id
-    left join dim_projects p on p.project_key = d.project_key
-    left join fct_messages t on t.entry_key = d.entry_key
-    where search_fts match :match order by {order}"""
-    values |= {"match": match, "offset": offset, "open": OPEN, "close": CLOSE}
-    return [dict(row) for row in connection.execute(sql, values)]
+    texts = {row[0]: row[1] for row in snippets}
+    rows = connection.execute(
+        f"""select d.search_id, d.session_id, d.entry_key, d.block_kind, d.said_at,
+            d.host, d.project_key, p.project_name, s.title, s.first_prompt,
+            t.message_kind
+        from search_documents d
+        left join dim_sessions s on s.session_id = d.session_id
+        left join dim_projects p on p.project_key = d.project_key
+        left join fct_messages t on t.entry_key = d.entry_key
+        where d.search_id in ({marks})""",
+        found,
+    )
+    by_id = {row["search_id"]: dict(row) for row in rows}
+    return [by_id[one] | {"snippet": texts.get(one, "")} for one in found]
+
+
+def _floor(connection: sqlite3.Connection, match: str) -> int | None:
+    """Where the newest `RANKED` hits begin, None when there are fewer."""
+    row = connection.execute(
+        """select rowid from search_fts where search_fts match ?
+        order by rowid desc limit 1 offset ?""",
+        (match, RANKED),
+    ).fetchone()
+    return row[0] if row else None
 
 
 _JOIN = "join dim_sessions s on s.session_id = d.session_id"

@@ -6,11 +6,11 @@ from typing import Any
 from cclake_web.data.filters import SORTS, Filters
 
 PAGE = 100
-_FROM = """
-from dim_sessions s
+_JOINS = """
 left join agg_session_metrics m on m.session_id = s.session_id
 left join dim_projects p on p.project_key = s.project_key
 """
+_FROM = f"from dim_sessions s {_JOINS}"
 _COLUMNS = """
 s.session_id, s.host, s.project_key, p.project_name, p.project_path, s.title,
 s.first_prompt, s.git_branch, s.cwd, s.started_at, s.ended_at, s.wall_s, s.active_s,
@@ -40,8 +40,14 @@ def page(
         conditions.append(f"({order}, s.session_id) < (:value, :last)")
         values |= {"value": _number(value, filters.sort), "last": last}
     where = f"where {' and '.join(conditions)}" if conditions else ""
-    sql = f"""select {_COLUMNS}, {order} as cursor_value {_FROM} {where}
-    order by {order} desc, s.session_id desc limit {PAGE + 1}"""
+    # First which ones: sorting all columns of all sessions would take longer.
+    sql = f"""with chosen as materialized (
+        select s.session_id, {order} as cursor_value {_FROM} {where}
+        order by {order} desc, s.session_id desc limit {PAGE + 1}
+    )
+    select {_COLUMNS}, chosen.cursor_value from chosen
+    join dim_sessions s on s.session_id = chosen.session_id {_JOINS}
+    order by chosen.cursor_value desc, s.session_id desc"""
     rows = [dict(row) for row in connection.execute(sql, values)]
     more = len(rows) > PAGE
     rows = rows[:PAGE]

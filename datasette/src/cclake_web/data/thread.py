@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cclake_web.data.blocks import Entry, entry_of, fill
 
+MOST_TASKS = 60  # agents whose task is looked up for a list
 PAGE = 200  # entries; a page goes on to the end of its turn
 LONGEST_TURN = 300  # entries; a longer turn is cut before an answer
 
@@ -138,6 +139,20 @@ def turn_sums(
     found: dict[int, Sums] = {}
     for row in rows:
         add(found.setdefault(row["turn"], Sums()), row)
+    return found
+
+
+def tasks(
+    connection: sqlite3.Connection, session_id: str, agents: Sequence[str]
+) -> dict[str, str]:
+    """What each agent was asked: the first text of its thread."""
+    sql = """select b.text from thread_entries e
+    join thread_blocks b on b.entry_key = e.entry_key and b.block_kind = 'text'
+    where e.session_id = ? and e.agent_id = ? order by e.position, b.block_no limit 1"""
+    found = {}
+    for agent in agents[:MOST_TASKS]:
+        row = connection.execute(sql, (session_id, agent)).fetchone()
+        found[agent] = (row[0] if row else None) or ""
     return found
 
 

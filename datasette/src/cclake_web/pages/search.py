@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from datasette.utils.asgi import Response
@@ -9,6 +11,7 @@ from markupsafe import Markup
 
 from cclake_web.data.filters import Filters
 from cclake_web.data.search import CLOSE, KINDS, OPEN, PAGE, Question, hits, question
+from cclake_web.fmt import title
 from cclake_web.masking import mask
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
@@ -42,7 +45,7 @@ async def search_page(visit: Visit) -> Response:
             offset=offset,
             more=len(rows) > PAGE,
             following=offset + PAGE,
-            hits=[_shown(row) for row in rows[:PAGE]],
+            groups=_groups([_shown(row) for row in rows[:PAGE]]),
             choices=choices(connection, visit.export),
             switches={kind: "1" for kind in kinds if kinds != ["text"]}
             | ({"order": "best"} if best else {}),
@@ -69,6 +72,11 @@ def _find(
     return found, bool(found)
 
 
+def _groups(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Hits of one session that follow each other stand together."""
+    return [list(some) for _, some in groupby(rows, key=itemgetter("session_id"))]
+
+
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     # Secrets are searched for in the words as they are, without the marks.
     text = row["snippet"] or ""
@@ -76,5 +84,4 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     masked = mask(bare)
     shown = plain(_MARKS.sub("", text if masked == bare else masked))
     html = shown.replace(OPEN, Markup("<mark>")).replace(CLOSE, Markup("</mark>"))
-    title = mask(row["title"] or row["first_prompt"] or "")
-    return row | {"html": html, "title": title}
+    return row | {"html": html, "title": mask(title(row))}

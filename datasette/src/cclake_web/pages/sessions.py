@@ -1,6 +1,7 @@
 """The first page: sessions grouped by day."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -10,11 +11,12 @@ from datasette.utils.asgi import Response
 from cclake_web.charts.timeline import Timeline, timeline
 from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
-from cclake_web.fmt import day
+from cclake_web.fmt import day, title
 from cclake_web.generation import Generation
 from cclake_web.masking import mask
 from cclake_web.pages.web import Visit, view
 
+MOST_TOTALS = 200  # selections whose sums are kept
 RUNNING = timedelta(minutes=5)
 
 
@@ -31,6 +33,19 @@ def choices(connection: sqlite3.Connection, export: Generation) -> dict[str, Any
     return found
 
 
+def totals(
+    connection: sqlite3.Connection, filters: Filters, export: Generation
+) -> sessions.Row:
+    """The sums of a selection, read once per generation."""
+    known: dict[object, sessions.Row] = export.cache.setdefault("totals", {})
+    key = (replace(filters, sort="recent"), filters.bounds())
+    if key not in known:
+        if len(known) > MOST_TOTALS:
+            known.clear()
+        known[key] = sessions.totals(connection, filters)
+    return known[key]
+
+
 @view
 async def sessions_page(visit: Visit) -> Response:
     """`/`: the sessions of a selection."""
@@ -43,14 +58,14 @@ async def sessions_page(visit: Visit) -> Response:
     def answer(connection: sqlite3.Connection) -> Response:
         rows, following = sessions.page(connection, filters, after)
         for row in rows:
-            row["title"] = mask(row["title"] or row["first_prompt"] or "")
+            row["title"] = mask(title(row))
         return visit.page(
             "sessions.html",
             filters=filters,
             groups=_groups(rows, filters, visit),
             following=following,
             after=after,
-            totals=sessions.totals(connection, filters),
+            totals=totals(connection, filters, visit.export),
             choices=choices(connection, visit.export),
             chart=rollup.ask(visit.export, spoken),
             running=running_since(),

@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode
 
 from datasette.utils.asgi import Response
 
+from cclake_web.fmt import title
 from cclake_web.masking import mask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
@@ -49,7 +50,7 @@ async def thread_page(visit: Visit) -> Response:
 
 def _show(visit: Visit, thread: Thread) -> Response:
     ask = thread.ask
-    title = thread.session["title"] or thread.session["first_prompt"] or ""
+    named = title(thread.session)
 
     def href(**changes: object) -> str:
         """This thread with another page, agent or setting."""
@@ -67,7 +68,7 @@ def _show(visit: Visit, thread: Thread) -> Response:
         s=thread.session,
         ask=ask,
         href=href,
-        title=title if ask.reveal else mask(title),
+        title=named if ask.reveal else mask(named),
         running=(thread.session["ended_at"] or "") >= running_since(),
     )
 

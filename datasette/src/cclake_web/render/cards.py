@@ -8,6 +8,7 @@ from cclake_web.data.thread import Sums
 from cclake_web.fmt import duration, model_name, moment, money, plural
 from cclake_web.render.items import Item, items_of, model_change
 
+PROMPTS = ("prompt", "agent_prompt")  # by a human, or by the agent's caller
 Nest = Callable[[Call], object]
 
 
@@ -90,7 +91,7 @@ def cards_of(
         if not cards or entry.turn != cards[-1].turn:
             cards.append(Card(entry.turn, sums=(sums or {}).get(entry.turn)))
             cards[-1].first = entry
-            cards[-1].continued = entry.turn > 0 and entry.kind != "prompt"
+            cards[-1].continued = entry.turn > 0 and entry.kind not in PROMPTS
         card = cards[-1]
         if entry.kind == "answer" and entry.model and entry.model != "<synthetic>":
             if model and entry.model != model:
@@ -100,7 +101,7 @@ def cards_of(
             item.first = number == 0
             if item.call:
                 item.nested = nest(item.call)
-            asked = entry.kind == "prompt" and not card.work
+            asked = entry.kind in PROMPTS and not card.work
             (card.asked if asked else card.work).append(item)
         _time(card, entry)
     for card in cards:
