@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any
 
 import psutil
-from harness import BIN, connect, free_port, wait_for
+from harness import BIN, free_port, wait_for
 from ledger import Ledger, Store
+from pymongo import MongoClient
 
 PAIR = (
     "exec buffer append < <(exec tailer --follow --resume <(exec buffer checkpoints))"
@@ -52,7 +53,7 @@ class Live:
         }
         self.pair: Process | None = None
         self.flusher: Process | None = None
-        self.client = connect(uri, tz_aware=True)
+        self.client: MongoClient[dict[str, Any]] = MongoClient(uri, tz_aware=True)
 
     def __enter__(self) -> "Live":
         return self

@@ -1,0 +1,115 @@
+"""The buffer is deleted or damaged, up and down: 0 lost, 0 duplicated."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import Mongod, wait_for
+from live import Live, lines
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Mongod]:
+    """A mongod of this test alone: it may be killed."""
+    server = Mongod(tmp_path / "mongod").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
+    with Live(tmp_path, server.uri) as live:
+        yield live
+
+
+def delete(buffer: Path) -> None:
+    for part in ("", "-wal", "-shm"):
+        Path(f"{buffer}{part}").unlink(missing_ok=True)
+
+
+def delete_one_file(buffer: Path) -> None:
+    buffer.unlink()
+
+
+def zero_the_header(buffer: Path) -> None:
+    with buffer.open("r+b") as file:
+        file.write(bytes(16384))
+
+
+def cut_in_half(buffer: Path) -> None:
+    os.truncate(buffer, buffer.stat().st_size // 2)
+
+
+def overwrite_pages(buffer: Path) -> None:
+    rng = random.Random(1)
+    with buffer.open("r+b") as file:
+        for page in range(1, buffer.stat().st_size // 16384, 3):
+            file.seek(page * 16384)
+            file.write(rng.randbytes(16384))
+
+
+HARM = [delete, delete_one_file, zero_the_header, cut_in_half, overwrite_pages]
+by_name = pytest.mark.parametrize("harm", HARM, ids=lambda harm: harm.__name__)
+
+
+@by_name
+def test_a_buffer_that_is_harmed_while_all_is_down_is_made_anew(
+    live: Live, harm: Callable[[Path], None]
+) -> None:
+    live.start_pair()
+    live.ledger.append("p/a.jsonl", *lines(0, 400))
+    wait_for(lambda: live.queued() == 400, 30, "they wait in the buffer")
+    live.start_flusher(BATCH_SIZE="50", CCLAKE_FAULT="before_delete")
+    assert live.flusher is not None
+    assert live.flusher.wait(30) == 137
+    live.kill_pair()
+    harm(live.buffer)
+    live.ledger.append("p/a.jsonl", *lines(400, 10))
+    live.start_flusher()
+    revive(live)
+    live.assert_exact()
+
+
+@by_name
+def test_a_buffer_that_is_harmed_while_in_use_is_made_anew(
+    live: Live, harm: Callable[[Path], None]
+) -> None:
+    live.start()
+    live.ledger.append("p/a.jsonl", *lines(0, 400))
+    live.wait_delivered()
+    harm(live.buffer)
+    live.ledger.append("p/a.jsonl", *lines(400, 10))
+    revive(live)
+    live.assert_exact()
+
+
+def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> None:
+    live.start_pair()
+    live.ledger.append("p/gone.jsonl", *lines(0, 100, width=3000))
+    wait_for(lambda: live.queued() == 100, 30, "they wait in the buffer")
+    (live.root / "p" / "gone.jsonl").unlink()
+    live.kill_pair()
+    # Of the last page of the table only; all rows before it can be read.
+    with live.buffer.open("r+b") as file:
+        file.seek(2 * 16384 + 100)
+        file.write(b"\xff" * 3000)
+    live.start_flusher()
+    revive(live)
+    wait_for(lambda: live.database.conversations.estimated_document_count() > 80, 60)
+    assert live.ledger.check(live.database).unexpected == set()
+
+
+def revive(live: Live) -> None:
+    """Start the pair as often as supervisord would, until the buffer takes lines."""
+
+    def runs() -> bool:
+        if live.pair is None or live.pair.poll() is not None:
+            live.start_pair()
+        health = live.health()
+        return health.get("status") == "ok" and not live.ledger.missing(live.database)
+
+    wait_for(runs, 90, "the pair is alive, and all is delivered")
