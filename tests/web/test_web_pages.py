@@ -27,8 +27,8 @@ def titles(text: str) -> list[str]:
 def test_sessions_are_listed_newest_first_and_grouped_by_day(web: Web) -> None:
     text = web.get("/").text
     assert titles(text)[:2] == [
-        "Add dark mode to the settings page",
         "Upgrade the build",
+        "Add dark mode to the settings page",
     ]
     assert "Today" in text
     assert "19 sessions" in text

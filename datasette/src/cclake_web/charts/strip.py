@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -76,21 +77,18 @@ def _bar(
 ) -> Markup:
     bad = any(mark.key in failed or mark.kind == "api_error" for mark in column)
     asked = any(mark.kind == "prompt" for mark in column)
-    turn = column[0].turn
-    words = f"Turn {turn} · {count(size)} tokens of context"
-    words += "\nan error" if bad else ""
-    href = f"?at={column[0].key}#e-{column[0].key}"
-    bar = Markup('<rect class="{}" x="{}" y="{:.1f}" width="0.8" height="{:.1f}"/>')
-    inner = bar.format("bad" if bad else "size", x, HEIGHT - height, height)
-    if asked:
-        inner += Markup(
-            '<rect class="asked" x="{}" y="0" width="0.8" height="4"/>'
-        ).format(x)
-    inner += Markup('<rect class="space" x="{}" width="1" height="{}"/>').format(
-        x, HEIGHT
+    tip = f"Turn {column[0].turn} · {count(size)} tokens of context"
+    tip += ", an error" if bad else ""
+    key = quote(column[0].key, safe="")
+    marked = f'<rect class="asked" x="{x}" y="0" width="0.8" height="4"/>'
+    # Numbers, our own words and a quoted key: nothing here needs to be escaped.
+    return Markup(
+        f'<a href="?at={key}#e-{key}" data-tip="{tip}" aria-label="{tip}" '
+        f'tabindex="-1"><rect class="{"bad" if bad else "size"}" x="{x}" '
+        f'y="{HEIGHT - height:.1f}" width="0.8" height="{height:.1f}"/>'
+        f"{marked if asked else ''}"
+        f'<rect class="space" x="{x}" width="1" height="{HEIGHT}"/></a>'
     )
-    made = Markup('<a href="{}" data-tip="{}" aria-label="{}" tabindex="-1">{}</a>')
-    return made.format(href, words, words.replace("\n", ", "), inner)
 
 
 def _here(marks: Sequence[Mark], page: Page | None, step: int) -> Markup:
