@@ -52,7 +52,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("fct_messages", "said_at"),
     ("thread_entries", "session_id, position"),
     ("thread_entries", "entry_key"),
-    ("thread_entries", "agent_id"),
+    ("thread_entries", "session_id, agent_id, position"),
     ("thread_blocks", "entry_key, block_no"),
     ("thread_blocks", "session_id"),
     ("thread_blocks", "tool_use_id"),
