@@ -9,19 +9,19 @@
     `also` is a condition that marks every session as changed.
 #}
 {% macro changed_sessions(also=none) -%}
+    {%- set more = ' or ' ~ also if also and is_incremental() else '' -%}
     select
         session_id,
         version_run
     from {{ ref('int_session_versions') }}
-    {% if is_incremental() -%}
-    where
-        version_run > (
-            select coalesce(max(updated_run), -1) from {{ this }}
-        )
-        {% if also -%}
-        or {{ also }}
-        {%- endif %}
-    {%- endif %}
+    where version_run > {{ seen_run() }}{{ more }}
+{%- endmacro %}
+
+
+{# The newest run that this model has seen; -1 when it is built anew. #}
+{% macro seen_run() -%}
+    {%- set seen = '(select coalesce(max(updated_run), -1) from ' ~ this ~ ')' -%}
+    {{ seen if is_incremental() else -1 }}
 {%- endmacro %}
 
 
@@ -56,6 +56,6 @@
         select coalesce(max(extract_run), -1) from {{ this }}
     )
     {%- else -%}
-    true
+        true
     {%- endif -%}
 {%- endmacro %}

@@ -25,9 +25,9 @@
     json_extract_string(
         {{ column }},
         [
-            {%- for path in paths %}
+    {%- for path in paths %}
             '$.{{ path }}'{{ ',' if not loop.last }}
-            {%- endfor %}
+    {%- endfor %}
         ]
     )
 {%- endmacro %}

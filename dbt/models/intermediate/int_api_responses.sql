@@ -90,8 +90,12 @@ responses as (
         bool_or(is_sidechain) filter (where rank = 1) as is_sidechain,
         min(found_in) as found_in,
         min(said_at) as responded_at,
-        arg_max(model, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (where model is not null) as model,
-        arg_max(stop_reason, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (where stop_reason is not null) as stop_reason,
+        arg_max(model, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
+            where model is not null
+        ) as model,
+        arg_max(stop_reason, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
+            where stop_reason is not null
+        ) as stop_reason,
         min(version_number) filter (where rank = 1) as version_number,
         bool_or(coalesce(speed = 'fast', false)) as is_fast,
         bool_or(coalesce(inference_geo = 'us', false)) as is_us_only,
@@ -108,7 +112,9 @@ responses as (
         max(cache_read_tokens) as cache_read_tokens,
         max(web_search_requests) as web_search_requests,
         max(logged_cost_usd) as logged_cost_usd,
-        arg_max(iterations, (iteration_count, output_tokens, said_at, off)) filter (where iterations is not null) as iterations
+        arg_max(iterations, (iteration_count, output_tokens, said_at, off)) filter (
+            where iterations is not null
+        ) as iterations
     from ranked
     group by response_key
 

@@ -77,8 +77,10 @@ iterations as (
         {{ tokens(picked('f', paths, 'input_tokens')) }} as input_tokens,
         {{ tokens(picked('f', paths, 'output_tokens')) }} as output_tokens,
         {{ tokens(picked('f', paths, 'cache_creation_input_tokens')) }} as cache_write_flat_tokens,
-        {{ tokens(picked('f', paths, 'cache_creation.ephemeral_5m_input_tokens')) }} as cache_write_5m_tokens,
-        {{ tokens(picked('f', paths, 'cache_creation.ephemeral_1h_input_tokens')) }} as cache_write_1h_tokens,
+        {{ tokens(picked('f', paths, 'cache_creation.ephemeral_5m_input_tokens')) }}
+            as cache_write_5m_tokens,
+        {{ tokens(picked('f', paths, 'cache_creation.ephemeral_1h_input_tokens')) }}
+            as cache_write_1h_tokens,
         {{ tokens(picked('f', paths, 'cache_read_input_tokens')) }} as cache_read_tokens,
         case when part_no = 1 then web_search_requests end as web_search_requests
     from picked

@@ -60,7 +60,7 @@ changed_groups as (
         max(extract_run) as version_run
     from links
     {% if is_incremental() -%}
-    where extract_run > (select coalesce(max(version_run), -1) from {{ this }})
+        where extract_run > (select coalesce(max(version_run), -1) from {{ this }})
     {%- endif %}
     group by group_key
 

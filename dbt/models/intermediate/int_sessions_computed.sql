@@ -72,7 +72,9 @@ summaries as (
 
     select
         entries.session_id,
-        arg_max(titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)) as summary
+        arg_max(
+            titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)
+        ) as summary
     from {{ ref('stg_messages') }} as titles
     inner join {{ ref('int_canonical_entries') }} as entries
         on md5('u:' || titles.leaf_uuid) = entries.entry_key

@@ -119,19 +119,6 @@ first_copies as (
 
 ),
 
-prompts as (
-
-    select
-        session_id,
-        said_at,
-        count(*) over (
-            partition by session_id order by said_at
-        ) as prompts_by_then
-    from first_copies
-    where is_prompt and said_at is not null
-
-),
-
 numbered as (
 
     select
@@ -145,7 +132,11 @@ numbered as (
         end as position,
         count(*) filter (where is_prompt) over (
             partition by session_id order by line_no
-        ) as prompts_above
+        ) as prompts_above,
+        count(*) filter (where is_prompt and said_at is not null) over (
+            partition by session_id order by said_at
+            range between unbounded preceding and current row
+        ) as prompts_before
     from first_copies
 
 )
@@ -162,15 +153,12 @@ select
     cast(
         case
             when numbered.agent_id is null then numbered.prompts_above
-            else coalesce(prompts.prompts_by_then, 0)
+            when numbered.said_at is null then 0
+            else numbered.prompts_before
         end as integer
     ) as turn_number,
-    entries.session_id is distinct from numbered.session_id as is_copy,
+    coalesce(entries.session_id <> numbered.session_id, true) as is_copy,
     numbered.version_run as updated_run
 from numbered
-asof left join prompts
-    on
-        numbered.session_id = prompts.session_id
-        and numbered.said_at >= prompts.said_at
 left join {{ ref('int_canonical_entries') }} as entries
     on numbered.entry_key = entries.entry_key

@@ -17,12 +17,12 @@ with messages as (
         count(distinct agent_id) as subagents,
         count(*) filter (
             where
-                type = 'attachment' and starts_with(subtype, 'hook_')
+            type = 'attachment' and starts_with(subtype, 'hook_')
         ) as hook_runs,
         count(*) filter (
             where
-                subtype = 'compact_boundary'
-                and type = 'system'
+            subtype = 'compact_boundary'
+            and type = 'system'
         ) as compactions
     from {{ ref('fct_messages') }}
     group by session_id

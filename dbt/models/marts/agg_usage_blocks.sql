@@ -55,8 +55,10 @@ responses as (
         blocks.block_end,
         facts.*
     from {{ ref('fct_api_responses') }} as facts
-    asof inner join blocks on facts.responded_at >= blocks.block_start
-    where facts.responded_at is not null
+    inner join blocks
+        on
+            facts.responded_at >= blocks.block_start
+            and facts.responded_at < blocks.block_end
 
 ),
 

@@ -4,6 +4,10 @@
     unique_key='session_id'
 ) }}
 
+{%- set kinds = [
+    'input', 'output', 'cache_write_5m', 'cache_write_1h', 'cache_read'
+] %}
+
 with changed as (
 
     {{ changed_sessions(
@@ -41,13 +45,13 @@ rated as (
             * case when parts.is_batch then prices.batch_multiplier else 1 end
             as decimal(10, 4)
         ) as multiplier,
-        {%- for kind in ['input', 'output', 'cache_write_5m', 'cache_write_1h', 'cache_read'] %}
+    {%- for kind in kinds %}
         case
             when parts.context_tokens > prices.long_from_tokens and not parts.is_fast
                 then prices.long_{{ kind }}_price
             else prices.{{ kind }}_price
         end as {{ kind }}_price{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from parts
     left join {{ ref('int_model_prices') }} as prices
         on
@@ -60,10 +64,10 @@ rated as (
 priced as (
 
     select
-        *
-        {%- for kind in ['input', 'output', 'cache_write_5m', 'cache_write_1h', 'cache_read'] %},
-        {{ usd(kind ~ '_tokens', kind ~ '_price', 'multiplier') }} as {{ kind }}_usd
-        {%- endfor %},
+        *,
+        {% for kind in kinds -%}
+            {{ usd(kind ~ '_tokens', kind ~ '_price', 'multiplier') }} as {{ kind }}_usd,
+        {% endfor -%}
         cast(web_search_requests * web_search_price as decimal(20, 10)) as web_search_usd
     from rated
 
@@ -160,8 +164,9 @@ final as (
         summed.cache_write_5m_price,
         summed.cache_write_1h_price,
         summed.cache_read_price,
-        {%- for kind in ['input', 'output', 'cache_write_5m', 'cache_write_1h', 'cache_read', 'web_search'] %}
-        case when summed.is_priced then cast(summed.{{ kind }}_usd as decimal(20, 10)) end as {{ kind }}_usd,
+        {%- for kind in kinds + ['web_search'] %}
+            case when summed.is_priced then cast(summed.{{ kind }}_usd as decimal(20, 10)) end
+                as {{ kind }}_usd,
         {%- endfor %}
         case
             when summed.is_priced

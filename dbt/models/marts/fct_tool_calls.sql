@@ -17,7 +17,10 @@ select
     sessions.project_key,
     calls.host,
     calls.tool_name,
-    coalesce(categories.category, case when starts_with(calls.tool_name, 'mcp__') then 'mcp' else 'other' end) as tool_category,
+    coalesce(
+        categories.category,
+        case when starts_with(calls.tool_name, 'mcp__') then 'mcp' else 'other' end
+    ) as tool_category,
     calls.is_error,
     calls.error_kind,
     calls.is_retried,

@@ -71,5 +71,5 @@ select
     extract_run
 from distinct_images
 {% if is_incremental() -%}
-where image_key not in (select known.image_key from {{ this }} as known)
+    where image_key not in (select known.image_key from {{ this }} as known)
 {%- endif %}

@@ -10,6 +10,14 @@ with changed as (
 
 ),
 
+messages as (
+
+    select facts.*
+    from {{ ref('fct_messages') }} as facts
+    inner join changed on facts.session_id = changed.session_id
+
+),
+
 documents as (
 
     select
@@ -29,15 +37,15 @@ documents as (
         (coalesce(epoch_ms(messages.said_at), 0) // 1000)
         * 2147483648
         + cast(
-            ('0x' || left(md5(messages.entry_key || '/' || blocks.block_no), 8))::bigint
+            cast(('0x' || left(md5(messages.entry_key || '/' || blocks.block_no), 8)) as bigint)
             & 2147483647 as bigint
         ) as place,
         messages.updated_run
     from {{ ref('thread_blocks') }} as blocks
-    inner join changed on blocks.session_id = changed.session_id
-    inner join {{ ref('fct_messages') }} as messages
-        on blocks.entry_key = messages.entry_key
-    where messages.session_id in (select changed.session_id from changed)
+    inner join messages
+        on
+            blocks.session_id = messages.session_id
+            and blocks.entry_key = messages.entry_key
 
 )
 

@@ -37,6 +37,13 @@ shown as (
 
 ),
 
+files as (
+
+    select distinct file_key
+    from shown
+
+),
+
 bodies as (
 
     select
@@ -46,7 +53,7 @@ bodies as (
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
     -- Says nothing new, but lets the scan pass over all other files' text.
-    where lines.file_key in (select shown.file_key from shown)
+    where lines.file_key in (select files.file_key from files)
 
 ),
 

@@ -47,8 +47,8 @@ renamed as (
                 when source_file like '../%' then session_id
                 when uuid is null and source_file like '%/subagents/%'
                     then regexp_extract(
-                        source_file, '([^/]+)/subagents/', 1
-                    )
+                            source_file, '([^/]+)/subagents/', 1
+                        )
                 else session_id
             end,
             ''
@@ -59,7 +59,7 @@ renamed as (
         source_file like '../%' as is_history,
 
         -- times
-        cast("timestamp" as timestamp) as said_at,
+        cast(timestamp as timestamp) as said_at,
         cast(ingested_at as timestamp) as ingested_at
     from source
 

@@ -51,7 +51,12 @@ contents as (
 
     select
         *,
-        coalesce({{ picked('f', paths, 'message.content') }}, {{ picked('f', paths, 'content') }}, {{ picked('f', paths, 'attachment.prompt') }}) as content
+        coalesce(
+            {{ picked('f', paths, 'message.content') }},
+            {{ picked('f', paths, 'content') }},
+            {{ picked('f', paths, 'attachment.prompt') }}
+        )
+            as content
     from objects
 
 ),
@@ -64,8 +69,8 @@ texts as (
             when 'VARCHAR' then content
             when 'ARRAY'
                 then array_to_string(
-                    json_extract_string(content, '$[*].text'), chr(10)
-                )
+                        json_extract_string(content, '$[*].text'), chr(10)
+                    )
         end as plain,
         case content_type
             when 'VARCHAR' then ['text']

@@ -39,7 +39,9 @@ parsed as (
         extract_run,
         {{ json_strings('body', paths) }} as f,
         json_extract_string(body, '$.toolUseResult.structuredPatch[*].lines[*]') as patch_lines,
-        json_type(body, '$.toolUseResult.structuredPatch') is not distinct from 'ARRAY' as has_patch,
+        coalesce(
+            json_type(body, '$.toolUseResult.structuredPatch') = 'ARRAY', false
+        ) as has_patch,
         json_extract(body, '$.message.content[*]') as blocks
     from lines
     where json_type(body, '$.message.content') = 'ARRAY'
@@ -70,8 +72,8 @@ texts as (
             when 'VARCHAR' then json_extract_string(block, '$.content')
             when 'ARRAY'
                 then array_to_string(
-                    json_extract_string(block, '$.content[*].text'), chr(10)
-                )
+                        json_extract_string(block, '$.content[*].text'), chr(10)
+                    )
         end as result_text
     from results
     where json_extract_string(block, '$.type') like '%tool_result'

@@ -63,7 +63,9 @@ records as (
     select
         doc_id,
         part,
-        unnest(generate_series(1, cast(json_array_length(body, '$.data.normalizedMessages') as bigint))) as record_no,
+        unnest(
+            generate_series(1, cast(json_array_length(body, '$.data.normalizedMessages') as bigint))
+        ) as record_no,
         'progress' as found_in,
         json_extract_string(body, '$.data.agentId') as record_agent_id,
         unnest(json_extract(body, '$.data.normalizedMessages[*]')) as record
@@ -92,7 +94,12 @@ renamed as (
         parsed.record_no,
         coalesce(
             {{ scalar(picked('f', paths, 'message.id')) }},
-            'uuid:' || coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, {{ picked('f', paths, 'uuid') }}, parsed.doc_id)
+            'uuid:'
+            || coalesce(
+                {{ picked('f', paths, 'forkedFrom.messageUuid') }},
+                {{ picked('f', paths, 'uuid') }},
+                parsed.doc_id
+            )
         ) as message_id,
         {{ scalar(picked('f', paths, 'requestId')) }} as request_id,
         coalesce(
@@ -131,16 +138,23 @@ renamed as (
                 then {{ picked('f', paths, 'message.usage.iterations') }}
         end as iterations,
         coalesce(parsed.iteration_count, 0) as iteration_count,
-        json_type(parsed.record, '$.message.usage') is not distinct from 'OBJECT' as has_usage,
+        coalesce(
+            json_type(parsed.record, '$.message.usage') = 'OBJECT', false
+        ) as has_usage,
 
         -- counters
         {{ tokens(picked('f', paths, 'message.usage.input_tokens')) }} as input_tokens,
         {{ tokens(picked('f', paths, 'message.usage.output_tokens')) }} as output_tokens,
-        {{ tokens(picked('f', paths, 'message.usage.cache_creation_input_tokens')) }} as cache_write_flat_tokens,
-        {{ tokens(picked('f', paths, 'message.usage.cache_creation.ephemeral_5m_input_tokens')) }} as cache_write_5m_tokens,
-        {{ tokens(picked('f', paths, 'message.usage.cache_creation.ephemeral_1h_input_tokens')) }} as cache_write_1h_tokens,
-        {{ tokens(picked('f', paths, 'message.usage.cache_read_input_tokens')) }} as cache_read_tokens,
-        {{ tokens(picked('f', paths, 'message.usage.server_tool_use.web_search_requests')) }} as web_search_requests,
+        {{ tokens(picked('f', paths, 'message.usage.cache_creation_input_tokens')) }}
+            as cache_write_flat_tokens,
+        {{ tokens(picked('f', paths, 'message.usage.cache_creation.ephemeral_5m_input_tokens')) }}
+            as cache_write_5m_tokens,
+        {{ tokens(picked('f', paths, 'message.usage.cache_creation.ephemeral_1h_input_tokens')) }}
+            as cache_write_1h_tokens,
+        {{ tokens(picked('f', paths, 'message.usage.cache_read_input_tokens')) }}
+            as cache_read_tokens,
+        {{ tokens(picked('f', paths, 'message.usage.server_tool_use.web_search_requests')) }}
+            as web_search_requests,
         try_cast({{ picked('f', paths, 'costUSD') }} as decimal(20, 10)) as logged_cost_usd,
 
         -- times
