@@ -53,6 +53,7 @@ class Kept:
         self.lines: list[Line] = []
         self.checkpoints: dict[str, bytes] = {}
         self.stats: list[Record] = []
+        self.seen: set[bytes] = set()
         self._open: dict[str, list[Line]] = defaultdict(list)
 
     def take(self, text: bytes) -> None:
@@ -64,7 +65,9 @@ class Kept:
             line = Line._make([*values, data, record.get("error")])
             self._open[line.file].append(line)
         elif record["kind"] == "checkpoint":
-            self.lines += self._open.pop(record["file"], [])
+            confirmed = self._open.pop(record["file"], [])
+            self.lines += confirmed
+            self.seen.update(line.data for line in confirmed)
             self.checkpoints[record["file"]] = text
         elif record["kind"] == "stats":
             self.stats.append(record)
@@ -186,10 +189,7 @@ class Tailer:
     def wait_lines(self, payloads: set[bytes], seconds: float = 20) -> None:
         """Wait until all these lines are confirmed."""
 
-        def missing() -> set[bytes]:
-            return payloads - {line.data for line in list(self.kept.lines)}
-
-        wait_for(lambda: not missing(), seconds, "lines are read")
+        wait_for(lambda: payloads <= self.kept.seen, seconds, "lines are read")
 
     def counters(self) -> Record:
         """The newest stats record."""

@@ -85,15 +85,14 @@ class Catalog:
         return Place(known.root, self._odd_names.get(at, known.path))
 
     def create(self, found: Found) -> Checkpoint:
-        """Begin to know a file; a place that another one has stays the other's."""
+        """Begin to know a file."""
         place = found.place
         nth = 0
         while (key := self._key(place, nth)) in self._by_key:
             nth += 1
         known = Checkpoint(self.host, place.root, shown(place.path), key)
         self._by_key[key] = known
-        if self.at(place) is None:
-            self._put(known, place)
+        self._put(known, place)
         self.set_inode(known, inode_of(found.stat))
         return known
 

@@ -112,15 +112,14 @@ class Engine:
         item = Found(place, os.fstat(fd))
         known = self.catalog.with_inode(inode_of(item.stat))
         former = self.catalog.at(place)
-        if known is None and former is not None and self._reader.matches(fd, former):
-            # A copy that was replaced by the next one: it belongs to the same file.
-            self.visitor.rescue(former, fd, itself=False)
+        if known is None and former is not None:
+            # It came and went between two looks: a generation of what is known there.
+            self.visitor.read_passing(former, fd, last=not Path(place.full).exists())
             return
         if known is None:
             known = self.catalog.create(item)
         self.visitor.rescue(known, fd)
-        there = Path(self.catalog.place_of(known).full).exists()
-        if not self.catalog.holds(known) or not there:
+        if not Path(self.catalog.place_of(known).full).exists():
             self.visitor.leave(known)
 
     def trouble(self, place: Place, error: OSError) -> None:

@@ -68,18 +68,27 @@ class Visitor:
         self.untold.discard(known.file)
         self._reader.checkpoint(known)
 
-    def rescue(self, known: Checkpoint, fd: int, itself: bool = True) -> None:
-        """Read a file to its end that was opened before it was deleted; closes it.
+    def rescue(self, known: Checkpoint, fd: int) -> None:
+        """Read a file to its end that was opened before it was deleted; closes it."""
+        try:
+            while self._read(fd, known):
+                pass
+            self._read_out(fd, known, finish=True)
+        finally:
+            os.close(fd)
+
+    def read_passing(self, known: Checkpoint, fd: int, last: bool) -> None:
+        """Read a deleted file that was at the place of a known one; closes it.
 
         Args:
-            known: What it is, or what it continued.
-            fd: The open file.
-            itself: Whether it is the known file, not only a copy with its content.
+            known: It keeps its inode: it may have moved, and be found again by it.
+            fd: The deleted file.
+            last: Nothing came after it.
         """
         try:
-            while itself and self._read(fd, known):
-                pass
-            self._read_out(fd, known, finish=itself)
+            if not self._reader.matches(fd, known):
+                self._reader.restart(known)
+            self._read_out(fd, known, finish=last)
         finally:
             os.close(fd)
 
