@@ -131,7 +131,7 @@ def compact(
 
 @app.command()
 def expire(
-    keep: Annotated[int, typer.Option(min=1, help="Newest snapshots to keep.")] = 30,
+    keep: Annotated[int, typer.Option(min=1, help="Newest snapshots to keep.")] = 15,
     grace: Annotated[
         float, typer.Option(min=0, help="Hours before a file is deleted.")
     ] = 1.0,

@@ -16,7 +16,8 @@ from cclake_extract.care.reach import needed, present, reachable
 from cclake_extract.commit import commit, remove
 from cclake_extract.state import LAST_RUN, last_run
 
-KEEP = 30
+# pyiceberg copies all kept snapshots several times in each commit.
+KEEP = 15
 HOURS, DAYS = 24, 30
 GRACE = timedelta(hours=1)
 MARK = "cclake-doomed-"
