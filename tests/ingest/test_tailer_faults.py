@@ -316,6 +316,33 @@ def test_a_file_that_cannot_be_opened_now_is_read_later(
     assert tailer.counters()["reasons"] == []
 
 
+def test_without_file_handles_content_tells_files_apart(
+    root: Path, tmp_path: Path
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("no strace here")
+    fault = "inject=name_to_handle_at:error=EOPNOTSUPP"
+    trace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=name_to_handle_at"]
+    tailer = Tailer(root, tmp_path)
+    tailer.prefix = [*trace, "-e", fault]
+    path = root / "p" / "a.jsonl"
+    path.write_bytes(text(lines(0, 3)))
+    with tailer:
+        tailer.wait_lines(set(lines(0, 3)))
+        assert tailer.kept.state("p/a.jsonl")["handle"] is None
+        tailer.kill()
+        path.rename(root / "p" / "b.jsonl")
+        path.write_bytes(text(lines(10, 9)))
+        with (root / "p" / "b.jsonl").open("ab") as file:
+            file.write(text(lines(3, 3)))
+        tailer.start()
+        tailer.wait_lines({*lines(0, 6), *lines(10, 9)})
+        (root / "p" / "b.jsonl").write_bytes(text(lines(20, 20)))
+        check(tailer, [*lines(0, 6), *lines(10, 9), *lines(20, 20)])
+    assert tailer.kept.state("p/a.jsonl")["gen"] == 0
+    assert tailer.kept.state("p/b.jsonl")["gen"] == 1
+
+
 def test_polling_survives_moves_and_rewrites(root: Path, tmp_path: Path) -> None:
     path = root / "p" / "a.jsonl"
     path.write_bytes(text(lines(0, 3)))

@@ -1,0 +1,135 @@
+"""Small parts of the tailer, each by itself."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cclake_tailer.catalog import Catalog
+from cclake_tailer.held import Held
+from cclake_tailer.identity import file_key, handle_of, open_regular
+from cclake_tailer.records import Checkpoint, decode, encode
+from cclake_tailer.roots import network_type
+from cclake_tailer.tree import Found, Place, is_chunk, is_source
+
+MOUNTS = """\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:40 / /home rw - nfs4 server:/home rw
+31 30 8:2 / /home/me/my\\040disk rw - xfs /dev/sdb rw
+32 22 0:41 / /mnt/caf\u00e9 rw - fuse.sshfs laptop: rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/var/logs", None),
+        ("/home/me/.claude/projects", "nfs4"),
+        ("/home/me/my disk/projects", None),
+        ("/homes/me", None),
+        ("/mnt/caf\u00e9/x", "fuse.sshfs"),
+    ],
+)
+def test_network_file_systems_are_recognised(
+    path: str, kind: str | None, tmp_path: Path
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS, "utf-8")
+    assert network_type(path, table) == kind
+
+
+def test_without_a_table_of_mounts_nothing_is_a_network(tmp_path: Path) -> None:
+    assert network_type("/home", tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "chunk"),
+    [
+        ("p/s.jsonl", True, False),
+        ("p/s/subagents/agent-1.jsonl", True, False),
+        ("p/s/subagents/agent-1.meta.json", True, True),
+        ("p/s/tool-results/x.txt", True, True),
+        ("p/s/tool-results/x.jsonl", True, True),
+        ("tool-results/x", True, True),
+        ("p/tool-results", False, True),
+        ("p/settings.json", False, True),
+        ("../history.jsonl", True, False),
+    ],
+)
+def test_sources_are_told_by_their_paths(path: str, source: bool, chunk: bool) -> None:
+    assert is_source(path) == source
+    assert is_chunk(path) == chunk
+    assert is_source(path, side_files=False) == (source and not chunk)
+
+
+def test_a_handle_differs_where_an_inode_is_used_again(tmp_path: Path) -> None:
+    seen: dict[int, str | None] = {}
+    for _ in range(30):
+        path = tmp_path / "a"
+        path.touch()
+        fd = open_regular(str(path))
+        inode, handle = os.fstat(fd).st_ino, handle_of(fd)
+        os.close(fd)
+        path.unlink()
+        assert handle is not None
+        assert seen.get(inode) != handle
+        seen[inode] = handle
+
+
+def test_links_fifos_and_folders_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "real").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "fifo", "folder", "none"):
+        with pytest.raises(OSError):
+            open_regular(str(tmp_path / name))
+
+
+def test_a_checkpoint_comes_back_as_it_was() -> None:
+    known = Checkpoint("h", "/r", "p/\u00e9.jsonl", "ab" * 8, 2, 100, 120, handle="00")
+    text = encode(known)
+    assert text.endswith(b"\n") and text.startswith(b'{"kind":"checkpoint","host":"h"')
+    assert decode(text) == known
+    more = text.replace(b'"gen":2', b'"later":{"x":1},"gen":2')
+    assert decode(more) == known
+
+
+@pytest.mark.parametrize("text", [b'{"kind":"stats"}', b'{"kind":"line","entry":{}}'])
+def test_records_of_other_kinds_are_no_checkpoints(text: bytes) -> None:
+    assert decode(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"{}", b'{"kind":"checkpoint"}', b'{"kind":"checkpoint","off":"x"}'],
+)
+def test_what_is_no_record_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(text)
+
+
+def test_a_new_file_at_the_place_of_a_renamed_one_has_its_own_key(
+    tmp_path: Path,
+) -> None:
+    info = tmp_path.stat()
+    catalog = Catalog("h", ["/r"])
+    keys = []
+    for number in range(3):
+        known = catalog.create(Found(Place("/r", "a.jsonl"), info))
+        catalog.move(known, Place("/r", f"{number}.jsonl"))
+        keys.append(known.file)
+    assert keys == [file_key("h", None, "a.jsonl", nth) for nth in range(3)]
+    assert len(set(keys)) == 3
+
+
+def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
+    held: Held[int] = Held()
+    held.limit = 3
+    for number in range(5):
+        held.put(number, os.open(tmp_path, os.O_RDONLY))
+    assert held.keys == [2, 3, 4]
+    fd = held.take(3)
+    assert fd is not None
+    os.close(fd)
+    held.release_all()
+    assert len(held) == 0
