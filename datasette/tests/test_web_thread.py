@@ -110,7 +110,7 @@ def test_system_lines_are_shown_on_request_only() -> None:
         entry("meta", Block("text", "a caveat")),
         entry("system", Block("text", "x")),
     ]
-    assert cards_of(entries, {}, nest=lambda call: None)[0].answer == []
+    assert cards_of(entries, {}, nest=lambda call: None) == []
     shown = cards_of(entries, {}, nest=lambda call: None, everything=True)[0].answer
     assert [item.label for item in shown] == ["meta: a caveat", "system: x"]
 

@@ -106,7 +106,10 @@ def title(session: Mapping[str, Any]) -> str:
     """What a session is called: its title, its first prompt, or its id's beginning."""
     given = session["title"] or session["first_prompt"] or ""
     named = str(given) != session["session_id"]
-    return str(given) if given and named else f"Session {session['session_id'][:8]}"
+    if given and named:
+        return str(given)
+    first, _, part = session["session_id"].partition("#")
+    return f"Session {first[:8]} {part}".strip()
 
 
 def model_name(model: str | None) -> str:

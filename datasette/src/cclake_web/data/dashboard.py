@@ -156,7 +156,7 @@ def tools(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, An
         one["errors"] += row["errors"]
         if row["size"] is not None:
             one["sizes"].append((row["size"], row["calls"]))
-    ranked = sorted(found.items(), key=lambda pair: -pair[1]["calls"])[:20]
+    ranked = sorted(found.items(), key=lambda pair: -pair[1]["calls"])[:16]
     return [
         {"tool": name, **one, "median_s": _median(one["sizes"])} for name, one in ranked
     ]

@@ -39,6 +39,11 @@ class Card:
     first: Entry | None = None
 
     @property
+    def empty(self) -> bool:
+        """Whether it shows nothing at all."""
+        return not (self.asked or self.lead or self.work or self.answer)
+
+    @property
     def calls(self) -> int:
         """The number of tool calls in it."""
         return sum(item.kind == "call" for item in self.work)
@@ -106,7 +111,7 @@ def cards_of(
         _time(card, entry)
     for card in cards:
         _part_answer(card)
-    return cards
+    return [card for card in cards if not card.empty]
 
 
 def _time(card: Card, entry: Entry) -> None:
