@@ -63,8 +63,12 @@ def idle(ours: Ours, files: int, seconds: float) -> dict[str, tuple[float, int]]
         }
 
 
-def restart(ours: Ours, files: int, rounds: int) -> list[float]:
-    """Seconds until a tailer that knows many files gives the one new line."""
+def restart(ours: Ours, files: int, rounds: int) -> list[tuple[float, float]]:
+    """Seconds until a tailer that knows many files gives the one new line.
+
+    Returns:
+        Of each round: seconds that passed, and CPU seconds.
+    """
     many_files(ours.root, files, files // 100)
     known = ours.home / "known"
     with known.open("wb") as out:
@@ -83,7 +87,7 @@ def restart(ours: Ours, files: int, rounds: int) -> list[float]:
         tailer = ours.start("tailer", *arguments, stdout=subprocess.PIPE)
         assert tailer.stdout
         tailer.stdout.readline()
-        taken.append(time.perf_counter() - begin)
+        taken.append((time.perf_counter() - begin, cpu_of(tailer.pid)))
         tailer.kill()
         tailer.wait(60)
     return taken

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from corpus import ingest, run
+from gridfs import GridFSBucket
 from harness import Mongod, connect
 from pymongo.database import Database
 
@@ -36,12 +37,41 @@ def _parity(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["corrupt", "pricing", "parity", "real"])
+HOSTILE = [
+    b"", b"\r", b" ", b"{}", b'{"a":1}\r', b"\xef\xbb\xbf{}", b"null", b"[1,2]", b'"text"',
+    b'{"a":1}{"b":2}', b'{"cut":{"of', b"\x00" * 5000, b"\xff\xfe\xfd", b'{"s":"\\ud83d"}',
+    b'{"a":NaN}', b'{"a":1e400}', b'{"a":1.0,"b":1e2,"c":-0.0,"d":0.1}', b'{ "a" : 1 }',
+    b'{"a":9223372036854775808}', b'{"a":-9223372036854775809}', b'{"a":2e3}',
+    b'{"a":123456789012345678901234567890}', b'{"a":1,"a":2}', b'{"":{"":""}}',
+    b'{"_id":7,"$set":{"a.b":1},"$where":"x"}', b'{"a":{"$ref":"c","$id":1,"$db":"d"}}',
+    b'{"a":[{"$ref":"c","x":1,"$id":null}]}', b'{"k\\u0000ey":1}', b'{"k":"v\\u0000"}',
+    b'{"deep":' * 250 + b"1" + b"}" * 250, b"[" * 3000 + b"]" * 3000,
+    b'{"keys":{' + b",".join(b'"%d":0' % n for n in range(5000)) + b"}}",
+    b'{"list":[' + b"0," * 50_000 + b"0]}", '{"ü":"\u2028 雪"}'.encode(),
+    b'{"timestamp":"not a time","type":7,"uuid":{},"sessionId":[]}',
+    b'{"timestamp":"9999-99-99T00:00:00Z","language":"klingon"}',
+    b'{"long":"' + b"x" * 13_000_000 + b'"}', b'{"n":[' + b"0," * 1_500_000 + b"0]}",
+]  # fmt: skip
+
+
+def _hostile(folder: Path) -> Path:
+    """Everything that a log must not hold, in files with names to match."""
+    lines = b"".join(line + b"\n" for line in HOSTILE)
+    for name in (b"plain.jsonl", b"\xff\xfe not utf-8.jsonl", b"new\nline \x1b.jsonl"):
+        place = folder / "-home-me-x" / os.fsdecode(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(lines if name == b"plain.jsonl" else lines[:9000])
+    return folder
+
+
+@pytest.fixture(params=["corrupt", "pricing", "parity", "hostile", "real"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of each tree below a root of its own."""
     place = tmp_path / "projects"
     if request.param == "parity":
         return _parity(place)
+    if request.param == "hostile":
+        return _hostile(place)
     if request.param == "real":
         shutil.copytree(_real(), place)
     else:
@@ -63,6 +93,11 @@ def logs_below(root: Path) -> list[str]:
     )
 
 
+def shown(path: str) -> str:
+    """A path as records show it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def physical_lines(data: bytes) -> list[tuple[int, bytes]]:
     lines, off = [], 0
     for line in data.split(b"\n"):
@@ -71,7 +106,10 @@ def physical_lines(data: bytes) -> list[tuple[int, bytes]]:
     return lines if lines[-1][1] else lines[:-1]
 
 
-def bytes_of(document: dict[str, Any]) -> bytes:
+def bytes_of(db: Database[Any], document: dict[str, Any]) -> bytes:
+    if "raw_file" in document:
+        with GridFSBucket(db, "raw").open_download_stream(document["raw_file"]) as file:
+            return bytes(file.read())
     if "raw" in document:
         return bytes(document["raw"])
     return orjson.dumps(document["entry"])
@@ -96,13 +134,13 @@ def test_every_physical_line_has_exactly_one_document(
             lines.pop()  # the writer never finished it
         for off, line in lines:
             digest = blake2b(line, digest_size=8).hexdigest()
-            expected[path, off, digest] = line
+            expected[shown(path), off, digest] = line
     stored: dict[tuple[str, int, str], list[bytes]] = {}
     for document in db.conversations.find({"kind": "line"}):
         identity = bytes(document["_id"])
         off = int.from_bytes(identity[8:16], "big")
         place = (document["sourceFile"], off, identity[16:].hex())
-        stored.setdefault(place, []).append(bytes_of(document))
+        stored.setdefault(place, []).append(bytes_of(db, document))
     assert stored.keys() == expected.keys()
     wrong = [place for place, found in stored.items() if found != [expected[place]]]
     assert len(expected) > 5
@@ -128,7 +166,9 @@ def test_file_by_file_the_bytes_come_back_and_the_proof_holds(
         if path.endswith(".jsonl") and not data.endswith(b"\n"):
             last = data.rpartition(b"\n")[2]
             data = data[: -len(last)] if is_torn(last) else data
-        assert (out / path).read_bytes() == data, f"file {logs_below(root).index(path)}"
+        assert (out / shown(path)).read_bytes() == data, (
+            f"file {logs_below(root).index(path)}"
+        )
 
 
 def test_a_second_run_reads_and_stores_nothing_more(

@@ -1,14 +1,14 @@
 """The proof of all files: those that MongoDB knows, and those that it should know."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
 from pymongo.database import Database
 
-from cclake_verify.disk import logs_below, look_at
+from cclake_verify.disk import HISTORY, logs_below, look_at
 from cclake_verify.documents import Document
-from cclake_verify.finding import BROKEN, HISTORY, MISSING, Checkpoint, Finding
+from cclake_verify.finding import BROKEN, MISSING, Checkpoint, Finding
 from cclake_verify.memory import Memory, Proven
 from cclake_verify.proof import FileProof, settled
 
@@ -18,13 +18,28 @@ TRIES = 3
 class Archive:
     """The files of one MongoDB database, seen from one machine.
 
-    Attributes:
+    Args:
         db: The database.
         host: The name of this machine: its files are compared with the disk.
+        roots: Its folders with logs.
+        memory: What was proven before.
     """
 
-    def __init__(self, db: Database[Document], host: str, memory: Memory) -> None:
+    def __init__(
+        self,
+        db: Database[Document],
+        host: str,
+        roots: Iterable[Path],
+        memory: Memory,
+    ) -> None:
         self.db, self.host, self.memory = db, host, memory
+        self._logs = [log for root in roots for log in logs_below(root)]
+        # The name of a log can't be told from its path where that is escaped.
+        self._odd = {
+            (log.root, log.path): log.place
+            for log in self._logs
+            if not log.place.as_posix().endswith(log.path) and log.path != HISTORY
+        }
 
     def checkpoints(self, host: str | None) -> list[Checkpoint]:
         """What is archived, of one host or of all, in the order of the paths."""
@@ -52,37 +67,41 @@ class Archive:
         self.memory.save()
         return findings
 
-    def missing(
-        self, points: Iterable[Checkpoint], roots: Iterable[Path]
-    ) -> list[Finding]:
+    def missing(self, points: Iterable[Checkpoint]) -> list[Finding]:
         """Files of this machine that MongoDB has nothing of."""
         resolved = cache(lambda root: Path(root).resolve())
         here = [point for point in points if point.host == self.host]
         paths = {(resolved(point.root), point.path) for point in here}
-        looks = (look_at(point.on_disk) for point in here)
+        looks = (look_at(self._place(point)) for point in here)
         # A second name of an archived file is not another file.
         inodes = {look.inode for look in looks if look}
         return [
             Finding(
                 host=self.host,
-                path=path,
+                path=log.path,
                 status=MISSING,
-                waiting=size,
-                touched_at=touched_at,
+                waiting=log.look.size,
+                touched_at=log.look.touched_at,
             )
-            for root in roots
-            for path, size, inode, touched_at in _logs(root)
-            if size and (resolved(str(root)), path) not in paths and inode not in inodes
+            for log in self._logs
+            if log.look.size
+            and (resolved(log.root), log.path) not in paths
+            and log.look.inode not in inodes
         ]
+
+    def _place(self, point: Checkpoint) -> Path:
+        """Where a file of this machine is, or was."""
+        return self._odd.get((Path(point.root), point.path), point.on_disk)
 
     def _prove(self, point: Checkpoint, known: Proven | None, full: bool) -> Finding:
         here = point.host == self.host and point.state == "live"
+        place = self._place(point) if here else None
         if not full:
-            unchanged = settled(point, known, here)
+            unchanged = settled(point, known, place)
             if unchanged:
                 return unchanged
         for _ in range(TRIES):
-            finding, proven = self._walk(point, known, full, here)
+            finding, proven = self._walk(point, known, full, place)
             if proven:
                 self.memory.remember(point.file, proven)
             now = self.db.files.find_one({"_id": point.file})
@@ -92,21 +111,13 @@ class Archive:
         return finding
 
     def _walk(
-        self, point: Checkpoint, known: Proven | None, full: bool, here: bool
+        self, point: Checkpoint, known: Proven | None, full: bool, place: Path | None
     ) -> tuple[Finding, Proven | None]:
         try:
-            return FileProof(point, known, full).run(self.db, here)
+            return FileProof(point, known, full).run(self.db, place)
         except OSError as error:
             finding = Finding(
                 host=point.host, path=point.path, file=point.file, status=BROKEN
             )
             finding.faults.append(f"the file cannot be read: {error.strerror}")
             return finding, None
-
-
-def _logs(root: Path) -> Iterator[tuple[str, int, int, float]]:
-    for path, look in logs_below(root):
-        yield path, look.size, look.inode, look.touched_at
-    history = look_at(root.parent / "history.jsonl")
-    if history:
-        yield HISTORY, history.size, history.inode, history.touched_at

@@ -12,6 +12,8 @@ import orjson
 
 from cclake_verify.documents import Piece, content_hash
 
+HISTORY = "../history.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -92,11 +94,30 @@ def look_at(path: Path) -> Look | None:
     return look(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def logs_below(root: Path) -> Iterator[tuple[str, Look]]:
-    """Every file below a root that belongs into the archive: relative path and look.
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A file below a root that belongs into the archive.
+
+    Attributes:
+        path: Its path below the root, as records show it.
+        place: Where it really is.
+    """
+
+    root: Path
+    path: str
+    place: Path
+    look: Look
+
+
+def logs_below(root: Path) -> Iterator[Log]:
+    """Every file below a root that belongs into the archive, and the history beside.
 
     Nothing is followed: a link is not a log, and a file with many names counts once.
     """
+    history = root.parent / "history.jsonl"
+    found = look_at(history)
+    if found:
+        yield Log(root, HISTORY, history, found)
     seen: set[int] = set()
     for folder, _names, files in os.walk(root):
         for name in sorted(files):
@@ -107,7 +128,12 @@ def logs_below(root: Path) -> Iterator[tuple[str, Look]]:
             found = look_at(path)
             if found and found.inode not in seen:
                 seen.add(found.inode)
-                yield relative, found
+                yield Log(root, shown(relative), path, found)
+
+
+def shown(path: str) -> str:
+    """The path as it stands in records: a name that is not UTF-8 is escaped."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_log(relative: str) -> bool:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cclake_verify.disk import HISTORY
+
 PROVEN, KEPT, BEHIND, CHANGED, MISSING, BROKEN = (
     "proven", "kept", "behind", "changed", "missing", "broken",
 )  # fmt: skip
-
-
-HISTORY = "../history.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

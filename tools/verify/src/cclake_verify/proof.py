@@ -41,17 +41,19 @@ class FileProof:
         self.faults: list[str] = []
         self.differs: int | None = None
 
-    def run(self, db: Database[Document], here: bool) -> tuple[Finding, Proven | None]:
+    def run(
+        self, db: Database[Document], place: Path | None
+    ) -> tuple[Finding, Proven | None]:
         """Walk, and say what was found; with the proof to remember, where there is one.
 
         Args:
             db: The database of the archive.
-            here: Whether this is the machine that the file is on.
+            place: Where the file is; None when it is not on this machine.
         """
         tiling = Tiling(self.point.gen, self.start, self.point.off)
         found = pieces(db, self.point.file, self.point.gen, self.start)
         with contextlib.ExitStack() as stack:
-            disk = stack.enter_context(_open(self.point.on_disk)) if here else None
+            disk = stack.enter_context(_open(place)) if place else None
             for piece in tiling.walk(found):
                 self._follow(piece, disk)
             look = disk.look if disk else None
@@ -112,11 +114,13 @@ class FileProof:
         return Proven(gen, off, resume, count, self.digest, *seen)
 
 
-def settled(point: Checkpoint, known: Proven | None, here: bool) -> Finding | None:
+def settled(
+    point: Checkpoint, known: Proven | None, place: Path | None
+) -> Finding | None:
     """The finding on a file that is as it was when it was proven, else None."""
     if known is None or (known.gen, known.off) != (point.gen, point.off):
         return None
-    look = look_at(point.on_disk) if here else None
+    look = look_at(place) if place else None
     if not known.untouched(look):
         return None
     waiting = max(0, look.size - point.off) if look else 0
@@ -130,7 +134,7 @@ def settled(point: Checkpoint, known: Proven | None, here: bool) -> Finding | No
         lines=known.pieces + 1 if point.off else 0,
         known=point.off,
         waiting=waiting,
-        torn=waiting > 0 and _ends_torn(point),
+        torn=waiting > 0 and _ends_torn(point, place),
         touched_at=look.touched_at if look else None,
     )
 
@@ -140,8 +144,10 @@ def chained(digest: str, identity: bytes) -> str:
     return blake2b(bytes.fromhex(digest) + identity, digest_size=16).hexdigest()
 
 
-def _ends_torn(point: Checkpoint) -> bool:
-    with _open(point.on_disk) as disk:
+def _ends_torn(point: Checkpoint, place: Path | None) -> bool:
+    if place is None:
+        return False
+    with _open(place) as disk:
         return _is_torn(disk, point)
 
 

@@ -84,12 +84,12 @@ def _verify(
     report = Report(settings.grace, pending=read_pending(settings.buffer))
     memory = Memory(settings.state, archive_id(db))
     try:
-        archive = Archive(db, settings.host, memory)
+        archive = Archive(db, settings.host, settings.roots, memory)
         points = archive.checkpoints(only_host)
         begin(len(points))
         report.files = archive.prove(points, full, step)
         if only_host in (None, settings.host):
-            report.files += archive.missing(points, settings.roots)
+            report.files += archive.missing(points)
         if report.pending:
             _explain(report.files, report.pending)
         stores = Stores(db, memory, full)
