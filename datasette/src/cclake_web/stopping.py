@@ -5,6 +5,7 @@ ends by itself.
 """
 
 import signal
+import threading
 from types import FrameType
 
 _state = {"watched": False, "stopping": False}
@@ -12,7 +13,7 @@ _state = {"watched": False, "stopping": False}
 
 def watch() -> None:
     """Take note of SIGTERM and SIGINT, and leave them to the server as before."""
-    if _state["watched"]:
+    if _state["watched"] or threading.current_thread() is not threading.main_thread():
         return
     _state["watched"] = True
     for number in (signal.SIGTERM, signal.SIGINT):

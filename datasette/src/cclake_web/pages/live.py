@@ -21,10 +21,10 @@ from cclake_web.generation import NAME, Generation
 from cclake_web.guard import Receive, Send
 from cclake_web.lines import Document, Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of
+from cclake_web.nesting import Ask
 from cclake_web.pages.web import environment, zone_of
 from cclake_web.render.cards import cards_of
 from cclake_web.state import state_of
-from cclake_web.threadpage import Ask
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette

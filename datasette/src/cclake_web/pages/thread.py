@@ -7,9 +7,10 @@ from datasette.utils.asgi import Response
 
 from cclake_web.fmt import title
 from cclake_web.masking import mask
+from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
-from cclake_web.threadpage import Ask, Thread, agent_at, load
+from cclake_web.threadpage import Thread, agent_at, load
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:

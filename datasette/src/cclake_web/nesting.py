@@ -1,0 +1,117 @@
+"""The threads of subagents within the calls that started them."""
+
+import sqlite3
+import sys
+from dataclasses import dataclass
+
+from cclake_web.data import thread
+from cclake_web.data.blocks import Call, Entry, calls_of
+from cclake_web.data.thread import Page, Sums
+from cclake_web.fmt import one_line
+from cclake_web.masking import mask
+from cclake_web.render.cards import Card, cards_of
+
+NESTED = 400  # entries of subagents that one page shows in place
+DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the reader wants to see."""
+
+    session_id: str
+    page: int = 0
+    at: str = ""
+    agent: str | None = None
+    everything: bool = False
+    reveal: bool = False
+
+
+@dataclass
+class Nested:
+    """A subagent's thread within its call; without cards it is only linked."""
+
+    agent: str
+    size: int
+    sums: Sums
+    cards: list[Card] | None
+
+
+class Nester:
+    """Gives the threads of subagents, to any depth, within a budget."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, ask: Ask, budget: int = NESTED
+    ) -> None:
+        self.connection, self.ask = connection, ask
+        self.sizes = thread.agents(connection, ask.session_id)
+        self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
+        self.children = _children(connection, ask.session_id) if self.sizes else {}
+        self.budget = budget
+        self.above: list[str] = [ask.agent] if ask.agent else []
+
+    def __call__(self, call: Call) -> Nested | None:
+        """The thread of the agent that a call started, or None."""
+        agent = call.subagent_id
+        if agent not in self.sizes or agent in self.above:
+            return None
+        size = self.sizes[agent]
+        nested = Nested(agent, size, self.total(agent), None)
+        if size <= self.budget and len(self.above) < DEEPEST:
+            self.budget -= size
+            self.above.append(agent)
+            nested.cards = self._cards(agent)
+            self.above.pop()
+        return nested
+
+    def _cards(self, agent: str) -> list[Card]:
+        whole = Page(1, 0, sys.maxsize, (0, 0))
+        entries: list[Entry] = thread.entries(
+            self.connection, self.ask.session_id, whole, agent, self.ask.reveal
+        )
+        for entry in entries:
+            entry.turn = 0
+        calls = calls_of(self.connection, entries, self.ask.reveal)
+        return cards_of(entries, calls, nest=self, everything=self.ask.everything)
+
+    def total(self, agent: str) -> Sums:
+        """The sums of an agent and of all that it started."""
+        found, queue, seen = Sums(), [agent], set[str]()
+        while queue:
+            one = queue.pop()
+            if one not in seen:
+                seen.add(one)
+                queue += self.children.get(one, [])
+                _merge(found, self.own.get(one, Sums()))
+        return found
+
+    def loose(self) -> list[tuple[str, int, str]]:
+        """Agents that no call of the session names: id, entries, task."""
+        started = {child for many in self.children.values() for child in many}
+        left = [agent for agent in self.sizes if agent not in started]
+        asked = thread.tasks(self.connection, self.ask.session_id, left)
+        return [
+            (agent, self.sizes[agent], mask(one_line(asked.get(agent), 120)))
+            for agent in left
+        ]
+
+
+def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    rows = connection.execute(
+        """select coalesce(agent_id, ''), subagent_id from fct_tool_calls
+        where session_id = ? and subagent_id is not null""",
+        (session_id,),
+    )
+    for parent, child in rows:
+        found.setdefault(parent, []).append(child)
+    return found
+
+
+def _merge(into: Sums, other: Sums) -> None:
+    for name in (
+        "responses", "final", "unpriced", "cost", "input", "output", "written", "read",
+        "calls", "errors",
+    ):  # fmt: skip
+        setattr(into, name, getattr(into, name) + getattr(other, name))
+    into.models |= other.models
