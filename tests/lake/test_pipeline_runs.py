@@ -103,6 +103,28 @@ def test_a_failed_stage_leaves_the_last_good_export(
     assert published(home) == 20
 
 
+def test_a_changed_model_makes_gold_anew(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    incremental = "{{ config(materialized='incremental', on_schema_change='fail') }}"
+    rows = "select doc_id, part{} from raw.conversations {{% if is_incremental() %}}"
+    rows += " where extract_run > (select max(extract_run) from {{{{ this }}}})"
+    rows += "{{% endif %}}"
+    add(mongod, mongo_db, 1, 10)
+    make_project(tmp_path / "dbt", incremental + rows.format(", extract_run"))
+    assert pipeline("run").returncode == 0
+    assert pipeline("run").returncode == 0
+    assert last_run()["mode"] == "incremental"
+    more = ", extract_run, session_id"
+    make_project(tmp_path / "dbt", incremental + rows.format(more))
+    done = pipeline("run")
+    assert done.returncode == 0, done.stdout
+    assert last_run()["mode"] == "rebuild"
+    assert published(home) == 10
+    assert pipeline("run").returncode == 0
+    assert last_run()["mode"] == "incremental"
+
+
 def test_a_run_does_not_start_beside_another(home: Path, mongo_db: str) -> None:
     home.mkdir(parents=True)
     with (home / "pipeline.lock").open("w") as lock:

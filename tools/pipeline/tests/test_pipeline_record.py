@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import Stop
-from cclake_pipeline.places import dbt_project, script
+from cclake_pipeline.places import script
+from cclake_pipeline.project import dbt_project, fingerprint
 from cclake_pipeline.record import Record
 from cclake_pipeline.run import run_lock
 from cclake_pipeline.stages import STAGES, StageResult, arguments
 from harness import BIN
+from tiny_dbt import make_project
 
 
 @pytest.fixture
@@ -136,6 +138,9 @@ def test_each_mode_knows_the_arguments_of_each_stage() -> None:
     assert "--full-refresh" in arguments("dbt", "backfill")
     assert arguments("publish", "daily") == ["--full"]
     assert arguments("load", "daily") == []
+    assert arguments("load", "rebuild") == []
+    assert "--full-refresh" in arguments("dbt", "rebuild")
+    assert arguments("publish", "rebuild") == ["--full"]
     assert "test" in arguments("dbt", "incremental")
     assert "test" not in arguments("dbt", "daily")
 
@@ -154,3 +159,29 @@ def test_a_tool_that_is_not_installed_is_named() -> None:
     assert Path(script("publish")).name == "publish"
     with pytest.raises(Failure, match="frobnicate"):
         script("frobnicate")
+
+
+def test_the_fingerprint_is_of_models_and_prices_not_of_their_descriptions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path / "dbt")
+    first = fingerprint(project)
+    (project / "models" / "fct_messages.yml").write_text("models: []")
+    assert fingerprint(project) == first
+    make_project(project)
+    assert fingerprint(project) == first
+    (project / "models" / "fct_messages.sql").write_text("select 1")
+    assert fingerprint(project) != first
+    make_project(project)
+    prices = tmp_path / "prices.csv"
+    monkeypatch.setenv("CCLAKE_PRICES", str(prices))
+    assert fingerprint(project) == first
+    prices.write_text("model_pattern")
+    assert fingerprint(project) != first
+
+
+def test_the_project_that_made_gold_is_remembered(record: Record) -> None:
+    assert record.project() is None
+    for project in ("one", "two"):
+        record.set_project(project)
+        assert record.project() == project

@@ -10,7 +10,8 @@ from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.settings import home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
-from cclake_pipeline.places import Places, dbt_project
+from cclake_pipeline.places import Places
+from cclake_pipeline.project import dbt_project
 from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
 from cclake_pipeline.show import Screen, describe, runs_table

@@ -40,22 +40,6 @@ class Places:
         }
 
 
-def dbt_project(given: Path | None = None) -> Path:
-    """The dbt project: the given folder, or the nearest one above this file.
-
-    Raises:
-        Failure: There is none.
-    """
-    above = [folder / "dbt" for folder in Path(__file__).resolve().parents]
-    for folder in [given.expanduser().resolve()] if given else above:
-        if (folder / "dbt_project.yml").is_file():
-            return folder
-    raise Failure(
-        f"no dbt project {'in ' + str(given) if given else 'found'}",
-        "Set CCLAKE_DBT_DIR to the folder that holds dbt_project.yml.",
-    )
-
-
 def script(name: str) -> str:
     """The path of a tool's console script: beside this Python, or on PATH.
 

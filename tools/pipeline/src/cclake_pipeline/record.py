@@ -27,6 +27,7 @@ create table if not exists stages (
     detail text not null,
     primary key (run_id, stage)
 );
+create table if not exists meta (name text primary key, value text not null);
 """
 KEEP_RUNS = 10_000
 
@@ -107,10 +108,26 @@ class Record:
         with self._open() as db:
             row = db.execute(
                 "select min(started_at) < :yesterday and not coalesce(max(started_at)"
-                " filter (where mode <> 'incremental') >= :yesterday, 0) from runs",
+                " filter (where mode in ('daily', 'full', 'backfill')) >= :yesterday, 0)"
+                " from runs",
                 {"yesterday": _now(timedelta(days=-1))},
             ).fetchone()
             return bool(row[0])
+
+    def project(self) -> str | None:
+        """The fingerprint of the dbt project that made gold; None if unknown."""
+        with self._open() as db:
+            row = db.execute("select value from meta where name = 'project'").fetchone()
+            return row and str(row[0])
+
+    def set_project(self, fingerprint: str) -> None:
+        """Record the fingerprint of the dbt project that has made gold."""
+        with self._open() as db:
+            db.execute(
+                "insert into meta values ('project', ?)"
+                " on conflict do update set value = excluded.value",
+                (fingerprint,),
+            )
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """The newest runs first, each with its `stages` in order."""

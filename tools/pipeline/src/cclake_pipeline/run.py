@@ -40,6 +40,9 @@ def execute(
 ) -> RunResult:
     """Run the stages until one does not succeed; hold the lock while doing so.
 
+    Where the dbt project or the prices are not those of the last run that was
+    done, gold is made anew from what is loaded.
+
     Args:
         stages: Runs single stages.
         record: Where the run is written down.
@@ -50,6 +53,9 @@ def execute(
         on_stage: Called when a stage has ended.
     """
     begin = time.monotonic()
+    project = stages.fingerprint()
+    if mode in ("incremental", "daily") and record.project() != project:
+        mode = "rebuild"
     run_id = record.begin(mode, watermark)
     results: list[StageResult] = []
     outcome: Outcome = "done"
@@ -66,6 +72,8 @@ def execute(
             outcome = result.outcome
             break
     record.end(run_id, outcome)
+    if outcome == "done":
+        record.set_project(project)
     seconds = round(time.monotonic() - begin, 3)
     return RunResult(run_id, outcome, seconds, tuple(results))
 

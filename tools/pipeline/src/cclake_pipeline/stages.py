@@ -11,29 +11,37 @@ from cclake_common.stop import Stop
 
 from cclake_pipeline.child import Child
 from cclake_pipeline.places import Places, script
+from cclake_pipeline.project import fingerprint
 
-Mode = Literal["incremental", "full", "backfill", "daily"]
+Mode = Literal["incremental", "daily", "rebuild", "full", "backfill"]
 Show = Callable[[str], None]
 
 # Unit tests try the models, not the data.
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
-_NO_FILES = "--no-write-json"
+_NO_TESTS = (*_NO_UNIT_TESTS, "--exclude-resource-type", "test")
 _COMMANDS: dict[str, dict[Mode, list[str]]] = {
     "extract": {"incremental": ["run"], "backfill": ["run", "--full-backfill"]},
     "load": {"incremental": [], "full": ["--full-refresh"]},
     "dbt": {
         # Data tests read whole tables: once a day, not for every few lines.
-        "incremental": [*_NO_UNIT_TESTS, "--exclude-resource-type", "test", _NO_FILES],
+        "incremental": [*_NO_TESTS, "--no-write-json"],
+        "rebuild": ["--full-refresh", *_NO_TESTS],
         "full": ["--full-refresh", *_NO_UNIT_TESTS],
         "daily": [*_NO_UNIT_TESTS],
     },
-    "publish": {"incremental": [], "full": ["--full"], "daily": ["--full"]},
+    "publish": {
+        "incremental": [],
+        "daily": ["--full"],
+        "rebuild": ["--full"],
+        "full": ["--full"],
+    },
 }
 _FALLBACK: dict[Mode, tuple[Mode, ...]] = {
     "incremental": ("incremental",),
     "full": ("full", "incremental"),
     "backfill": ("backfill", "full", "incremental"),
     "daily": ("daily", "incremental"),
+    "rebuild": ("rebuild", "incremental"),
 }
 STAGES = tuple(_COMMANDS)
 
@@ -88,6 +96,10 @@ class Stages:
             rows=rows,
             detail=detail,
         )
+
+    def fingerprint(self) -> str:
+        """The fingerprint of the dbt project."""
+        return fingerprint(self._places.dbt)
 
     def close(self) -> None:
         """End the dbt process, if one is kept."""
