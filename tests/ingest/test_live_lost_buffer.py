@@ -69,22 +69,21 @@ def test_a_buffer_that_is_harmed_while_all_is_down_is_made_anew(
     live.kill_pair()
     harm(live.buffer)
     live.ledger.append("p/a.jsonl", *lines(400, 10))
-    live.start_flusher()
-    revive(live)
-    live.assert_exact()
+    live.supervise()
+    live.assert_exact(90)
 
 
 @by_name
 def test_a_buffer_that_is_harmed_while_in_use_is_made_anew(
     live: Live, harm: Callable[[Path], None]
 ) -> None:
-    live.start()
+    live.supervise()
     live.ledger.append("p/a.jsonl", *lines(0, 400))
     live.wait_delivered()
     harm(live.buffer)
     live.ledger.append("p/a.jsonl", *lines(400, 10))
-    revive(live)
-    live.assert_exact()
+    wait_for(lambda: live.health().get("status") == "ok", 90, "all is well again")
+    live.assert_exact(90)
 
 
 def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> None:
@@ -97,19 +96,6 @@ def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> No
     with live.buffer.open("r+b") as file:
         file.seek(2 * 16384 + 100)
         file.write(b"\xff" * 3000)
-    live.start_flusher()
-    revive(live)
+    live.supervise()
     wait_for(lambda: live.database.conversations.estimated_document_count() > 80, 60)
     assert live.ledger.check(live.database).unexpected == set()
-
-
-def revive(live: Live) -> None:
-    """Start the pair as often as supervisord would, until the buffer takes lines."""
-
-    def runs() -> bool:
-        if live.pair is None or live.pair.poll() is not None:
-            live.start_pair()
-        health = live.health()
-        return health.get("status") == "ok" and not live.ledger.missing(live.database)
-
-    wait_for(runs, 90, "the pair is alive, and all is delivered")

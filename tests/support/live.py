@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -53,6 +54,8 @@ class Live:
         }
         self.pair: Process | None = None
         self.flusher: Process | None = None
+        self._supervisor: threading.Thread | None = None
+        self._unsupervised = threading.Event()
         self.client: MongoClient[dict[str, Any]] = MongoClient(uri, tz_aware=True)
 
     def __enter__(self) -> "Live":
@@ -66,6 +69,9 @@ class Live:
     ) -> None:
         if kind is not None and self.log.exists():
             print(self.log.read_text(errors="replace")[-5000:])
+        self._unsupervised.set()
+        if self._supervisor:
+            self._supervisor.join(30)
         self.kill_pair()
         self.kill_flusher()
         self.client.close()
@@ -81,17 +87,32 @@ class Live:
         self.start_flusher()
         return self
 
+    def supervise(self) -> "Live":
+        """Start again, as supervisord does, whichever of them ends."""
+        self.start()
+        self._supervisor = threading.Thread(target=self._watch_over, daemon=True)
+        self._supervisor.start()
+        return self
+
+    def _watch_over(self) -> None:
+        while not self._unsupervised.wait(0.2):
+            if self.pair is not None and self.pair.poll() is not None:
+                self.start_pair()
+            if self.flusher is not None and self.flusher.poll() is not None:
+                self.start_flusher()
+
     def start_pair(self, **settings: str) -> Process:
         """Start `tailer | buffer`, resuming from the buffer's checkpoints."""
-        self.pair = self._start(["bash", "-c", PAIR], settings)
+        self.pair = self.launch(["bash", "-c", PAIR], **settings)
         return self.pair
 
     def start_flusher(self, **settings: str) -> Process:
         """Start the flusher."""
-        self.flusher = self._start(["flusher", "run"], settings)
+        self.flusher = self.launch(["flusher", "run"], **settings)
         return self.flusher
 
-    def _start(self, command: list[str], settings: dict[str, str]) -> Process:
+    def launch(self, command: list[str], **settings: str) -> Process:
+        """Start any process of the live path."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command,
@@ -168,8 +189,8 @@ class Live:
         """All delivered; nothing lost, nothing twice; and a fresh line comes soon."""
         self.wait_delivered(seconds)
         self.ledger.append("fresh/line.jsonl", b'{"type":"fresh"}')
-        wait_for(lambda: not self.ledger.missing(self.database), 20, "a fresh line")
-        wait_for(lambda: self.queued() == 0, 20, "the queue is empty")
+        wait_for(lambda: not self.ledger.missing(self.database), seconds, "fresh")
+        wait_for(lambda: self.queued() == 0, seconds, "the queue is empty")
         self.ledger.assert_exact(self.database, self.buffer)
         assert self.conservation_error() == 0
 

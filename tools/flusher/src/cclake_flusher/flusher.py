@@ -1,6 +1,5 @@
 """The loop of `flusher run`: queue to MongoDB, batch after batch."""
 
-import contextlib
 import select
 import sqlite3
 import sys
@@ -18,14 +17,16 @@ from cclake_flusher.generations import Generations
 from cclake_flusher.guard import Guard
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Queue
+from cclake_flusher.report import look
 from cclake_flusher.room import settle_on_a_full_disk
 from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
+from cclake_flusher.suspicion import suspect
 from cclake_flusher.verdict import describe
 from cclake_flusher.wake import Wake
 
 QUIET_S = 2.0
-DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+CHECK_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Flusher:
         self._queue: Queue | None = None
         self._generations: Generations | None = None
         self._prepared = False
-        self._last_lines = time.monotonic()
+        self._last_lines = self._checked = time.monotonic()
 
     def run(self) -> None:
         """Work until asked to stop; then drain, as long as MongoDB answers."""
@@ -90,16 +91,10 @@ class Flusher:
         except PyMongoError as error:
             return self._wait_after("mongo", error)
         except sqlite3.Error as error:
-            self._suspect(error)
+            self._state.buffer_problem = describe(error)
+            suspect(self._settings.path, error)
             self._close_queue()
             return self._wait_after("buffer", error)
-
-    def _suspect(self, error: sqlite3.Error) -> None:
-        """Leave a mark beside a damaged buffer: `buffer append` sets it aside."""
-        self._state.buffer_problem = describe(error)
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
-            with contextlib.suppress(OSError):
-                Path(f"{self._settings.path}.suspect").touch()
 
     def _open(self) -> bool:
         """Have an open queue; false while there is no buffer yet."""
@@ -155,6 +150,9 @@ class Flusher:
             queue.mark_delivered(checkpoints)
 
     def _idle(self, queue: Queue) -> bool:
+        if time.monotonic() - self._checked > CHECK_EVERY_S:
+            look(self._settings.path)
+            self._checked = time.monotonic()
         quiet = time.monotonic() - self._last_lines > QUIET_S
         if quiet and queue.acked and not self._stop:
             self._indexes.build()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_flusher.state import State, quantile
+from cclake_flusher.suspicion import suspect
 
 OLDEST_FINE_S = 60.0
 WAL_FINE = 64 << 20
@@ -65,6 +66,7 @@ def look(path: Path) -> Buffer:
         finally:
             connection.close()
     except sqlite3.Error as error:
+        suspect(path, error)
         return Buffer(problem=f"the buffer can't be read: {error}")
 
 

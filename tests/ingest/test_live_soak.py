@@ -1,0 +1,23 @@
+"""A short soak: everything is killed at random, 0 lost, 0 duplicated."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOAK = Path(__file__).parents[1] / "support" / "soak.py"
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_a_soak_of_ten_seconds_loses_and_repeats_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, SOAK, "--seconds", "10", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 lost, 0 unexpected, 0 damaged" in done.stdout

@@ -1,0 +1,41 @@
+"""Tools with one promise broken on purpose: the tests must notice.
+
+python unsafe.py flusher run        acknowledged without the journal
+python unsafe.py buffer append      checkpoints committed before their lines
+"""
+
+import sys
+import time
+
+from pymongo import WriteConcern
+
+
+def flusher() -> None:
+    """A flusher that trusts an acknowledgement from memory."""
+    from cclake_flusher import cli, mongo
+
+    mongo._JOURNALED = WriteConcern(w=1, j=False)
+    cli.main()
+
+
+def buffer() -> None:
+    """A buffer that commits the checkpoint on its own, and then dies."""
+    from cclake_buffer import cli, start
+    from cclake_buffer.fault import point
+    from cclake_buffer.pending import Pending
+    from cclake_buffer.store import Store
+
+    class Careless(Store):
+        def commit(self, pending: Pending) -> None:
+            self.connection.execute("begin immediate")
+            self._write_checkpoints(pending, time.time(), 0)
+            self.connection.execute("commit")
+            point("before_commit")
+            super().commit(pending)
+
+    vars(start)["Store"] = Careless
+    cli.main()
+
+
+if __name__ == "__main__":
+    {"flusher": flusher, "buffer": buffer}[sys.argv.pop(1)]()
