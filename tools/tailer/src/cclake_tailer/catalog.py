@@ -17,6 +17,8 @@ def inode_of(info: os.stat_result) -> Inode:
 
 def shown(path: str) -> str:
     """The path as it stands in records: a name that is not UTF-8 is escaped."""
+    if path.isascii():
+        return path
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

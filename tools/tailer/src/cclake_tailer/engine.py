@@ -150,33 +150,35 @@ class Engine:
         for item in found:
             if item.place in moves.unsure:
                 continue
-            alias = moves.alias(item)
-            if alias is not None:
-                changed |= self._miss((item.place,))
-                item = alias
-            elif self.catalog.at(item.place) is None:
-                self.visitor.untold.add(self.catalog.create(item).file)
-            elif self._is_suspect(item):
+            as_known = self._identify(item, moves)
+            if as_known is None:
                 continue
-            news = self._has_news(item) and self._enqueue(item, first)
-            if news and item.place not in self.refused:
-                changed.add(item.place)
+            if as_known is not item:
+                changed |= self._miss((item.place,))
+            news = self._has_news(as_known) and self._enqueue(as_known, first)
+            if news and as_known.place not in self.refused:
+                changed.add(as_known.place)
         return changed
 
-    def _is_suspect(self, item: Found) -> bool:
-        """Whether another file is at a place for the first time that we look there.
-
-        The one that was there may have moved to where we did not look yet, and then
-        it must be found before its place is given to another. So look twice.
-        """
+    def _identify(self, item: Found, moves: Moves) -> Found | None:
+        """The file at the place that it is known by; None to look again later."""
+        suspect = self._suspects.pop(item.place, None)
         known = self.catalog.at(item.place)
         inode = inode_of(item.stat)
-        suspect = self._suspects.pop(item.place, None)
-        if known is None or (known.dev, known.ino) == inode or suspect == inode:
-            return False
-        self._suspects[item.place] = inode
-        self.again.add(item.place)
-        return True
+        if known is not None and self.catalog.with_inode(inode) is known:
+            return item
+        alias = moves.alias(item)
+        if alias is not None:
+            return alias
+        if known is None:
+            self.visitor.untold.add(self.catalog.create(item).file)
+        elif suspect != inode and (known.dev, known.ino) != inode:
+            # The one that was here may have moved to where we did not look yet; it
+            # must be found before its place is given to another. So look twice.
+            self._suspects[item.place] = inode
+            self.again.add(item.place)
+            return None
+        return item
 
     def _miss(self, places: Iterable[Place]) -> set[Place]:
         """Mark the files gone that are no longer at their places."""
@@ -184,6 +186,7 @@ class Engine:
         for place in places:
             known = self.catalog.at(place)
             self.refused.pop(place, None)
+            self._suspects.pop(place, None)
             # A root that is not there was unmounted, not emptied.
             if known and known.state == "live" and Path(known.root).is_dir():
                 self.visitor.leave(known)
