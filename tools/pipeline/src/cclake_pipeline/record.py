@@ -107,9 +107,9 @@ class Record:
         """
         with self._open() as db:
             row = db.execute(
-                "select min(started_at) < :yesterday and not coalesce(max(started_at)"
-                " filter (where mode in ('daily', 'full', 'backfill')) >= :yesterday, 0)"
-                " from runs",
+                "select min(started_at) < :yesterday and not coalesce("
+                "max(started_at) filter (where mode in ('daily', 'full', 'backfill'))"
+                " >= :yesterday, 0) from runs",
                 {"yesterday": _now(timedelta(days=-1))},
             ).fetchone()
             return bool(row[0])
