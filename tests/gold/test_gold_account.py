@@ -93,6 +93,16 @@ def test_agents_are_linked_to_their_calls_in_every_layout(gold_account: Path) ->
     assert lost == ("a3",)
 
 
+def test_an_agent_has_the_type_of_its_call_or_of_its_meta_file(
+    gold_account: Path,
+) -> None:
+    rows = query(
+        gold_account,
+        "select agent_id, agent_type from marts.dim_agents where agent_type is not null",
+    )
+    assert sorted(rows) == [("a1", "Explore"), ("a2", "Digger")]
+
+
 def test_progress_records_count_where_the_agents_file_is_gone(
     gold_account: Path,
 ) -> None:

@@ -121,6 +121,8 @@ def write(root: Path) -> Path:
     _forked(first).save(project / f"{sid('c')}.jsonl")
     for path, log in _agents(project):
         log.save(path)
+    meta = project / sid("d") / "subagents" / "workflows" / "w1" / "agent-a2.meta.json"
+    meta.write_text('{"agentType": "Digger", "description": "dig"}')
     _old_sidechains().save(project / f"{sid('e')}.jsonl")
     _hostile().save(project / f"{sid('f')}.jsonl")
     titles = Log(sid("9"))

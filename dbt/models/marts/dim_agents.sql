@@ -88,6 +88,19 @@ calls as (
     where agent_id is not null
     group by session_id, agent_id
 
+),
+
+{# A file that is rewritten brings another document: the newest counts. #}
+meta as (
+
+    select
+        session_id,
+        agent_id,
+        arg_max(agent_type, (extract_run, doc_id)) as agent_type,
+        arg_max(description, (extract_run, doc_id)) as description
+    from {{ ref('stg_agent_meta') }}
+    group by session_id, agent_id
+
 )
 
 select
@@ -96,8 +109,8 @@ select
     callers.tool_use_id,
     callers.parent_agent_id,
     cast(coalesce(depths.above, 0) + 1 as integer) as depth,
-    callers.agent_type,
-    callers.description,
+    coalesce(callers.agent_type, meta.agent_type) as agent_type,
+    coalesce(callers.description, meta.description) as description,
     members.started_at,
     members.ended_at,
     cast(members.messages as integer) as messages,
@@ -116,6 +129,10 @@ left join callers
     on
         members.session_id = callers.session_id
         and members.agent_id = callers.agent_id
+left join meta
+    on
+        members.session_id = meta.session_id
+        and members.agent_id = meta.agent_id
 left join depths
     on
         members.session_id = depths.session_id

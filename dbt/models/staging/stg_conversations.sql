@@ -39,6 +39,7 @@ renamed as (
         is_sidechain,
         error,
         entry,
+        raw,
 
         -- The session of a line is what the line says; a line without one
         -- belongs to the session that its file is named after.

@@ -1,0 +1,43 @@
+{{ config(materialized='view') }}
+
+{%- set paths = ['agentType', 'description'] %}
+
+{# Beside the file of a subagent lies what it was started as. #}
+
+with chunks as (
+
+    select
+        *,
+        try(decode(raw)) as body
+    from {{ ref('stg_conversations') }}
+    where
+        record_kind = 'chunk'
+        and source_file like '%/subagents/%agent-%.meta.json'
+
+),
+
+picked as (
+
+    select
+        *,
+        {{ json_strings('body', paths) }} as f
+    from chunks
+    where json_valid(body)
+
+),
+
+renamed as (
+
+    select
+        doc_id,
+        part,
+        regexp_extract(source_file, '([^/]+)/subagents/', 1) as session_id,
+        regexp_extract(source_file, 'agent-([^/]+)\.meta\.json$', 1) as agent_id,
+        {{ picked('f', paths, 'agentType') }} as agent_type,
+        {{ picked('f', paths, 'description') }} as description,
+        extract_run
+    from picked
+
+)
+
+select * from renamed
