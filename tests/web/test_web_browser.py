@@ -123,6 +123,13 @@ def test_ctrl_k_finds_a_prompt_and_goes_there(tab: Watched) -> None:
     expect(page.locator(".bubble", has_text="Step 77:")).to_be_in_viewport()
 
 
+def test_the_title_goes_with_the_reader(tab: Watched) -> None:
+    page = tab.open(f"/session/{LONG}")
+    expect(page.locator(".past")).to_be_hidden()
+    page.keyboard.press("End")
+    expect(page.locator(".past")).to_have_text("A long afternoon of refactoring")
+
+
 def test_the_resume_command_is_copied(tab: Watched) -> None:
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = tab.open(f"/session/{MAIN}")

@@ -71,6 +71,7 @@
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest(selector);
     if (at("[data-copy], [data-copy-from]")) copy(at("[data-copy], [data-copy-from]"));
+    if (at("[data-palette]")) palette();
     if (at("[data-fold]")) foldAll(at("[data-fold]").dataset.fold === "open");
     const perma = at(".perma");
     if (perma && !event.metaKey && !event.ctrlKey) {
@@ -225,10 +226,24 @@
     const bubbles = $$(".bubble[id]");
     const spy = () => {
       const above = bubbles.filter((one) => one.getBoundingClientRect().top < innerHeight / 3).pop() ?? bubbles[0];
-      for (const [id, line] of lines) line.classList.toggle("here", id === above?.id);
+      for (const [id, line] of lines) {
+        const here = id === above?.id;
+        if (here && !line.classList.contains("here") && matchMedia("(min-width: 62.1rem)").matches) {
+          line.scrollIntoView({ block: "nearest" });
+        }
+        line.classList.toggle("here", here);
+      }
     };
     addEventListener("scroll", () => requestAnimationFrame(spy), { passive: true });
     spy();
+  }
+
+  // The title goes with the reader.
+  const title = $(".about-session h1");
+  if (title) {
+    const past = $(".past");
+    past.textContent = title.textContent;
+    new IntersectionObserver(([seen]) => { past.hidden = seen.isIntersecting; }, { rootMargin: "-60px 0px 0px" }).observe(title);
   }
 
   // A running session goes on as it is written.
