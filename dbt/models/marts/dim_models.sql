@@ -4,7 +4,6 @@ with models as (
 
     select
         model,
-        bool_and(cost_usd is not null) as is_priced,
         count(*) as responses,
         min(responded_at) as first_used_at,
         max(responded_at) as last_used_at
@@ -19,7 +18,9 @@ select
     coalesce(
         nullif(regexp_extract(lower(model), '(opus|sonnet|haiku|fable|mythos)', 1), ''), 'other'
     ) as family,
-    is_priced,
+    {{ price_model('model') }} in (
+        select prices.price_model from {{ ref('int_model_prices') }} as prices
+    ) as is_priced,
     cast(responses as integer) as responses,
     first_used_at,
     last_used_at
