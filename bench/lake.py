@@ -11,7 +11,6 @@ start included, except where it says "commit".
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -35,6 +34,14 @@ PARTS = ("full", "small", "growth", "commits")
 BUFFER = "a" * 32
 CHUNK = 5_000
 NEW = 1_000
+
+
+class Cost(NamedTuple):
+    """What a process took."""
+
+    wall: float
+    cpu: float
+    mb: int
 
 
 class Place:
@@ -61,16 +68,19 @@ class Place:
             store(self.db, list(documents(self.count + 1, last, size=self.size)))
             self.count = last
 
-    def time(self, *command: str) -> float:
-        """Seconds of a whole process."""
+    def time(self, *command: str) -> "Cost":
+        """What a whole process costs, its start included."""
         begin = time.perf_counter()
-        subprocess.run(
+        process = subprocess.Popen(
             [str(BIN / command[0]), *command[1:]],
             env=self.env,
             stdout=subprocess.DEVNULL,
-            check=True,
         )
-        return time.perf_counter() - begin
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, command
+        wall = time.perf_counter() - begin
+        return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)
 
     def fresh(self) -> None:
         """Forget the lake and DuckDB; MongoDB stays."""
@@ -102,26 +112,37 @@ def middle(values: list[float]) -> float:
     return round(statistics.median(values), 3)
 
 
+def medians(costs: list[Cost]) -> dict[str, float]:
+    """The medians of wall and CPU seconds, and the highest memory."""
+    return {
+        "wall_s": middle([cost.wall for cost in costs]),
+        "cpu_s": middle([cost.cpu for cost in costs]),
+        "peak_mb": max(cost.mb for cost in costs),
+    }
+
+
 def full(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str, Any]:
     """Everything from nothing; the floor is reading the same bytes from MongoDB."""
     place = make("full")
     place.add(options.documents)
-    found: dict[str, list[float]] = {"extract": [], "load": [], "read_only": []}
+    floor, extracts, loads = list[float](), list[Cost](), list[Cost]()
     for _ in range(options.repeat):
         place.fresh()
         begin = time.perf_counter()
         for batch in place.db["conversations"].find_raw_batches({}, sort=[("seq", 1)]):
             assert batch
-        found["read_only"].append(time.perf_counter() - begin)
-        found["extract"].append(place.time("extract"))
-        found["load"].append(place.time("load"))
-    medians = {name: middle(values) for name, values in found.items()}
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    return medians | {
+        floor.append(time.perf_counter() - begin)
+        extracts.append(place.time("extract"))
+        loads.append(place.time("load"))
+    extracted = medians(extracts)
+    return {
         "documents": place.count,
-        "extract_documents_per_s": round(place.count / medians["extract"]),
-        "extract_of_floor": round(medians["read_only"] / medians["extract"], 3),
-        "peak_mb_of_any_process": peak,
+        "read_only_wall_s": middle(floor),
+        "extract": extracted,
+        "load": medians(loads),
+        "extract_documents_per_s": round(place.count / extracted["wall_s"]),
+        "extract_documents_per_cpu_s": round(place.count / extracted["cpu_s"]),
+        "read_only_of_extract": round(middle(floor) / extracted["wall_s"], 3),
         "lake_bytes_per_document": round(size_of(place.lake) / place.count),
     }
 
@@ -136,17 +157,17 @@ def small(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str
 
 
 def steps(options: argparse.Namespace, found: list[Place]) -> list[dict[str, Any]]:
-    """Times of small runs on each place, interleaved."""
+    """Costs of small runs on each place, interleaved."""
     names = ("extract_new", "load_new", "extract_nothing", "load_nothing")
-    times = [{name: list[float]() for name in names} for _ in found]
+    costs = [{name: list[Cost]() for name in names} for _ in found]
     for _ in range(options.repeat):
-        for place, kept in zip(found, times, strict=True):
+        for place, kept in zip(found, costs, strict=True):
             place.add(NEW)
             kept["extract_new"].append(place.time("extract", "--care-every", "0"))
             kept["load_new"].append(place.time("load"))
             kept["extract_nothing"].append(place.time("extract"))
             kept["load_nothing"].append(place.time("load"))
-    return [{name: middle(kept[name]) for name in names} for kept in times]
+    return [{name: medians(kept[name]) for name in names} for kept in costs]
 
 
 def growth(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str, Any]:
@@ -160,7 +181,13 @@ def growth(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[st
         place.time("extract")
         place.time("load")
     small_ones, large_ones = steps(options, [short, long])
-    ratios = {n: round(large_ones[n] / small_ones[n], 2) for n in small_ones}
+    ratios = {
+        name: {
+            kind: round(large_ones[name][kind] / small_ones[name][kind], 2)
+            for kind in ("wall_s", "cpu_s")
+        }
+        for name in small_ones
+    }
     return {
         "documents": [options.documents, options.documents * options.times],
         "short": small_ones,
