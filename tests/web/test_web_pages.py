@@ -126,6 +126,14 @@ def test_subagents_stand_within_their_calls_to_any_depth(web: Web) -> None:
     assert prompts.count("You") == 3
 
 
+def test_a_subagents_page_has_its_own_totals(web: Web) -> None:
+    text = web.get(f"/session/{MAIN}?agent=a1b2c3d4").text
+    totals = re.sub(r"<[^>]+>|\s+", " ", text[text.index('class="totals"') :][:1500])
+    assert "Calls 1" in " ".join(totals.split())
+    assert "Responses 3" in " ".join(totals.split())
+    assert "$0.02" in totals
+
+
 def test_edits_are_shown_to_the_word(web: Web) -> None:
     text = web.get(f"/session/{MAIN}").text
     assert "<ins> + 1</ins>" in text.replace("<ins> </ins><ins>", "<ins>")

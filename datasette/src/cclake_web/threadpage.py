@@ -8,7 +8,7 @@ from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import calls_of
 from cclake_web.data.sessions import Row
-from cclake_web.data.thread import Mark, Page
+from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.fmt import one_line
 from cclake_web.masking import mask
 from cclake_web.nesting import Ask, Nester
@@ -40,6 +40,7 @@ class Thread:
     loose: list[tuple[str, int, str]]
     total: int
     strip: Strip | None = None
+    sums: Sums | None = None
 
 
 def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
@@ -58,6 +59,7 @@ def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
         prompts=_prompts(connection, ask, marks, pages), marks=marks,
         family=sessions.family(connection, ask.session_id),
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
+        sums=nester.total(ask.agent) if ask.agent else None,
     )  # fmt: skip
 
 
