@@ -158,6 +158,14 @@ def test_records_without_a_request_id_are_a_likely_reason_by_day(
     assert found["rows"][0]["certain"] is False
 
 
+def test_copies_under_another_request_id_are_a_likely_reason(tmp_path: Path) -> None:
+    rows = [ours(1, sessions=2)]
+    twice = theirs([*rows, *rows])
+    found = differences(tmp_path, rows, {"monthly": [twice]})
+    assert found["rows"][0]["reason"].startswith("probably: 1 responses stand in")
+    assert found["rows"][0]["input_tokens"] == -rows[0]["input_tokens"]
+
+
 def test_periods_that_only_one_of_them_has_are_named(tmp_path: Path) -> None:
     only_here, only_there = ours(1), theirs([ours(2)]) | {"month": "2025-01"}
     found = differences(tmp_path, [only_here], {"monthly": [only_there]})

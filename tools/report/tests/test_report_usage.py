@@ -160,7 +160,24 @@ def test_an_unpriced_model_is_loud_in_every_total(tmp_path: Path) -> None:
         assert ">= 0.30" in shown
     models = {row["model"]: row for row in as_json(exports, "models")["rows"]}
     assert models["claude-new-9"]["cost_usd"] is None
-    assert "unpriced" in report(exports, "models", "--model", "new")
+    assert "unknown" in report(exports, "models", "--model", "new")
+
+
+def test_a_response_without_token_counts_is_told_apart(tmp_path: Path) -> None:
+    without = {"cost_usd": None} | {
+        name: None for name in response(2) if name.endswith("_tokens")
+    }
+    rows = [response(1), response(2) | without]
+    exports = make_export(tmp_path, fct_api_responses=rows)
+    found = as_json(exports, "monthly")
+    assert found["totals"]["total_tokens"] == rows[0]["total_tokens"]
+    assert found["totals"]["unpriced_responses"] == 0
+    assert found["notes"][0].startswith("LOGGED WITHOUT TOKEN COUNTS: 1 responses")
+    assert "0 % of the responses (0 of 1)" in found["notes"][1]
+    assert "LOGGED WITHOUT" in report(exports, "explain", "msg_2")
+    file = tmp_path / "ccusage.json"
+    file.write_text('{"monthly": []}')
+    assert "0 are unexplained" in report(exports, "diff", "--ccusage", str(file))
 
 
 def test_csv_has_a_header_and_exact_money(exports: Path) -> None:

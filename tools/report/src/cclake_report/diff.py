@@ -86,12 +86,12 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
     )
     select coalesce({_BUCKETS[period]}, 'unknown') as bucket,
         coalesce(model, 'unknown') as model,
-        {", ".join(f"sum({name})::bigint as {name}" for name in TOKENS)},
+        {", ".join(f"coalesce(sum({n}), 0)::bigint as {n}" for n in TOKENS)},
         coalesce(sum(cost_usd), 0)::double as cost_usd,
         count(*) filter (request_id is null) as requestless,
         count(*) filter (sessions > 1) as copied,
         count(*) filter (price_parts > 1) as iterated,
-        count(*) filter (cost_usd is null) as unpriced,
+        count(*) filter (cost_usd is null and input_tokens is not null) as unpriced,
         {sums}
     from t group by all
     """
@@ -136,7 +136,7 @@ def _hint(period: Period, ours: Row | None, theirs: dict[str, float] | None) -> 
     if ours is None:
         return "only ccusage has it: outside of the filters, or not yet in gold"
     if theirs is None:
-        return "only here: deleted or rewritten on disk since, or outside of its range"
+        return "only here: gone from the disk, not read by ccusage, or out of its range"
     found = [
         text.format(n=ours[name])
         for name, periods, text in HINTS

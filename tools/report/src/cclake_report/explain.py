@@ -130,7 +130,9 @@ def _rules(row: Row) -> list[str]:
             f"Token prices are multiplied by {multiplier.normalize():f}"
             f" ({', '.join(why) or 'by its price row'})."
         )
-    if row["cost_usd"] is None:
+    if row["input_tokens"] is None:
+        rules.append("LOGGED WITHOUT TOKEN COUNTS: absence is not zero.")
+    elif row["cost_usd"] is None:
         rules.append(f"WITHOUT A PRICE: no price row fits {row['model']}.")
     else:
         rules.append(f"Prices of {row['price_model']}: {row['price_source']}.")

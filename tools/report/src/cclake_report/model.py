@@ -13,6 +13,7 @@ COUNTS = (
     "total_tokens",
     "responses",
     "unpriced_responses",
+    "uncounted_responses",
     "final_responses",
 )
 
@@ -53,23 +54,29 @@ def add_up(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return sums
 
 
-def honesty(totals: dict[str, Any], unpriced: list[str]) -> list[str]:
-    """What the totals cannot say: unpriced models, and output that is a lower bound.
+def honesty(parts: list[dict[str, Any]]) -> list[str]:
+    """What the totals cannot say: missing prices, missing counts, lower bounds.
 
     Args:
-        totals: The sums of a report.
-        unpriced: Names of the models without a price.
+        parts: Sums by model (and whatever else).
     """
+    totals = add_up(parts)
     notes = []
-    if totals["unpriced_responses"]:
+    for key, loud, missing in (
+        ("unpriced_responses", "WITHOUT A PRICE", "Their cost is"),
+        ("uncounted_responses", "LOGGED WITHOUT TOKEN COUNTS", "They are"),
+    ):
+        if totals[key]:
+            models = ", ".join(sorted({part["model"] for part in parts if part[key]}))
+            notes.append(
+                f"{loud}: {totals[key]:,} responses of {models}."
+                f" {missing} missing in every total."
+            )
+    final = totals["final_responses"]
+    counted = totals["responses"] - totals["uncounted_responses"]
+    if final < counted:
         notes.append(
-            f"WITHOUT A PRICE: {totals['unpriced_responses']:,} responses of"
-            f" {', '.join(unpriced)}. Their cost is missing in every total."
-        )
-    final, responses = totals["final_responses"], totals["responses"]
-    if final < responses:
-        notes.append(
-            f"Output tokens are a lower bound: {100 * final / responses:.0f} % of the"
-            f" responses ({final:,} of {responses:,}) were logged with a final count."
+            f"Output tokens are a lower bound: {100 * final / counted:.0f} % of the"
+            f" responses ({final:,} of {counted:,}) were logged with a final count."
         )
     return notes

@@ -93,6 +93,12 @@ HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
         " copy",
     ),
     (
+        "copied",
+        ("daily", "weekly", "monthly"),
+        "{n} responses stand in several sessions: ccusage counts one again that has"
+        " another request id there",
+    ),
+    (
         "iterated",
         ALL_PERIODS,
         "{n} responses of several iterations, each priced by itself",

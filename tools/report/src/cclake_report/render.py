@@ -90,7 +90,8 @@ def _cells(columns: Sequence[Column], row: dict[str, Any]) -> list[str]:
 
 def _cell(column: Column, value: Any, row: dict[str, Any]) -> str:
     if column.kind == "usd":
-        return _money(value, row.get("unpriced_responses") or 0)
+        missing = ("unpriced_responses", "uncounted_responses")
+        return _money(value, sum(row.get(key) or 0 for key in missing))
     if value is None:
         return ""
     if column.kind == "exact":
@@ -114,10 +115,10 @@ def short_model(model: str) -> str:
     return re.sub(r"-\d{8}$", "", clean(model).removeprefix("claude-"))
 
 
-def _money(value: Any, unpriced: int) -> str:
+def _money(value: Any, missing: int) -> str:
     if value is None:
-        return "unpriced" if unpriced else ""
-    return f"{'>= ' if unpriced else ''}{value:,.2f}"
+        return "unknown" if missing else ""
+    return f"{'>= ' if missing else ''}{value:,.2f}"
 
 
 def _widths(

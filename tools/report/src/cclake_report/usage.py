@@ -34,15 +34,18 @@ with t as (
 select
     coalesce({bucket}, 'unknown') as bucket,
     coalesce(model, 'unknown') as model,
-    sum(input_tokens)::bigint as input_tokens,
-    sum(output_tokens)::bigint as output_tokens,
-    sum(cache_write_tokens)::bigint as cache_write_tokens,
-    sum(cache_read_tokens)::bigint as cache_read_tokens,
-    sum(input_tokens + output_tokens + cache_write_tokens + cache_read_tokens)::bigint
-        as total_tokens,
+    coalesce(sum(input_tokens), 0)::bigint as input_tokens,
+    coalesce(sum(output_tokens), 0)::bigint as output_tokens,
+    coalesce(sum(cache_write_tokens), 0)::bigint as cache_write_tokens,
+    coalesce(sum(cache_read_tokens), 0)::bigint as cache_read_tokens,
+    coalesce(sum(
+        input_tokens + output_tokens + cache_write_tokens + cache_read_tokens
+    ), 0)::bigint as total_tokens,
     count(*) as responses,
-    count(*) filter (cost_usd is null) as unpriced_responses,
-    count(*) filter (usage_final) as final_responses,
+    count(*) filter (input_tokens is null) as uncounted_responses,
+    count(*) filter (cost_usd is null and input_tokens is not null)
+        as unpriced_responses,
+    count(*) filter (usage_final and input_tokens is not null) as final_responses,
     sum(cost_usd) as cost_usd,
     strftime(min(local_at), '%Y-%m-%d %H:%M') as first_at,
     strftime(max(local_at), '%Y-%m-%d %H:%M') as last_at
@@ -94,10 +97,8 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
     if not breakdown:
         for row in rows:
             del row["breakdown"]
-    unpriced = sorted({p["model"] for p in parts if p["unpriced_responses"]})
-    totals = add_up(parts)
     columns = (*_COLUMNS[by], *_TOKENS)
-    return Report(by, columns, rows, totals, honesty(totals, unpriced))
+    return Report(by, columns, rows, add_up(parts), honesty(parts))
 
 
 def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
