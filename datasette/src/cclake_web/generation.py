@@ -43,6 +43,7 @@ class Generation(Database):  # type: ignore[misc]
         self.cache: dict[Any, Any] = {}
         self.readers = 0
         self.ready = False
+        self._opened: list[sqlite3.Connection] = []
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self.spare = self.connect()
         for _ in range(max(ds.setting("num_sql_threads"), 1)):
@@ -54,8 +55,13 @@ class Generation(Database):  # type: ignore[misc]
         """Open the file; it is never written in place, so without locks."""
         uri = Path(self.path).absolute().as_uri() + "?immutable=1"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        self._all_file_connections.append(connection)
+        self._opened.append(connection)
         return connection
+
+    def close(self) -> None:
+        """Close every connection; nobody may be reading."""
+        for connection in self._opened:
+            connection.close()
 
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function with a connection of this generation in a worker thread."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from datasette.utils import StartupError
 from datasette.utils.asgi import Request, Response
 from pluggy import HookimplMarker
 
@@ -43,7 +44,10 @@ def startup(datasette: Datasette) -> None:
     datasette.databases = {
         name: db for name, db in datasette.databases.items() if name != "_memory"
     }
-    state_of(datasette).exports.look()
+    state = state_of(datasette)
+    if state.config.password and not hasattr(datasette, "ensure_permissions"):
+        raise StartupError("CCLAKE_WEB_PASSWORD_HASH needs Datasette 0.65")
+    state.exports.look()
     # The first page shall not wait for the tables of the languages.
     Thread(target=warm, daemon=True).start()
 

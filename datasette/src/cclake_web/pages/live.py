@@ -17,12 +17,13 @@ from datasette.utils.asgi import Request
 
 from cclake_web import stopping
 from cclake_web.fmt import moment
-from cclake_web.generation import NAME, Generation
+from cclake_web.generation import Generation
 from cclake_web.guard import Receive, Send
 from cclake_web.lines import Document, Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of
 from cclake_web.nesting import Ask
 from cclake_web.pages.web import environment, zone_of
+from cclake_web.permissions import ensure_visible
 from cclake_web.render.cards import cards_of
 from cclake_web.state import state_of
 
@@ -63,9 +64,7 @@ async def live_stream(
     request: Request, datasette: Datasette, receive: Receive, send: Send
 ) -> None:
     """Send `lines` events with the HTML of all lines that the page lacks."""
-    await datasette.ensure_permissions(
-        request.actor, [("view-database", NAME), "view-instance"]
-    )
+    await ensure_visible(datasette, request.actor)
     state = state_of(datasette)
     stopping.watch()
     session_id = unquote(request.url_vars["session_id"])

@@ -18,7 +18,8 @@ from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cclake_web import fmt
-from cclake_web.generation import NAME, Generation
+from cclake_web.generation import Generation
+from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import visible
 from cclake_web.state import State, state_of
@@ -26,7 +27,6 @@ from cclake_web.state import State, state_of
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
-MAY_REVEAL = "cclake-reveal-secrets"
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
 
 
@@ -76,11 +76,7 @@ class Visit:
         """Whether secrets are asked for, and may be seen by this visitor."""
         if self.args.get("reveal") != "1":
             return False
-        default = not self.state.config.password or self.request.actor is not None
-        allowed = await self.datasette.permission_allowed(
-            self.request.actor, MAY_REVEAL, default=default
-        )
-        return bool(allowed)
+        return await may_reveal(self.datasette, self.request.actor)
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """A template as an answer."""
@@ -94,9 +90,7 @@ def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
     """A view that is checked for permission and needs the export."""
 
     async def checked(request: Request, datasette: Datasette) -> Response | None:
-        await datasette.ensure_permissions(
-            request.actor, [("view-database", NAME), "view-instance"]
-        )
+        await ensure_visible(datasette, request.actor)
         state = state_of(datasette)
         export = state.exports.look()
         if export is None:
