@@ -87,7 +87,7 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     dice = random.Random(11)
 
     def begin(work: Any) -> BaseProcess:
-        process = processes.Process(target=work, args=where)
+        process: BaseProcess = processes.Process(target=work, args=where)
         process.start()
         return process
 

@@ -11,9 +11,11 @@ from cclake_extract.bronze import ensure_table
 from cclake_extract.commit import commit, replace
 from cclake_extract.dead import DeadLetters
 from cclake_extract.lake import Lake
+from cclake_extract.names import LAST_RUN
+from cclake_extract.outcome import Outcome
 from cclake_extract.reader import Reader
-from cclake_extract.run import Advance, Document, Outcome, finish
-from cclake_extract.state import LAST_RUN, State, last_run
+from cclake_extract.run import Advance, Document, finish
+from cclake_extract.state import State, last_run
 
 
 def backfill(

@@ -9,7 +9,8 @@ import typer
 from cclake_common.failure import run
 from pymongo.errors import PyMongoError
 
-from cclake_extract import mongo
+from cclake_extract import mongo, quick
+from cclake_extract.lake import Lake
 from cclake_extract.options import (
     CatalogType,
     CatalogUri,
@@ -20,6 +21,7 @@ from cclake_extract.options import (
     address,
     show,
 )
+from cclake_extract.outcome import sentence
 from cclake_extract.table_cli import app as table_app
 
 app = typer.Typer(
@@ -94,21 +96,25 @@ def run_command(
     json: Json = False,
 ) -> None:
     """Take over what is new since the last run, each document exactly once."""
-    from cclake_extract import job
-    from cclake_extract.lake import Lake
-
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
     uri = address(mongo_uri)
     try:
         with mongo.connect(uri) as client:
+            plain = not (full_backfill or since or dry_run or follow)
+            acked = mongo.acknowledged(client[mongo_db]) if plain else {}
+            if plain and (result := quick.nothing_new(lake, acked)):
+                show(json, result, sentence(result))
+                return
+            from cclake_extract import job
+
             work = job.Job(lake, client[mongo_db], full_backfill, since, care_every)
             if follow:
-                work.follow(interval, lambda r: show(json, r, job.sentence(r)))
+                work.follow(interval, lambda r: show(json, r, sentence(r)))
             else:
                 result = work.preview() if dry_run else work.run()
-                show(json, result, job.sentence(result))
+                show(json, result, sentence(result))
     except PyMongoError as error:
         raise mongo.unreachable(uri, error) from error
 

@@ -7,7 +7,8 @@ from cclake_common.failure import Failure
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from cclake_extract.state import RUN, state_of
+from cclake_extract.names import RUN
+from cclake_extract.state import state_of
 
 Row = dict[str, Any]
 

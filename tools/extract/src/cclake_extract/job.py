@@ -90,24 +90,3 @@ class Job:
                 "give --full-backfill with --since to rebuild it from that day on",
             )
         return {} if self.full else taken
-
-
-def sentence(result: dict[str, Any]) -> str:
-    """The outcome for a person."""
-    if result.get("dry_run"):
-        return f"{result['documents']:,} documents would be extracted"
-    if not result["rows"]:
-        text = "nothing new"
-    else:
-        text = (
-            f"{result['rows']:,} rows in {result['commits']} commits,"
-            f" run {result['run']}"
-        )
-    if result["dead"]:
-        text += f"; {result['dead']} documents failed (extract dead-letters)"
-    if result["ahead"]:
-        text += (
-            f"; MongoDB is behind the table for {', '.join(result['ahead'])}:"
-            " was it restored? --full-backfill makes the table as MongoDB is"
-        )
-    return text

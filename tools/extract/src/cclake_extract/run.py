@@ -1,7 +1,6 @@
 """One extraction: everything acknowledged that the table does not have yet."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyiceberg.table import Table
@@ -12,38 +11,12 @@ from cclake_extract.bronze import ensure_table
 from cclake_extract.commit import Moved, append
 from cclake_extract.dead import DeadLetters
 from cclake_extract.lake import Lake
+from cclake_extract.outcome import Outcome
 from cclake_extract.reader import Reader
 from cclake_extract.state import State, last_run, state_of
 
 Document = dict[str, Any]
 TRIES = 50
-
-
-@dataclass
-class Outcome:
-    """What an extraction did.
-
-    Attributes:
-        rows: Rows committed.
-        commits: Snapshots made.
-        dead: Documents that went to the dead letters.
-        run: Number of the newest commit with rows.
-        snapshot_id: Head of the table afterwards; None while it is empty.
-        watermarks: How far each buffer is in the table.
-        ahead: Buffers of which the table has more than MongoDB acknowledges.
-    """
-
-    rows: int = 0
-    commits: int = 0
-    dead: int = 0
-    run: int = 0
-    snapshot_id: int | None = None
-    watermarks: dict[str, int] = field(default_factory=dict)
-    ahead: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The outcome for `--json`."""
-        return asdict(self)
 
 
 Advance = Callable[[int], None]

@@ -7,10 +7,7 @@ import orjson
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-WATERMARKS = "cclake.watermarks"
-RUN = "cclake.extract_run"
-BASE = "cclake.base_run"
-LAST_RUN = "cclake.last_run"
+from cclake_extract.names import BASE, LAST_RUN, RUN, WATERMARKS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from cclake_extract.care.reach import needed, present, reachable
 from cclake_extract.commit import commit, remove
-from cclake_extract.state import LAST_RUN, last_run
+from cclake_extract.names import LAST_RUN
+from cclake_extract.state import last_run
 
 # pyiceberg copies all kept snapshots several times in each commit.
 KEEP = 15

@@ -5,7 +5,8 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ManageSnapshots
 
 from cclake_extract.commit import commit
-from cclake_extract.state import LAST_RUN, last_run
+from cclake_extract.names import LAST_RUN
+from cclake_extract.state import last_run
 
 
 def rollback(table: Table, snapshot: Snapshot) -> None:
