@@ -17,7 +17,7 @@ MB = 1 << 20
 DEFAULT_CAP = 512 * MB
 LEAST_CAP = 64 * MB
 DEFAULT_MIN_FREE = 256 * MB
-BALLAST = 16 * MB
+BALLAST = 8 * MB
 LOOK_EVERY_S = 0.2
 SPARE_PAGES = 32 * MB
 
@@ -46,19 +46,23 @@ class Limits:
         self.paused = ""
         self._say("")
 
-    def used(self) -> int:
-        """Bytes of the pages that hold something."""
+    def _pages(self) -> tuple[int, int]:
+        """Bytes of the pages that hold something, and of those that are free."""
         execute = self._store.connection.execute
         size = execute("pragma page_size").fetchone()[0]
         pages = execute("pragma page_count").fetchone()[0]
         free = execute("pragma freelist_count").fetchone()[0]
-        return int((pages - free) * size)
+        return (pages - free) * size, free * size
 
     def reason(self) -> str:
-        """Why reading must pause now: `cap`, `free`, or nothing."""
-        if self.used() > self.max_bytes:
+        """Why reading must pause now: `cap`, `free`, or nothing.
+
+        Free pages within the file count as free space: they are filled first.
+        """
+        used, spare = self._pages()
+        if used > self.max_bytes:
             return "cap"
-        if shutil.disk_usage(self._folder).free < self.min_free:
+        if shutil.disk_usage(self._folder).free + spare < self.min_free:
             return "free"
         return ""
 
@@ -71,6 +75,7 @@ class Limits:
         while reason := self.reason():
             if reason != self.paused:
                 self._say(reason)
+            self.fold_wal()
             if select.select([stop.fd], [], [], LOOK_EVERY_S)[0]:
                 raise Failure("stopped while paused; nothing is lost", code=TRY_LATER)
             if self._store.is_moved():
@@ -86,27 +91,25 @@ class Limits:
             what = "the buffer is at its cap" if reason == "cap" else "the disk is full"
             print(f"buffer: reading pauses, {what}; nothing is lost", file=sys.stderr)
 
-    def drop_ballast(self) -> bool:
-        """Give the ballast's space back to a full disk; false if it is gone already."""
-        try:
-            self._ballast.unlink()
-        except OSError:
-            return False
-        return True
-
     def look_after(self) -> None:
-        """Take ballast aboard again when there is room, and shrink an empty buffer."""
+        """Take ballast aboard again when there is room, and shrink an empty buffer.
+
+        The ballast is the flusher's: it gives it up when the disk is too full to
+        delete what is delivered.
+        """
         free = shutil.disk_usage(self._folder).free
         if not self._ballast.exists() and free > self.min_free + 3 * BALLAST:
             take_ballast(self._ballast)
         self._shrink()
 
+    def fold_wal(self) -> None:
+        """Give back the space of the WAL while nothing can be written."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._store.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def _shrink(self) -> None:
-        execute = self._store.connection.execute
-        size = execute("pragma page_size").fetchone()[0]
-        pages = execute("pragma page_count").fetchone()[0]
-        free = execute("pragma freelist_count").fetchone()[0]
-        if free * size > SPARE_PAGES and free * 4 > pages:
+        used, spare = self._pages()
+        if spare > SPARE_PAGES and spare > used / 3:
             # Not by execute(): that would free a single page, and say nothing.
             with contextlib.suppress(sqlite3.OperationalError):
                 self._store.connection.executescript("pragma incremental_vacuum")

@@ -36,8 +36,7 @@ def commit_patiently(
             if not said:
                 print(f"buffer: waiting to commit: {error}", file=sys.stderr)
                 said = True
-            if limits.drop_ballast():
-                continue
+            limits.fold_wal()
             if select.select([stop.fd], [], [], WAIT_S)[0]:
                 raise Failure(f"stopped: {error}", code=TRY_LATER) from error
         else:

@@ -18,7 +18,7 @@ from cclake_flusher.guard import Guard
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Queue
 from cclake_flusher.report import look
-from cclake_flusher.room import settle_on_a_full_disk
+from cclake_flusher.room import mark_delivered, settle
 from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
 from cclake_flusher.suspicion import suspect
@@ -144,12 +144,14 @@ class Flusher:
             records.move_watermark(
                 self._mongo, queue.buffer, self._settings.host, queue.acked
             )
-            settle_on_a_full_disk(queue, self._state)
+            settle(queue, self._state)
             self._state.last_sync = time.time()
         if checkpoints:
-            queue.mark_delivered(checkpoints)
+            mark_delivered(queue, checkpoints, self._state)
 
     def _idle(self, queue: Queue) -> bool:
+        if queue.owes:
+            settle(queue, self._state)
         if time.monotonic() - self._checked > CHECK_EVERY_S:
             look(self._settings.path)
             self._checked = time.monotonic()

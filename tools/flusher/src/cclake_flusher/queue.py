@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,6 @@ pragma wal_autocheckpoint = 256;
 pragma journal_size_limit = 67108864;
 pragma busy_timeout = 30000;
 """
-STEP = 300
 
 
 @dataclass
@@ -144,16 +144,20 @@ class Queue:
         self._owed.duplicates += outcome.duplicates
         self._owed.dead += outcome.dead
 
+    @property
+    def owes(self) -> bool:
+        """Whether acknowledged rows could not be deleted yet."""
+        return bool(self._owed.delivered or self._owed.duplicates or self._owed.dead)
+
     def settle(self) -> None:
         """Delete acknowledged rows, bury the dead and count, in one transaction.
 
         Raises:
             sqlite3.Error: Nothing has changed; try again later.
         """
-        execute = self._connection.execute
         point("before_delete")
-        execute("begin immediate")
-        try:
+        execute = self._connection.execute
+        with self._transaction():
             self._bury()
             execute("delete from queue where seq <= ?", (self.acked,))
             counted = (
@@ -167,12 +171,19 @@ class Queue:
                         "update counters set value = value + ? where name = ?",
                         (value, name),
                     )
-            execute("commit")
+        self._owed = Outcome()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; after an error the connection can be used again."""
+        self._connection.execute("begin immediate")
+        try:
+            yield
+            self._connection.execute("commit")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                execute("rollback")
+                self._connection.execute("rollback")
             raise
-        self._owed = Outcome()
 
     def _bury(self) -> None:
         now = time.time()
@@ -191,12 +202,11 @@ class Queue:
 
     def mark_delivered(self, checkpoints: list[Checkpoint]) -> None:
         """Note that MongoDB has these, unless newer ones have come meanwhile."""
-        self._connection.execute("begin immediate")
-        self._connection.executemany(
-            "update files set delivered = 1 where file = ? and checkpoint = ?",
-            [(each.file, each.text) for each in checkpoints],
-        )
-        self._connection.execute("commit")
+        with self._transaction():
+            self._connection.executemany(
+                "update files set delivered = 1 where file = ? and checkpoint = ?",
+                [(each.file, each.text) for each in checkpoints],
+            )
 
     def bases(self) -> dict[str, int]:
         """Of files that an older buffer had: what is added to their generations."""
