@@ -298,17 +298,20 @@ def test_too_many_open_files_are_no_deletion(root: Path, tmp_path: Path) -> None
     tailer.kept.check_tiles()
 
 
-@pytest.mark.parametrize("error", ["EIO", "EACCES", "EMFILE"])
-def test_a_file_that_cannot_be_opened_now_is_read_later(
-    root: Path, tmp_path: Path, error: str
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [("openat", "EIO"), ("openat", "EACCES"), ("openat", "EMFILE"), ("pread64", "EIO")],
+)
+def test_a_file_that_cannot_be_read_now_is_read_later(
+    root: Path, tmp_path: Path, call: str, error: str
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("no strace here")
     path = root / "p" / "a.jsonl"
     path.write_bytes(text(lines(0, 3)))
     tailer = Tailer(root, tmp_path)
-    fault = f"inject=openat:error={error}:when=1..2"
-    trace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=openat"]
+    fault = f"inject={call}:error={error}:when=1..2"
+    trace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     tailer.prefix = [*trace, "-P", str(path), "-e", fault]
     with tailer:
         check(tailer, lines(0, 3))

@@ -293,3 +293,26 @@ def test_a_reader_that_has_enough_ends_it_silently(root: Path) -> None:
         timeout=60,
     )
     assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
+
+
+def test_a_full_disk_ends_it_with_one_clear_line(root: Path) -> None:
+    (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n' * 100_000)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [str(BIN / "tailer"), "--root", str(root)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "cannot write records" in done.stderr
+    assert done.stderr.count("\n") == 2
+
+
+def test_a_root_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(root)  # noqa: PTH102
+    done = run("--root", os.fsdecode(root))
+    assert done.returncode == 1
+    assert "is not UTF-8" in done.stderr

@@ -9,7 +9,7 @@ import typer
 from cclake_common import failure, settings
 from cclake_common.stop import Stop, die_with_parent
 
-from cclake_tailer.catalog import Catalog
+from cclake_tailer.catalog import Catalog, shown
 from cclake_tailer.counters import Counters
 from cclake_tailer.engine import Engine
 from cclake_tailer.follow import Follower, Pace
@@ -133,6 +133,11 @@ def tailer(
     # Whoever reads a record finds its entry one level deeper than it stood here.
     sys.setrecursionlimit(800)
     roots = [str(Path(each).absolute()) for each in root or settings.roots()]
+    for each in roots:
+        if shown(each) != each:
+            raise failure.Failure(
+                f"the name of {shown(each)} is not UTF-8", "Give a link to it instead."
+            )
     catalog = Catalog(host or settings.host(), list(dict.fromkeys(roots)))
     stop = Stop()
     raise_limit()

@@ -7,6 +7,8 @@ import select
 import stat
 from collections.abc import Callable, Iterable
 
+from cclake_common.failure import Failure
+
 _BLOCK = 1 << 18
 _PIPE = 1 << 20
 
@@ -49,7 +51,11 @@ class Output:
                 self.flush()
 
     def flush(self) -> None:
-        """Write all that was added."""
+        """Write all that was added.
+
+        Raises:
+            Failure: It can't be written.
+        """
         pieces, self._pieces, self._size = self._pieces, [], 0
         # Long lines are written by themselves: joining would copy them.
         group: list[bytes] = []
@@ -77,6 +83,12 @@ class Output:
                 view = view[os.write(self.fd, view) :]
             except BlockingIOError:
                 self._wait()
+            except OSError as error:
+                # No OSError: those are taken for trouble with a file that is read.
+                raise Failure(
+                    f"cannot write records: {error.strerror}",
+                    "Lines whose checkpoint was not written are read again next time.",
+                ) from error
 
     def _wait(self) -> None:
         poll = select.poll()

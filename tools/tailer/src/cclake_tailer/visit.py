@@ -51,7 +51,11 @@ class Visitor:
             Replaced: It is not the file that was found.
         """
         fd = self._open(known, item)
-        more = self._read(fd, known)
+        try:
+            more = self._read(fd, known)
+        except BaseException:
+            os.close(fd)
+            raise
         if more or known.off < known.size:
             self._hold(known, fd)
         else:
@@ -71,9 +75,10 @@ class Visitor:
     def rescue(self, known: Checkpoint, fd: int) -> None:
         """Read a file to its end that was opened before it was deleted; closes it."""
         try:
-            while self._read(fd, known):
-                pass
+            self._read(fd, known)
             self._read_out(fd, known, finish=True)
+        except OSError:
+            self._counters.files_missed_total += 1
         finally:
             os.close(fd)
 
@@ -89,6 +94,8 @@ class Visitor:
             if not self._reader.matches(fd, known):
                 self._reader.restart(known)
             self._read_out(fd, known, finish=last)
+        except OSError:
+            self._counters.files_missed_total += 1
         finally:
             os.close(fd)
 
@@ -177,11 +184,15 @@ class Visitor:
 
     def _read_out(self, fd: int, known: Checkpoint, finish: bool) -> None:
         """Read all of an open file, whatever is at its place now."""
-        if not self._reader.matches(fd, known):
-            return
-        info = os.fstat(fd)
-        known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
-        while self._reader.read(fd, known, TURN):
-            pass
-        if finish:
-            self._reader.finish(fd, known, closed=info.st_nlink == 0)
+        try:
+            if not self._reader.matches(fd, known):
+                return
+            info = os.fstat(fd)
+            known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
+            while self._reader.read(fd, known, TURN):
+                pass
+            if finish:
+                self._reader.finish(fd, known, closed=info.st_nlink == 0)
+        except OSError:
+            # Of a deleted file this was the only way to read it.
+            self._counters.files_missed_total += os.fstat(fd).st_nlink == 0
