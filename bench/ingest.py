@@ -48,7 +48,7 @@ class Bench:
     def place(self, root: Path | None = None) -> Iterator[Ours]:
         """Our tools on an empty MongoDB of their own."""
         folder = Path(tempfile.mkdtemp(prefix="cclake-bench-"))
-        mongod = Mongod(folder / "mongod").start()
+        mongod = Mongod(folder / "mongod", *self.options.mongod).start()
         try:
             root = root or folder / "claude" / "projects"
             root.mkdir(parents=True, exist_ok=True)
@@ -199,6 +199,9 @@ def main() -> None:
     parser.add_argument("--size-mb", type=int, default=2_000, help="of the large file")
     parser.add_argument("--line-mb", type=int, default=50, help="of the long line")
     parser.add_argument("--peers", type=Path, help="folder with unpacked packages")
+    parser.add_argument(
+        "--mongod", action="append", default=[], help="an option more for mongod"
+    )
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     bench = Bench(parser.parse_args())
     for part in bench.options.only or PARTS[:-1]:
