@@ -17,7 +17,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     assert '" 500 ' not in (folder / "web.log").read_text()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open, nothing else can run an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not chromium():
         pytest.skip("no Chromium here")
