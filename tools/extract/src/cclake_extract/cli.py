@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from cclake_common.failure import run
+from cclake_common.failure import Failure, run
 from pymongo.errors import PyMongoError
 
 from cclake_extract import mongo, quick
@@ -117,6 +117,11 @@ def run_command(
                 show(json, result, sentence(result))
     except PyMongoError as error:
         raise mongo.unreachable(uri, error) from error
+    except OSError as error:
+        raise Failure(
+            f"the lake in {lake.warehouse} can't be written: {error}",
+            "make room or mend the path, then run extract again: it goes on",
+        ) from error
 
 
 @app.command("dead-letters")

@@ -50,7 +50,7 @@ class Job:
                     f"{self.memory} of memory is too little for this load",
                     "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
                 ) from error
-            except (duckdb.Error, FileNotFoundError) as error:
+            except (duckdb.Error, OSError) as error:
                 raise Failure(
                     f"a file of the lake can't be read: {str(error).splitlines()[0]}",
                     "run load again; if it stays, `extract --full-backfill` makes"
