@@ -185,3 +185,13 @@ def test_the_project_that_made_gold_is_remembered(record: Record) -> None:
     for project in ("one", "two"):
         record.set_project(project)
         assert record.project() == project
+
+
+def test_only_a_done_run_of_the_same_project_spares_the_next(record: Record) -> None:
+    assert record.watermark_of("one") is None
+    record.set_project("one")
+    record.end(record.begin("incremental", 7), "done")
+    assert record.watermark_of("one") == 7
+    assert record.watermark_of("two") is None
+    record.end(record.begin("incremental", 8), "failed")
+    assert record.watermark_of("one") is None

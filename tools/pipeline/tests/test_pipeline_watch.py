@@ -17,7 +17,9 @@ SOON = Pace(interval=60, quiet=0.05, poll=0.02, keep=0.2)
 class Loop:
     """A watch in a thread, whose runs are only noted down."""
 
-    def __init__(self, uri: str, database: str, pace: Pace = SOON) -> None:
+    def __init__(
+        self, uri: str, database: str, pace: Pace = SOON, done: int | None = None
+    ) -> None:
         self.marks: list[int] = []
         self.said: list[str] = []
         self.rests = 0
@@ -27,7 +29,7 @@ class Loop:
         self._watch = Watch(
             self._watermarks, self._run, self._rest, pace, self.stop, self.said.append
         )
-        self._thread = threading.Thread(target=self._watch.forever)
+        self._thread = threading.Thread(target=self._watch.forever, args=(done,))
         self._thread.start()
 
     def _run(self, mark: int) -> bool:
@@ -51,8 +53,10 @@ class Loop:
 def loops() -> Iterator[Callable[..., Loop]]:
     made: list[Loop] = []
 
-    def make(uri: str, database: str, pace: Pace = SOON) -> Loop:
-        made.append(Loop(uri, database, pace))
+    def make(
+        uri: str, database: str, pace: Pace = SOON, done: int | None = None
+    ) -> Loop:
+        made.append(Loop(uri, database, pace, done))
         return made[-1]
 
     yield make
@@ -79,6 +83,19 @@ def test_it_runs_at_once_and_then_only_for_news(
     acknowledge(mongod, mongo_db, "b", 2)
     loop.wait_for_runs(3)
     assert loop.marks == [0, 5, 7]
+
+
+def test_a_restart_waits_for_news_where_all_is_done(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    acknowledge(mongod, mongo_db, "a", 5)
+    loop = loops(mongod.uri, mongo_db, SOON, 5)
+    behind = loops(mongod.uri, mongo_db, SOON, 4)
+    behind.wait_for_runs(1)
+    assert loop.marks == []
+    acknowledge(mongod, mongo_db, "a", 6)
+    loop.wait_for_runs(1)
+    assert loop.marks == [6]
 
 
 def test_news_that_keeps_coming_waits_no_longer_than_the_interval(

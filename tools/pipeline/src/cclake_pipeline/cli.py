@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common.failure import INTERRUPTED, Failure, run
-from cclake_common.settings import home, mongo_uri
+from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
 from cclake_pipeline.places import Places
@@ -137,7 +137,7 @@ def watch(
     uri: Uri = None,
     database: Database = "claude_logs",
 ) -> None:
-    """Run at once, and then whenever new data is in MongoDB.
+    """Run at once if anything is new, and then whenever new data is in MongoDB.
 
     Made for supervisord: one line per run on stdout, tries again after a
     failure, and ends after the current stage on SIGTERM. Once a day a run is a
@@ -167,7 +167,9 @@ def watch(
 
     with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
         pace = Pace(interval, quiet)
-        Watch(watermarks, one_run, stages.close, pace, stop, screen.log).forever()
+        published = in_home("EXPORT_DIR", "exports") / "conversations.db"
+        done = record.watermark_of(stages.fingerprint()) if published.exists() else None
+        Watch(watermarks, one_run, stages.close, pace, stop, screen.log).forever(done)
     stages.close()
     screen.log("stopped")
 

@@ -114,6 +114,12 @@ class Record:
             ).fetchone()
             return bool(row[0])
 
+    def watermark_of(self, project: str) -> int | None:
+        """The watermark of the last run, if it was done and by this dbt project."""
+        (last,) = self.recent(1) or [{"outcome": "none"}]
+        fits = last["outcome"] == "done" and self.project() == project
+        return last["watermark"] if fits else None
+
     def project(self) -> str | None:
         """The fingerprint of the dbt project that made gold; None if unknown."""
         with self._open() as db:

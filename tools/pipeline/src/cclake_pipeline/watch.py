@@ -59,10 +59,17 @@ class Watch:
         self._say = say
         self._reachable = True
 
-    def forever(self) -> None:
-        """Run at once, then whenever the watermarks have moved, until stopped."""
+    def forever(self, done: int | None = None) -> None:
+        """Run at once, then whenever the watermarks have moved, until stopped.
+
+        Args:
+            done: The watermark of a run that has just been made elsewhere: where
+                nothing has come since, the first run waits for news.
+        """
         failures = 0
         mark = self._wait_for_mongo()
+        if mark is not None and mark == done:
+            mark = self._wait_for_news(mark)
         while mark is not None:
             if self._run(mark):
                 failures = 0

@@ -1,0 +1,46 @@
+"""The dbt project: where it is, and whether gold is still what it would make."""
+
+import os
+from hashlib import blake2b
+from pathlib import Path
+
+from cclake_common.failure import Failure
+
+_MAKES_GOLD = (
+    "dbt_project.yml",
+    "macros/**/*.sql",
+    "models/**/*.sql",
+    "seeds/**/*.csv",
+)
+
+
+def dbt_project(given: Path | None = None) -> Path:
+    """The dbt project: the given folder, or the nearest one above this file.
+
+    Raises:
+        Failure: There is none.
+    """
+    above = [folder / "dbt" for folder in Path(__file__).resolve().parents]
+    for folder in [given.expanduser().resolve()] if given else above:
+        if (folder / "dbt_project.yml").is_file():
+            return folder
+    raise Failure(
+        f"no dbt project {'in ' + str(given) if given else 'found'}",
+        "Set CCLAKE_DBT_DIR to the folder that holds dbt_project.yml.",
+    )
+
+
+def fingerprint(project: Path) -> str:
+    """A digest of all that decides what gold looks like, besides the logs.
+
+    Incremental models keep the rows that earlier models and prices have made. So
+    gold has to be made anew when this changes.
+    """
+    found = sorted({path for part in _MAKES_GOLD for path in project.glob(part)})
+    prices = os.environ.get("CCLAKE_PRICES")
+    own = [Path(prices).expanduser()] if prices else []
+    digest = blake2b(digest_size=16)
+    for path in [*found, *(path for path in own if path.is_file())]:
+        content = path.read_bytes()
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
