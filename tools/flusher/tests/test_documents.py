@@ -159,7 +159,16 @@ def test_a_chunk_keeps_its_bytes_and_has_no_error() -> None:
 
 
 def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
-    body = orjson.dumps({"type": "user", "text": "x" * LARGEST})
+    body = orjson.dumps(
+        {
+            "message": {"type": "inner", "x": ['"}', "uuid", {"uuid": "no"}]},
+            "type": "user",
+            "text": 'x"}' * (LARGEST // 3),
+            "uuid": "type",
+            "n": 1,
+            "timestamp": "2026-08-05T10:00:00.000Z",
+        }
+    )
     made = build(line(body), "buffer", NOW)
     found = bson.decode(made.data)
     assert made.bulky
@@ -167,8 +176,18 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
     assert "raw" not in found
     assert "entry" not in found
     assert len(made.data) < 10_000
+    assert (found["type"], found["uuid"]) == ("user", "type")
+    assert found["timestamp"] == datetime(2026, 8, 5, 10)
+    assert found["sessionId"] == SESSION
     again = bson.decode(build(line(body), "other", NOW).data)
     assert again["raw_file"] == found["raw_file"], "a repeat finds the same file"
+
+
+def test_a_broken_line_over_twelve_megabytes_goes_to_gridfs_too() -> None:
+    for body in (b'{"type":"user"' * (LARGEST // 10), b"\0" * (LARGEST + 1)):
+        found = bson.decode(build(line(body), "buffer", NOW).data)
+        assert "raw_file" in found
+        assert found["type"] is None
 
 
 def test_of_the_corrupt_fixture_all_but_one_message_is_recovered() -> None:

@@ -59,8 +59,7 @@ class Appender:
         while not self.reader.ended:
             if not self._wait():
                 break
-            for line in self.reader.read():
-                self._take(line)
+            self._take_all(self.reader.read())
             if self._is_due():
                 self._commit()
         self._commit()
@@ -73,13 +72,18 @@ class Appender:
         full = len(pending.rows) >= self.rows or pending.size >= self.size
         return full or not self.reader.has_more()
 
+    def _take_all(self, lines: list[bytes]) -> None:
+        """Take lines; none is held here longer than its row is."""
+        for line in lines:
+            self._take(line)
+
     def _take(self, line: bytes) -> None:
-        record = parse(line)
+        record, entry = parse(line)
         match record.kind:
             case "line":
-                self.pending.add(record, "line")
+                self.pending.add(record, entry, "line")
             case "chunk":
-                self.pending.add(record, "chunk")
+                self.pending.add(record, entry, "chunk")
             case "checkpoint":
                 self._close_run(record, line)
             case "stats":

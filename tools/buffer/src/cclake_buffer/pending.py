@@ -24,14 +24,14 @@ class Pending:
         self.waiting: dict[str, list[Row]] = {}
         self.bytes_read = 0
 
-    def add(self, record: Record, kind: Literal["line", "chunk"]) -> None:
+    def add(self, record: Record, entry: bytes, kind: Literal["line", "chunk"]) -> None:
         """Take a line or a chunk."""
         if not record.file:
             raise Failure(f"a {kind} without a file key stands on the pipe")
         run = self.waiting.get(record.file)
         if run is None:
             run = self.waiting[record.file] = []
-        run.append(row(record, kind))
+        run.append(row(record, entry, kind))
 
     def close_run(self, record: Record, text: bytes) -> list[Row]:
         """Take a checkpoint: the lines of its file may be committed now."""

@@ -33,11 +33,14 @@ Row = tuple[str, str, str, int, int, int, str, bytes]
 _decode = msgspec.json.Decoder(Record).decode
 
 
-def parse(line: bytes) -> Record:
+def parse(line: bytes) -> tuple[Record, bytes]:
     """Read the envelope of one record; its entry is cut out, not looked at.
 
     `entry` is the last key, and quotes inside of JSON strings are escaped, so
     its first mention is the key itself.
+
+    Returns:
+        The envelope, and the verbatim bytes of the entry (empty without one).
 
     Raises:
         Failure: The line is no record. Nothing may be taken from a pipe that
@@ -46,18 +49,17 @@ def parse(line: bytes) -> Record:
     try:
         at = line.find(ENTRY)
         if at < 0 or not line.endswith(b"}"):
-            return _decode(line)
-        record = _decode(line[:at] + b"}")
-        record.entry = msgspec.Raw(line[at + len(ENTRY) : -1])
+            record = _decode(line)
+            return record, bytes(record.entry)
+        return _decode(line[:at] + b"}"), line[at + len(ENTRY) : -1]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Failure(
             f"standard input holds a line that is no record: {error}",
             "Only the output of `tailer` can be appended.",
         ) from error
-    return record
 
 
-def row(record: Record, kind: Literal["line", "chunk"]) -> Row:
+def row(record: Record, entry: bytes, kind: Literal["line", "chunk"]) -> Row:
     """The row of the queue for a line or a chunk; its body is the verbatim bytes.
 
     Raises:
@@ -68,10 +70,10 @@ def row(record: Record, kind: Literal["line", "chunk"]) -> Row:
             body = base64.b64decode(record.raw, validate=True)
         except binascii.Error as error:
             raise Failure(f"a {kind} of {record.path} is not base64") from error
+    elif entry:
+        body = entry
     else:
-        body = bytes(record.entry)
-        if not body:
-            raise Failure(f"a {kind} of {record.path} has neither entry nor raw")
+        raise Failure(f"a {kind} of {record.path} has neither entry nor raw")
     return (
         record.host,
         record.path,

@@ -14,6 +14,7 @@ from bson.int64 import Int64
 
 from cclake_flusher.faithful import obstacle
 from cclake_flusher.salvage import salvage
+from cclake_flusher.skim import skim
 from cclake_flusher.words import words
 
 LARGEST = 12_000_000
@@ -79,6 +80,8 @@ def build(line: Line, buffer: str, now: datetime) -> Document:
     id_ = document_id(line.file, line.off, line.body)
     if line.kind == "chunk":
         return _finish(id_, line, buffer, now, None, {"raw": line.body})
+    if len(line.body) > LARGEST:
+        return _bulky(id_, line, buffer, now, skim(line.body), "")
     try:
         entry = orjson.loads(line.body)
     except orjson.JSONDecodeError as error:
@@ -139,12 +142,23 @@ def _finish(
     if searched and (text := words(searched)):
         document["text"] = text
     data = bson.encode(document)
-    if len(data) <= LARGEST:
-        return Document(id_, line, data, entry=entry)
+    if len(data) > LARGEST:
+        return _bulky(id_, line, buffer, now, entry, content.get("error", ""))
+    return Document(id_, line, data, entry=entry)
+
+
+def _bulky(
+    id_: bytes,
+    line: Line,
+    buffer: str,
+    now: datetime,
+    entry: dict[str, Any] | None,
+    error: str,
+) -> Document:
     document = _envelope(id_, line, buffer, now, entry)
     document["raw_file"] = bulky_id(id_)
-    document["error"] = content.get("error") or "over 12 MB: in GridFS"
-    return Document(id_, line, bson.encode(document), bulky=True, entry=entry)
+    document["error"] = error or "over 12 MB: in GridFS"
+    return Document(id_, line, bson.encode(document), bulky=True)
 
 
 def _envelope(

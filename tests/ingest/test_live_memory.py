@@ -1,0 +1,44 @@
+"""Very long lines: no process needs more than 200 MB for one of 50 MB."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from harness import Mongod, wait_for
+from live import Live, lines
+
+LONG = 50_000_000
+MOST = 200 << 20
+
+
+@pytest.fixture
+def live(tmp_path: Path, mongod: Mongod, mongo_db: str) -> Iterator[Live]:
+    with Live(tmp_path, mongod.uri, MONGO_DB=mongo_db) as live:
+        yield live
+
+
+def peak(process: psutil.Process) -> int:
+    """Most bytes of memory that a process has held."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (line,) = (each for each in status.splitlines() if each.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
+    live.start()
+    body = b'{"type":"user","text":"' + b"x" * LONG + b'"}'
+    live.ledger.append("p/a.jsonl", *lines(0, 5), body, *lines(5, 5))
+    live.wait_delivered(120)
+    assert live.pair is not None
+    assert live.flusher is not None
+    peaks = {
+        "tailer": peak(live.tailer()),
+        "buffer": peak(psutil.Process(live.pair.pid)),
+        "flusher": peak(psutil.Process(live.flusher.pid)),
+    }
+    assert max(peaks.values()) < MOST, {n: p >> 20 for n, p in peaks.items()}
+    wait_for(lambda: live.queued() == 0, 30)
+    live.ledger.assert_exact(live.database)
