@@ -79,6 +79,15 @@ class Engine:
                 all_found.append(Found(place, info))
         return self._settle(all_found, first) | self._miss(absent)
 
+    def is_settled(self, item: Found) -> bool:
+        """Whether a found file is known, at its place, and has nothing new."""
+        known = self.catalog.at(item.place)
+        owner = self.catalog.with_inode(inode_of(item.stat))
+        if known is None or owner is not known or self._has_news(item):
+            return False
+        self._suspects.pop(item.place, None)
+        return True
+
     def miss_unseen(self, seen: set[Place]) -> set[Place]:
         """Look for the files that a walk over all roots did not come by."""
         roots = set(self.catalog.roots)

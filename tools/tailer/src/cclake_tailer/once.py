@@ -1,6 +1,7 @@
 """Read everything that is there now, and end."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from cclake_common.stop import Stop
 
@@ -16,13 +17,16 @@ def scan(engine: Engine, walker: Walker) -> set[Place]:
     """
     changed: set[Place] = set()
     for _twice in range(2):
+        seen: set[Place] = set()
         found: list[Found] = []
-        for root in engine.catalog.roots:
-            found.extend(walker.walk_root(root))
+        for item in chain.from_iterable(map(walker.walk_root, engine.catalog.roots)):
+            seen.add(item.place)
+            if not engine.is_settled(item):
+                found.append(item)
         changed |= engine.look((), found)
         if not engine.suspicious:
             break
-    return changed | engine.miss_unseen({item.place for item in found})
+    return changed | engine.miss_unseen(seen)
 
 
 def read_once(
