@@ -50,7 +50,8 @@ def test_the_cost_on_the_pages_is_the_cost_of_the_messages(pricing: Web) -> None
     text = pricing.get("/").text
     assert "3 sessions · $2.15" in text
     rows = pricing.get("/export/sessions.json").json()
-    total = sum(Decimal(str(row["cost_usd"])) for row in rows if row["cost_usd"])
+    costs = [Decimal(str(row["cost_usd"])) for row in rows if row["cost_usd"]]
+    total = sum(costs, Decimal())
     assert total.quantize(Decimal("0.0001")) == Decimal("2.1504")
     assert "$2.15" in pricing.get("/dashboard").text
 

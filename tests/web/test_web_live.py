@@ -130,6 +130,36 @@ def test_the_page_takes_over_what_the_pipeline_has_counted(
     tab.close()
 
 
+@pytest.mark.browser
+def test_a_page_without_new_lines_is_left_as_it_is(
+    browser: Browser, live: Web, shipper: Shipper
+) -> None:
+    tab = Watched(browser, live)
+    page = tab.open(f"/session/{RUNNING}")
+    page.locator(".bubble").wait_for()
+    page.evaluate("window.stays = true")
+    streams = sum("/live/" in url for url in tab.requests)
+    sample().write(live.exports / "conversations.db")
+    wait_for(
+        lambda: (
+            page.wait_for_timeout(100) is None
+            and sum("/live/" in url for url in tab.requests) > streams
+        ),
+        20,
+        "the stream is opened anew",
+    )
+    assert page.evaluate("window.stays") is True
+    shipper.ship(
+        {
+            "role": "assistant",
+            "id": "m",
+            "content": [{"type": "text", "text": "On it."}],
+        }
+    )
+    expect(page.locator("#live").get_by_text("On it.")).to_be_visible(timeout=5000)
+    tab.close()
+
+
 def publish_with(web: Web, doc_id: str, text: str) -> None:
     export: Export = sample()
     last = [r for r in export.rows["thread_entries"] if r["session_id"] == RUNNING][-1]

@@ -20,9 +20,9 @@ MOST_TOTALS = 200  # selections whose sums are kept
 RUNNING = timedelta(minutes=5)
 
 
-def running_since() -> str:
+def running_since(ago: timedelta = RUNNING) -> str:
     """Sessions with an entry after this moment count as running."""
-    return (datetime.now(UTC) - RUNNING).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def choices(connection: sqlite3.Connection, export: Generation) -> dict[str, Any]:

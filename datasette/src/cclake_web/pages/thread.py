@@ -1,6 +1,7 @@
 """`/session/<id>`: a conversation."""
 
 import sqlite3
+from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from datasette.utils.asgi import Response
@@ -11,6 +12,8 @@ from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.threadpage import Thread, agent_at, load
+
+FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go on
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:
@@ -52,6 +55,7 @@ async def thread_page(visit: Visit) -> Response:
 def _show(visit: Visit, thread: Thread) -> Response:
     ask = thread.ask
     named = title(thread.session)
+    ended = thread.session["ended_at"] or ""
 
     def href(**changes: object) -> str:
         """This thread with another page, agent or setting."""
@@ -70,7 +74,8 @@ def _show(visit: Visit, thread: Thread) -> Response:
         ask=ask,
         href=href,
         title=named if ask.reveal else mask(named),
-        running=(thread.session["ended_at"] or "") >= running_since(),
+        running=ended >= running_since(),
+        followed=ended >= running_since(FOLLOWED),
     )
 
 

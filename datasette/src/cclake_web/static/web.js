@@ -250,20 +250,33 @@
   const page = $("[data-live]");
   if (page) {
     const place = $("#live");
-    const source = new EventSource(`/live/${encodeURIComponent(page.dataset.session)}`);
-    source.addEventListener("lines", (event) => {
+    let source = null;
+    const lines = (event) => {
       const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
       const opened = new Set($$("details[open][id]", place).map((one) => one.id));
       place.innerHTML = JSON.parse(event.data).html;
       for (const one of $$("details[id]", place)) if (opened.has(one.id)) one.open = true;
       if (atEnd) scrollTo({ top: document.body.scrollHeight });
-    });
-    source.addEventListener("published", async () => {
-      source.close();
+    };
+    const published = () => {
+      // Nothing new here: folds and place stay. Else the counted page takes over,
+      // unless someone is reading in the middle of it.
       const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
-      if (!atEnd && scrollY > 200) return;
-      location.reload();
-    });
-    source.addEventListener("away", () => source.close());
+      if (!place.children.length) follow();
+      else if (atEnd || scrollY < 200) location.reload();
+      else close();
+    };
+    const close = () => { source?.close(); source = null; };
+    // A browser has few connections to one host: a tab that nobody sees has none.
+    const follow = () => {
+      close();
+      if (document.hidden) return;
+      source = new EventSource(`/live/${encodeURIComponent(page.dataset.session)}`);
+      source.addEventListener("lines", lines);
+      source.addEventListener("published", published);
+      source.addEventListener("away", close);
+    };
+    document.addEventListener("visibilitychange", follow);
+    follow();
   }
 })();
