@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from harness import Mongod, wait_for
-from live import Live, lines
+from live import PAIR, Live, lines
 
 pytestmark = pytest.mark.fault
 
@@ -159,3 +163,32 @@ def test_a_second_flusher_waits_and_takes_over(live: Live) -> None:
     first.wait()
     live.assert_exact()
     assert second.poll() is None
+
+
+def test_a_program_that_locks_the_buffer_for_long_is_waited_for(live: Live) -> None:
+    live.start()
+    live.ledger.append("p/a.jsonl", *lines(0, 10))
+    live.wait_delivered()
+    with closing(sqlite3.connect(live.buffer, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        live.ledger.append("p/a.jsonl", *lines(10, 10))
+        time.sleep(3)
+        assert live.ledger.missing(live.database) == 10
+        other.execute("rollback")
+    live.assert_exact()
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed(live: Live) -> None:
+    supervisor = live.launch(["bash", "-c", f"({PAIR}) & (exec flusher run) & wait"])
+    live.pair = supervisor
+    live.ledger.append("p/a.jsonl", *lines(0, 10))
+    live.wait_delivered()
+    all_of = psutil.Process(supervisor.pid).children(recursive=True)
+    children = [each for each in all_of if each.status() != psutil.STATUS_ZOMBIE]
+    assert {each.name() for each in children} == {"tailer", "buffer", "flusher"}
+    supervisor.kill()
+    supervisor.wait()
+    _gone, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+    live.start()
+    live.assert_exact()

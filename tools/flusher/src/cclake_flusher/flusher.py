@@ -158,6 +158,7 @@ class Flusher:
         quiet = time.monotonic() - self._last_lines > QUIET_S
         if quiet and queue.acked and not self._stop:
             self._indexes.build()
+            self._state.index_problem = self._indexes.problem
         self._guard.write(self._mongo, now=bool(self._stop))
         if queue.is_replaced():
             # What it held has been delivered; the next one is another buffer.

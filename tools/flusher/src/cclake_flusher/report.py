@@ -174,6 +174,8 @@ def _degraded(state: State, buffer: Buffer) -> list[str]:
         reasons.append("no buffer yet: `buffer append` makes it")
     if buffer.paused != "no":
         reasons.append(f"reading is paused ({buffer.paused})")
+    if state.index_problem:
+        reasons.append(f"indexes for readers: {state.index_problem}")
     if buffer.dead_rows:
         reasons.append(f"{buffer.dead_rows} dead letters: see `buffer dead-letters`")
     if (buffer.oldest_s or 0) > OLDEST_FINE_S:

@@ -22,6 +22,7 @@ class State:
     last_sync: float | None = None
     problem: str = ""
     buffer_problem: str = ""
+    index_problem: str = ""
     standby: bool = False
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=5000))
     batch_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
