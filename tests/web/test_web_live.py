@@ -138,16 +138,8 @@ def test_a_page_without_new_lines_is_left_as_it_is(
     page = tab.open(f"/session/{RUNNING}")
     page.locator(".bubble").wait_for()
     page.evaluate("window.stays = true")
-    streams = sum("/live/" in url for url in tab.requests)
-    sample().write(live.exports / "conversations.db")
-    wait_for(
-        lambda: (
-            page.wait_for_timeout(100) is None
-            and sum("/live/" in url for url in tab.requests) > streams
-        ),
-        20,
-        "the stream is opened anew",
-    )
+    with page.expect_request(lambda request: "/live/" in request.url, timeout=20_000):
+        sample().write(live.exports / "conversations.db")
     assert page.evaluate("window.stays") is True
     shipper.ship(
         {
