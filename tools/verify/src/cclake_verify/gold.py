@@ -13,7 +13,7 @@ from cclake_verify.memory import Sum
 from cclake_verify.sums import SQL_SUM, sum_of_rows
 
 PATIENCE_S = 10.0
-MESSAGES = "fct_messages"
+MESSAGES, INFO = "fct_messages", "export_info"
 TABLES = """
     select table_name from duckdb_tables()
     where database_name = current_database() and schema_name = 'marts'
@@ -71,7 +71,7 @@ def read_duckdb_export(path: Path) -> Gold | None:
     if not path.exists():
         return None
     with closing(_patient(path)) as connection:
-        return _gold(connection, None)
+        return _gold(connection, _published_run(connection))
 
 
 def read_sqlite_export(path: Path) -> Gold | None:
@@ -94,8 +94,19 @@ def read_sqlite_export(path: Path) -> Gold | None:
     return Gold(int(run) if run else None, counts, messages)
 
 
+def _published_run(connection: duckdb.DuckDBPyConnection) -> int | None:
+    try:
+        run = _one(
+            connection,
+            "select value from marts.export_info where name = 'extract_run'",
+        )
+    except duckdb.CatalogException:
+        return None
+    return int(run) if run else None
+
+
 def _gold(connection: duckdb.DuckDBPyConnection, run: int | None) -> Gold:
-    names = [row[0] for row in connection.execute(TABLES).fetchall()]
+    names = [row[0] for row in connection.execute(TABLES).fetchall() if row[0] != INFO]
     rows = {
         name: int(_one(connection, f"select count(*) from marts.{_quote(name)}") or 0)
         for name in names

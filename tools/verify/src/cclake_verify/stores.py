@@ -143,9 +143,9 @@ def _duckdb(
         runs = bronze.sums(0)
     yield _against(runs, found.entries)
     sqlite = read_sqlite_export(exports / SQLITE_NAME)
-    yield _export("export (SQLite)", sqlite, found.gold, sqlite)
+    yield _export("export (SQLite)", sqlite, found.gold)
     duckdb = read_duckdb_export(exports / DUCKDB_NAME)
-    yield _export("export (DuckDB)", duckdb, found.gold, sqlite)
+    yield _export("export (DuckDB)", duckdb, found.gold)
 
 
 def _against(runs: list[Sum], held: Sum) -> StoreFinding:
@@ -159,14 +159,12 @@ def _against(runs: list[Sum], held: Sum) -> StoreFinding:
     return StoreFinding("duckdb", status, held, expected, note)
 
 
-def _export(
-    name: str, export: Gold | None, gold: Gold, published: Gold | None
-) -> StoreFinding:
+def _export(name: str, export: Gold | None, gold: Gold) -> StoreFinding:
     """An export against the gold tables that it was made from."""
-    if export is None or published is None:
+    if export is None:
         return StoreFinding(name, ABSENT)
-    note = f"run {published.run}"
-    if published.run != gold.run:
+    note = f"run {export.run}"
+    if export.run != gold.run:
         return StoreFinding(
             name, OLDER, export.messages, gold.messages, f"{note} of {gold.run}"
         )
