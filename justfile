@@ -45,12 +45,17 @@ config *options:
 pipeline *options:
     @pipeline run "$@"
 
+# Load and gold rebuilt from the lake
+[group('lake')]
+full-refresh:
+    @pipeline run --full
+
 # Build the lake again from MongoDB: every document is extracted anew
 [group('lake')]
 backfill:
     @pipeline run --backfill
 
-# The daily full refresh: load and gold rebuilt from the whole lake
+# The daily run: what is new, all data tests, and the exports written in full
 [group('lake')]
 daily:
     @pipeline run --daily

@@ -17,13 +17,27 @@ def bar(title: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Documents in a second; blank until two counts have come."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} documents"),
-        TextColumn("{task.speed:,.0f}/s"),
+        Rate(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
