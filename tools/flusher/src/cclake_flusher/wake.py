@@ -8,41 +8,54 @@ from typing import Any
 from cclake_common.stop import Stop
 
 POLL_S = 0.2
+FIRST_LOOK_S, LAST_LOOK_S = 0.0005, 0.3
 
 
 class Wake:
     """Wakes by inotify on the folder of the buffer, or by polling without it.
 
     The WAL changes at every commit, and it comes and goes; so its folder is
-    watched, and other names in it are ignored.
+    watched, and other names in it are ignored. SQLite writes the WAL first, then
+    syncs it, and only then shows the commit to others, by memory that the system
+    does not watch. So a change is followed by a few looks, at growing distances.
     """
 
     def __init__(self, path: Path, stop: Stop) -> None:
         self._names = {path.name, f"{path.name}-wal"}
         self._stop = stop
         self._inotify = _watch(path.absolute().parent)
+        self._pause = FIRST_LOOK_S
 
     def drain(self) -> None:
         """Forget past changes; the caller looks at the buffer after this."""
         if self._inotify:
-            self._inotify.read(timeout=0)
+            self._changed()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a change, the end, or `seconds`."""
+        """Wait for a change, for the next look after one, the end, or `seconds`."""
         if not self._inotify:
             select.select([self._stop.fd], [], [], min(seconds, POLL_S))
             return
-        ready = select.select([self._inotify, self._stop.fd], [], [], seconds)[0]
-        while ready and self._stop.fd not in ready:
-            events = self._inotify.read(timeout=0)
-            if not events or any(event.name in self._names for event in events):
-                return
-            ready = select.select([self._inotify, self._stop.fd], [], [], seconds)[0]
+        if self._pause < LAST_LOOK_S:
+            seconds, self._pause = self._pause, self._pause * 2
+        while self._is_ready(seconds) and not self._changed():
+            pass
 
     def close(self) -> None:
         """Stop watching."""
         if self._inotify:
             self._inotify.close()
+
+    def _is_ready(self, seconds: float) -> bool:
+        ready = select.select([self._inotify, self._stop.fd], [], [], seconds)[0]
+        return self._inotify in ready and self._stop.fd not in ready
+
+    def _changed(self) -> bool:
+        events = self._inotify.read(timeout=0)
+        found = any(event.name in self._names for event in events)
+        if found:
+            self._pause = FIRST_LOOK_S
+        return found
 
 
 def _watch(folder: Path) -> Any:
