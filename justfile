@@ -150,7 +150,7 @@ lint: _dev
     @mypy {{ python_sources }} {{ python_tests }}
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve tests/support/test-alone
-    @cog --check tools/*/README.md
+    @cog --check tools/*/README.md datasette/README.md
 
 # Mend what lint can mend: formatting, import order, SQL, help in the READMEs
 [group('check')]
@@ -158,7 +158,7 @@ format: _dev
     @ruff check --fix-only .
     @ruff format .
     @sqlfluff format --processes 2 --disable-progress-bar dbt
-    @cog -r tools/*/README.md
+    @cog -r tools/*/README.md datasette/README.md
 
 # Measure ratios against floors and peers: just bench ingest
 [group('check')]

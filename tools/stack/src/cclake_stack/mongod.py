@@ -33,13 +33,15 @@ def find_mongod() -> Path:
 
 
 def private_command(dbpath: Path, port: int, logpath: Path | None = None) -> list[str]:
-    """The command line of a private mongod: loopback only, journaled, quiet."""
+    """The command line of a private mongod (5.0 or later): loopback only, journaled."""
     command = [
         str(find_mongod()),
         *("--dbpath", str(dbpath), "--port", str(port)),
         *("--bind_ip", "127.0.0.1", "--nounixsocket"),
         *("--wiredTigerCacheSizeGB", "0.5"),
         *("--wiredTigerCollectionBlockCompressor", "zstd"),
+        # Level 3 takes half the CPU of the default 6 for the same size here.
+        *("--zstdDefaultCompressionLevel", "3"),
         "--setParameter=diagnosticDataCollectionEnabled=false",
     ]
     if logpath:
