@@ -1,3 +1,16 @@
+{# What an element of the content is, by its type; plain text has none. #}
+{% macro block_kind(block, type) -%}
+    case
+        when json_type({{ block }}) = 'VARCHAR' then 'text'
+        when {{ type }} in ('text', 'thinking', 'image', 'document') then {{ type }}
+        when {{ type }} = 'redacted_thinking' then 'thinking'
+        when {{ type }} like '%tool_use' then 'tool_use'
+        when {{ type }} like '%tool_result' then 'tool_result'
+        else 'other'
+    end
+{%- endmacro %}
+
+
 {# The words of a tool's result, whatever form it has. #}
 {% macro result_text(block) -%}
     case json_type({{ block }}, '$.content')

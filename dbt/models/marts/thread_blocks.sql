@@ -114,21 +114,7 @@ kinds as (
 
     select
         *,
-        case
-            when json_type(block) = 'VARCHAR' then 'text'
-            when
-                {{ picked('f', paths, 'type') }} in (
-                    'text', 'thinking', 'image', 'document'
-                )
-                then {{ picked('f', paths, 'type') }}
-            when {{ picked('f', paths, 'type') }} = 'redacted_thinking'
-                then 'thinking'
-            when {{ picked('f', paths, 'type') }} like '%tool_use'
-                then 'tool_use'
-            when {{ picked('f', paths, 'type') }} like '%tool_result'
-                then 'tool_result'
-            else 'other'
-        end as block_kind
+        {{ block_kind('block', picked('f', paths, 'type')) }} as block_kind
     from picked
 
 ),
