@@ -130,7 +130,7 @@ report *options:
 # The whole test suite, with a real MongoDB
 [group('check')]
 test *options: _dev
-    @pytest -q "$@"
+    @pytest -q -n "${CCLAKE_TEST_JOBS:-3}" --dist loadfile "$@"
 
 # Each tool's wheel alone in an empty environment: no undeclared dependency
 [group('check')]
