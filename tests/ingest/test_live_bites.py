@@ -1,8 +1,10 @@
 """The fault tests notice when a promise is broken: they bite."""
 
+import sqlite3
 import sys
+import time
 from collections.abc import Iterator
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,21 +30,29 @@ def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
         yield live
 
 
-def lost_when_mongod_is_killed(live: Live, server: Mongod) -> int:
-    """Kill mongod as soon as lines are acknowledged; how many of them are gone."""
-    for round_ in range(8):
-        before = live.counters()
-        live.ledger.append(f"p/{round_}.jsonl", *lines(round_ * 50, 50))
-        wait_for(partial(has_acknowledged, live, before["lines_read"] + 50), 30)
+def lost_when_mongod_is_killed(live: Live, server: Mongod, rounds: int) -> int:
+    """Kill mongod while lines stream in; how many acknowledged ones are gone."""
+    for round_ in range(rounds):
+        before = live.counters()["lines_read"]
+        live.ledger.append(f"p/{round_}.jsonl", *lines(round_ * 4000, 4000))
+        wait_closely(live, before + 2000)
         server.kill()
         server.start()
+        wait_closely(live, before + 4000)
         if lost := live.ledger.missing(live.database):
             return lost
     return 0
 
 
-def has_acknowledged(live: Live, count: int) -> bool:
-    return acknowledged(live) >= count
+def wait_closely(live: Live, count: int) -> None:
+    """Return within a millisecond of an acknowledgement."""
+    wait_for(live.buffer.exists, 30, "there is a buffer")
+    sql = "select sum(value) from counters where name in ('delivered', 'duplicates')"
+    deadline = time.monotonic() + 60
+    with closing(sqlite3.connect(live.buffer)) as connection:
+        while connection.execute(sql).fetchone()[0] < count:
+            assert time.monotonic() < deadline, "not acknowledged"
+            time.sleep(0.001)
 
 
 def acknowledged(live: Live) -> int:
@@ -54,13 +64,16 @@ def test_without_the_journal_acknowledged_lines_are_lost(
     live: Live, server: Mongod
 ) -> None:
     live.start_pair()
-    live.flusher = live.launch([sys.executable, str(UNSAFE), "flusher", "run"])
-    assert lost_when_mongod_is_killed(live, server) > 0
+    live.flusher = live.launch(
+        [sys.executable, str(UNSAFE), "flusher", "run"], BATCH_SIZE="50"
+    )
+    assert lost_when_mongod_is_killed(live, server, 8) > 0
 
 
 def test_with_the_journal_none_is(live: Live, server: Mongod) -> None:
-    live.start()
-    assert lost_when_mongod_is_killed(live, server) == 0
+    live.start_pair()
+    live.start_flusher(BATCH_SIZE="50")
+    assert lost_when_mongod_is_killed(live, server, 3) == 0
 
 
 def test_a_checkpoint_that_is_committed_before_its_lines_loses_them(
