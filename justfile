@@ -147,7 +147,8 @@ soak *options: _dev
 lint: _dev
     @ruff format --check .
     @ruff check .
-    @mypy {{ python_sources }} {{ python_tests }}
+    @mypy {{ python_sources }} {{ python_tests }} bench
+    @for file in tests/*/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md

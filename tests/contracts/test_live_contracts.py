@@ -86,7 +86,9 @@ def test_the_document_has_the_fields_that_are_written(live: Live) -> None:
     entry, plain, broken = list(stored)
     section = CONTRACTS.read_text().split("### conversations")[1].split("###")[0]
     fields = set(
-        re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.+?) \|", section, re.MULTILINE)))
+        re.findall(
+            r"`(\w+)`", " ".join(re.findall(r"^\| (.+?) \|", section, re.MULTILINE))
+        )
     )
     for document in (entry, plain, broken):
         assert document.keys() <= fields

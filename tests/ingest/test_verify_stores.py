@@ -12,9 +12,9 @@ import duckdb
 import pytest
 from corpus import ingest, run
 from harness import Mongod, connect
-from pymongo.database import Database
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
+from pymongo.database import Database
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 MARTS = """
