@@ -125,6 +125,56 @@ def test_a_changed_model_makes_gold_anew(
     assert last_run()["mode"] == "incremental"
 
 
+def test_rows_that_the_lake_took_back_are_taken_out_of_gold(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    model = "{{ config(materialized='incremental') }}"
+    model += "select doc_id, part, extract_run from raw.conversations"
+    model += " {% if is_incremental() %} where extract_run >"
+    model += " (select max(extract_run) from {{ this }}) {% endif %}"
+    make_project(tmp_path / "dbt", model)
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    listed = ["extract", "table", "snapshots", "--json"]
+    printed = subprocess.run([BIN / listed[0], *listed[1:]], capture_output=True)
+    first = json.loads(printed.stdout)[-1]["snapshot_id"]
+    add(mongod, mongo_db, 11, 15)
+    assert pipeline("run").returncode == 0
+    back = [BIN / "extract", "table", "rollback", str(first)]
+    subprocess.run(back, check=True, capture_output=True)
+    done = pipeline("run")
+    assert done.returncode == 0, done.stdout
+    assert published(home) == 15
+
+
+def test_a_dbt_that_runs_out_of_memory_gets_more(
+    home: Path,
+    mongod: Mongod,
+    mongo_db: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide = "with l as (select list(i) as many from range(4000000) as r (i))"
+    wide += " select doc_id, part, len(many) as n from raw.conversations, l"
+    project = make_project(tmp_path / "dbt", wide)
+    profiles = project / "profiles.yml"
+    limit = (
+        "settings: {memory_limit: \"{{ env_var('CCLAKE_DUCKDB_MEMORY', '30MB') }}\"}"
+    )
+    text = profiles.read_text().replace("threads: 1", f"threads: 1, {limit}")
+    assert limit in text
+    profiles.write_text(text)
+    add(mongod, mongo_db, 1, 10)
+    monkeypatch.setenv("CCLAKE_DUCKDB_MEMORY", "30MB")
+    chosen = pipeline("run")
+    assert chosen.returncode == 1
+    assert "Out of Memory" in chosen.stdout
+    monkeypatch.delenv("CCLAKE_DUCKDB_MEMORY")
+    done = pipeline("run")
+    assert done.returncode == 0, done.stdout
+    assert published(home) == 10
+
+
 def test_a_run_does_not_start_beside_another(home: Path, mongo_db: str) -> None:
     home.mkdir(parents=True)
     with (home / "pipeline.lock").open("w") as lock:

@@ -41,7 +41,7 @@ def execute(
     """Run the stages until one does not succeed; hold the lock while doing so.
 
     Where the dbt project or the prices are not those of the last run that was
-    done, gold is made anew from what is loaded.
+    done, gold is made anew from what is loaded; also where the load took rows back.
 
     Args:
         stages: Runs single stages.
@@ -68,6 +68,10 @@ def execute(
         record.end_stage(run_id, result)
         results.append(result)
         on_stage(result)
+        if result.removed:
+            # Remembered, so that the next run makes it good if this one ends early.
+            record.set_project("")
+            mode = "rebuild" if mode in ("incremental", "daily") else mode
         if result.outcome != "done":
             outcome = result.outcome
             break

@@ -1,6 +1,7 @@
 """The stages of a run: what each mode runs, and how one stage is run."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +45,8 @@ _FALLBACK: dict[Mode, tuple[Mode, ...]] = {
     "rebuild": ("rebuild", "incremental"),
 }
 STAGES = tuple(_COMMANDS)
+_MEMORY = "CCLAKE_DUCKDB_MEMORY"
+_OUT_OF_MEMORY = "Out of Memory"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class StageResult:
     Attributes:
         rows: Rows that it moved; None where it does not say.
         detail: What it did, or the end of what it said when it failed.
+        removed: Rows that it took back, because the lake has them no more.
     """
 
     stage: str
@@ -60,6 +64,17 @@ class StageResult:
     seconds: float
     rows: int | None
     detail: str
+    removed: int = 0
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How the work of a stage ended."""
+
+    ok: bool
+    detail: str = ""
+    rows: int | None = None
+    removed: int = 0
 
 
 def arguments(stage: str, mode: Mode) -> list[str]:
@@ -87,14 +102,15 @@ class Stages:
         """
         begin = time.monotonic()
         work = self._run_dbt if stage == "dbt" else self._run_tool
-        rows, detail, ok = work(stage, arguments(stage, mode), stop)
-        interrupted = not ok and stop is not None and stop.requested
+        ended = work(stage, arguments(stage, mode), stop)
+        interrupted = not ended.ok and stop is not None and stop.requested
         return StageResult(
             stage=stage,
-            outcome="done" if ok else "interrupted" if interrupted else "failed",
+            outcome="done" if ended.ok else "interrupted" if interrupted else "failed",
             seconds=round(time.monotonic() - begin, 3),
-            rows=rows,
-            detail=detail,
+            rows=ended.rows,
+            detail=ended.detail,
+            removed=ended.removed,
         )
 
     def fingerprint(self) -> str:
@@ -109,7 +125,7 @@ class Stages:
 
     def _run_tool(
         self, stage: str, options: Sequence[str], stop: Stop | None
-    ) -> tuple[int | None, str, bool]:
+    ) -> _Ended:
         printed: list[str] = []
 
         def keep(line: str) -> bool:
@@ -120,20 +136,44 @@ class Stages:
         child.follow(keep, stop)
         code = child.close()
         if code:
-            return None, child.tail() or f"{stage} ended with exit code {code}", False
+            said = child.tail() or f"{stage} ended with exit code {code}"
+            return _Ended(ok=False, detail=said)
         report = _last_object(printed)
-        rows = report.get("rows")
-        return rows if isinstance(rows, int) else None, "", True
+        rows, removed = report.get("rows"), report.get("removed")
+        return _Ended(
+            ok=True,
+            rows=rows if isinstance(rows, int) else None,
+            removed=removed if isinstance(removed, int) else 0,
+        )
 
     def _run_dbt(
         self, _stage: str, options: Sequence[str], stop: Stop | None
-    ) -> tuple[int | None, str, bool]:
+    ) -> _Ended:
+        """Run dbt; where its memory was too small, once more with much of it."""
+        environment = self._places.environment()
+        ended = self._build(options, stop, environment)
+        if (
+            ended.ok
+            or stop
+            or _OUT_OF_MEMORY not in ended.detail
+            or _MEMORY in os.environ
+        ):
+            return ended
+        self._show("dbt needs more memory; it is run again")
+        self.close()
+        try:
+            return self._build(options, stop, environment | {_MEMORY: half_of_memory()})
+        finally:
+            self.close()
+
+    def _build(
+        self, options: Sequence[str], stop: Stop | None, environment: dict[str, str]
+    ) -> _Ended:
         folder = str(self._places.dbt)
         project = ["--project-dir", folder, "--profiles-dir", folder]
         asked = ["build", "--quiet", *project, "--target", self._places.target]
         child = self._dbt or Child(
-            [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder],
-            self._places.environment(),
+            [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder], environment
         )
         self._dbt = child
         replies: list[dict[str, Any]] = []
@@ -142,11 +182,12 @@ class Stages:
         if not (answered and self._keep_dbt):
             self.close()
         if not answered:
-            return None, child.tail() or "dbt ended without a result", False
+            said = child.tail() or "dbt ended without a result"
+            return _Ended(ok=False, detail=said)
         result = replies[-1]
         done = [f"{count} {kind}s" for kind, count in result["counts"].items()]
         detail = ", ".join(done) if result["ok"] else "\n".join(result["failed"])
-        return None, detail or child.tail(), bool(result["ok"])
+        return _Ended(ok=bool(result["ok"]), detail=detail or child.tail())
 
     def _reply(self, line: str, replies: list[dict[str, Any]]) -> bool:
         reply: dict[str, Any] = json.loads(line)
@@ -155,6 +196,11 @@ class Stages:
             return True
         self._show(f"dbt {reply['step']}/{reply['of']} {reply['what']}")
         return False
+
+
+def half_of_memory() -> str:
+    """Half of this machine's memory, as DuckDB takes it."""
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"
 
 
 def _last_object(lines: Sequence[str]) -> dict[str, Any]:
