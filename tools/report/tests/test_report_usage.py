@@ -46,7 +46,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(exports: Path, *arguments: str, check: bool = True) -> Any:
     done = subprocess.run(
         [BIN / "report", *arguments],
-        env=os.environ | {"EXPORT_DIR": str(exports)},
+        env=os.environ | {"EXPORT_DIR": str(exports), "COLUMNS": "140"},
         capture_output=True,
         text=True,
         check=check,

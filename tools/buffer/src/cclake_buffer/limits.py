@@ -20,6 +20,7 @@ DEFAULT_MIN_FREE = 256 * MB
 BALLAST = 8 * MB
 LOOK_EVERY_S = 0.2
 SPARE_PAGES = 32 * MB
+LARGE_WAL = 4 * MB
 
 
 def default_cap(folder: Path) -> int:
@@ -101,11 +102,28 @@ class Limits:
         if not self._ballast.exists() and free > self.min_free + 3 * BALLAST:
             take_ballast(self._ballast)
         self._shrink()
+        if self._wal_bytes() > LARGE_WAL:
+            self.fold_wal(patient=False)
 
-    def fold_wal(self) -> None:
-        """Give back the space of the WAL while nothing can be written."""
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._store.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+    def _wal_bytes(self) -> int:
+        wal = Path(f"{self._store.path}-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
+    def fold_wal(self, *, patient: bool = True) -> None:
+        """Give back the space of the WAL while nothing can or has to be written.
+
+        Args:
+            patient: Wait for readers that still need it.
+        """
+        run = self._store.connection.execute
+        (wait,) = run("pragma busy_timeout").fetchone()
+        try:
+            if not patient:
+                run("pragma busy_timeout = 0").fetchall()
+            with contextlib.suppress(sqlite3.OperationalError):
+                run("pragma wal_checkpoint(truncate)").fetchall()
+        finally:
+            run(f"pragma busy_timeout = {int(wait)}").fetchall()
 
     def _shrink(self) -> None:
         used, spare = self._pages()
