@@ -103,27 +103,22 @@ class Limits:
             take_ballast(self._ballast)
         self._shrink()
         if self._wal_bytes() > LARGE_WAL:
-            self.fold_wal(patient=False)
+            self.fold_wal()
 
     def _wal_bytes(self) -> int:
         wal = Path(f"{self._store.path}-wal")
         return wal.stat().st_size if wal.exists() else 0
 
-    def fold_wal(self, *, patient: bool = True) -> None:
-        """Give back the space of the WAL while nothing can or has to be written.
-
-        Args:
-            patient: Wait for readers that still need it.
-        """
+    def fold_wal(self) -> None:
+        """Give back the space of the WAL, unless someone is reading it now."""
         run = self._store.connection.execute
-        (wait,) = run("pragma busy_timeout").fetchone()
+        (patience,) = run("pragma busy_timeout").fetchone()
+        run("pragma busy_timeout = 0").fetchall()
         try:
-            if not patient:
-                run("pragma busy_timeout = 0").fetchall()
             with contextlib.suppress(sqlite3.OperationalError):
                 run("pragma wal_checkpoint(truncate)").fetchall()
         finally:
-            run(f"pragma busy_timeout = {int(wait)}").fetchall()
+            run(f"pragma busy_timeout = {int(patience)}").fetchall()
 
     def _shrink(self) -> None:
         used, spare = self._pages()
