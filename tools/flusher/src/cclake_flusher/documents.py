@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -137,7 +138,8 @@ def _finish(
     entry: dict[str, Any] | None,
     content: dict[str, Any],
 ) -> Document:
-    document = _envelope(id_, line, buffer, now, entry) | content
+    document = _envelope(id_, line, buffer, now, entry)
+    document.update(content)
     searched = entry if entry is not None else _first(content.get("salvaged"))
     if searched and (text := words(searched)):
         document["text"] = text
@@ -188,12 +190,14 @@ def _envelope(
     }
 
 
+@lru_cache(1000)
 def project_of(path: str) -> str | None:
     """The project folder that a path begins with; None for files beside the root."""
     first, slash, _rest = path.partition("/")
     return first if slash and first != ".." else None
 
 
+@lru_cache(1000)
 def session_of(path: str) -> str | None:
     """The session that a file belongs to by its name, or by its folder's name."""
     found = _SESSION_FILE.findall(path)
