@@ -134,7 +134,8 @@ def _axis(marks: Sequence[float], number: Number) -> Markup:
 
 
 def _dates(chart: Chart, width: float) -> Markup:
-    every = max(1, -(-len(chart.starts) // 5))
+    labels = 4 if _has_years(chart) else 5
+    every = max(1, -(-len(chart.starts) // labels))
     parts = Markup("")
     for index in range(0, len(chart.starts), every):
         x = LEFT + (index + 0.5) * width
@@ -146,8 +147,11 @@ def _dates(chart: Chart, width: float) -> Markup:
 
 
 def _name(chart: Chart, index: int) -> str:
-    years = chart.starts[0].year != chart.starts[-1].year
-    return label(chart.starts[index], chart.unit, years)
+    return label(chart.starts[index], chart.unit, _has_years(chart))
+
+
+def _has_years(chart: Chart) -> bool:
+    return chart.starts[0].year != chart.starts[-1].year
 
 
 def _tip(chart: Chart, index: int, total: float | None) -> str:
