@@ -135,12 +135,12 @@ def test_rows_that_the_lake_took_back_are_taken_out_of_gold(
     make_project(tmp_path / "dbt", model)
     add(mongod, mongo_db, 1, 10)
     assert pipeline("run").returncode == 0
-    listed = ["extract", "table", "snapshots", "--json"]
-    printed = subprocess.run([BIN / listed[0], *listed[1:]], capture_output=True)
+    snapshots: list[str | Path] = [BIN / "extract", "table", "snapshots", "--json"]
+    printed = subprocess.run(snapshots, capture_output=True, check=True)
     first = json.loads(printed.stdout)[-1]["snapshot_id"]
     add(mongod, mongo_db, 11, 15)
     assert pipeline("run").returncode == 0
-    back = [BIN / "extract", "table", "rollback", str(first)]
+    back: list[str | Path] = [BIN / "extract", "table", "rollback", str(first)]
     subprocess.run(back, check=True, capture_output=True)
     done = pipeline("run")
     assert done.returncode == 0, done.stdout
