@@ -96,11 +96,10 @@ transform *options:
 publish *options:
     @publish "$@"
 
-# Prove that every byte of every file is in every store, and that gold is right
+# The tests of gold, the proof of the archive, and the totals through the layers
 [group('lake')]
 validate *options:
-    @stack dbt test
-    @verify "$@"
+    @stack validate "$@"
 
 # Prove that every byte of every file is in every store
 [group('archive')]

@@ -154,6 +154,14 @@ def test_a_new_line_is_in_mongodb_soon_and_on_the_page_after_a_run(
 
 
 @pytest.mark.slow
+def test_validate_holds(running: Stack) -> None:
+    ended = running.just("validate", "--json")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    checks = json.loads(ended.stdout)
+    assert {check["name"] for check in checks} >= {"dbt tests", "verify"}
+
+
+@pytest.mark.slow
 @pytest.mark.fault
 def test_kill_9_of_supervisord_and_up_again_loses_and_doubles_nothing(
     running: Stack,

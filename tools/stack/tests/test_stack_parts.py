@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cclake_common.failure import Failure
-from cclake_stack import backfill, checks, config, show
+from cclake_stack import backfill, checks, config, show, validate
 from cclake_stack.mongod import find_mongod
 from cclake_stack.retention import DAY_SECONDS, retention
 from cclake_stack.supervise import SOCKET_PATH_LIMIT, Supervisor, socket_path
@@ -160,3 +160,40 @@ def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
     assert show.is_well(found)
     processes[1]["state"] = "FATAL"
     assert not show.is_well(found)
+
+
+def export(folder: Path, cost: float) -> None:
+    names = "input_tokens, output_tokens, cache_write_tokens, cache_read_tokens"
+    (folder / "exports").mkdir(parents=True)
+    with closing(sqlite3.connect(folder / "exports" / "conversations.db")) as db:
+        for table in ("agg_session_metrics", "agg_daily_model_cost"):
+            db.execute(f"create table {table} ({names}, cost_usd)")
+            db.execute(f"insert into {table} values (1, 2, 3, 4, ?)", [cost])
+        db.execute(f"create table fct_api_responses ({names}, cost_usd, responded_at)")
+        db.execute("insert into fct_api_responses values (1, 2, 3, 4, 0.5, '2026')")
+        db.commit()
+
+
+def test_totals_that_differ_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "right"))
+    export(tmp_path / "right", 0.5)
+    assert all(check.holds for check in validate.totals())
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "wrong"))
+    export(tmp_path / "wrong", 0.75)
+    checks = validate.totals()
+    assert not any(check.holds for check in checks)
+    assert checks[0].seen == "cost_usd: 0.75 here, 0.5 in fct_api_responses"
+
+
+def test_totals_without_an_export_say_what_to_do() -> None:
+    (check,) = validate.totals()
+    assert not check.holds
+    assert "just pipeline" in check.seen
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MIN_FREE_BYTES", 2**60)
+    with pytest.raises(Failure, match="MB are free"):
+        checks.check_data_directory()

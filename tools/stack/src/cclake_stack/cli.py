@@ -14,7 +14,7 @@ from cclake_common.failure import Failure, run
 from cclake_common.stop import die_with_parent
 from rich.console import Console
 
-from cclake_stack import config, mongod, show, state
+from cclake_stack import config, mongod, show, state, validate
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
 
@@ -117,6 +117,27 @@ def run_dbt(
     arguments: Annotated[list[str], typer.Argument(help="What dbt takes.")],
 ) -> NoReturn:
     """Run dbt on the gold project with the settings of this data directory."""
+    command = dbt_command()
+    os.execv(command[0], [*command, *arguments])
+
+
+@app.command("validate")
+def run_validate(as_json: Json = False) -> None:
+    """Run the tests of gold and `verify`, and reconcile the totals.
+
+    Exit status: 0 when everything holds, 1 when not.
+    """
+    checks = validate.validate(dbt_command())
+    if as_json:
+        typer.echo(json.dumps([vars(check) for check in checks]))
+    else:
+        Console().print(show.checks(checks))
+    if not all(check.holds for check in checks):
+        raise typer.Exit(1)
+
+
+def dbt_command() -> list[str]:
+    """The dbt of this environment; its settings are put into the environment."""
     home = settings.home()
     project = repository() / "dbt"
     os.environ.update(
@@ -126,8 +147,7 @@ def run_dbt(
         DBT_LOG_PATH=str(home / "dbt" / "logs"),
         DUCKDB_PATH=str(settings.in_home("DUCKDB_PATH", "analytics.duckdb")),
     )
-    dbt = str(Path(sys.executable).parent / "dbt")
-    os.execv(dbt, [dbt, *arguments])
+    return [str(Path(sys.executable).parent / "dbt")]
 
 
 def main() -> NoReturn:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cclake_stack.config import Value
+from cclake_stack.validate import Check
 
 WELL = ("RUNNING", "STARTING")
 
@@ -49,6 +50,17 @@ def settings(values: Iterable[Value]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for value in values:
         table.add_row(value.name, value.value, value.origin, value.meaning)
+    return table
+
+
+def checks(found: Iterable[Check]) -> RenderableType:
+    """A row per check of `validate`."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("check", "holds", "seen"):
+        table.add_column(column, overflow="fold")
+    for check in found:
+        holds = Text("yes", "green") if check.holds else Text("NO", "bold red")
+        table.add_row(check.name, holds, check.seen)
     return table
 
 

@@ -1,0 +1,99 @@
+"""Is everything right: the tests of gold, the proof of the archive, the totals."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common import settings
+
+_BAD = {"error", "fail", "runtime error"}
+_MEASURES = (
+    "input_tokens",
+    "output_tokens",
+    "cache_write_tokens",
+    "cache_read_tokens",
+    "cost_usd",
+)
+_COUNTED = "fct_api_responses"
+# The daily table has no day for a response without a time.
+_SUMS = {
+    "agg_session_metrics": "1",
+    "agg_daily_model_cost": "responded_at is not null",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    seen: str
+
+
+def validate(dbt: list[str]) -> list[Check]:
+    """Run all checks, one after the other, while no pipeline runs.
+
+    Args:
+        dbt: The command line of dbt, to which `test` is added.
+    """
+    with no_pipeline():
+        return [dbt_tests(dbt), proof(), *totals()]
+
+
+@contextmanager
+def no_pipeline() -> Iterator[None]:
+    """Hold the lock of pipeline runs: dbt needs the database for itself."""
+    settings.home().mkdir(parents=True, exist_ok=True)
+    with (settings.home() / "pipeline.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def dbt_tests(dbt: list[str]) -> Check:
+    """The data tests and unit tests of the gold project."""
+    subprocess.run([*dbt, "test", "--quiet"], check=False, stdout=sys.stderr)
+    path = Path(os.environ["DBT_TARGET_PATH"]) / "run_results.json"
+    if not path.exists():
+        return Check("dbt tests", False, "dbt left no results")
+    results = json.loads(path.read_bytes())["results"]
+    failed = [r["unique_id"].split(".")[2] for r in results if r["status"] in _BAD]
+    seen = f"{len(results) - len(failed)} of {len(results)} pass"
+    return Check("dbt tests", bool(results) and not failed, ", ".join([seen, *failed]))
+
+
+def proof() -> Check:
+    """What `verify` says of every file and every store."""
+    verify = str(Path(sys.executable).parent / "verify")
+    ended = subprocess.run([verify], capture_output=True, text=True, check=False)
+    said = (ended.stdout.strip() or ended.stderr.strip()).splitlines()
+    return Check("verify", ended.returncode == 0, said[-1] if said else "no answer")
+
+
+def totals() -> list[Check]:
+    """Tokens and cost of each aggregate of the export against the counted responses."""
+    path = settings.in_home("EXPORT_DIR", "exports") / "conversations.db"
+    if not path.exists():
+        return [Check("totals", False, "nothing is published yet: just pipeline")]
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        return [_reconciled(db, table, part) for table, part in _SUMS.items()]
+
+
+def _reconciled(db: sqlite3.Connection, table: str, part: str) -> Check:
+    sums = ", ".join(f"round(coalesce(sum({name}), 0), 6)" for name in _MEASURES)
+    counted = db.execute(f"select {sums} from {_COUNTED} where {part}").fetchone()
+    shown = db.execute(f"select {sums} from {table}").fetchone()
+    wrong = [
+        f"{name}: {ours:,} here, {theirs:,} in {_COUNTED}"
+        for name, ours, theirs in zip(_MEASURES, shown, counted, strict=True)
+        if abs(ours - theirs) > 1e-6
+    ]
+    seen = "; ".join(wrong) or f"${counted[-1]:,.4f}, all tokens and cost agree"
+    return Check(f"totals of {table}", not wrong, seen)
