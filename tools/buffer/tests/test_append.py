@@ -362,7 +362,8 @@ def taken_or_paused(home: Path, number: int) -> bool:
 def paused(home: Path) -> str:
     if not (home / "buffer.db").exists():
         return ""
-    return str(query(home, "select value from meta where name = 'paused'")[0][0])
+    rows = query(home, "select value from meta where name = 'paused'")
+    return str(rows[0][0]) if rows else ""
 
 
 def test_with_too_little_free_space_it_stops_reading(tmp_path: Path) -> None:
