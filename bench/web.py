@@ -1,27 +1,36 @@
 """Page times of the web face on exports of any size, beside bare SQLite.
 
-    .venv/bin/python bench/web.py [--messages 50000] [--json]
+    .venv/bin/python bench/web.py [--messages 50000] [--folder DIR] [--json]
 
-Makes an export of that many messages in a folder of its own, serves it, asks
-for each page several times, and prints the median. The times of one run can be
-compared with each other and with the first line, the same read by bare SQLite.
+Makes an export of that many messages, spread over two years, with the indexes
+that `publish` makes; serves it, asks for each page several times, and prints
+the median of the times and the processor time that the server used for one.
+The times of one run can be compared with each other and with the first line,
+the same read by bare SQLite. With --folder the export is kept and used again.
 """
 
 import argparse
 import json
+import os
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cclake_publish.indexes import INDEXES
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from sample import LONG, MAIN, sample
 from webface import Web, serving
 
-ROUNDS = 9
+ROUNDS = 15
+SPAN = timedelta(days=730)
+PROJECTS = 12  # further names of each project
 KEYED = {
     "dim_sessions": ("session_id",),
     "agg_session_metrics": ("session_id",),
@@ -51,20 +60,32 @@ PAGES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=50_000)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = sample().write(folder / "exports" / "conversations.db")
-        grow(path, given.messages)
-        with serving(folder / "exports", folder / "log") as web:
-            found = measure(web, path)
-        found["megabytes of the export"] = round(path.stat().st_size / 1e6, 1)
+    with ExitStack() as stack:
+        folder = given.folder or Path(
+            stack.enter_context(tempfile.TemporaryDirectory())
+        )
+        path = folder / "exports" / "conversations.db"
+        if not path.exists():
+            make(path, given.messages)
+        web = stack.enter_context(serving(folder / "exports", folder / "log"))
+        found = measure(web, path)
     if given.json:
         print(json.dumps(found))
         return
-    for what, value in found.items():
-        print(f"{what:28} {value:>9}")
+    print(f"{'':28} {'p50 ms':>9} {'CPU ms':>9}")
+    for what, values in found.items():
+        print(f"{what:28} " + " ".join(f"{value:>9}" for value in values))
+
+
+def make(path: Path, messages: int) -> None:
+    """An export of about so many messages; under its name when it is whole."""
+    new = path.with_name("growing.db")
+    sample(datetime.now(UTC) - SPAN).write(new)
+    grow(new, messages)
+    new.replace(path)
 
 
 def grow(path: Path, messages: int) -> None:
@@ -73,47 +94,87 @@ def grow(path: Path, messages: int) -> None:
     (number,) = connection.execute("select count(*) from fct_messages").fetchone()
     copies = max(0, messages // number - 1)
     connection.execute("pragma synchronous = off")
+    connection.execute("pragma journal_mode = off")
+    for (name,) in connection.execute(_PLAIN).fetchall():
+        connection.execute(f"drop index {name}")
     connection.execute(_NUMBERS, (max(copies, 1),))
+    step = SPAN.total_seconds() / max(copies, 1)
+    connection.create_function("later", 2, lambda at, i: _later(at, i * step))
     for table, keys in KEYED.items() if copies else ():
         names = [row[1] for row in connection.execute(f"pragma table_info({table})")]
         chosen = ", ".join(_copied(table, name, name in keys) for name in names)
-        connection.execute(f"insert into {table} select {chosen} from {table}, n")
+        connection.execute(
+            f"insert into {table} select {chosen} from {table}, n order by i"
+        )
+    connection.execute(_NAMES, (min(copies, PROJECTS),))
+    for number, (table, columns) in enumerate(INDEXES):
+        names = [row[1] for row in connection.execute(f"pragma table_info({table})")]
+        if set(columns.split(", ")) <= set(names):
+            connection.execute(f"create index g{number} on {table} ({columns})")
     connection.execute("insert into search_fts(search_fts) values ('rebuild')")
-    connection.execute("insert into search_fts(search_fts) values ('optimize')")
     connection.execute("analyze")
     connection.commit()
     connection.close()
 
 
+_PLAIN = """select name from sqlite_master where type = 'index'
+    and sql is not null"""
 _NUMBERS = """create temp table n as with recursive c(i) as (
     select 1 union all select i + 1 from c where i < ?) select i from c"""
+_NAMES = """insert into dim_projects select project_key || '-' || i,
+    project_name || ' ' || i, project_path || i, null, null
+    from dim_projects, n where i <= ?"""
+_TIMES = ("started_at", "ended_at", "said_at", "responded_at", "called_at")
+
+
+def _later(at: str | None, seconds: float) -> str | None:
+    if at is None:
+        return None
+    moved = datetime.fromisoformat(at) + timedelta(seconds=seconds)
+    return moved.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _copied(table: str, name: str, key: bool) -> str:
-    """A column in a copy: keys get the copy's number."""
+    """A column in a copy: keys get the copy's number, times move on."""
     if name == "search_id":
         return f"(select max(search_id) from {table}) * i + search_id"
+    if name in _TIMES:
+        return f"later({name}, i)"
+    if name == "project_key":
+        return f"{name} || '-' || (i % {PROJECTS} + 1)"
     return f"{name} || '-' || i" if key else name
 
 
-def measure(web: Web, path: Path) -> dict[str, float]:
-    """Median milliseconds of each page; the sums of the first run are made before."""
+def measure(web: Web, path: Path) -> dict[str, list[float]]:
+    """Median milliseconds and processor time of each page, in a warm server."""
     web.get("/dashboard")
     web.get(f"/session/{MAIN}")
-    found = {"messages": 0.0, "bare SQLite, 200 entries": bare(path)}
+    found = {"bare SQLite, 200 entries": [bare(path)]}
     for what, page in PAGES.items():
         times = []
+        web.get(page)
+        used = cpu(web)
         for _ in range(ROUNDS):
             start = time.perf_counter()
             answer = web.get(page)
             times.append((time.perf_counter() - start) * 1000)
             assert answer.status_code == 200, page
-        found[what] = round(statistics.median(times), 1)
+        used = (cpu(web) - used) * 1000 / ROUNDS
+        found[what] = [round(statistics.median(times), 1), round(used, 1)]
     with sqlite3.connect(path) as connection:
-        found["messages"] = connection.execute(
-            "select count(*) from fct_messages"
-        ).fetchone()[0]
+        rows = connection.execute("select count(*) from fct_messages").fetchone()
+    found["messages"] = [rows[0]]
+    found["megabytes of the export"] = [round(path.stat().st_size / 1e6, 1)]
     return found
+
+
+def cpu(web: Web) -> float:
+    """Seconds of processor time that the server has used so far."""
+    assert web.process
+    fields = (
+        Path(f"/proc/{web.process.pid}/stat").read_text().rpartition(")")[2].split()
+    )
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def bare(path: Path) -> float:
