@@ -8,8 +8,8 @@ export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export DO_NOT_TRACK := "1"
 export DBT_SEND_ANONYMOUS_USAGE_STATS := "false"
 
-python_sources := "tools/*/src datasette/src"
-python_tests := "conftest.py tests tools/*/tests datasette/tests"
+python_sources := "tools/*/src datasette/src metabase/src"
+python_tests := "conftest.py tests tools/*/tests datasette/tests metabase/tests"
 
 [private]
 default:
@@ -96,6 +96,21 @@ transform *options:
 publish *options:
     @publish "$@"
 
+# Run Metabase on http://127.0.0.1:3001 (needs Java 21): just metabase --jar metabase.jar
+[group('lake')]
+metabase *options:
+    @metabase serve "$@"
+
+# Run every query of the dashboards on the export
+[group('lake')]
+check-metabase *options:
+    @metabase check "$@"
+
+# Make or mend the dashboards in Metabase
+[group('lake')]
+configure-metabase *options:
+    @metabase apply "$@"
+
 # The tests of gold, the proof of the archive, and the totals through the layers
 [group('lake')]
 validate *options:
@@ -150,7 +165,7 @@ lint: _dev
     @for file in tests/*/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve tests/support/test-alone
-    @cog --check tools/*/README.md datasette/README.md
+    @cog --check tools/*/README.md datasette/README.md metabase/README.md
 
 # Mend what lint can mend: formatting, import order, SQL, help in the READMEs
 [group('check')]
@@ -158,7 +173,7 @@ format: _dev
     @ruff check --fix-only .
     @ruff format .
     @sqlfluff format --processes 2 --disable-progress-bar dbt
-    @cog -r tools/*/README.md datasette/README.md
+    @cog -r tools/*/README.md datasette/README.md metabase/README.md
 
 # Measure ratios against floors and peers: just bench ingest
 [group('check')]

@@ -162,6 +162,13 @@ def test_validate_holds(running: Stack) -> None:
 
 
 @pytest.mark.slow
+def test_every_card_of_metabase_has_its_columns_in_the_export(running: Stack) -> None:
+    ended = running.just("check-metabase")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Dearest sessions: 4 rows" in ended.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.fault
 def test_kill_9_of_supervisord_and_up_again_loses_and_doubles_nothing(
     running: Stack,

@@ -40,6 +40,7 @@ SETTINGS = (
     Setting("HEALTH_PORT", "9090", "health and metrics"),
     Setting("WEB_PORT", "3000", "pages"),
     Setting("DBT_DOCS_PORT", "8686", "dbt documentation"),
+    Setting("METABASE_PORT", "3001", "Metabase, if you have it"),
     Setting("DUCKDB_PATH", "{home}/analytics.duckdb", "the warehouse"),
     Setting("DBT_TARGET", "dev", "dbt target"),
     Setting("ICEBERG_WAREHOUSE_PATH", "{home}/iceberg", "the lake"),

@@ -1,0 +1,1 @@
+"""Metabase dashboards over the SQLite export, kept as code."""

@@ -1,0 +1,217 @@
+"""The command line of `metabase`."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cclake_common.failure import Failure, run
+from cclake_common.settings import home, in_home
+
+from cclake_metabase import serve as serving
+from cclake_metabase.apply import Apply
+from cclake_metabase.check import Checked
+from cclake_metabase.check import check as check_all
+from cclake_metabase.client import Client
+from cclake_metabase.ledger import Ledger
+from cclake_metabase.model import load
+
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Metabase dashboards over the SQLite export, kept as code.
+
+    Metabase reads a copy that nobody writes: it never has to be paused.
+
+    Try:
+
+        metabase check                 # run every query on the export
+
+        metabase serve --jar metabase.jar
+
+        METABASE_EMAIL=me@example.com METABASE_PASSWORD=... metabase apply
+    """,
+)
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="METABASE_URL",
+        show_default="http://127.0.0.1:$METABASE_PORT",
+        help="Address of Metabase.",
+    ),
+]
+Port = Annotated[int, typer.Option(envvar="METABASE_PORT", help="Port on 127.0.0.1.")]
+Key = Annotated[
+    str, typer.Option("--api-key", envvar="METABASE_API_KEY", help="An API key.")
+]
+Email = Annotated[
+    str,
+    typer.Option(
+        envvar="METABASE_EMAIL",
+        help="An administrator; a new Metabase makes it its first.",
+    ),
+]
+Password = Annotated[
+    str, typer.Option(envvar="METABASE_PASSWORD", help="The password of that user.")
+]
+Wait = Annotated[
+    float, typer.Option("--wait", help="Seconds to wait until Metabase is ready.")
+]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export",
+        show_default="$EXPORT_DIR/conversations.db",
+        help="The SQLite export, as Metabase sees it.",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--dashboards",
+        envvar="METABASE_DASHBOARDS",
+        show_default="those that come with it",
+        help="A folder of dashboards of your own.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def check(export: Export = None, folder: Folder = None, as_json: Json = False) -> None:
+    """Run every query on the export and match columns with the settings."""
+    found = check_all(load(folder), _export(export))
+    if as_json:
+        print(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+    else:
+        for each in found:
+            print(_line(each))
+    if any(each.problem for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    url: Url = None,
+    port: Port = 3001,
+    key: Key = "",
+    email: Email = "",
+    password: Password = "",
+    wait: Wait = 180,
+    export: Export = None,
+    folder: Folder = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CCLAKE_PAGES_URL",
+            show_default="http://127.0.0.1:$WEB_PORT",
+            help="Address of the pages, for links to sessions.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make or mend the database, the collection, the questions and the dashboards.
+
+    A second run changes nothing; dashboards that were edited by hand are mended only
+    when their code has changed.
+    """
+    address = _address(url, port)
+    dashboards = load(folder)
+    with Client(address, key) as client:
+        _enter(client, wait, key, email, password)
+        ledger = Ledger(_ledger(), address)
+        work = Apply(client, ledger, pages or _pages())
+        try:
+            work.run(dashboards, _export(export))
+        finally:
+            if as_json:
+                changes = [dataclasses.asdict(each) for each in work.changes]
+                print(json.dumps(changes, indent=2))
+            else:
+                for each in work.changes:
+                    print(f"{each.what:9} {each.name}")
+    if not work.changes and not as_json:
+        print("nothing to change", file=sys.stderr)
+
+
+@app.command()
+def refresh(
+    url: Url = None,
+    port: Port = 3001,
+    key: Key = "",
+    email: Email = "",
+    password: Password = "",
+    wait: Wait = 180,
+    export: Export = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Again after each new export.")
+    ] = False,
+) -> None:
+    """Have Metabase open the export anew, after it has been replaced."""
+    address = _address(url, port)
+    made = Ledger(_ledger(), address).get("database")
+    if made is None:
+        raise Failure("nothing has been applied", "Run `metabase apply` first.")
+    with Client(address, key) as client:
+        _enter(client, wait, key, email, password)
+        serving.refresh(client, made.id)
+        if follow:
+            serving.watch(client, made.id, _export(export), 2.0)
+
+
+@app.command()
+def serve(
+    jar: Annotated[
+        Path, typer.Option(envvar="METABASE_JAR", help="metabase.jar, version 50 on.")
+    ],
+    port: Port = 3001,
+    java: Annotated[
+        str, typer.Option(envvar="JAVA", help="Java, 21 or later.")
+    ] = "java",
+) -> None:
+    """Run Metabase on 127.0.0.1, with its own data in the data directory."""
+    serving.serve(jar, port, home() / "metabase", java)
+
+
+def _enter(client: Client, wait: float, key: str, email: str, password: str) -> None:
+    client.wait(wait)
+    if key:
+        return
+    if not (email and password):
+        raise Failure(
+            "no way into Metabase",
+            "Set METABASE_API_KEY, or METABASE_EMAIL and METABASE_PASSWORD.",
+        )
+    client.sign_in(email, password)
+
+
+def _address(url: str | None, port: int) -> str:
+    return url or f"http://127.0.0.1:{port}"
+
+
+def _pages() -> str:
+    return f"http://127.0.0.1:{os.environ.get('WEB_PORT') or 3000}"
+
+
+def _export(path: Path | None) -> Path:
+    return path or in_home("EXPORT_DIR", "exports") / "conversations.db"
+
+
+def _ledger() -> Path:
+    return home() / "metabase" / "applied.json"
+
+
+def _line(each: Checked) -> str:
+    verdict = each.problem or f"{each.rows} rows"
+    return f"{each.dashboard} / {each.card}: {verdict}"
+
+
+def main() -> None:
+    """Run the tool."""
+    run("metabase", app)

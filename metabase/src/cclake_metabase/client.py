@@ -1,0 +1,119 @@
+"""Metabase's REST API, as far as dashboards need it."""
+
+import time
+from types import TracebackType
+from typing import Any
+
+import httpx
+from cclake_common.failure import TRY_LATER, Failure
+
+
+class Client:
+    """A session with one Metabase; errors of HTTP become a `Failure`."""
+
+    def __init__(self, url: str, key: str = "") -> None:
+        headers = {"X-API-KEY": key} if key else {}
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"), headers=headers, timeout=60, trust_env=False
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until Metabase says that it is ready; its first start takes minutes.
+
+        Raises:
+            Failure: It has not in `seconds`; try again later.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                if self._http.get("/api/health").json().get("status") == "ok":
+                    return
+            except (httpx.TransportError, ValueError):
+                pass
+            if time.monotonic() >= until:
+                raise Failure(
+                    f"no Metabase is ready at {self._http.base_url}",
+                    "Start one (`metabase serve --jar metabase.jar`), or name yours "
+                    "with METABASE_URL.",
+                    TRY_LATER,
+                )
+            time.sleep(1)
+
+    def sign_in(self, email: str, password: str) -> None:
+        """Begin a session; a Metabase without any user gets this one as its first.
+
+        Raises:
+            Failure: Metabase refuses the user.
+        """
+        properties = self.get("/api/session/properties")
+        user = {"email": email, "password": password}
+        if not properties.get("has-user-setup"):
+            names = {"first_name": "Archive", "last_name": "Owner"}
+            made = self.post(
+                "/api/setup",
+                {
+                    "token": properties["setup-token"],
+                    "user": user | names,
+                    "prefs": {"site_name": "cclake", "site_locale": "en"},
+                },
+            )
+        else:
+            signed = {"username": email, "password": password}
+            made = self.post("/api/session", signed)
+        self._http.headers["X-Metabase-Session"] = made["id"]
+
+    def get(self, path: str) -> Any:
+        """The answer of a GET."""
+        return self._call("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer of a POST."""
+        return self._call("POST", path, body)
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer of a PUT."""
+        return self._call("PUT", path, body)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something, that has not been put into the trash."""
+        try:
+            answer = self._http.get(path)
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return False
+        return not _content(answer).get("archived")
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        try:
+            return _content(self._http.request(method, path, json=body))
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+
+
+def _content(answer: httpx.Response) -> Any:
+    if answer.is_success:
+        return answer.json() if answer.content else {}
+    asked = f"{answer.request.method} {answer.request.url.path}"
+    if answer.status_code in (401, 403):
+        raise Failure(
+            f"Metabase refuses {asked}",
+            "Set METABASE_API_KEY, or METABASE_EMAIL and METABASE_PASSWORD, of an "
+            "administrator.",
+        )
+    raise Failure(f"{asked}: {answer.status_code} {answer.text[:300]}")
+
+
+def _unreachable(error: httpx.TransportError) -> Failure:
+    return Failure(f"Metabase does not answer: {error}", "Is it running?", TRY_LATER)

@@ -1,0 +1,81 @@
+"""What has been made in Metabase: ids by name, and a digest of what was sent.
+
+The file makes a second run cheap and harmless: what has not changed is not sent.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cclake_common.failure import Failure
+
+
+@dataclass(frozen=True)
+class Made:
+    """Something in Metabase, and the digest of the body that made it."""
+
+    id: int
+    digest: str
+
+
+class Ledger:
+    """Keeps `Made` by name; written after each change, so that a kill loses nothing."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self._path = path
+        self._url = url.rstrip("/")
+        self._made: dict[str, Made] = {}
+        if path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            # Numbers of another Metabase mean nothing in this one.
+            if content["url"] == self._url:
+                self._made = {
+                    name: Made(each["id"], each["digest"])
+                    for name, each in content["made"].items()
+                }
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure(
+                f"{self._path} can't be read: {error}",
+                "Delete it: what is in Metabase already is found by its name.",
+            ) from error
+
+    def get(self, name: str) -> Made | None:
+        """What has been made under this name."""
+        return self._made.get(name)
+
+    def names(self) -> list[str]:
+        """All names."""
+        return list(self._made)
+
+    def keep(self, name: str, id_: int, body: dict[str, Any] | None = None) -> None:
+        """Remember what has been made."""
+        self._made[name] = Made(id_, digest(body))
+        self._write()
+
+    def forget(self, name: str) -> None:
+        """It is gone."""
+        del self._made[name]
+        self._write()
+
+    def _write(self) -> None:
+        made = {
+            name: {"id": each.id, "digest": each.digest}
+            for name, each in sorted(self._made.items())
+        }
+        text = json.dumps({"url": self._url, "made": made}, indent=2)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = self._path.with_suffix(".new")
+        new.write_text(text + "\n", encoding="utf-8")
+        new.replace(self._path)
+
+
+def digest(body: dict[str, Any] | None) -> str:
+    """The same for the same body."""
+    text = json.dumps(body, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

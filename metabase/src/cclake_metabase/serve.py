@@ -1,0 +1,75 @@
+"""Start Metabase from its jar, and tell it when a new export has been swapped in."""
+
+import os
+import select
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+from cclake_common.failure import Failure
+from cclake_common.stop import Stop
+
+from cclake_metabase.client import Client
+
+
+def serve(jar: Path, port: int, data: Path, java: str) -> NoReturn:
+    """Become Metabase, on loopback, with tracking off.
+
+    Raises:
+        Failure: There is no such jar, or no Java.
+    """
+    program = shutil.which(java)
+    if program is None:
+        raise Failure(f"no {java} on the PATH", "Metabase needs Java 21 or later.")
+    if not jar.is_file():
+        raise Failure(
+            f"no jar at {jar}", "Download metabase.jar and name it: --jar FILE."
+        )
+    data.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "MB_JETTY_HOST": "127.0.0.1",
+        "MB_JETTY_PORT": str(port),
+        "MB_DB_TYPE": "h2",
+        "MB_DB_FILE": str(data / "metabase.db"),
+        "MB_PLUGINS_DIR": str(data / "plugins"),
+        "MB_ANON_TRACKING_ENABLED": "false",
+        "MB_CHECK_FOR_UPDATES": "false",
+        "MB_LOAD_SAMPLE_CONTENT": "false",
+    }
+    arguments = [program, "-jar", str(jar)]
+    os.execve(program, arguments, os.environ | settings)
+
+
+def refresh(client: Client, database: int) -> None:
+    """Have Metabase open the export anew and read its tables.
+
+    A pool holds the replaced file open, and would show it for a while.
+    """
+    path = f"/api/database/{database}"
+    found = client.get(path)
+    client.put(path, {"details": found["details"]})
+    client.post(f"{path}/sync_schema", {})
+
+
+def watch(client: Client, database: int, export: Path, every_s: float) -> int:
+    """Refresh whenever another file stands at the export's path, until asked to stop.
+
+    Returns:
+        How often.
+    """
+    stop = Stop()
+    seen, times = _identity(export), 0
+    while not select.select([stop.fd], [], [], every_s)[0]:
+        now = _identity(export)
+        if now is not None and now != seen:
+            refresh(client, database)
+            seen, times = now, times + 1
+    return times
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
