@@ -20,7 +20,8 @@ from ledger import Ledger, Store
 from pymongo import MongoClient
 
 PAIR = (
-    "exec buffer append < <(exec tailer --follow --resume <(exec buffer checkpoints))"
+    "exec buffer append < <(exec tailer --follow"
+    " --resume <(exec flusher checkpoints) --resume <(exec buffer checkpoints))"
 )
 Process = subprocess.Popen[bytes]
 

@@ -125,6 +125,7 @@ def test_lines_files_and_the_watermark_arrive_and_the_queue_is_empty(
     file = bench.db.files.find_one({"_id": key()})
     assert file is not None
     del file["at"]
+    assert file.pop("checkpoint") == bench.query("select checkpoint from files")[0][0]
     assert file == {
         "_id": key(),
         "host": "laptop",

@@ -133,3 +133,22 @@ def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
     os.close(fd)
     held.release_all()
     assert len(held) == 0
+
+
+def test_a_later_checkpoint_takes_a_file_away_from_its_earlier_place() -> None:
+    catalog = Catalog("h", ["/r"])
+    catalog.resume(Checkpoint("h", "/r", "old", "k" * 16, dev=1, ino=2))
+    catalog.resume(Checkpoint("h", "/r", "new", "k" * 16, off=7, dev=1, ino=3))
+    assert len(catalog) == 1
+    assert catalog.at(Place("/r", "old")) is None
+    assert catalog.with_inode((1, 2)) is None
+    known = catalog.at(Place("/r", "new"))
+    assert known is catalog.with_inode((1, 3)) is catalog.with_key("k" * 16)
+    assert known is not None and known.off == 7
+
+
+def test_what_mongodb_alone_knows_of_a_file_is_marked_until_it_is_read() -> None:
+    known = Checkpoint("h", "/r", "p", "k" * 16, former=True)
+    assert b'"former":true' in encode(known)
+    known.restart()
+    assert b"former" not in encode(known)

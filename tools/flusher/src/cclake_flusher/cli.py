@@ -16,13 +16,14 @@ import typer
 from cclake_common import settings
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
-from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from cclake_flusher import lock, web
+from cclake_flusher import former, lock, web
 from cclake_flusher.flusher import Flusher, Settings
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
+from cclake_flusher.verdict import describe
 
 HELP = """Deliver the buffer to MongoDB exactly once.
 
@@ -42,29 +43,42 @@ PortOption = Annotated[
     int,
     typer.Option(envvar="HEALTH_PORT", help="Port of /health, /stats, /metrics."),
 ]
+PathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sqlite-path",
+        envvar="SQLITE_PATH",
+        show_default="$CCLAKE_HOME/buffer.db",
+        help="The buffer's file.",
+    ),
+]
+UriOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mongo-uri",
+        envvar="MONGO_URI",
+        show_default="the private mongod on $MONGO_PORT",
+        help="Address of MongoDB.",
+    ),
+]
+DatabaseOption = Annotated[
+    str, typer.Option("--mongo-db", envvar="MONGO_DB", help="Name of the database.")
+]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CCLAKE_HOST",
+        show_default="the machine's name",
+        help="Name of this machine.",
+    ),
+]
 
 
 @app.command("run")
 def run_command(
-    sqlite_path: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="SQLITE_PATH",
-            show_default="$CCLAKE_HOME/buffer.db",
-            help="The buffer's file.",
-        ),
-    ] = None,
-    mongo_uri: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MONGO_URI",
-            show_default="the private mongod on $MONGO_PORT",
-            help="Address of MongoDB.",
-        ),
-    ] = None,
-    mongo_db: Annotated[
-        str, typer.Option(envvar="MONGO_DB", help="Name of the database.")
-    ] = "claude_logs",
+    sqlite_path: PathOption = None,
+    mongo_uri: UriOption = None,
+    mongo_db: DatabaseOption = "claude_logs",
     batch_size: Annotated[
         int, typer.Option(envvar="BATCH_SIZE", min=1, help="Most lines in a batch.")
     ] = 1000,
@@ -88,14 +102,7 @@ def run_command(
             help="Longest time to deliver what is queued after SIGTERM.",
         ),
     ] = 20,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CCLAKE_HOST",
-            show_default="the machine's name",
-            help="Name of this machine.",
-        ),
-    ] = None,
+    host: HostOption = None,
 ) -> None:
     """Deliver until SIGTERM; then deliver what is queued, and stop.
 
@@ -104,7 +111,7 @@ def run_command(
     """
     die_with_parent()
     stop, state = Stop(), State()
-    path = (sqlite_path or settings.in_home("SQLITE_PATH", "buffer.db")).expanduser()
+    path = _path(sqlite_path)
     work = Settings(
         path=path,
         host=host or settings.host(),
@@ -124,6 +131,10 @@ def run_command(
     mongo.close()
 
 
+def _path(given: Path | None) -> Path:
+    return (given or settings.in_home("SQLITE_PATH", "buffer.db")).expanduser()
+
+
 def _tune() -> None:
     """Look for cycles of garbage seldom: parsed lines hold none, and are many."""
     gc.freeze()
@@ -134,10 +145,14 @@ def _connect(uri: str, database: str) -> Mongo:
     try:
         return Mongo(uri, database)
     except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise Failure(
-            f"MONGO_URI is not right: {settings.mask(str(error))}",
-            "It looks like mongodb://user:password@host:27017/?replicaSet=name.",
-        ) from error
+        raise _wrong_uri(error) from error
+
+
+def _wrong_uri(error: Exception) -> Failure:
+    return Failure(
+        f"MONGO_URI is not right: {settings.mask(str(error))}",
+        "It looks like mongodb://user:password@host:27017/?replicaSet=name.",
+    )
 
 
 def _end_the_drain(stop: Stop, seconds: float) -> None:
@@ -150,6 +165,39 @@ def _end_the_drain(stop: Stop, seconds: float) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@app.command()
+def checkpoints(
+    sqlite_path: PathOption = None,
+    mongo_uri: UriOption = None,
+    mongo_db: DatabaseOption = "claude_logs",
+    host: HostOption = None,
+    wait_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="CCLAKE_WAIT_SECONDS",
+            min=0.1,
+            help="Longest wait for MongoDB; 1 where the buffer knows files.",
+        ),
+    ] = 5,
+) -> None:
+    """Print the files that MongoDB knows and the buffer does not, for the tailer.
+
+    A buffer that was lost takes the names of its files with it. Given to `tailer
+    --resume` before the buffer's own checkpoints, these make it know files again
+    that were renamed meanwhile. Each is read from its start; nothing comes twice.
+    Where MongoDB is away there are none, and a warning.
+    """
+    uri, name = mongo_uri or settings.mongo_uri(), host or settings.host()
+    found = former.checkpoints(uri, mongo_db, name, _path(sqlite_path), wait_seconds)
+    try:
+        for record in found:
+            print(record.decode())
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise _wrong_uri(error) from error
+    except PyMongoError as error:
+        print(f"flusher: no checkpoints: {describe(error)}", file=sys.stderr)
 
 
 @app.command()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
+
 from cclake_flusher.documents import Line
 from cclake_flusher.fault import point
 
@@ -66,6 +68,11 @@ class Checkpoint:
     state: str | None
     text: str
     base: int = 0
+
+    @property
+    def former(self) -> bool:
+        """Whether MongoDB knows more of it: nothing has been read of it since."""
+        return bool(orjson.loads(self.text).get("former"))
 
     @property
     def generation(self) -> int:

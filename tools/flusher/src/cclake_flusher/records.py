@@ -1,6 +1,7 @@
 """The small collections beside the documents: files and watermarks."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from bson.int64 import Int64
 from pymongo import UpdateOne
@@ -18,18 +19,25 @@ def write_files(mongo: Mongo, checkpoints: list[Checkpoint], buffer: str) -> Non
 
 
 def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
-    fields = {
+    place: dict[str, Any] = {
         "host": each.host,
         "root": each.root,
         "path": each.path,
+        "state": each.state,
+        "at": now,
+        "checkpoint": each.text,
+    }
+    content = {
         "gen": each.generation,
         "off": Int64(each.off),
         "size": None if each.size is None else Int64(each.size),
-        "state": each.state,
         "buffer": buffer,
-        "at": now,
     }
-    change = {"$set": fields, "$addToSet": {"paths": each.path}}
+    change: dict[str, Any] = {"$set": place, "$addToSet": {"paths": each.path}}
+    if each.former:
+        change["$setOnInsert"] = content
+    else:
+        place |= content
     return UpdateOne({"_id": each.file}, change, upsert=True)
 
 

@@ -96,7 +96,8 @@ def restore(
 def _restore(
     db: Database[Document], request: Request, begin: Callable[[int], None]
 ) -> Iterator[Result]:
-    found = db.files.find({"host": request.host} if request.host else {})
+    wanted = {"host": request.host} if request.host else {}
+    found = db.files.find(wanted, {"checkpoint": 0, "paths": 0})
     job = Job(db, request)
     chosen = [
         target

@@ -53,6 +53,9 @@ class Catalog:
 
     def resume(self, known: Checkpoint) -> None:
         """Take a checkpoint of an earlier run; a later one replaces an earlier one."""
+        earlier = self._by_key.get(known.file)
+        if earlier is not None:
+            self._forget(earlier)
         self._by_key[known.file] = known
         holder = self._by_place.get((known.root, known.path))
         if holder is None or _newer(known, holder):
@@ -116,6 +119,13 @@ class Catalog:
     def holds(self, known: Checkpoint) -> bool:
         """Whether a file is the one at its place, not displaced by another."""
         return self._by_place.get((known.root, known.path)) is known
+
+    def _forget(self, known: Checkpoint) -> None:
+        """It is neither at its place nor has its inode: a later checkpoint says so."""
+        if self.holds(known):
+            del self._by_place[known.root, known.path]
+        if self._by_inode.get((known.dev, known.ino)) is known:
+            del self._by_inode[known.dev, known.ino]
 
     def _put(self, known: Checkpoint, place: Place) -> None:
         at = known.root, known.path

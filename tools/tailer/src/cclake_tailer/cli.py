@@ -62,12 +62,13 @@ Follow = Annotated[
     ),
 ]
 Resume = Annotated[
-    str | None,
+    list[Path] | None,
     typer.Option(
         envvar="CCLAKE_RESUME",
         metavar="FILE",
         help="Checkpoint records of an earlier run, '-' for standard input: "
-        "what they cover is not read again.",
+        "what they cover is not read again. Of several, the last that knows a "
+        "file counts.",
     ),
 ]
 SideFiles = Annotated[
@@ -143,8 +144,8 @@ def tailer(
     raise_limit()
     if follow:
         die_with_parent()
-    if resume is not None:
-        load(resume, catalog)
+    for source in resume or ():
+        load(str(source), catalog)
     counters = Counters()
     out = Output(sys.stdout.fileno())
     engine = Engine(catalog, Reader(out, counters), counters)

@@ -2,6 +2,8 @@
 
 import os
 
+from msgspec import UNSET
+
 from cclake_tailer.counters import Counters
 from cclake_tailer.identity import digest
 from cclake_tailer.lines import fault_of, line_record
@@ -190,6 +192,7 @@ class Reader:
         """
         tail = before[-max(TAIL, min(last, LONG_TAIL)) :]
         known.tail_len, known.tail = len(tail), digest(tail)
+        known.former = UNSET
         window = min(CHUNK if is_chunk(known.path) else HEAD, known.off)
         if known.head_len < window:
             whole = len(before) == known.off

@@ -17,7 +17,8 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     Beyond the keys that docs/contracts.md binds: `mtime_ns` lets a restart skip
     files that did not change, `unended` is the length of a last line that was
     delivered without its newline, `gone_at` is when the file was missed (epoch
-    seconds).
+    seconds), `former` that it is known from MongoDB alone: nothing of it has been
+    read since.
     """
 
     host: str
@@ -38,10 +39,12 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     mtime_ns: int = 0
     unended: int = 0
     gone_at: float | None = None
+    former: bool | msgspec.UnsetType = msgspec.UNSET
 
     def restart(self) -> None:
         """Begin a new generation: the content before `off` is no longer there."""
         self.gen += 1
+        self.former = msgspec.UNSET
         self.off = self.unended = self.head_len = self.tail_len = 0
         self.head = self.tail = ""
 

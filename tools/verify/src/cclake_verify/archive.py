@@ -43,7 +43,8 @@ class Archive:
 
     def checkpoints(self, host: str | None) -> list[Checkpoint]:
         """What is archived, of one host or of all, in the order of the paths."""
-        found = self.db.files.find({"host": host} if host else {})
+        wanted = {"host": host} if host else {}
+        found = self.db.files.find(wanted, {"checkpoint": 0, "paths": 0})
         return [Checkpoint.of(one) for one in found.sort([("host", 1), ("path", 1)])]
 
     def prove(
