@@ -52,7 +52,9 @@ def _numbers(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     return {
         "pending": pending,
         "pending_bytes": value("select coalesce(sum(length(body)), 0) from queue"),
-        "oldest_pending_s": round(time.time() - oldest, 1) if oldest else None,
+        "oldest_pending_s": max(0.0, round(time.time() - oldest, 1))
+        if oldest
+        else None,
         "files": value("select count(*) from files"),
         "dead_letters": value("select count(*) from dead_letters"),
         "counters": counters,

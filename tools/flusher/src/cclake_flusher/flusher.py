@@ -172,7 +172,8 @@ class Flusher:
 
     def _note_latency(self, committed: list[float]) -> None:
         now = time.time()
-        self._state.latencies_ms.extend((now - at) * 1000 for at in committed)
+        waited = (max(0.0, now - at) for at in committed)
+        self._state.latencies_ms.extend(seconds * 1000 for seconds in waited)
 
     def _wait_after(self, kind: str, error: Exception) -> bool:
         """Wait before the next try; false, which ends a drain, once asked to stop."""

@@ -117,7 +117,7 @@ def health(state: State, buffer: Buffer) -> dict[str, Any]:
         "synced": state.delivered + state.duplicates,
         "lastSyncAt": _iso(state.last_sync),
         "mongoConnected": state.mongo_up,
-        "uptime": round(time.time() - state.started, 1),
+        "uptime": round(time.monotonic() - state.begun, 1),
         "version": version("cclake-flusher"),
         "queue_bytes": buffer.bytes,
         "oldest_pending_s": _rounded(buffer.oldest_s),

@@ -10,6 +10,7 @@ class State:
     """Numbers since the start of this process; one writer, many readers."""
 
     started: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.monotonic)
     delivered: int = 0
     duplicates: int = 0
     dead: Counter[str] = field(default_factory=Counter)

@@ -33,7 +33,8 @@ class Visitor:
         self._counters = counters
         self.held: Held[str] = Held()
         self.untold: set[str] = set()  # keys whose checkpoint must be sent
-        self._waiting: set[str] = set()  # held, and time may bring something
+        # Held, and time may bring something; since when (time.monotonic).
+        self._waiting: dict[str, float] = {}
 
     @property
     def waiting(self) -> bool:
@@ -102,26 +103,31 @@ class Visitor:
     def rest(self, seconds: float) -> None:
         """Finish the held files that nobody has written to for so long."""
         now = time.time()
-        for key in self._waiting & set(self.held.keys):
+        for key, since in list(self._waiting.items()):
+            if key not in self.held:
+                del self._waiting[key]
+                continue
             known = self._catalog.with_key(key)
             fd = self.held.take(key)
             assert fd is not None
             info = os.fstat(fd)
-            rested = now - info.st_mtime >= seconds
+            quiet_s = now - info.st_mtime
+            if quiet_s < 0:  # the clock went back, or the time stamp is made up
+                quiet_s = time.monotonic() - since
+            rested = quiet_s >= seconds
             if rested or info.st_nlink == 0:
                 self._read_out(fd, known, finish=rested)
             if rested and (known.state == "gone" or known.off >= known.size):
                 os.close(fd)
             else:
-                self._hold(known, fd)
+                self.held.put(key, fd)
             if rested:
                 # A torn line stays: only an event can bring something new now.
-                self._waiting.discard(key)
-        self._waiting.intersection_update(self.held.keys)
+                del self._waiting[key]
 
     def _hold(self, known: Checkpoint, fd: int) -> None:
         self.held.put(known.file, fd)
-        self._waiting.add(known.file)
+        self._waiting[known.file] = time.monotonic()
 
     def _open(self, known: Checkpoint, item: Found) -> int:
         old = self.held.take(known.file)
