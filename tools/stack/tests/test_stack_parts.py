@@ -4,10 +4,12 @@ import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cclake_common.failure import Failure
 from cclake_stack import backfill, checks, config, show, validate
+from cclake_stack.config import ROLES
 from cclake_stack.mongod import find_mongod
 from cclake_stack.retention import DAY_SECONDS, retention
 from cclake_stack.supervise import SOCKET_PATH_LIMIT, Supervisor, socket_path
@@ -146,20 +148,40 @@ def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
     assert (last.read_bytes, last.delivered, last.complete) == (10, 4, True)
 
 
-def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
-    processes = [
-        {"name": "mongod", "state": "STOPPED"},
-        {"name": "flusher", "state": "RUNNING"},
-    ]
-    found = {
+def state_of(role: str, **states: str) -> dict[str, Any]:
+    names = {"mongod": "STOPPED"} | dict.fromkeys(ROLES["all"], "RUNNING") | states
+    return {
         "running": True,
-        "processes": processes,
+        "role": role,
+        "processes": [{"name": n, "state": s} for n, s in names.items()],
         "health": {"status": "healthy"},
         "pipeline": None,
     }
-    assert show.is_well(found)
-    processes[1]["state"] = "FATAL"
-    assert not show.is_well(found)
+
+
+def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
+    assert show.is_well(state_of("all"))
+    assert not show.is_well(state_of("all", flusher="FATAL"))
+    assert not show.is_well(state_of("all", web="STOPPED"))
+
+
+def test_a_role_is_well_without_what_it_never_starts() -> None:
+    assert show.is_well(state_of("ship", web="STOPPED", pipeline="STOPPED"))
+    assert not show.is_well(state_of("ship", ingest="STOPPED"))
+    served = state_of("serve", ingest="STOPPED", flusher="STOPPED")
+    served["health"] = None
+    assert show.is_well(served)
+
+
+def test_a_role_of_a_team_needs_its_mongodb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCLAKE_ROLE", "ship")
+    with pytest.raises(Failure, match="MongoDB of your team"):
+        config.role()
+    monkeypatch.setenv("MONGO_URI", "mongodb://db.example.com")
+    assert config.role() == "ship"
+    monkeypatch.setenv("CCLAKE_ROLE", "boss")
+    with pytest.raises(Failure, match="boss"):
+        config.role()
 
 
 def export(folder: Path, cost: float) -> None:

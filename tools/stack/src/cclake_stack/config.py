@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common import settings
+from cclake_common.failure import Failure
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,19 @@ class Value:
     meaning: str
 
 
+ROLES = {
+    "all": ("flusher", "ingest", "web", "pipeline"),
+    "ship": ("flusher", "ingest"),
+    "serve": ("web", "pipeline"),
+}
+"""The processes of a role, in the order of their start."""
+
 SETTINGS = (
     Setting("CCLAKE_HOME", "~/.claude-sync", "data directory"),
     Setting("CLAUDE_DIR", "~/.claude/projects", "folders to archive, ':' between"),
+    Setting(
+        "CCLAKE_ROLE", "all", "all; ship: only archive; serve: only lake and pages"
+    ),
     Setting("CCLAKE_HOST", "", "this machine's name in every record"),
     Setting("MONGO_URI", "", "your MongoDB; empty: the private mongod"),
     Setting("MONGO_DB", "claude_logs", "database"),
@@ -62,6 +73,23 @@ def values(dotenv: Path, environ: Mapping[str, str] = os.environ) -> list[Value]
     """
     in_dotenv = _names(dotenv)
     return [_value(setting, environ, in_dotenv) for setting in SETTINGS]
+
+
+def role() -> str:
+    """What this machine does: `CCLAKE_ROLE`, or `all`.
+
+    Raises:
+        Failure: It is none of the roles, or it is one of a team without its MongoDB.
+    """
+    found = environ_or("CCLAKE_ROLE", "all")
+    if found not in ROLES:
+        raise Failure(f"CCLAKE_ROLE is {found!r}", f"Set it to {', '.join(ROLES)}.")
+    if found != "all" and not environ_or("MONGO_URI", ""):
+        raise Failure(
+            f"the role {found} needs the MongoDB of your team",
+            "Set MONGO_URI to it.",
+        )
+    return found
 
 
 def port(name: str, default: int) -> int:

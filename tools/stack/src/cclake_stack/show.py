@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cclake_stack.config import Value
+from cclake_stack.config import ROLES, Value
 from cclake_stack.validate import Check
 
 WELL = ("RUNNING", "STARTING")
@@ -24,14 +24,17 @@ def overview(addresses: dict[str, str], archived: int) -> RenderableType:
 
 def is_well(found: dict[str, Any]) -> bool:
     """Whether every needed process runs, health is good and the last run succeeded."""
-    names = [p for p in found["processes"] if p["state"] not in WELL]
-    stopped = [p for p in names if p["name"] != "mongod" or p["state"] != "STOPPED"]
-    health = found["health"] or {}
-    last = found["pipeline"]
+    # `up` starts what the role needs; the others were never meant to run.
+    ended = [p for p in found["processes"] if p["state"] not in (*WELL, "STOPPED")]
+    states = {p["name"]: p["state"] for p in found["processes"]}
+    stopped = [name for name in ROLES[found["role"]] if states.get(name) == "STOPPED"]
+    last, health = found["pipeline"], found["health"] or {}
+    ships = "flusher" in ROLES[found["role"]]
     return (
         found["running"]
+        and not ended
         and not stopped
-        and health.get("status") in ("ok", "healthy")
+        and (not ships or health.get("status") in ("ok", "healthy"))
         and (last is None or last.get("outcome") != "failed")
     )
 

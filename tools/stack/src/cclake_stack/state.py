@@ -27,6 +27,7 @@ def state() -> dict[str, Any]:
     running = supervisor.running()
     return {
         "running": running,
+        "role": config.role(),
         "processes": [vars(process) for process in supervisor.processes()]
         if running
         else [],
@@ -44,19 +45,25 @@ def state() -> dict[str, Any]:
 
 
 def addresses() -> dict[str, str]:
-    """Where to look: name -> address."""
-    return {
-        "pages": f"http://127.0.0.1:{config.port('WEB_PORT', 3000)}/",
-        "health": f"http://127.0.0.1:{config.port('HEALTH_PORT', 9090)}/health",
-        "MongoDB": settings.mask(settings.mongo_uri()),
-        "data": str(settings.home()),
-    }
+    """Where to look, in this role: name -> address."""
+    work = config.ROLES[config.role()]
+    found = {}
+    if "web" in work:
+        found["pages"] = f"http://127.0.0.1:{config.port('WEB_PORT', 3000)}/"
+    if "flusher" in work:
+        found["health"] = _health_address()
+    uri = settings.mask(settings.mongo_uri())
+    return found | {"MongoDB": uri, "data": str(settings.home())}
+
+
+def _health_address() -> str:
+    return f"http://127.0.0.1:{config.port('HEALTH_PORT', 9090)}/health"
 
 
 def health() -> dict[str, Any] | None:
     """What the flusher says of itself; None when it does not answer."""
     try:
-        with urllib.request.urlopen(addresses()["health"], timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(_health_address(), timeout=TIMEOUT_S) as answer:
             return _object(answer.read())
     except urllib.error.HTTPError as failing:
         # 503: it answers, and says why it is not well.

@@ -22,7 +22,6 @@ from cclake_stack import backfill, checks, config
 from cclake_stack.mongod import find_mongod
 from cclake_stack.supervise import Supervisor
 
-LIVE = ("flusher", "ingest", "web")
 ORPHAN_SECONDS = 30.0
 Say = Callable[[str], None]
 
@@ -30,7 +29,7 @@ Say = Callable[[str], None]
 def wanted() -> list[str]:
     """The processes that should run with the present settings."""
     private = [] if config.environ_or("MONGO_URI", "") else ["mongod"]
-    return [*private, *LIVE, "pipeline"]
+    return [*private, *config.ROLES[config.role()]]
 
 
 def is_up(supervisor: Supervisor) -> bool:
@@ -54,43 +53,49 @@ def up(say: Say, console: Console) -> None:
     """
     supervisor = Supervisor()
     checks.check_data_directory()
-    roots = checks.check_roots()
+    work = config.ROLES[config.role()]
+    roots = checks.check_roots() if "ingest" in work else []
     mine = not supervisor.running()
     if mine:
-        _check_ports()
+        _check_ports(work)
         if config.environ_or("MONGO_URI", ""):
             checks.check_mongo()
         supervisor.start_daemon()
     try:
         _start_mongo(supervisor, say)
-        for name in LIVE:
-            supervisor.start(name)
+        for name in work:
+            if name != "pipeline":
+                supervisor.start(name)
     except Failure:
         if mine:
             supervisor.shutdown()
         raise
-    _archive(supervisor, roots, say, console)
-    _first_run(supervisor, say)
-    supervisor.start("pipeline")
+    if "ingest" in work:
+        _archive(supervisor, roots, say, console)
+    if "pipeline" in work:
+        _first_run(supervisor, say)
+        supervisor.start("pipeline")
 
 
-def _check_ports() -> None:
+def _check_ports(work: tuple[str, ...]) -> None:
     # A supervisord that was killed left its pid file; its children end by
     # themselves, but a drain may take them some seconds.
     killed = (settings.home() / "supervisord.pid").exists()
     deadline = time.monotonic() + (ORPHAN_SECONDS if killed else 0)
     while True:
         try:
-            return _check_ports_now()
+            return _check_ports_now(work)
         except Failure:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(0.2)
 
 
-def _check_ports_now() -> None:
-    checks.check_port(config.port("HEALTH_PORT", 9090), "HEALTH_PORT", "health")
-    checks.check_port(config.port("WEB_PORT", 3000), "WEB_PORT", "pages")
+def _check_ports_now(work: tuple[str, ...]) -> None:
+    if "flusher" in work:
+        checks.check_port(config.port("HEALTH_PORT", 9090), "HEALTH_PORT", "health")
+    if "web" in work:
+        checks.check_port(config.port("WEB_PORT", 3000), "WEB_PORT", "pages")
     if not config.environ_or("MONGO_URI", ""):
         checks.check_port(config.port("MONGO_PORT", 27117), "MONGO_PORT", "MongoDB")
 
@@ -142,7 +147,8 @@ def _archive(
 
 def _check(supervisor: Supervisor) -> None:
     for process in supervisor.processes():
-        if process.name in wanted()[:-1] and process.state in ("FATAL", "BACKOFF"):
+        watched = process.name in wanted() and process.name != "pipeline"
+        if watched and process.state in ("FATAL", "BACKOFF"):
             raise Failure(
                 f"{process.name} does not stay up:"
                 f" {supervisor.last_words(process.name)}",
