@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +35,7 @@ class Generation(Database):  # type: ignore[misc]
         readers: Number of reads going on.
         ready: Whether it is prepared, so that no page has to wait.
         spare: A connection of its own for the sums of the dashboard.
+        lock: Held by whoever uses it.
     """
 
     def __init__(self, ds: Datasette, path: Path, stamp: tuple[int, ...]) -> None:
@@ -46,6 +48,7 @@ class Generation(Database):  # type: ignore[misc]
         self._opened: list[sqlite3.Connection] = []
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self.spare = self.connect()
+        self.lock = threading.Lock()
         for _ in range(max(ds.setting("num_sql_threads"), 1)):
             connection = self.connect()
             ds._prepare_connection(connection, NAME)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cclake_web.config import Config, from_environ
-from cclake_web.data import rollup
+from cclake_web.generation import Generation
 from cclake_web.generations import Exports
 from cclake_web.lines import Lines
 
@@ -34,7 +34,13 @@ def state_of(datasette: Datasette) -> State:
         config = from_environ()
         state = _STATES[datasette] = State(
             config,
-            Exports(datasette, config.export, rollup.prepare),
+            Exports(datasette, config.export, _prepare),
             Lines(config.mongo_uri, config.mongo_db),
         )
     return state
+
+
+def _prepare(export: Generation) -> None:
+    from cclake_web.warming import prepare  # the pages import this module
+
+    prepare(export)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cclake_web.charts.scale import after, label, ticks
 from cclake_web.render.safe import plain
@@ -43,15 +43,17 @@ def bars(chart: Chart) -> Markup:
     parts = [_axis(marks, chart.number), _dates(chart, width)]
     for index, start in enumerate(chart.starts):
         x, y = LEFT + index * width, float(HEIGHT - BOTTOM)
-        rects = Markup("")
+        rects = []
         for series in chart.series:
             height = _high(series.values[index], marks[-1])
             if height > 0:
                 y -= height
-                rects += _rect(x + width * 0.1, y, width * 0.8, height, series.colour)
+                one = _rect(x + width * 0.1, y, width * 0.8, height, series.colour)
+                rects.append(one)
         tip = _tip(chart, index, totals[index])
-        rects += _rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0)
-        parts.append(_linked(rects, chart.href(start, after(start, chart.unit)), tip))
+        rects.append(_rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0))
+        inner = Markup("").join(rects)
+        parts.append(_linked(inner, chart.href(start, after(start, chart.unit)), tip))
     return _svg(parts, "bars")
 
 
@@ -81,9 +83,12 @@ def lines(chart: Chart, highest: float | None = None) -> Markup:
 
 
 def heatmap(
-    values: Sequence[Sequence[float]], rows: Sequence[str], number: Number
+    values: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    number: Number,
+    href: Callable[[int], str],
 ) -> Markup:
-    """Seven rows of 24 hours."""
+    """Seven rows of 24 hours; a cell with something in it leads to `href(cell)`."""
     highest = max((value for row in values for value in row), default=0) or 1
     width, height = (WIDTH - LEFT - RIGHT) / 24, 24
     parts = []
@@ -92,13 +97,13 @@ def heatmap(
         parts.append(text.format(LEFT - 8, TOP + y * height + 15, name))
         for x, value in enumerate(row):
             share = 0.06 if not value else 0.18 + 0.82 * (value / highest) ** 0.6
+            at = (LEFT + x * width + 1, TOP + y * height + 1, width - 2, height - 2)
             cell = Markup(
-                '<rect class="heat" x="{:.1f}" y="{}" width="{:.1f}" height="{}" '
-                'rx="3" fill-opacity="{:.2f}" data-tip="{}"/>'
+                f'<rect class="heat" x="{at[0]:.1f}" y="{at[1]}" width="{at[2]:.1f}" '
+                f'height="{at[3]}" rx="3" fill-opacity="{share:.2f}"/>'
             )
             tip = f"{name} {x}:00–{x + 1}:00\n{number(value)}"
-            at = (LEFT + x * width + 1, TOP + y * height + 1, width - 2, height - 2)
-            parts.append(cell.format(*at, share, tip))
+            parts.append(_linked(cell, href(y * 24 + x) if value else "", tip))
     for hour in range(0, 24, 3):
         text = Markup('<text x="{:.1f}" y="{}">{}</text>')
         parts.append(text.format(LEFT + hour * width + 2, TOP + 7 * height + 14, hour))
@@ -168,10 +173,14 @@ def _tip(chart: Chart, index: int, total: float | None) -> str:
 
 
 def _linked(inner: Markup, href: str, tip: str) -> Markup:
+    said = plain(tip)
     if not href:
-        return Markup('<g data-tip="{}">{}</g>').format(plain(tip), inner)
-    made = Markup('<a href="{}" data-tip="{}" aria-label="{}" tabindex="-1">{}</a>')
-    return made.format(href, plain(tip), plain(tip.replace("\n", ", ")), inner)
+        return Markup(f'<g data-tip="{said}">{inner}</g>')
+    label = said.replace("\n", ", ")
+    return Markup(
+        f'<a href="{escape(href)}" data-tip="{said}" aria-label="{label}" '
+        f'tabindex="-1">{inner}</a>'
+    )
 
 
 def _svg(parts: Sequence[Markup], kind: str) -> Markup:

@@ -5,13 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cclake_web.charts.scale import after, label, periods, start_of
-from cclake_web.data.dashboard import local
 from cclake_web.data.filters import Filters
-from cclake_web.data.rollup import where
+from cclake_web.data.sessions import selected
+from cclake_web.data.zoned import local, zoned
 from cclake_web.fmt import plural
+from cclake_web.render.safe import plain
 
 HEIGHT = 46
 UNITS = ("hour", "day", "week")
@@ -32,23 +33,19 @@ def timeline(
     sums: sqlite3.Connection, filters: Filters, unit: str = ""
 ) -> Timeline | None:
     """Messages over time in the viewer's zone; None where there are none."""
-    condition, values = where(filters, model=False)
-    counts: Counter[datetime] = Counter()
-    for hour, number in sums.execute(
-        f"select hour, sum(messages) from spoken where {condition} group by 1", values
-    ):
-        counts[local(hour, filters.zone)] += number
-    if not counts:
-        return None
     if unit == "hour":
-        return _by_hour(counts, filters)
-    found, starts = periods([moment.date() for moment in counts])
+        counts = _hours(sums, filters)
+        return _by_hour(counts, filters) if counts else None
+    days = _days(sums, filters)
+    if not days:
+        return None
+    found, starts = periods(list(days))
     unit = unit if unit in UNITS else found
     if unit != found:
-        starts = _starts(starts, unit, max(counts).date())
+        starts = _starts(starts, unit, max(days))
     sizes: Counter[date] = Counter()
-    for moment, number in counts.items():
-        sizes[start_of(moment.date(), unit)] += number
+    for day, number in days.items():
+        sizes[start_of(day, unit)] += number
     bars = [
         (
             sizes[start],
@@ -58,6 +55,35 @@ def timeline(
         for start in starts
     ]
     return _draw(bars, unit)
+
+
+def _days(sums: sqlite3.Connection, filters: Filters) -> dict[date, int]:
+    rows = _spoken(sums, filters, "z.day")
+    return {date.fromisoformat(day): number for day, number in rows}
+
+
+def _hours(sums: sqlite3.Connection, filters: Filters) -> Counter[datetime]:
+    counts: Counter[datetime] = Counter()
+    for hour, number in _spoken(sums, filters, "p.hour"):
+        counts[local(hour, filters.zone)] += number
+    return counts
+
+
+def _spoken(sums: sqlite3.Connection, filters: Filters, by: str) -> sqlite3.Cursor:
+    """Messages of the chosen sessions, within the chosen days."""
+    conditions, values = selected(sums, filters)
+    zone = f"sums.zone{zoned(sums, filters.zone)}"
+    metrics = "left join agg_session_metrics m on m.session_id = s.session_id"
+    needed = any("m." in text for text in conditions)
+    within = "z.day between :since and :until"
+    return sums.execute(
+        f"""select {by}, sum(p.messages) from sums.spoken p
+        join {zone} z on z.hour = p.hour
+        {"join dim_sessions s on s.rowid = p.session" if conditions else ""}
+        {metrics if needed else ""}
+        where {" and ".join([within, *conditions])} group by 1""",
+        values | {"since": filters.since, "until": filters.until or "9999"},
+    )
 
 
 def _starts(starts: list[date], unit: str, last: date) -> list[date]:
@@ -89,21 +115,13 @@ def _draw(bars: list[tuple[int, str, str]], unit: str) -> Timeline:
     parts = []
     for x, (number, name, href) in enumerate(bars):
         height = max(1.0, number * HEIGHT / highest) if number else 0.6
-        tip = f"{name}: {plural(number, 'message')}"
+        said = plain(f"{name}: {plural(number, 'message')}")
         parts.append(
             Markup(
-                '<a href="{}" data-tip="{}" aria-label="{}" tabindex="-1">'
-                '<rect class="size" x="{}.1" y="{:.1f}" width="0.8" height="{:.1f}"/>'
-                '<rect class="space" x="{}" width="1" height="{}"/></a>'
-            ).format(
-                href,
-                tip,
-                tip.replace("\n", ", "),
-                x,
-                HEIGHT - height,
-                height,
-                x,
-                HEIGHT,
+                f'<a href="{escape(href)}" data-tip="{said}" aria-label="{said}" '
+                f'tabindex="-1"><rect class="size" x="{x}.1" '
+                f'y="{HEIGHT - height:.1f}" width="0.8" height="{height:.1f}"/>'
+                f'<rect class="space" x="{x}" width="1" height="{HEIGHT}"/></a>'
             )
         )
     made = Markup(

@@ -1,22 +1,25 @@
-"""Numbers of the dashboard, from the sums by the hour."""
+"""Numbers of the dashboard, from the sums by the hour and by the day."""
 
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
+from cclake_web.charts.scale import periods
 from cclake_web.data.filters import Filters
-from cclake_web.data.rollup import where
+from cclake_web.data.zoned import dates, local, where, zoned
 
-BLOCK = timedelta(hours=5)
-_SUMS = ("responses", "final", "unpriced", "input", "output", "written", "read")
+BLOCK = 5  # hours
+SHOWN_BLOCKS = 10
+TOOLS = 16
+ADDED = ("responses", "final", "unpriced", "input", "output", "written", "read", "cost")
+_SUMS = ", ".join(f"sum({name}) as {name}" for name in ADDED)
 
 
 @dataclass
 class Day:
-    """Sums of one day in the viewer's zone."""
+    """Sums of one day, week or month in the viewer's zone."""
 
     responses: int = 0
     final: int = 0
@@ -35,6 +38,30 @@ class Day:
         """Tokens that went in, from the cache or not."""
         return self.input + self.written + self.read
 
+    def add(self, row: sqlite3.Row) -> None:
+        """Add a row of sums."""
+        for name in ADDED:
+            setattr(self, name, getattr(self, name) + (row[name] or 0))
+
+
+@dataclass
+class Span:
+    """A selection over time.
+
+    Attributes:
+        unit: What one period is: day, week or month.
+        starts: The first day of every period, without gaps.
+        line: The sums of each period.
+        models: The sums of each model, the dearest first.
+        total: The sums of all.
+    """
+
+    unit: str
+    starts: list[date]
+    line: list[Day]
+    models: list[dict[str, Any]]
+    total: Day
+
 
 @dataclass
 class Block:
@@ -52,66 +79,88 @@ class Block:
         return max((self.end - self.start).total_seconds() / 3600, 1.0)
 
 
-@lru_cache(maxsize=50_000)
-def local(hour: str, zone: tzinfo) -> datetime:
-    """An hour of the export (2026-08-01T10) in a zone."""
-    return datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC).astimezone(zone)
-
-
-def days(connection: sqlite3.Connection, filters: Filters) -> dict[date, Day]:
-    """Sums by day."""
+def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
+    """Sums by period and by model; None where the selection holds no response."""
+    days = f"sums.days{zoned(connection, filters.zone)}"
     condition, values = where(filters)
-    sums = ", ".join(f"sum({name}) as {name}" for name in _SUMS)
-    rows = connection.execute(
-        f"""select hour, model, side, {sums}, sum(cost) as cost, max(widest) as widest
-        from hourly where {condition} group by hour, model, side""",
-        values,
-    )
-    found: dict[date, Day] = defaultdict(Day)
-    for row in rows:
-        one = found[local(row["hour"], filters.zone).date()]
-        for name in _SUMS:
-            setattr(one, name, getattr(one, name) + (row[name] or 0))
-        cost = row["cost"] or 0.0
-        one.cost += cost
-        one.side_cost += cost if row["side"] else 0.0
-        one.widest = max(one.widest, row["widest"] or 0)
-        one.by_model[row["model"] or ""] += cost
-    return dict(found)
-
-
-def hours(connection: sqlite3.Connection, filters: Filters) -> list[list[int]]:
-    """API responses by weekday (Monday first) and hour, in the viewer's zone."""
-    condition, values = where(filters)
-    table = [[0] * 24 for _ in range(7)]
-    for hour, number in connection.execute(
-        f"select hour, sum(responses) from hourly where {condition} group by hour",
+    ends = connection.execute(
+        f"select min(day), max(day) from {days} where {condition}", values
+    ).fetchone()
+    if ends[0] is None:
+        return None
+    unit, starts = periods(dates(ends))
+    merged = {start.isoformat(): Day() for start in starts}
+    models: dict[str, Day] = defaultdict(Day)
+    total = Day()
+    for row in connection.execute(
+        f"""select {unit} as start, model, side, {_SUMS}, max(widest) as widest
+        from {days} where {condition} group by 1, 2, 3""",
         values,
     ):
-        there = local(hour, filters.zone)
-        table[there.weekday()][there.hour] += number
+        period, model, cost = merged[row["start"]], row["model"] or "", row["cost"] or 0
+        for one in (period, models[model], total):
+            one.add(row)
+            one.side_cost += cost if row["side"] else 0.0
+        period.widest = max(period.widest, row["widest"] or 0)
+        period.by_model[model] += cost
+    ranked = sorted(
+        models.items(), key=lambda pair: (-pair[1].cost, -pair[1].responses)
+    )
+    rows = [{"model": name, "sums": sums} for name, sums in ranked[:20]]
+    return Span(unit, starts, list(merged.values()), rows, total)
+
+
+def by_hour(connection: sqlite3.Connection, filters: Filters) -> list[sqlite3.Row]:
+    """Responses, tokens and money of every hour with its place in the week."""
+    zone = f"sums.zone{zoned(connection, filters.zone)}"
+    inner, values = where(filters, dated=False)
+    outer, _ = where(Filters(since=filters.since, until=filters.until))
+    # Grouped before it is joined: then few rows are looked up.
+    return connection.execute(
+        f"""select h.*, z.slot from (
+            select hour, sum(cost) as cost, sum(responses) as responses,
+                sum(input + output + written + read) as tokens
+            from sums.hourly where {inner} group by hour
+        ) h join {zone} z on z.hour = h.hour where {outer} order by h.hour""",
+        values,
+    ).fetchall()
+
+
+def heat(hours: list[sqlite3.Row]) -> list[list[int]]:
+    """API responses by weekday (Monday first) and hour, in the viewer's zone."""
+    table = [[0] * 24 for _ in range(7)]
+    for row in hours:
+        table[row["slot"] // 24][row["slot"] % 24] += row["responses"]
     return table
 
 
-def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
-    """Windows of five hours that begin with the hour of their first response."""
-    condition, values = where(filters)
-    found: list[Block] = []
-    for row in connection.execute(
-        f"""select hour, sum(cost) as cost, sum(responses) as responses,
-        sum(input + output + written + read) as tokens
-        from hourly where {condition} group by hour order by hour""",
-        values,
-    ):
-        start = local(row["hour"], filters.zone)
-        if not found or start >= found[-1].start + BLOCK:
-            found.append(Block(start, start))
-        block = found[-1]
-        block.end = start + timedelta(hours=1)
-        block.cost += row["cost"] or 0.0
-        block.tokens += row["tokens"] or 0
-        block.responses += row["responses"]
+def blocks(hours: list[sqlite3.Row], zone: tzinfo) -> list[Block]:
+    """The last windows of five hours; each begins with its first response's hour."""
+    starts: list[int] = []
+    began = float("-inf")
+    for at, row in enumerate(hours):
+        number = _number(row["hour"])
+        if number >= began + BLOCK:
+            began = number
+            starts.append(at)
+    found = []
+    ends = [*starts, len(hours)][1:]
+    for first, end in list(zip(starts, ends, strict=True))[-SHOWN_BLOCKS:]:
+        rows = hours[first:end]
+        last = local(rows[-1]["hour"], zone) + timedelta(hours=1)
+        block = Block(local(rows[0]["hour"], zone), last)
+        for row in rows:
+            block.cost += row["cost"] or 0.0
+            block.tokens += row["tokens"] or 0
+            block.responses += row["responses"]
+        found.append(block)
     return found
+
+
+def _number(hour: str) -> int:
+    """An hour as a number that rises by one each hour."""
+    day = date(int(hour[:4]), int(hour[5:7]), int(hour[8:10])).toordinal()
+    return day * 24 + int(hour[11:13])
 
 
 def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
@@ -120,20 +169,8 @@ def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str,
     rows = connection.execute(
         f"""select project, sum(cost) as cost, sum(responses) as responses,
         sum(unpriced) as unpriced, sum(input + output + written + read) as tokens
-        from hourly where {condition} group by 1
-        order by 2 desc, 5 desc limit 15""",
-        values,
-    )
-    return [dict(row) for row in rows]
-
-
-def models(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
-    """Money, tokens and certainty by model."""
-    condition, values = where(filters)
-    sums = ", ".join(f"sum({name}) as {name}" for name in _SUMS)
-    rows = connection.execute(
-        f"""select model, {sums}, sum(cost) as cost from hourly where {condition}
-        group by 1 order by sum(cost) desc, sum(responses) desc limit 20""",
+        from sums.days{zoned(connection, filters.zone)} where {condition}
+        group by 1 order by 2 desc, 5 desc limit 15""",
         values,
     )
     return [dict(row) for row in rows]
@@ -141,44 +178,50 @@ def models(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, A
 
 def tools(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
     """Calls, errors and the median duration of each tool, most called first."""
-    condition, values = where(filters, model=False)
+    condition, values = where(filters)
     rows = connection.execute(
-        f"""select tool, size, sum(calls) as calls, sum(errors) as errors
-        from calls where {condition} group by 1, 2 order by 1, 2""",
+        f"""select tool, sum(calls) as calls, sum(timed) as timed,
+        sum(case when kind <> '' then calls else 0 end) as errors
+        from sums.tools{zoned(connection, filters.zone)} where {condition}
+        group by 1 order by 2 desc, 1 limit {TOOLS}""",
         values,
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        one = found.setdefault(
-            row["tool"] or "?", {"calls": 0, "errors": 0, "sizes": []}
-        )
-        one["calls"] += row["calls"]
-        one["errors"] += row["errors"]
-        if row["size"] is not None:
-            one["sizes"].append((row["size"], row["calls"]))
-    ranked = sorted(found.items(), key=lambda pair: -pair[1]["calls"])[:16]
+    ).fetchall()
     return [
-        {"tool": name, **one, "median_s": _median(one["sizes"])} for name, one in ranked
+        dict(row)
+        | {"median_s": _median(connection, filters, row["tool"], row["timed"])}
+        for row in rows
     ]
+
+
+def _median(
+    connection: sqlite3.Connection, filters: Filters, tool: str | None, timed: int
+) -> float | None:
+    """The exact median of the durations of a tool, in seconds."""
+    if not timed:
+        return None
+    condition, values = where(filters)
+    joins = ""
+    if condition != "true":
+        joins = "join sums.calls c on c.id = d.call"
+        if filters.since or filters.until:
+            joins += (
+                f" join sums.zone{zoned(connection, filters.zone)} z on z.hour = c.hour"
+            )
+    rows = connection.execute(
+        f"""select d.ms from sums.durations d {joins}
+        where d.tool is :tool and {condition} order by d.ms limit :both offset :half""",
+        values | {"tool": tool, "both": 2 - timed % 2, "half": (timed - 1) // 2},
+    ).fetchall()
+    return float(sum(ms for (ms,) in rows)) / len(rows) / 1000
 
 
 def errors(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
     """Failed calls by kind."""
-    condition, values = where(filters, model=False)
+    condition, values = where(filters)
     rows = connection.execute(
-        f"""select case kind when '' then 'other' else kind end as kind,
-        sum(errors) as errors from calls where {condition} and errors > 0
-        group by 1 order by 2 desc limit 12""",
+        f"""select kind, sum(calls) as errors
+        from sums.tools{zoned(connection, filters.zone)}
+        where kind <> '' and {condition} group by 1 order by 2 desc limit 12""",
         values,
     )
     return [dict(row) for row in rows]
-
-
-def _median(sizes: list[tuple[int, int]]) -> float | None:
-    """The median in seconds of durations that stand in tenths of a logarithm."""
-    half = sum(number for _, number in sizes) / 2
-    for size, number in sizes:
-        half -= number
-        if half <= 0:
-            return float(10 ** (size / 10)) / 1000
-    return None

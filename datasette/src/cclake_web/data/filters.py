@@ -15,6 +15,9 @@ SORTS = {
     "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
 }
 CHOICES = ("project", "model", "branch", "host")
+# Where a chart leads: a tool, a kind of failure, an hour of the week (0 to 167).
+DEEPER = ("tool", "kind", "slot")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
@@ -29,19 +32,24 @@ class Filters:
     until: str = ""
     q: str = ""
     errors: bool = False
+    tool: str = ""
+    kind: str = ""
+    slot: str = ""
     sort: str = "recent"
     zone: tzinfo = field(default=UTC, compare=False)
 
     @classmethod
     def from_args(cls, args: Mapping[str, str], zone: tzinfo) -> "Filters":
         """Read the query string; what can't be understood is left out."""
-        known = {name: args.get(name, "").strip() for name in (*CHOICES, "q")}
-        sort = args.get("sort", "")
+        names = (*CHOICES, "q", "tool", "kind")
+        known = {name: args.get(name, "").strip() for name in names}
+        sort, slot = args.get("sort", ""), args.get("slot", "")
         return cls(
             **known,
             since=_iso(args.get("since", "")),
             until=_iso(args.get("until", "")),
             errors=args.get("errors", "") == "1",
+            slot=slot if slot in _SLOTS else "",
             sort=sort if sort in SORTS else "recent",
             zone=zone,
         )
@@ -49,7 +57,8 @@ class Filters:
     def query(self, **changes: Any) -> str:
         """The query string of this selection with changes, without defaults."""
         now = replace(self, **{k: v for k, v in changes.items() if hasattr(self, k)})
-        pairs = {name: getattr(now, name) for name in (*CHOICES, "since", "until", "q")}
+        names = (*CHOICES, "since", "until", "q", *DEEPER)
+        pairs = {name: getattr(now, name) for name in names}
         pairs["errors"] = "1" if now.errors else ""
         pairs["sort"] = now.sort if now.sort != "recent" else ""
         pairs.update({k: v for k, v in changes.items() if not hasattr(self, k)})
@@ -59,6 +68,17 @@ class Filters:
     def active(self) -> bool:
         """Whether anything is filtered at all."""
         return replace(self, sort="recent") != Filters()
+
+    @property
+    def deeper(self) -> list[tuple[str, str]]:
+        """What only a chart can choose: the filter's name, and what it means."""
+        hour = int(self.slot or 0)
+        said = (
+            ("tool", self.tool and f"called {self.tool}"),
+            ("kind", self.kind and f"a call failed: {self.kind.replace('_', ' ')}"),
+            ("slot", self.slot and f"{WEEKDAYS[hour // 24]} {hour % 24}:00"),
+        )
+        return [(name, words) for name, words in said if words]
 
     def bounds(self) -> tuple[str, str]:
         """The first moment and the one after the last, as the export writes them."""
@@ -80,10 +100,14 @@ class Filters:
         )  # fmt: skip
         values = {
             "project": self.project, "branch": self.branch, "host": self.host,
+            "tool": self.tool, "kind": self.kind, "slot": int(self.slot or 0),
             "model": f"%,{self.model},%", "low": low, "high": high, "q": self.q,
             "like": f"%{like(self.q)}%",
         }  # fmt: skip
         return [sql for wanted, sql in conditions if wanted], values
+
+
+_SLOTS = {str(slot) for slot in range(7 * 24)}
 
 
 def like(text: str) -> str:

@@ -1,84 +1,99 @@
-"""Sums by the hour, made once per generation, so that dashboards are quick."""
+"""Sums by the hour, made once per generation, so that dashboards are quick.
 
-import math
+They lie in memory beside the export, on a connection of their own. What is
+asked of them is kept for as long as the generation lives.
+"""
+
 import sqlite3
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
-from cclake_web.data.filters import Filters
 from cclake_web.generation import Generation
 
 T = TypeVar("T")
-_LOCK = threading.Lock()
+MOST = 300  # answers that are kept
 _MAKE = """
 create table sums.hourly as
-select coalesce(substr(responded_at, 1, 13), '') as hour, project_key as project,
-    model, host, coalesce(is_sidechain, 0) as side, count(*) as responses,
-    sum(coalesce(usage_final, 0)) as final, sum(cost_usd is null) as unpriced,
-    sum(input_tokens) as input, sum(output_tokens) as output,
-    sum(cache_write_tokens) as written, sum(cache_read_tokens) as read,
-    sum(cost_usd) as cost,
-    max(coalesce(input_tokens, 0) + coalesce(cache_write_tokens, 0)
-        + coalesce(cache_read_tokens, 0)) as widest
-from main.fct_api_responses group by 1, 2, 3, 4, 5;
-create table sums.calls as
-select coalesce(substr(c.called_at, 1, 13), '') as hour, c.project_key as project,
-    s.host, c.tool_name as tool, coalesce(c.error_kind, '') as kind,
-    tenths(c.duration_ms) as size, count(*) as calls,
-    sum(coalesce(c.is_error, 0)) as errors
-from main.fct_tool_calls c left join main.dim_sessions s
-    on s.session_id = c.session_id
-group by 1, 2, 3, 4, 5, 6;
+select substr(r.responded_at, 1, 13) as hour, r.project_key as project, r.model,
+    r.host, s.git_branch as branch, coalesce(r.is_sidechain, 0) as side,
+    count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
+    sum(r.cost_usd is null) as unpriced, sum(r.input_tokens) as input,
+    sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
+    sum(r.cache_read_tokens) as read, sum(r.cost_usd) as cost,
+    max(coalesce(r.input_tokens, 0) + coalesce(r.cache_write_tokens, 0)
+        + coalesce(r.cache_read_tokens, 0)) as widest
+from main.fct_api_responses r
+left join main.dim_sessions s on s.session_id = r.session_id
+where r.responded_at is not null group by 1, 2, 3, 4, 5, 6;
+
+create table sums.each_call as
+select substr(c.called_at, 1, 13) as hour, c.project_key as project, s.host,
+    s.git_branch as branch, (select r.model from main.fct_api_responses r
+        where r.message_id = c.message_id limit 1) as model,
+    c.tool_name as tool, s.rowid as session, c.duration_ms as ms,
+    case when c.is_error then coalesce(nullif(c.error_kind, ''), 'other')
+        else '' end as kind
+from main.fct_tool_calls c
+left join main.dim_sessions s on s.session_id = c.session_id
+where c.called_at is not null;
+
+create table sums.calls (id integer primary key, hour, project, host, branch, model,
+    tool, kind, calls, timed);
+insert into sums.calls
+select null, hour, project, host, branch, model, tool, kind, count(*), count(ms)
+from sums.each_call group by 2, 3, 4, 5, 6, 7, 8;
+create index sums.calls_kinds on calls (hour, tool, kind);
+create table sums.durations as
+select e.tool, e.ms, c.id as call from sums.each_call e
+cross join sums.calls c on c.hour = e.hour and c.tool is e.tool and c.kind = e.kind
+    and c.project is e.project and c.host is e.host and c.branch is e.branch
+    and c.model is e.model
+where e.ms is not null;
+create index sums.durations_ms on durations (tool, ms, call);
+create table sums.used as
+select tool, kind, session from sums.each_call group by 1, 2, 3;
+create index sums.used_tool on used (tool, kind, session);
+create index sums.used_kind on used (kind, session);
+drop table sums.each_call;
+
 create table sums.spoken as
-select coalesce(substr(said_at, 1, 13), '') as hour, project_key as project, host,
-    count(*) as messages
-from main.fct_messages where message_kind in ('prompt', 'answer')
-group by 1, 2, 3;
+select s.rowid as session, substr(m.said_at, 1, 13) as hour, count(*) as messages
+from main.fct_messages m join main.dim_sessions s on s.session_id = m.session_id
+where m.message_kind in ('prompt', 'answer') and m.said_at is not null group by 1, 2;
+create table sums.worked as
+select s.rowid as session, substr(r.responded_at, 1, 13) as hour
+from main.fct_api_responses r join main.dim_sessions s on s.session_id = r.session_id
+where r.responded_at is not null group by 1, 2;
+
+create table sums.hours as
+select hour from sums.hourly union select hour from sums.calls
+union select hour from sums.spoken;
 """
 
 
 def ask(export: Generation, fn: Callable[[sqlite3.Connection], T]) -> T:
     """Run a function with the sums of a generation; call it in a worker thread."""
-    with _LOCK:
+    with export.lock:
         if not export.cache.get("sums"):
-            _make(export.spare)
+            make(export.spare)
             export.cache["sums"] = True
-        found: T = fn(export.spare)
+        return fn(export.spare)
+
+
+def kept(export: Generation, key: Hashable, fn: Callable[[sqlite3.Connection], T]) -> T:
+    """The same, once for each key; a generation does not change."""
+    known: dict[Hashable, T] = export.cache.setdefault("kept", {})
+    if key not in known:
+        found = ask(export, fn)
+        while len(known) >= MOST:  # the oldest goes
+            known.pop(next(iter(known)), None)
+        known[key] = found
         return found
+    return known[key]
 
 
-def prepare(export: Generation) -> None:
-    """Make the sums, so that the first page does not wait for them."""
-    ask(export, lambda connection: None)
-
-
-def _make(connection: sqlite3.Connection) -> None:
+def make(connection: sqlite3.Connection) -> None:
     """Add the sums to a connection, in memory, beside the export's tables."""
     connection.row_factory = sqlite3.Row
-    connection.create_function("tenths", 1, tenths, deterministic=True)
     connection.execute("attach ':memory:' as sums")
     connection.executescript(_MAKE)
-
-
-def tenths(milliseconds: float | None) -> int | None:
-    """Ten times the logarithm of a duration: durations within 26 % fall together."""
-    return round(10 * math.log10(milliseconds)) if milliseconds else None
-
-
-def where(filters: Filters, *, model: bool = True) -> tuple[str, dict[str, Any]]:
-    """The condition of a selection on a table of sums."""
-    low, high = filters.bounds()
-    pairs = (
-        (filters.project, "project = :project"),
-        (filters.host, "host = :host"),
-        (filters.model if model else "", "model = :model"),
-        (low, "hour >= :low"),
-        (high, "hour < :high"),
-    )
-    values = {
-        "project": filters.project, "host": filters.host, "model": filters.model,
-        "low": low[:13], "high": high[:13],
-    }  # fmt: skip
-    chosen = [sql for wanted, sql in pairs if wanted]
-    return " and ".join(["hour <> ''", *chosen]), values

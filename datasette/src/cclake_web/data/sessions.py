@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any
 
 from cclake_web.data.filters import SORTS, Filters
+from cclake_web.data.zoned import zoned
 
 PAGE = 100
 _JOINS = """
@@ -29,20 +30,20 @@ def page(
     """One page of sessions, and the cursor of the next one ("" at the end).
 
     Args:
-        connection: Of the export.
+        connection: Of the export with its sums.
         filters: The selection and its order.
         after: The cursor that the page before gave.
     """
-    conditions, values = filters.where()
+    conditions, values = selected(connection, filters)
     order = SORTS[filters.sort][0]
     value, _, last = after.rpartition("~")
     if last:
         conditions.append(f"({order}, s.session_id) < (:value, :last)")
         values |= {"value": _number(value, filters.sort), "last": last}
-    where = f"where {' and '.join(conditions)}" if conditions else ""
     # First which ones: sorting all columns of all sessions would take longer.
     sql = f"""with chosen as materialized (
-        select s.session_id, {order} as cursor_value {_FROM} {where}
+        select s.session_id, {order} as cursor_value
+        {_from(conditions, order)} {_all_of(conditions)}
         order by {order} desc, s.session_id desc limit {PAGE + 1}
     )
     select {_COLUMNS}, chosen.cursor_value from chosen
@@ -53,6 +54,42 @@ def page(
     rows = rows[:PAGE]
     end = f"{rows[-1]['cursor_value']}~{rows[-1]['session_id']}" if more else ""
     return rows, end
+
+
+def selected(
+    connection: sqlite3.Connection, filters: Filters
+) -> tuple[list[str], dict[str, Any]]:
+    """The conditions of a selection, those that need the sums included."""
+    conditions, values = filters.where()
+    if filters.tool:
+        conditions.append(
+            "s.rowid in (select session from sums.used where tool = :tool"
+            f"{' and kind = :kind' if filters.kind else ''})"
+        )
+    elif filters.kind:
+        conditions.append(
+            "s.rowid in (select session from sums.used where kind = :kind)"
+        )
+    if filters.slot:
+        zone = f"sums.zone{zoned(connection, filters.zone)}"
+        conditions.append(
+            f"""s.rowid in (select w.session from sums.worked w
+            join {zone} z on z.hour = w.hour where z.slot = :slot
+            and z.day between :since and :until)"""
+        )
+        values |= {"since": filters.since, "until": filters.until or "9999"}
+    return conditions, values
+
+
+def _from(conditions: list[str], *others: str) -> str:
+    """The tables that a question needs: a join costs a look for every session."""
+    needed = any("m." in text for text in (*conditions, *others))
+    metrics = "left join agg_session_metrics m on m.session_id = s.session_id"
+    return f"from dim_sessions s {metrics if needed else ''}"
+
+
+def _all_of(conditions: list[str]) -> str:
+    return f"where {' and '.join(conditions)}" if conditions else ""
 
 
 def _number(value: str, sort: str) -> str | float:
@@ -66,12 +103,11 @@ def _number(value: str, sort: str) -> str | float:
 
 def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
     """Sums over the whole selection."""
-    conditions, values = filters.where()
-    where = f"where {' and '.join(conditions)}" if conditions else ""
+    conditions, values = selected(connection, filters)
     sql = f"""select count(*) as sessions, sum(m.cost_usd) as cost_usd,
     sum(m.total_tokens) as total_tokens, sum(m.turns) as turns,
     sum(m.unpriced_responses) as unpriced_responses, max(m.cost_usd) as highest
-    {_FROM} {where}"""
+    {_from(conditions, "m.")} {_all_of(conditions)}"""
     return dict(connection.execute(sql, values).fetchone())
 
 

@@ -1,6 +1,6 @@
 """Questions that users ask most, as SQL with a name."""
 
-from cclake_web.pages.queries import QUERIES
+from cclake_web.pages.queries import QUERIES, sql_of
 
 _TITLES = {
     "cost_by_day_and_model": "Cost by day and model",
@@ -75,9 +75,7 @@ limit 100""",
 
 def canned() -> dict[str, dict[str, str]]:
     """The queries in the form that Datasette wants."""
-    found = {
-        name: {"sql": sql, "title": _TITLES[name]} for name, sql in QUERIES.items()
-    }
+    found = {name: {"sql": sql_of(name), "title": _TITLES[name]} for name in QUERIES}
     found |= {
         name: {"sql": sql, "title": title} for name, (title, sql) in _MORE.items()
     }

@@ -3,6 +3,7 @@
 They are streamed in batches: a selection has no limit.
 """
 
+import asyncio
 import base64
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from datasette.utils.asgi import AsgiStream, Response
 from markupsafe import Markup
 
-from cclake_web.data import sessions
+from cclake_web.data import rollup, sessions
 from cclake_web.data.blocks import Entry
 from cclake_web.data.filters import Filters
 from cclake_web.exporting import markdown
@@ -60,7 +61,9 @@ async def selection_export(visit: Visit) -> Any:
     what, kind = visit.part("what"), visit.part("format")
     reveal = await visit.reveals()
     filters = Filters.from_args(visit.args, visit.zone)
-    rows = await visit.export.read(_selected, filters)
+    rows = await asyncio.to_thread(
+        rollup.ask, visit.export, lambda sums: _selected(sums, filters)
+    )
     for row in rows:
         row["title"] = session_record(row, reveal)["title"]
     if what == "sessions":

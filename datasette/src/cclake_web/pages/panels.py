@@ -7,12 +7,11 @@ from datetime import date, timedelta
 from markupsafe import Markup
 
 from cclake_web import fmt
-from cclake_web.charts.scale import label, periods, start_of
-from cclake_web.charts.svg import Chart, Series, bars, heatmap, lines
-from cclake_web.data.dashboard import Day
-from cclake_web.data.filters import Filters
+from cclake_web.charts.scale import label
+from cclake_web.charts.svg import Chart, Number, Series, bars, heatmap, lines
+from cclake_web.data.dashboard import Day, Span
+from cclake_web.data.filters import WEEKDAYS, Filters
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MODELS = 6  # with a colour of their own; the rest is "other"
 
 
@@ -30,47 +29,33 @@ class Panel:
     wide: bool = False
 
 
-def panels(
-    days: dict[date, Day], hours: list[list[int]], filters: Filters
-) -> list[Panel]:
-    """All charts over time; none where there is no day."""
-    if not days:
-        return []
-    unit, starts = periods(list(days))
-    merged = {start: Day() for start in starts}
-    for day, sums in days.items():
-        _add(merged[start_of(day, unit)], sums)
-    line = [merged[start] for start in starts]
+def panels(span: Span, hours: list[list[int]], filters: Filters) -> list[Panel]:
+    """All charts over time."""
+    unit, starts, line = span.unit, span.starts, span.line
+    base = filters.query(since="", until="")
 
     def href(first: date, end: date) -> str:
+        """The same selection within one period."""
         last = end - timedelta(days=1)
-        return "/?" + filters.query(since=first.isoformat(), until=last.isoformat())
+        since = max(first.isoformat(), filters.since)
+        until = min(last.isoformat(), filters.until or "9999")
+        return f"/?{base}{'&' if base else ''}since={since}&until={until}"
 
-    def chart(series: list[Series], number: fmt_number) -> Chart:
+    def chart(series: list[Series], number: Number) -> Chart:
         return Chart(unit, starts, series, number, href)
 
     names = [label(start, unit, year=True) for start in starts]
     return [
         _cost(line, names, chart),
         _tokens(line, names, chart),
-        _heat(hours),
+        _heat(hours, filters),
         _cache(line, names, chart),
         _context(line, names, chart),
         _agents(line, names, chart),
     ]
 
 
-fmt_number = Callable[[float], str]
-MakeChart = Callable[[list[Series], fmt_number], Chart]
-
-
-def _add(into: Day, day: Day) -> None:
-    for name in ("responses", "final", "unpriced", "input", "output", "written",
-                 "read", "cost", "side_cost"):  # fmt: skip
-        setattr(into, name, getattr(into, name) + getattr(day, name))
-    into.widest = max(into.widest, day.widest)
-    for model, cost in day.by_model.items():
-        into.by_model[model] += cost
+MakeChart = Callable[[list[Series], Number], Chart]
 
 
 def _cost(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
@@ -117,8 +102,14 @@ def _tokens(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
     )  # fmt: skip
 
 
-def _heat(hours: list[list[int]]) -> Panel:
-    drawn = heatmap(hours, WEEKDAYS, lambda number: fmt.plural(number, "response"))
+def _heat(hours: list[list[int]], filters: Filters) -> Panel:
+    def href(slot: int) -> str:
+        return "/?" + filters.query(slot=str(slot))
+
+    def number(value: float) -> str:
+        return fmt.plural(value, "response")
+
+    drawn = heatmap(hours, WEEKDAYS, number, href)
     rows = [
         (name, *(fmt.count(v) for v in row))
         for name, row in zip(WEEKDAYS, hours, strict=True)

@@ -1,77 +1,177 @@
-"""The SQL behind the charts, as it can be run on the export."""
+"""The SQL behind the charts, as it can be run on the export.
+
+`{at}` is the time in the viewer's zone, `{where}` the condition of the selection.
+"""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from cclake_web.data.filters import Filters
 
 QUERIES = {
     "cost_by_day_and_model": """\
-select substr(responded_at, 1, 10) as day, model,
+select substr({at}, 1, 10) as day, model,
     count(*) as responses, round(sum(cost_usd), 4) as cost_usd,
     sum(cost_usd is null) as unpriced
-from fct_api_responses
-group by day, model
+from fct_api_responses as r
+{where}group by day, model
 order by day desc, cost_usd desc""",
     "tokens_by_day": """\
-select substr(responded_at, 1, 10) as day, sum(input_tokens) as input,
+select substr({at}, 1, 10) as day, sum(input_tokens) as input,
     sum(cache_write_tokens) as cache_written, sum(cache_read_tokens) as cache_read,
     sum(output_tokens) as output, sum(usage_final) as final, count(*) as responses
-from fct_api_responses
-group by day
+from fct_api_responses as r
+{where}group by day
 order by day desc""",
     "hours": """\
-select strftime('%w', responded_at) as weekday,
-    substr(responded_at, 12, 2) as hour_utc, count(*) as responses
-from fct_api_responses
-group by weekday, hour_utc
-order by weekday, hour_utc""",
+select strftime('%w', {at}) as weekday,
+    substr({at}, 12, 2) as hour, count(*) as responses
+from fct_api_responses as r
+{where}group by weekday, hour
+order by weekday, hour""",
     "cache": """\
-select substr(responded_at, 1, 10) as day,
+select substr({at}, 1, 10) as day,
     round(1.0 * sum(cache_read_tokens) / sum(
         input_tokens + cache_write_tokens + cache_read_tokens), 4) as hit_ratio
-from fct_api_responses
-group by day
+from fct_api_responses as r
+{where}group by day
 order by day desc""",
     "context": """\
-select substr(responded_at, 1, 10) as day,
+select substr({at}, 1, 10) as day,
     round(avg(input_tokens + cache_write_tokens + cache_read_tokens)) as mean_context,
     max(input_tokens + cache_write_tokens + cache_read_tokens) as largest_context
-from fct_api_responses
-group by day
+from fct_api_responses as r
+{where}group by day
 order by day desc""",
     "subagents": """\
-select substr(responded_at, 1, 10) as day, is_sidechain,
+select substr({at}, 1, 10) as day, is_sidechain,
     round(sum(cost_usd), 4) as cost_usd, count(*) as responses
-from fct_api_responses
-group by day, is_sidechain
+from fct_api_responses as r
+{where}group by day, is_sidechain
 order by day desc""",
     "projects": """\
 select r.project_key, p.project_name, round(sum(r.cost_usd), 4) as cost_usd,
     count(*) as responses, sum(r.cost_usd is null) as unpriced
-from fct_api_responses r
-left join dim_projects p on p.project_key = r.project_key
-group by r.project_key
+from fct_api_responses as r
+left join dim_projects as p on p.project_key = r.project_key
+{where}group by r.project_key
 order by cost_usd desc""",
     "models": """\
 select model, count(*) as responses, sum(output_tokens) as output,
     round(1.0 * sum(usage_final) / count(*), 4) as share_final,
     round(sum(cost_usd), 4) as cost_usd, sum(cost_usd is null) as unpriced
-from fct_api_responses
-group by model
+from fct_api_responses as r
+{where}group by model
 order by cost_usd desc""",
     "tools": """\
-select tool_name, count(*) as calls, sum(is_error) as errors,
-    round(100.0 * sum(is_error) / count(*), 1) as error_percent,
-    round(avg(duration_ms)) as mean_ms
-from fct_tool_calls
+with ranked as (
+    select c.tool_name, c.is_error, c.duration_ms,
+        row_number() over (partition by c.tool_name
+            order by c.duration_ms is null, c.duration_ms) as place,
+        count(c.duration_ms) over (partition by c.tool_name) as timed
+    from fct_tool_calls as c
+    {where})
+select tool_name, count(*) as calls, sum(coalesce(is_error, 0)) as errors,
+    round(100.0 * sum(coalesce(is_error, 0)) / count(*), 1) as error_percent,
+    avg(case when place in ((timed + 1) / 2, (timed + 2) / 2)
+        then duration_ms end) as median_ms
+from ranked
 group by tool_name
 order by calls desc""",
     "errors": """\
-select coalesce(error_kind, 'other') as error_kind, tool_name, count(*) as errors
-from fct_tool_calls
-where is_error = 1
-group by 1, 2
+select coalesce(c.error_kind, 'other') as error_kind, c.tool_name, count(*) as errors
+from fct_tool_calls as c
+{where}group by 1, 2
 order by errors desc""",
     "blocks": """\
-select substr(responded_at, 1, 13) || ':00' as hour_utc,
+select substr({at}, 1, 13) || ':00' as hour,
     count(*) as responses, round(sum(cost_usd), 4) as cost_usd
-from fct_api_responses
-group by hour_utc
-order by hour_utc desc""",
+from fct_api_responses as r
+{where}group by hour
+order by hour desc""",
 }
+
+FIRST_YEAR = 2025  # of Claude Code
+_CALLS = {"tools", "errors"}
+
+
+def sql_of(name: str, filters: Filters | None = None) -> str:
+    """The SQL of a chart; it counts what the chart of this selection counts."""
+    chosen = filters or Filters()
+    conditions = _calls(chosen) if name in _CALLS else _responses(chosen)
+    if name == "errors":
+        conditions.insert(0, "c.is_error")
+    joined = "\n    and ".join(conditions)
+    return QUERIES[name].format(
+        at=local_time("r.responded_at", chosen.zone),
+        where=f"where {joined}\n" if joined else "",
+    )
+
+
+def _responses(chosen: Filters) -> list[str]:
+    low, high = chosen.bounds()
+    pairs = (
+        (chosen.project, "r.project_key = {}"), (chosen.model, "r.model = {}"),
+        (chosen.host, "r.host = {}"),
+        (chosen.branch, "r.session_id in (select session_id from dim_sessions\n"
+         "        where git_branch = {})"),
+        (low, "r.responded_at >= {}"), (high, "r.responded_at < {}"),
+    )  # fmt: skip
+    return [sql.format(literal(value)) for value, sql in pairs if value]
+
+
+def _calls(chosen: Filters) -> list[str]:
+    low, high = chosen.bounds()
+    sessions = "c.session_id in (select session_id from dim_sessions\n        where "
+    pairs = (
+        (chosen.project, "c.project_key = {}"),
+        (chosen.model, "c.message_id in (select message_id from fct_api_responses\n"
+         "        where model = {})"),
+        (chosen.host, sessions + "host = {})"),
+        (chosen.branch, sessions + "git_branch = {})"),
+        (low, "c.called_at >= {}"), (high, "c.called_at < {}"),
+    )  # fmt: skip
+    return [sql.format(literal(value)) for value, sql in pairs if value]
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''").replace("\0", "") + "'"
+
+
+@lru_cache(maxsize=16)
+def local_time(column: str, zone: tzinfo) -> str:
+    """A time of the export in a zone, as SQL; daylight saving is written out."""
+    changes = _changes(zone, datetime.now(UTC).year + 1)
+    last = changes[-1][1]
+    if len(changes) == 1:
+        return f"datetime({column}, '{last:+d} minutes')" if last else column
+    cases = "".join(
+        f"\n    when {column} < '{until:%Y-%m-%dT%H:%M}' then '{minutes:+d} minutes'"
+        for until, minutes in changes[:-1]
+    )
+    return f"datetime({column}, case{cases}\n    else '{last:+d} minutes' end)"
+
+
+def _changes(zone: tzinfo, last_year: int) -> list[tuple[datetime, int]]:
+    """Until when (UTC) which offset in minutes holds, since the first logs."""
+    step, found = timedelta(minutes=30), []
+    at, end = (
+        datetime(FIRST_YEAR, 1, 1, tzinfo=UTC),
+        datetime(last_year, 12, 31, tzinfo=UTC),
+    )
+    while at < end:
+        following = min(at + timedelta(days=7), end)
+        if _minutes(zone, at) != _minutes(zone, following):
+            before = _minutes(zone, at)
+            while _minutes(zone, at) == before:
+                at += step
+            found.append((at, before))
+        else:
+            at = following
+    return [*found, (end, _minutes(zone, end))]
+
+
+def _minutes(zone: tzinfo, moment: datetime) -> int:
+    ahead = moment.astimezone(zone).utcoffset()
+    return round(ahead.total_seconds() / 60) if ahead else 0

@@ -2,13 +2,13 @@
 
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Any
 
 from datasette.utils.asgi import Response
 
-from cclake_web.charts.timeline import Timeline, timeline
+from cclake_web.charts.timeline import UNITS, Timeline, timeline
 from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.fmt import day, title
@@ -16,7 +16,6 @@ from cclake_web.generation import Generation
 from cclake_web.masking import mask
 from cclake_web.pages.web import Visit, view
 
-MOST_TOTALS = 200  # selections whose sums are kept
 RUNNING = timedelta(minutes=5)
 
 
@@ -33,17 +32,10 @@ def choices(connection: sqlite3.Connection, export: Generation) -> dict[str, Any
     return found
 
 
-def totals(
-    connection: sqlite3.Connection, filters: Filters, export: Generation
-) -> sessions.Row:
+def totals(filters: Filters, export: Generation) -> sessions.Row:
     """The sums of a selection, read once per generation."""
-    known: dict[object, sessions.Row] = export.cache.setdefault("totals", {})
-    key = (replace(filters, sort="recent"), filters.bounds())
-    if key not in known:
-        if len(known) > MOST_TOTALS:
-            known.clear()
-        known[key] = sessions.totals(connection, filters)
-    return known[key]
+    key = ("totals", replace(filters, sort="recent"), filters.zone)
+    return rollup.kept(export, key, lambda sums: sessions.totals(sums, filters))
 
 
 @view
@@ -52,22 +44,19 @@ async def sessions_page(visit: Visit) -> Response:
     filters = Filters.from_args(visit.args, visit.zone)
     after = visit.args.get("after", "")
 
-    def spoken(sums: sqlite3.Connection) -> Timeline | None:
-        return timeline(sums, filters, visit.args.get("by", ""))
+    export = visit.export
 
     def answer(connection: sqlite3.Connection) -> Response:
-        rows, following = sessions.page(connection, filters, after)
-        for row in rows:
-            row["title"] = mask(title(row))
+        rows, following = listed(filters, after, export)
         return visit.page(
             "sessions.html",
             filters=filters,
-            groups=_groups(rows, filters, visit),
+            groups=_groups(rows, filters, visit.zone, visit.today),
             following=following,
             after=after,
-            totals=totals(connection, filters, visit.export),
-            choices=choices(connection, visit.export),
-            chart=rollup.ask(visit.export, spoken),
+            totals=totals(filters, export),
+            choices=choices(connection, export),
+            chart=chart(filters, visit.args.get("by", ""), export),
             running=running_since(),
             sorts={name: label for name, (_, label) in SORTS.items()},
         )
@@ -75,13 +64,33 @@ async def sessions_page(visit: Visit) -> Response:
     return await visit.export.read(answer)
 
 
+def listed(
+    filters: Filters, after: str, export: Generation
+) -> tuple[list[sessions.Row], str]:
+    """A page of the list, its titles masked, and the cursor of the next one."""
+
+    def read(sums: sqlite3.Connection) -> tuple[list[sessions.Row], str]:
+        rows, following = sessions.page(sums, filters, after)
+        for row in rows:
+            row["title"] = mask(title(row))
+        return rows, following
+
+    return rollup.kept(export, ("page", filters, filters.zone, after), read)
+
+
+def chart(filters: Filters, unit: str, export: Generation) -> Timeline | None:
+    """The chart above the list."""
+    key = ("chart", filters, filters.zone, unit if unit in UNITS else "")
+    return rollup.kept(export, key, lambda sums: timeline(sums, filters, unit))
+
+
 def _groups(
-    rows: list[sessions.Row], filters: Filters, visit: Visit
+    rows: list[sessions.Row], filters: Filters, zone: tzinfo, today: date
 ) -> list[tuple[str, list[sessions.Row]]]:
     if filters.sort != "recent":
         return [(SORTS[filters.sort][1], rows)] if rows else []
 
     def of_day(row: sessions.Row) -> str:
-        return day(row["ended_at"] or row["started_at"], visit.zone, visit.today)
+        return day(row["ended_at"] or row["started_at"], zone, today)
 
     return [(name, list(some)) for name, some in groupby(rows, key=of_day)]

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -38,10 +38,26 @@ def _zone(name: str) -> tzinfo | None:
         return None
 
 
+_SEEN: dict[str, tzinfo] = {}  # of visitors with a cookie, the last at the end
+
+
 def zone_of(request: Request) -> tzinfo:
     """The time zone in a visitor's cookie, else the machine's."""
     named = _zone(unquote(request.cookies.get("tz", "")))
-    return named or datetime.now().astimezone().tzinfo or UTC
+    if named is None:
+        return _here()
+    _SEEN.pop(str(named), None)
+    _SEEN[str(named)] = named
+    return named
+
+
+def zones_seen() -> list[tzinfo]:
+    """The last two zones of visitors; the machine's before there was one."""
+    return list(_SEEN.values())[-2:] or [_here()]
+
+
+def _here() -> tzinfo:
+    return datetime.now().astimezone().tzinfo or UTC
 
 
 @dataclass
@@ -62,7 +78,7 @@ class Visit:
         """A part of the path, decoded."""
         return unquote(self.request.url_vars[name])
 
-    @property
+    @cached_property
     def zone(self) -> tzinfo:
         """The viewer's time zone: its cookie, else the machine's."""
         return zone_of(self.request)

@@ -1,0 +1,19 @@
+"""What a new generation reads before it is shown, so that no page has to wait."""
+
+from cclake_web.data import rollup
+from cclake_web.data.filters import Filters
+from cclake_web.generation import Generation
+from cclake_web.pages.dashboard import gathered
+from cclake_web.pages.sessions import chart, choices, listed, totals
+from cclake_web.pages.web import zones_seen
+
+
+def prepare(export: Generation) -> None:
+    """Make the sums, and all that the first pages show without a filter."""
+    rollup.ask(export, lambda sums: choices(sums, export))
+    for zone in zones_seen():
+        filters = Filters(zone=zone)
+        listed(filters, "", export)
+        totals(filters, export)
+        chart(filters, "", export)
+        gathered(export, filters)

@@ -1,0 +1,176 @@
+"""The sums of the dashboard equal what the facts hold, for any selection."""
+
+import random
+import sqlite3
+import statistics
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from cclake_web.data import dashboard, rollup
+from cclake_web.data.filters import Filters
+from cclake_web.data.sessions import page, totals
+from cclake_web.pages.queries import sql_of
+from export import Export
+
+BERLIN = ZoneInfo("Europe/Berlin")
+SELECTIONS = (
+    {}, {"project": "alpha"}, {"host": "server"}, {"branch": "feature/x"},
+    {"model": "claude-haiku-4-5"}, {"since": "2026-08-02"},
+    {"since": "2026-08-02", "until": "2026-08-03", "host": "laptop"},
+    {"project": "it's", "model": "claude-opus-4-6"},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    chance = random.Random(7)
+    export = Export()
+    for number in range(24):
+        start = datetime(2026, 8, 1, 20, tzinfo=UTC) + timedelta(hours=3 * number)
+        session = export.session(
+            f"s{number}", start=start, project=("alpha", "it's")[number % 2],
+            host=("laptop", "server")[number % 3 == 0],
+            branch=("main", "feature/x")[number % 4 == 0],
+            model=("claude-opus-4-6", "claude-haiku-4-5")[number % 5 == 0],
+        )  # fmt: skip
+        session.prompt("Go")
+        for _ in range(chance.randrange(6)):
+            tool = chance.choice(("Bash", "Read", "Grep"))
+            (one,) = session.answer(tools=((tool, {}),), cost=chance.random())
+            session.result(one, "x", error=chance.random() < 0.4)
+        session.end()
+    for call in export.rows["fct_tool_calls"]:
+        call["duration_ms"] = chance.choice((None, chance.randrange(1, 90_000)))
+        call["error_kind"] = (
+            chance.choice(("timeout", None)) if call["is_error"] else None
+        )
+    path: Path = export.write(tmp_path_factory.mktemp("sums") / "conversations.db")
+    connection = sqlite3.connect(path)
+    rollup.make(connection)
+    yield connection
+    connection.close()
+
+
+def facts(sums: sqlite3.Connection, chosen: Filters) -> list[sqlite3.Row]:
+    """The calls of a selection, one by one, by Python alone."""
+    rows = sums.execute(
+        """select c.*, s.host, s.git_branch, r.model from fct_tool_calls c
+        join dim_sessions s using (session_id)
+        join fct_api_responses r using (message_id)"""
+    )
+    return [row for row in rows if fits(row, chosen, row["called_at"])]
+
+
+def fits(row: sqlite3.Row, chosen: Filters, at: str) -> bool:
+    day = datetime.fromisoformat(at).astimezone(chosen.zone).date().isoformat()
+    pairs = (
+        (chosen.project, row["project_key"]), (chosen.host, row["host"]),
+        (chosen.branch, row["git_branch"]), (chosen.model, row["model"]),
+    )  # fmt: skip
+    within = (chosen.since or "0") <= day <= (chosen.until or "9")
+    return within and all(wanted in ("", found) for wanted, found in pairs)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_medians_of_tools_are_exact(
+    sums: sqlite3.Connection, selection: dict[str, str]
+) -> None:
+    chosen = Filters(**selection, zone=BERLIN)
+    wanted = facts(sums, chosen)
+    found = dashboard.tools(sums, chosen)
+    assert {one["tool"] for one in found} == {row["tool_name"] for row in wanted}
+    for one in found:
+        mine = [row for row in wanted if row["tool_name"] == one["tool"]]
+        times = [row["duration_ms"] for row in mine if row["duration_ms"] is not None]
+        assert one["calls"] == len(mine)
+        assert one["errors"] == sum(row["is_error"] for row in mine)
+        median = statistics.median(times) / 1000 if times else None
+        assert one["median_s"] == pytest.approx(median)
+
+
+@pytest.mark.parametrize("zone", [UTC, BERLIN])
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_the_sql_of_a_chart_counts_what_the_chart_counts(
+    sums: sqlite3.Connection, selection: dict[str, str], zone: ZoneInfo
+) -> None:
+    chosen = Filters(**selection, zone=zone)
+
+    def rows(name: str) -> list[sqlite3.Row]:
+        return sums.execute(sql_of(name, chosen)).fetchall()
+
+    span = dashboard.span(sums, chosen)
+    assert span
+    costs = dict.fromkeys((start.isoformat() for start in span.starts), 0.0)
+    for row in rows("cost_by_day_and_model"):
+        costs[row["day"]] += row["cost_usd"]
+    assert list(costs.values()) == pytest.approx(
+        [day.cost for day in span.line], abs=0.01
+    )
+    heat = dashboard.heat(dashboard.by_hour(sums, chosen))
+    for row in rows("hours"):
+        at = heat[(int(row["weekday"]) - 1) % 7]
+        assert at[int(row["hour"])] == row["responses"]
+    assert sum(map(sum, heat)) == sum(row["responses"] for row in rows("hours"))
+    tools = {row["tool_name"]: (row["calls"], row["errors"]) for row in rows("tools")}
+    shown = dashboard.tools(sums, chosen)
+    assert {one["tool"]: (one["calls"], one["errors"]) for one in shown} == tools
+    medians = {row["tool_name"]: row["median_ms"] for row in rows("tools")}
+    for one in shown:
+        if one["median_s"] is not None:
+            assert one["median_s"] * 1000 == pytest.approx(medians[one["tool"]])
+    kinds = {one["kind"]: one["errors"] for one in dashboard.errors(sums, chosen)}
+    by_sql: dict[str, int] = {}
+    for row in rows("errors"):
+        by_sql[row["error_kind"]] = by_sql.get(row["error_kind"], 0) + row["errors"]
+    assert kinds == by_sql
+    money = {one["project"]: one["cost"] for one in dashboard.projects(sums, chosen)}
+    for row in rows("projects"):
+        assert row["cost_usd"] == pytest.approx(money[row["project_key"]], abs=0.001)
+
+
+def test_a_cell_of_the_heatmap_leads_to_the_sessions_that_worked_then(
+    sums: sqlite3.Connection,
+) -> None:
+    every = list(sums.execute("select * from fct_api_responses"))
+    for slot in range(168):
+        wanted = {
+            row["session_id"] for row in every
+            if (at := datetime.fromisoformat(row["responded_at"]).astimezone(BERLIN))
+            and at.weekday() * 24 + at.hour == slot
+        }  # fmt: skip
+        chosen = Filters(slot=str(slot), zone=BERLIN)
+        rows, _ = page(sums, chosen)
+        assert {row["session_id"] for row in rows} == wanted
+        assert totals(sums, chosen)["sessions"] == len(wanted)
+
+
+def test_a_tool_and_a_kind_of_failure_lead_to_the_sessions_that_had_them(
+    sums: sqlite3.Connection,
+) -> None:
+    for tool, kind in (("Bash", ""), ("Read", "timeout"), ("", "other"), ("none", "")):
+        wanted = {
+            row["session_id"] for row in facts(sums, Filters())
+            if tool in ("", row["tool_name"])
+            and (not kind or (row["is_error"] and kind == (row["error_kind"] or "other")))
+        }  # fmt: skip
+        rows, _ = page(sums, Filters(tool=tool, kind=kind))
+        assert {row["session_id"] for row in rows} == wanted
+        assert wanted or tool == "none"
+
+
+def test_no_more_zones_are_kept_than_a_few(sums: sqlite3.Connection) -> None:
+    for name in (
+        "Asia/Tokyo",
+        "America/New_York",
+        "Asia/Kolkata",
+        "Africa/Lagos",
+        "UTC",
+    ):
+        assert dashboard.span(sums, Filters(zone=ZoneInfo(name)))
+    tables = sums.execute("select name from sums.sqlite_master where name glob 'days[0-9]*'"
+                          " and type = 'table'").fetchall()  # fmt: skip
+    assert 0 < len(tables) <= 4
+    assert dashboard.span(sums, Filters(zone=BERLIN))
