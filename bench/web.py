@@ -48,6 +48,7 @@ PAGES = {
     "sessions by cost": "/?sort=cost",
     "thread, first page": f"/session/{LONG}",
     "thread, fourth page": f"/session/{LONG}?page=4",
+    "thread, always another": f"/session/{LONG}-{{}}?page=2",
     "search, newest": "/search?q=module",
     "search, newest, rare word": "/search?q=screenshot",
     "search, best, rare word": "/search?q=screenshot&order=best",
@@ -156,10 +157,10 @@ def measure(web: Web, path: Path) -> dict[str, list[float]]:
     found = {"bare SQLite, 200 entries": [bare(path)]}
     for what, page in PAGES.items():
         times = []
-        web.get(page.format("30"))
+        web.get(page.format(30))
         used = cpu(web)
         for number in range(1, ROUNDS + 1):
-            asked = page.format(f"{number:02d}")
+            asked = page.format(9 + number)
             start = time.perf_counter()
             answer = web.get(asked)
             times.append((time.perf_counter() - start) * 1000)

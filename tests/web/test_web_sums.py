@@ -78,7 +78,7 @@ def fits(row: sqlite3.Row, chosen: Filters, at: str) -> bool:
 def test_medians_of_tools_are_exact(
     sums: sqlite3.Connection, selection: dict[str, str]
 ) -> None:
-    chosen = Filters(**selection, zone=BERLIN)
+    chosen = Filters.from_args(selection, BERLIN)
     wanted = facts(sums, chosen)
     found = dashboard.tools(sums, chosen)
     assert {one["tool"] for one in found} == {row["tool_name"] for row in wanted}
@@ -96,7 +96,7 @@ def test_medians_of_tools_are_exact(
 def test_the_sql_of_a_chart_counts_what_the_chart_counts(
     sums: sqlite3.Connection, selection: dict[str, str], zone: ZoneInfo
 ) -> None:
-    chosen = Filters(**selection, zone=zone)
+    chosen = Filters.from_args(selection, zone)
 
     def rows(name: str) -> list[sqlite3.Row]:
         return sums.execute(sql_of(name, chosen)).fetchall()

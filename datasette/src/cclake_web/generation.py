@@ -7,18 +7,19 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from datasette.database import Database
-from datasette.utils import sqlite_timelimit
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
 NAME = "conversations"
 LIMIT_MS = 5000  # a page's query is ended after this time
+STEPS = 20_000  # of SQLite between two looks at the clock
 
 T = TypeVar("T")
 
@@ -88,6 +89,24 @@ class Generation(Database):  # type: ignore[misc]
         finally:
             self.readers -= 1
 
+    def keep(self, kind: str, most: int, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, once for each key: a generation does not change.
+
+        Args:
+            kind: Which results these are.
+            most: How many of them are kept; those that came first go first.
+            key: What was asked.
+            make: Reads the answer.
+        """
+        known: dict[Hashable, T] = self.cache.setdefault(kind, {})
+        if key not in known:
+            found = make()
+            while len(known) >= most:
+                known.pop(next(iter(known)), None)
+            known[key] = found
+            return found
+        return known[key]
+
     async def read(
         self, fn: Callable[..., T], *args: Any, limit_ms: int = LIMIT_MS, **named: Any
     ) -> T:
@@ -101,9 +120,11 @@ class Generation(Database):  # type: ignore[misc]
             factory = connection.row_factory
             connection.row_factory = sqlite3.Row
             try:
-                with sqlite_timelimit(connection, limit_ms):
-                    return fn(connection, *args, **named)
+                end = time.monotonic() + limit_ms / 1000
+                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+                return fn(connection, *args, **named)
             finally:
+                connection.set_progress_handler(None, 0)
                 connection.row_factory = factory
 
         return await self.execute_fn(within)

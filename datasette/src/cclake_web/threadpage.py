@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from cclake_web.charts.strip import Strip, contexts, failures, strip
@@ -43,23 +44,58 @@ class Thread:
     sums: Sums | None = None
 
 
-def load(connection: sqlite3.Connection, ask: Ask) -> Thread | None:
-    """Read one page of a thread; None where there is no such session."""
-    session = sessions.one(connection, ask.session_id)
-    if session is None:
+Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
+
+
+@dataclass
+class Around:
+    """What is the same on all pages of a thread."""
+
+    session: Row | None
+    marks: list[Mark]
+    pages: list[Page]
+    sizes: dict[str, int]
+    failed: set[str]
+    texts: dict[str, str]
+    family: list[Row]
+
+
+def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
+    """Read one page of a thread; None where there is no such session.
+
+    `keep` gives what is around the page again to those who turn pages.
+    """
+    key = (ask.session_id, ask.agent)
+    around = keep(key, lambda: _around(connection, *key))
+    if around.session is None:
         return None
-    marks = thread.outline(connection, ask.session_id, ask.agent)
-    pages = thread.pages(marks)
+    marks, pages = around.marks, around.pages
     page = _choose(pages, marks, ask)
-    drawn = None if ask.agent else _strip(connection, ask, marks, pages, page)
+    drawn = None
+    if not ask.agent:
+        drawn = strip(marks, around.sizes, around.failed, pages, page)
     nester = Nester(connection, ask)
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(
-        ask=ask, session=session, pages=pages, page=page, cards=cards,
-        prompts=_prompts(connection, ask, marks, pages), marks=marks,
-        family=sessions.family(connection, ask.session_id),
+        ask=ask, session=dict(around.session), pages=pages, page=page, cards=cards,
+        prompts=_prompts(around, ask), marks=marks, family=around.family,
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
         sums=nester.total(ask.agent) if ask.agent else None,
+    )  # fmt: skip
+
+
+def _around(
+    connection: sqlite3.Connection, session_id: str, agent: str | None
+) -> Around:
+    session = sessions.one(connection, session_id)
+    marks = thread.outline(connection, session_id, agent) if session else []
+    whole = agent is None
+    return Around(
+        session=session, marks=marks, pages=thread.pages(marks),
+        sizes=contexts(connection, session_id) if whole else {},
+        failed=failures(connection, session_id) if whole else set(),
+        texts=thread.prompts(connection, session_id) if whole else {},
+        family=sessions.family(connection, session_id),
     )  # fmt: skip
 
 
@@ -76,17 +112,6 @@ def load_whole(
     page = Page(1, 0, sys.maxsize, (0, sys.maxsize)) if marks else None
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(ask, session, [], page, cards, [], marks, [], [], len(marks))
-
-
-def _strip(
-    connection: sqlite3.Connection,
-    ask: Ask,
-    marks: list[Mark],
-    pages: list[Page],
-    page: Page | None,
-) -> Strip | None:
-    sizes = contexts(connection, ask.session_id)
-    return strip(marks, sizes, failures(connection, ask.session_id), pages, page)
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:
@@ -132,20 +157,15 @@ def _open(cards: list[Card], key: str) -> None:
             card.open = True
 
 
-def _prompts(
-    connection: sqlite3.Connection, ask: Ask, marks: list[Mark], pages: list[Page]
-) -> list[Prompt]:
-    if ask.agent:
-        return []
-    texts = thread.prompts(connection, ask.session_id)
+def _prompts(around: Around, ask: Ask) -> list[Prompt]:
     found = []
-    remaining = iter(pages)
+    remaining = iter(around.pages)
     page = next(remaining, None)
-    for mark in marks:
+    for mark in around.marks if not ask.agent else ():
         while page and mark.position > page.last:
             page = next(remaining, None)
         if mark.kind == "prompt" and page:
-            raw = texts.get(mark.key, "")[:2000]
+            raw = around.texts.get(mark.key, "")
             text = one_line(raw if ask.reveal else mask(raw), 110)
             found.append(Prompt(mark.turn, mark.key, text or "Image", page.number))
     return found

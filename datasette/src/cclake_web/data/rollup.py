@@ -82,14 +82,7 @@ def ask(export: Generation, fn: Callable[[sqlite3.Connection], T]) -> T:
 
 def kept(export: Generation, key: Hashable, fn: Callable[[sqlite3.Connection], T]) -> T:
     """The same, once for each key; a generation does not change."""
-    known: dict[Hashable, T] = export.cache.setdefault("kept", {})
-    if key not in known:
-        found = ask(export, fn)
-        while len(known) >= MOST:  # the oldest goes
-            known.pop(next(iter(known)), None)
-        known[key] = found
-        return found
-    return known[key]
+    return export.keep("sums of", MOST, key, lambda: ask(export, fn))
 
 
 def make(connection: sqlite3.Connection) -> None:

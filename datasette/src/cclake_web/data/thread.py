@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cclake_web.data.blocks import Entry, entry_of, fill
 
@@ -11,8 +12,7 @@ PAGE = 200  # entries; a page goes on to the end of its turn
 LONGEST_TURN = 300  # entries; a longer turn is cut before an answer
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """One entry in the outline: enough to cut pages and to draw the strip."""
 
     position: int
@@ -65,7 +65,7 @@ def outline(
         from thread_entries where session_id = ? and agent_id is ? order by position""",
         (session_id, agent_id),
     )
-    return [Mark(*row) for row in rows]
+    return list(map(Mark._make, rows))
 
 
 def pages(marks: Sequence[Mark]) -> list[Page]:
@@ -113,9 +113,9 @@ def entries(
 
 
 def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
-    """The text of each prompt of the main thread, by entry."""
+    """The beginning of each prompt of the main thread, by entry."""
     rows = connection.execute(
-        """select e.entry_key, b.text from thread_entries e
+        """select e.entry_key, substr(b.text, 1, 2000) from thread_entries e
         join thread_blocks b on b.entry_key = e.entry_key
         where e.session_id = ? and e.agent_id is null and e.message_kind = 'prompt'
         and b.block_kind = 'text' order by e.position, b.block_no desc""",

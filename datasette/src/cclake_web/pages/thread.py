@@ -2,6 +2,7 @@
 
 import sqlite3
 from datetime import timedelta
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from datasette.utils.asgi import Response
@@ -13,6 +14,7 @@ from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.threadpage import Thread, agent_at, load
 
+MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go on
 
 
@@ -34,6 +36,7 @@ def ask_of(visit: Visit, reveal: bool) -> Ask:
 async def thread_page(visit: Visit) -> Response:
     """One page of a session's thread, or of one of its agents."""
     ask = ask_of(visit, await visit.reveals())
+    keep = partial(visit.export.keep, "threads", MOST_THREADS)
 
     def answer(connection: sqlite3.Connection) -> Response:
         if ask.at and not ask.agent:
@@ -44,7 +47,7 @@ async def thread_page(visit: Visit) -> Response:
                     f"/session/{quote(ask.session_id, safe='')}?{query}"
                     f"#e-{quote(ask.at, safe='')}"
                 )
-        found = load(connection, ask)
+        found = load(connection, ask, keep)
         if found is None:
             return message(visit.request, 404, "No such session", _MISSING)
         return _show(visit, found)

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -143,6 +143,11 @@ def html(
     return Response.html(body, status=status, headers={"cache-control": "no-store"})
 
 
+@lru_cache(maxsize=4096)
+def _quoted(text: object) -> str:
+    return quote(str(text), safe="")
+
+
 @cache
 def environment() -> Environment:
     """Our templates, with every output escaped."""
@@ -155,7 +160,7 @@ def environment() -> Environment:
     )
     made.globals.update(icon=icon, fmt=fmt, asset=asset_url, visible=visible)
     made.filters.update(
-        url=lambda text: quote(str(text), safe=""),
+        url=_quoted,
         count=fmt.count, money=fmt.money, duration=fmt.duration, model=fmt.model_name,
         line=fmt.one_line,
     )  # fmt: skip

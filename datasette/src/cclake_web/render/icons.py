@@ -1,6 +1,6 @@
 """Small drawn signs, so that no font has to have the glyphs."""
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from markupsafe import Markup
@@ -13,6 +13,7 @@ def _paths() -> dict[str, str]:
     return {name: path for name, _, path in pairs}
 
 
+@lru_cache(maxsize=64)
 def icon(name: str) -> Markup:
     """The sign of a name, in the colour and size of the text around it."""
     path = _paths().get(name) or _paths()["tool"]
