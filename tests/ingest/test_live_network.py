@@ -67,6 +67,28 @@ def test_a_network_that_swallows_everything_is_left_by_itself(
     live.assert_exact()
 
 
+def test_a_network_of_one_byte_a_second_is_given_up_and_tried_again(
+    live: Live, proxy: Proxy
+) -> None:
+    through(live, proxy)
+    live.start()
+    live.ledger.append("p/a.jsonl", *lines(0, 10))
+    live.wait_delivered()
+    proxy.trickle.set()
+    live.ledger.append("p/a.jsonl", *lines(10, 300))
+    wait_for(
+        lambda: live.health("stats").get("retries", {}).get("mongo", 0) >= 3,
+        90,
+        "it gives up again and again",
+    )
+    assert live.health()["status"] == "failing"
+    assert live.ledger.missing(live.database) == 300
+    assert proxy.trickled > 3, "bytes went through"
+    proxy.trickle.clear()
+    live.assert_exact()
+    assert live.health()["status"] == "ok"
+
+
 @pytest.fixture
 def members(tmp_path: Path) -> Iterator[list[Mongod]]:
     """A replica set of three real mongods."""

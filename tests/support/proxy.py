@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 
 from harness import free_port
@@ -16,14 +17,18 @@ class Proxy:
         cut_replies: While it is above 0, replies to inserts are swallowed, and the
             connection is cut; it counts down.
         black_hole: While set, nothing is forwarded and nothing is closed.
+        trickle: While set, one byte a second is forwarded in each direction.
         cuts: How many connections were cut.
+        trickled: How many bytes were forwarded one by one.
     """
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self.cut_replies = 0
         self.black_hole = threading.Event()
+        self.trickle = threading.Event()
         self.cuts = 0
+        self.trickled = 0
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._open: list[socket.socket] = []
@@ -39,6 +44,7 @@ class Proxy:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.trickle.clear()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for each in self._open:
@@ -82,9 +88,21 @@ class Proxy:
                     self.cut_replies -= 1
                     self.cuts += 1
                     break
-                target.sendall(data)
+                target.sendall(data[self._dribble(data, target) :])
         _close(source)
         _close(target)
+
+    def _dribble(self, data: bytes, target: socket.socket) -> int:
+        """Send byte after byte while it is to trickle; how many were sent."""
+        for sent in range(len(data)):
+            if not self.trickle.is_set():
+                return sent
+            target.sendall(data[sent : sent + 1])
+            self.trickled += 1
+            next_byte = time.monotonic() + 1
+            while self.trickle.is_set() and time.monotonic() < next_byte:
+                time.sleep(0.02)
+        return len(data)
 
 
 def _close(each: socket.socket) -> None:

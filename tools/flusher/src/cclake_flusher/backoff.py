@@ -3,11 +3,11 @@
 import random
 
 SHORTEST_S = 0.1
-LONGEST_S = 10.0
+LONGEST_S = 4.0
 
 
 class Backoff:
-    """Full jitter: a random part of a limit that doubles, from 0.1 to 10 seconds."""
+    """Full jitter: a random part of a limit that doubles, from 0.1 to 4 seconds."""
 
     def __init__(self) -> None:
         self._limit = SHORTEST_S

@@ -14,7 +14,7 @@ LOG_INDEX = IndexModel([("buffer", ASCENDING), ("seq", ASCENDING)], name="buffer
 # Waits that end: a server that hangs is as good as none. The URI may say otherwise.
 TIMEOUTS = {
     "serverSelectionTimeoutMS": 5000,
-    "connectTimeoutMS": 5000,
+    "connectTimeoutMS": 3000,
     "socketTimeoutMS": 30000,
 }
 
