@@ -16,7 +16,7 @@ from cclake_web.pages.queries import sql_of
 from export import Export
 
 BERLIN = ZoneInfo("Europe/Berlin")
-SELECTIONS = (
+SELECTIONS: tuple[dict[str, str], ...] = (
     {}, {"project": "alpha"}, {"host": "server"}, {"branch": "feature/x"},
     {"model": "claude-haiku-4-5"}, {"since": "2026-08-02"},
     {"since": "2026-08-02", "until": "2026-08-03", "host": "laptop"},

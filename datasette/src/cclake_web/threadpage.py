@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import calls_of
+from cclake_web.data.family import family
 from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.fmt import one_line
@@ -95,7 +96,7 @@ def _around(
         sizes=contexts(connection, session_id) if whole else {},
         failed=failures(connection, session_id) if whole else set(),
         texts=thread.prompts(connection, session_id) if whole else {},
-        family=sessions.family(connection, session_id),
+        family=family(connection, session_id),
     )  # fmt: skip
 
 

@@ -137,32 +137,3 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
     found["model"] = [(model, model, number) for model, number in ranked]
     return found
-
-
-def family(connection: sqlite3.Connection, session_id: str) -> list[Row]:
-    """The tree that a session belongs to: root first, then its descendants.
-
-    Walks are guarded against cycles; at most 200 sessions.
-    """
-    up = """with recursive up(id, depth) as (
-        select :id, 0 union
-        select s.parent_session_id, depth + 1 from dim_sessions s join up
-        on s.session_id = up.id
-        where s.parent_session_id is not null and depth < 50
-    ) select id from up join dim_sessions s on s.session_id = id
-    order by depth desc limit 1"""
-    root = connection.execute(up, {"id": session_id}).fetchone()
-    if root is None:
-        return []
-    down = """with recursive down(id, depth, path) as (
-        select :id, 0, '' union all
-        select s.session_id, depth + 1,
-            path || '/' || coalesce(s.started_at, '') || s.session_id
-        from dim_sessions s join down on s.parent_session_id = down.id
-        where depth < 20 and instr(path, s.session_id) = 0 and s.session_id <> :id
-        limit 200
-    ) select down.depth, s.session_id, s.title, s.first_prompt, s.relation,
-        s.started_at, s.ended_at
-    from down join dim_sessions s on s.session_id = down.id order by down.path"""
-    rows = [dict(row) for row in connection.execute(down, {"id": root[0]})]
-    return rows if len(rows) > 1 else []

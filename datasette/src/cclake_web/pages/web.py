@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cclake_web import fmt
 from cclake_web.generation import Generation
 from cclake_web.permissions import ensure_visible, may_reveal
+from cclake_web.render.anchors import tools
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import visible
 from cclake_web.state import State, state_of
@@ -158,7 +159,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(icon=icon, fmt=fmt, asset=asset_url, visible=visible)
+    made.globals.update(
+        icon=icon, fmt=fmt, asset=asset_url, visible=visible, tools=tools
+    )
     made.filters.update(
         url=_quoted,
         count=fmt.count, money=fmt.money, duration=fmt.duration, model=fmt.model_name,
