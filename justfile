@@ -8,8 +8,8 @@ export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export DO_NOT_TRACK := "1"
 export DBT_SEND_ANONYMOUS_USAGE_STATS := "false"
 
-python_sources := "tools/*/src datasette/src metabase/src"
-python_tests := "conftest.py tests tools/*/tests datasette/tests metabase/tests"
+python_sources := "tools/*/src datasette/src metabase/src flows/src"
+python_tests := "conftest.py tests tools/*/tests datasette/tests metabase/tests flows/tests"
 
 [private]
 default:
@@ -96,6 +96,23 @@ transform *options:
 publish *options:
     @publish "$@"
 
+# Schedule the pipeline with Prefect, on http://127.0.0.1:4200 (optional)
+[group('lake')]
+prefect: _prefect
+    @flows/serve
+
+# Ask Prefect for a run of what is new
+[group('lake')]
+run-adhoc: (_deployment "adhoc")
+
+# Ask Prefect for the daily run
+[group('lake')]
+run-daily: (_deployment "daily")
+
+# Ask Prefect to extract and build everything again
+[group('lake')]
+run-backfill: (_deployment "backfill")
+
 # Run Metabase on http://127.0.0.1:3001 (needs Java 21): just metabase --jar metabase.jar
 [group('lake')]
 metabase *options:
@@ -164,7 +181,7 @@ lint: _dev
     @mypy {{ python_sources }} {{ python_tests }} bench
     @for file in tests/*/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve tests/support/test-alone
+    @shellcheck just .ci/run datasette/serve flows/serve tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md metabase/README.md
 
 # Mend what lint can mend: formatting, import order, SQL, help in the READMEs
@@ -188,11 +205,13 @@ lock: _poetry
     @.poetry/bin/poetry export --only dev -f requirements.txt | grep -v '^-e ' > requirements-dev.lock.new
     @mv requirements.lock.new requirements.lock
     @mv requirements-dev.lock.new requirements-dev.lock
+    @cd flows && ../.poetry/bin/poetry lock
+    @cd flows && ../.poetry/bin/poetry export -f requirements.txt > requirements.lock
 
 # Remove build leftovers (never the data directory)
 [group('change')]
 clean:
-    @rm -rf .venv .poetry .mypy_cache .ruff_cache .pytest_cache dbt/target dist
+    @rm -rf .venv .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
 
 [private]
 _dev:
@@ -200,6 +219,19 @@ _dev:
         echo "Installing the test tools into .venv ..." >&2; \
         pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock; \
         cp requirements-dev.lock .venv/dev.lock; }
+
+[private]
+_prefect:
+    @cmp -s flows/requirements.lock .prefect/lock || { \
+        echo "Installing Prefect into .prefect ..." >&2; \
+        python -m venv --clear .prefect; \
+        .prefect/bin/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.lock; \
+        echo "$PWD/flows/src" > "$(.prefect/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_flows.pth"; \
+        cp flows/requirements.lock .prefect/lock; }
+
+[private]
+_deployment name: _prefect
+    @PREFECT_API_URL="${PREFECT_API_URL:-http://127.0.0.1:${PREFECT_PORT:-4200}/api}" .prefect/bin/prefect deployment run "cclake/$1" --watch
 
 [private]
 _poetry:

@@ -52,6 +52,7 @@ SETTINGS = (
     Setting("WEB_PORT", "3000", "pages"),
     Setting("DBT_DOCS_PORT", "8686", "dbt documentation"),
     Setting("METABASE_PORT", "3001", "Metabase, if you have it"),
+    Setting("PREFECT_PORT", "4200", "Prefect, if you want it"),
     Setting("DUCKDB_PATH", "{home}/analytics.duckdb", "the warehouse"),
     Setting("DBT_TARGET", "dev", "dbt target"),
     Setting("ICEBERG_WAREHOUSE_PATH", "{home}/iceberg", "the lake"),

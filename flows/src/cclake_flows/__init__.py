@@ -1,0 +1,1 @@
+"""The pipeline under Prefect, for those who have one already."""

@@ -1,0 +1,25 @@
+"""Serve the four deployments to the Prefect server that `PREFECT_API_URL` names."""
+
+from prefect import serve
+
+from cclake_flows.flows import cclake
+
+DEPLOYMENTS = {
+    "hourly": {"parameters": {"mode": "incremental"}, "cron": "0 * * * *"},
+    "daily": {"parameters": {"mode": "daily"}, "cron": "30 3 * * *"},
+    "adhoc": {"parameters": {"mode": "incremental"}},
+    "backfill": {"parameters": {"mode": "backfill"}},
+}
+"""Name of a deployment to what it runs, and when; without a cron, when it is asked."""
+
+
+def main() -> None:
+    """Serve until interrupted, one run at a time."""
+    serve(
+        *(cclake.to_deployment(name, **how) for name, how in DEPLOYMENTS.items()),
+        limit=1,
+    )
+
+
+if __name__ == "__main__":
+    main()
