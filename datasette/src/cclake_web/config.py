@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cclake_common.settings import in_home, mongo_uri
 
+_NO = ("no", "0", "false", "off")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -17,6 +18,7 @@ class Config:
         export: The SQLite export that `publish` swaps in.
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
+        reveal: Whether secrets can be shown on request.
         mongo_uri: Where the lines themselves are.
         mongo_db: The database that holds `conversations`.
     """
@@ -24,6 +26,7 @@ class Config:
     export: Path
     hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
     password: bool = False
+    reveal: bool = True
     mongo_uri: str = ""
     mongo_db: str = "claude_logs"
 
@@ -35,6 +38,7 @@ def from_environ() -> Config:
         export=in_home("EXPORT_DIR", "exports") / "conversations.db",
         hosts=frozenset(LOOPBACK) | {name.lower() for name in extra},
         password=bool(os.environ.get("CCLAKE_WEB_PASSWORD_HASH")),
+        reveal=os.environ.get("CCLAKE_WEB_REVEAL", "yes").lower() not in _NO,
         mongo_uri=mongo_uri(),
         mongo_db=os.environ.get("MONGO_DB") or "claude_logs",
     )

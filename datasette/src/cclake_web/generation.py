@@ -9,15 +9,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from datasette.database import Database
 
+from cclake_web.masking import masked_row
+
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
 NAME = "conversations"
+# Whether the request at hand asked for secrets and may see them.
+REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
 LIMIT_MS = 5000  # a page's query is ended after this time
 STEPS = 20_000  # of SQLite between two looks at the clock
 
@@ -68,13 +73,18 @@ class Generation(Database):  # type: ignore[misc]
             connection.close()
 
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function with a connection of this generation in a worker thread."""
+        """Run a function with a connection of this generation in a worker thread.
+
+        All that Datasette itself reads comes from here, and is masked.
+        """
+        reveal = REVEALING.get()
         with self.held():
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self.ds.executor, self._run, fn)
+            return await loop.run_in_executor(self.ds.executor, self._run, fn, reveal)
 
-    def _run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+    def _run(self, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
         connection = self._free.get()
+        connection.row_factory = sqlite3.Row if reveal else masked_row
         try:
             return fn(connection)
         finally:
@@ -117,7 +127,6 @@ class Generation(Database):  # type: ignore[misc]
         """
 
         def within(connection: sqlite3.Connection) -> T:
-            factory = connection.row_factory
             connection.row_factory = sqlite3.Row
             try:
                 end = time.monotonic() + limit_ms / 1000
@@ -125,6 +134,5 @@ class Generation(Database):  # type: ignore[misc]
                 return fn(connection, *args, **named)
             finally:
                 connection.set_progress_handler(None, 0)
-                connection.row_factory = factory
 
         return await self.execute_fn(within)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
 
+from cclake_web.generation import REVEALING
+
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -67,9 +69,10 @@ class Guard:
     """ASGI middleware: refuses foreign hosts, adds the headers of every answer."""
 
     def __init__(
-        self, app: App, hosts: frozenset[str], look: Callable[[], object]
-    ) -> None:
-        self.app, self.hosts, self.look = app, hosts, look
+        self, app: App, hosts: frozenset[str], look: Callable[[], object],
+        reveals: Callable[[Scope], Awaitable[bool]],
+    ) -> None:  # fmt: skip
+        self.app, self.hosts, self.look, self.reveals = app, hosts, look, reveals
         self.stock = stock_policy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +94,7 @@ class Guard:
                 message = {**message, "headers": _headers(message, policy)}
             await send(message)
 
+        REVEALING.set(stock and await self.reveals(scope))
         await self.app({**scope, "cclake_nonce": nonce}, receive, guarded)
 
 

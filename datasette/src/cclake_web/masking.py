@@ -6,6 +6,7 @@ secrets must contain, so that text without one costs next to nothing.
 """
 
 import re
+import sqlite3
 from typing import Any
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -25,6 +26,7 @@ from detect_secrets.plugins.stripe import StripeDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
 MASK = "••••••••"
+SHORTEST = 8  # characters; no rule finds less
 
 _LIBRARY: tuple[tuple[tuple[str, ...], type[Any]], ...] = (
     (("A3T", "ABIA", "ACCA", "AKIA", "ASIA", "aws", "AWS"), AWSKeyDetector),
@@ -107,6 +109,21 @@ def mask_value(value: Any) -> Any:
         return [mask_value(item) for item in value]
     if isinstance(value, dict):
         return {mask(str(key)): mask_value(item) for key, item in value.items()}
+    return value
+
+
+def masked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> sqlite3.Row:
+    """A row of any question with the secrets in its cells masked."""
+    return sqlite3.Row(cursor, tuple(map(_cell, row)))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value) if len(value) >= SHORTEST else value
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+        masked = mask(text)
+        return value if masked == text else masked.encode()
     return value
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datasette.utils.asgi import Forbidden
+from datasette.plugins import pm
+from datasette.utils import await_me_maybe
+from datasette.utils.asgi import Forbidden, Request
 
 from cclake_web.generation import NAME
 from cclake_web.state import state_of
@@ -13,6 +15,11 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
 MAY_REVEAL = "cclake-reveal-secrets"
+# Tables that hold numbers, times and names, but nothing that anybody wrote.
+NO_TEXT = (
+    "agg_", "dim_date", "dim_models", "dim_tools", "dim_projects", "export_info",
+    "fct_api_responses", "fct_messages", "thread_entries", "pipeline_runs",
+)  # fmt: skip
 
 
 async def ensure_visible(datasette: Datasette, actor: Any) -> None:
@@ -38,8 +45,40 @@ async def ensure_visible(datasette: Datasette, actor: Any) -> None:
 
 async def may_reveal(datasette: Datasette, actor: Any) -> bool:
     """Whether a visitor may see secrets; with a password, whoever gave it."""
-    default = not state_of(datasette).config.password or actor is not None
+    config = state_of(datasette).config
+    if not config.reveal:
+        return False
+    default = not config.password or actor is not None
     if not hasattr(datasette, "permission_allowed"):
         return default
     allowed = await datasette.permission_allowed(actor, MAY_REVEAL, default=default)
     return bool(allowed)
+
+
+async def reveals(datasette: Datasette, scope: dict[str, Any]) -> bool:
+    """Whether a request to Datasette's own pages asks for secrets and may have them."""
+    if b"_reveal=1" not in scope.get("query_string", b"").split(b"&"):
+        return False
+    request = Request(scope, None)
+    actor = scope.get("actor")
+    for found in pm.hook.actor_from_request(datasette=datasette, request=request):
+        actor = (await await_me_maybe(found)) or actor
+        if actor:
+            break
+    return await may_reveal(datasette, actor)
+
+
+async def refused(
+    datasette: Datasette, actor: Any, action: str, resource: Any
+) -> bool | None:
+    """False for what would let somebody read secrets who may not see them.
+
+    SQL can take a secret apart and filters can guess it letter by letter, so
+    both stay with those who may see it anyway.
+    """
+    if action == "view-table":
+        name = resource[1] if isinstance(resource, tuple) else ""
+        closed = not name.startswith(NO_TEXT)
+    else:
+        closed = action == "execute-sql"
+    return False if closed and not await may_reveal(datasette, actor) else None

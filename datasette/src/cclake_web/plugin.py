@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,8 @@ from datasette.utils.asgi import Request, Response
 from pluggy import HookimplMarker
 
 from cclake_web.descriptions import metadata
-from cclake_web.generation import NAME
+from cclake_web.generation import NAME, REVEALING
 from cclake_web.guard import App, Guard
-from cclake_web.masking import mask
 from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
@@ -25,6 +25,7 @@ from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
 from cclake_web.pages.web import asset_url
+from cclake_web.permissions import refused, reveals
 from cclake_web.render.code import warm
 from cclake_web.render.safe import visible
 from cclake_web.state import state_of
@@ -79,7 +80,8 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
     state = state_of(datasette)
 
     def wrap(app: App) -> App:
-        return Guard(app, state.config.hosts, state.exports.look)
+        asked = partial(reveals, datasette)
+        return Guard(app, state.config.hosts, state.exports.look, asked)
 
     return wrap
 
@@ -104,18 +106,23 @@ def extra_css_urls(datasette: Datasette) -> list[str]:
 
 @hookimpl
 def render_cell(value: Any) -> str | None:
-    """Secrets are masked and odd characters shown on Datasette's pages too."""
+    """Odd characters are shown on Datasette's pages too; secrets are masked before."""
     if not isinstance(value, str):
         return None
-    shown = visible(mask(value))
+    shown = visible(value)
     return shown if shown != value else None
 
 
 @hookimpl(trylast=True)
-def permission_allowed(datasette: Datasette, actor: Any) -> bool | None:
+def permission_allowed(
+    datasette: Datasette, actor: Any, action: str, resource: Any
+) -> Awaitable[bool | None] | bool | None:
     """With a password, nothing is for visitors who did not give it."""
-    closed = state_of(datasette).config.password and actor is None
-    return False if closed else None
+    if state_of(datasette).config.password and actor is None:
+        return False
+    if action in ("execute-sql", "view-table"):
+        return refused(datasette, actor, action, resource)
+    return None
 
 
 @hookimpl
@@ -127,9 +134,13 @@ def forbidden(datasette: Datasette, request: Request) -> Response | None:
 
 
 @hookimpl
-def menu_links(datasette: Datasette) -> list[dict[str, str]]:
-    """The way back from Datasette's own pages."""
-    return [
+def menu_links(datasette: Datasette, request: Request | None) -> list[dict[str, str]]:
+    """The way back from Datasette's own pages, and to what is masked on them."""
+    links = [
         {"href": datasette.urls.path("/"), "label": "Sessions"},
         {"href": datasette.urls.path("/search"), "label": "Search"},
     ]
+    if request and request.path.startswith(f"/{NAME}") and not REVEALING.get():
+        query = "&".join(part for part in (request.query_string, "_reveal=1") if part)
+        links.append({"href": f"{request.path}?{query}", "label": "Reveal secrets"})
+    return links
