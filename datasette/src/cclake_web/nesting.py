@@ -12,7 +12,7 @@ from cclake_web.masking import mask
 from cclake_web.render.cards import Card, cards_of
 
 NESTED = 400  # entries of subagents that one page shows in place
-DEEPEST = 8
+DEEPEST = 8  # levels; deeper ones are loaded as they are unfolded
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Ask:
 
 @dataclass
 class Nested:
-    """A subagent's thread within its call; without cards it is only linked."""
+    """A subagent's thread within its call; without cards it is loaded on demand."""
 
     agent: str
     size: int
@@ -41,9 +41,13 @@ class Nester:
     """Gives the threads of subagents, to any depth, within a budget."""
 
     def __init__(
-        self, connection: sqlite3.Connection, ask: Ask, budget: int = NESTED
+        self,
+        connection: sqlite3.Connection,
+        ask: Ask,
+        budget: int = NESTED,
+        deepest: int = DEEPEST,
     ) -> None:
-        self.connection, self.ask = connection, ask
+        self.connection, self.ask, self.deepest = connection, ask, deepest
         self.sizes = thread.agents(connection, ask.session_id)
         self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
         self.children = _children(connection, ask.session_id) if self.sizes else {}
@@ -57,7 +61,7 @@ class Nester:
             return None
         size = self.sizes[agent]
         nested = Nested(agent, size, self.total(agent), None)
-        if size <= self.budget and len(self.above) < DEEPEST:
+        if size <= self.budget and len(self.above) < self.deepest:
             self.budget -= size
             self.above.append(agent)
             nested.cards = self._cards(agent)

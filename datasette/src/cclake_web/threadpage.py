@@ -16,6 +16,8 @@ from cclake_web.masking import mask
 from cclake_web.nesting import Ask, Nester
 from cclake_web.render.cards import Card, cards_of
 
+WHOLE_DEEPEST = 40  # levels of subagents in an export
+
 
 @dataclass
 class Prompt:
@@ -109,7 +111,7 @@ def load_whole(
     if session is None:
         return None
     marks = thread.outline(connection, session_id)
-    nester = Nester(connection, ask, budget=sys.maxsize)
+    nester = Nester(connection, ask, budget=sys.maxsize, deepest=WHOLE_DEEPEST)
     page = Page(1, 0, sys.maxsize, (0, sys.maxsize)) if marks else None
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(ask, session, [], page, cards, [], marks, [], [], len(marks))

@@ -36,6 +36,7 @@ def ask_of(visit: Visit, reveal: bool) -> Ask:
 async def thread_page(visit: Visit) -> Response:
     """One page of a session's thread, or of one of its agents."""
     ask = ask_of(visit, await visit.reveals())
+    inside = visit.args.get("inside") == "1"
     keep = partial(visit.export.keep, "threads", MOST_THREADS)
 
     def answer(connection: sqlite3.Connection) -> Response:
@@ -50,32 +51,39 @@ async def thread_page(visit: Visit) -> Response:
         found = load(connection, ask, keep)
         if found is None:
             return message(visit.request, 404, "No such session", _MISSING)
-        return _show(visit, found)
+        return _inside(visit, found) if inside else _show(visit, found)
 
     return await visit.export.read(answer)
+
+
+def _inside(visit: Visit, thread: Thread) -> Response:
+    """A part of an agent's thread, to be put into its call by the script."""
+    return visit.page(
+        "inside.html", thread=thread, ask=thread.ask, href=partial(_href, thread.ask)
+    )
+
+
+def _href(ask: Ask, **changes: object) -> str:
+    """A thread with another page, agent or setting."""
+    now = {
+        "page": ask.page or "", "agent": ask.agent or "",
+        "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",
+    } | changes  # fmt: skip
+    query = urlencode({k: v for k, v in now.items() if v})
+    base = f"/session/{quote(ask.session_id, safe='')}"
+    return f"{base}?{query}" if query else base
 
 
 def _show(visit: Visit, thread: Thread) -> Response:
     ask = thread.ask
     named = title(thread.session)
     ended = thread.session["ended_at"] or ""
-
-    def href(**changes: object) -> str:
-        """This thread with another page, agent or setting."""
-        now = {
-            "page": ask.page or "", "agent": ask.agent or "",
-            "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",
-        } | changes  # fmt: skip
-        query = urlencode({k: v for k, v in now.items() if v})
-        base = f"/session/{quote(ask.session_id, safe='')}"
-        return f"{base}?{query}" if query else base
-
     return visit.page(
         "thread.html",
         thread=thread,
         s=thread.session,
         ask=ask,
-        href=href,
+        href=partial(_href, ask),
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),
         followed=ended >= running_since(FOLLOWED),

@@ -47,6 +47,27 @@
   addEventListener("hashchange", reveal);
   reveal();
 
+  // What is too long to be there from the start comes when it is unfolded.
+  const load = async (place) => {
+    const from = place.dataset.load;
+    place.removeAttribute("data-load");
+    place.textContent = "Loading…";
+    try {
+      const answer = await fetch(from);
+      if (!answer.ok) throw new Error(answer.status);
+      place.innerHTML = await answer.text();
+    } catch {
+      place.textContent = "This can't be loaded now. Fold and unfold to try again.";
+      place.dataset.load = from;
+    }
+  };
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.open) return;
+    for (const place of $$("[data-load]", event.target)) {
+      if (place.closest("details") === event.target) load(place);
+    }
+  }, true);
+
   // Folding.
   const foldAll = (open) => {
     for (const one of $$(".work, .call, .think")) one.open = open;

@@ -1,0 +1,116 @@
+"""Subagents with more entries than a page shows are loaded when they are unfolded."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from export import Export
+from playwright.sync_api import Browser, expect
+from webface import Watched, Web, serving
+
+pytest_plugins = ("webfixtures",)
+
+ID = "77777777-aaaa-4111-8111-777777777777"
+LEVELS = 10  # deeper than any page nests
+MANY = 450  # entries of the longest agents, more than a page nests
+
+
+def deep() -> Export:
+    export = Export()
+    s = export.session(
+        ID, title="Deep work", start=datetime(2026, 8, 1, 10, tzinfo=UTC)
+    )
+    s.prompt("Begin, and ask others.")
+    calls = []
+    for level in range(LEVELS):
+        name = {"description": f"Level {level}", "prompt": f"Task of level {level}"}
+        (call,) = s.answer(tools=(("Task", name),), cost=0.01)
+        calls.append(call)
+        s.subagent(call, f"agent{level}")
+        s.entry("agent_prompt", [{"block_kind": "text", "text": name["prompt"]}])
+        for step in range(MANY // 2 if level in (0, 1) else 1):
+            (one,) = s.answer(
+                tools=(("Bash", {"command": f"echo {level} {step}"}),), cost=0.001
+            )
+            s.result(one, f"output {level} {step}")
+    s.answer("The deepest answer.", cost=0.001)
+    for level in reversed(range(LEVELS)):
+        s.agent = f"agent{level - 1}" if level else None
+        s.result(calls[level], f"Level {level} is done")
+    s.answer("All is done.")
+    s.end()
+    return export
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    folder = tmp_path_factory.mktemp("nested")
+    deep().write(folder / "exports" / "conversations.db")
+    with serving(folder / "exports", folder / "log") as served:
+        yield served
+
+
+def test_a_call_shows_the_totals_of_all_below_it(nested: Web) -> None:
+    text = nested.get(f"/session/{ID}").text
+    after = re.search(
+        r'Level 0</span>\s*<span class="after">(.*?)</summary>', text, re.DOTALL
+    )
+    assert after
+    calls = 2 * (MANY // 2) + (LEVELS - 2) + (LEVELS - 1)
+    cost = calls * 0.001 + (LEVELS - 1) * 0.009 + 0.001
+    assert f"{calls} calls" in after[1]
+    assert f"${cost:.2f}" in after[1]
+    assert "output 0 0" not in text
+    assert f'href="/session/{ID}?agent=agent0"' in text
+
+
+def test_every_level_can_be_reached_by_loading(nested: Web) -> None:
+    waiting, seen = [f"/session/{ID}"], ""
+    asked = 0
+    while waiting:
+        text = nested.get(waiting.pop().replace("&amp;", "&")).text
+        assert asked == 0 or "<html" not in text
+        asked += 1
+        seen += text
+        waiting += re.findall(r'data-load="([^"]+)"', text)
+    for level in range(LEVELS):
+        steps = MANY // 2 if level in (0, 1) else 1
+        found = re.findall(rf"output {level} (\d+)\b", seen)
+        assert sorted(map(int, set(found))) == list(range(steps)), level
+    assert "The deepest answer." in seen
+    assert asked < 12
+
+
+def test_unfolding_loads_what_is_inside(browser: Browser, nested: Web) -> None:
+    tab = Watched(browser, nested)
+    page = tab.open(f"/session/{ID}")
+    page.locator(".work > summary").first.click()
+    page.locator(".call.agent > summary", has_text="Level 0").click()
+    expect(page.get_by_text("echo 0 3", exact=True).first).to_be_visible()
+    page.locator(".call.later > summary").first.click()
+    page.locator(".call.agent > summary", has_text="Level 1").click()
+    expect(page.get_by_text("echo 1 7", exact=True).first).to_be_visible()
+    assert page.locator("[data-load]").count() >= 1
+    assert tab.complaints == []
+    assert tab.outside == []
+    tab.close()
+
+
+def test_without_script_a_link_leads_to_the_subagent(
+    browser: Browser, nested: Web
+) -> None:
+    tab = Watched(browser, nested, java_script_enabled=False)
+    page = tab.open(f"/session/{ID}")
+    page.locator(".work > summary").first.click()
+    page.locator(".call.agent > summary", has_text="Level 0").click()
+    page.get_by_text("Open this subagent on its own page").first.click()
+    expect(page.locator("h1")).to_have_text("Subagent agent0")
+    tab.close()
+
+
+def test_an_export_nests_every_level(nested: Web) -> None:
+    text = nested.get(f"/session/{ID}/export.html").text
+    assert text.count('class="nested"') == LEVELS
+    assert "The deepest answer." in text
+    assert "data-load" not in text
