@@ -1,5 +1,6 @@
 """A running session goes on as it is written, and a line can be seen as it is."""
 
+import base64
 import gzip
 import time
 import uuid
@@ -13,7 +14,7 @@ import httpx
 import orjson
 import pytest
 from bson import Binary
-from export import Export
+from export import PIXEL, Export
 from harness import Mongod, connect, wait_for
 from playwright.sync_api import Browser, expect
 from sample import GITHUB_TOKEN, RUNNING, sample
@@ -107,6 +108,57 @@ def test_new_lines_appear_on_an_open_page_within_two_seconds(
     assert tab.outside == []
     assert tab.complaints == []
     tab.close()
+
+
+@pytest.mark.browser
+def test_images_of_new_lines_are_seen_before_the_pipeline_ran(
+    browser: Browser, live: Web, shipper: Shipper
+) -> None:
+    tab = Watched(browser, live)
+    page = tab.open(f"/session/{RUNNING}")
+    page.locator(".bubble").wait_for()
+    picture = {"type": "image", "source": {
+        "type": "base64", "media_type": "image/png", "data": base64.b64encode(PIXEL).decode(),
+    }}  # fmt: skip
+    shipper.ship(
+        {"role": "user", "content": [{"type": "text", "text": "Look:"}, picture]}
+    )
+    call = {"type": "tool_use", "id": "toolu_shot", "name": "Screenshot", "input": {}}
+    shipper.ship({"role": "assistant", "id": "m1", "content": [call]})
+    came = {"type": "tool_result", "tool_use_id": "toolu_shot", "content": [picture]}
+    shipper.ship({"role": "user", "content": [came]})
+    expect(page.locator("#live .bubble img")).to_be_visible(timeout=4000)
+    page.locator("#live .call > summary").click()
+    shown = page.locator("#live img")
+    expect(shown).to_have_count(2)
+    expect(shown.last).to_be_visible()
+    widths = (
+        "all => Promise.all(all.map(async i => (await i.decode(), i.naturalWidth)))"
+    )
+    assert page.locator("#live img").evaluate_all(widths) == [1, 1]
+    answer = live.get(shown.first.get_attribute("src") or "")
+    assert answer.content == PIXEL
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert tab.complaints == []
+    tab.close()
+
+
+def test_an_image_that_could_hold_a_script_is_not_served_from_its_line(
+    live: Web, shipper: Shipper
+) -> None:
+    parts = [
+        {"type": "image", "source": {"type": kind, "media_type": media, "data": data}}
+        for kind, media, data in (
+            ("base64", "image/svg+xml", "PHN2Zz4="), ("base64", "text/html", "PGI+"),
+            ("base64", "image/png", "not base64!"), ("url", "image/png", "aGk="),
+            ("base64", "image/png", None), ("base64", None, "aGk="),
+        )
+    ]  # fmt: skip
+    doc_id = shipper.ship({"role": "user", "content": [*parts, "x", {"type": "image"}]})
+    for number in range(10):
+        assert live.get(f"/line-image/{doc_id}/{number}").status_code == 404
+    assert live.get(f"/line-image/{'ab' * 24}/0").status_code == 404
+    assert live.get("/line-image/abc/0").status_code == 404
 
 
 @pytest.mark.browser

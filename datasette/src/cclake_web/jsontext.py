@@ -13,3 +13,11 @@ def dumps(value: Any, indent: bool = False) -> str:
         return orjson.dumps(value, option=option, default=str).decode()
     except TypeError:  # numbers over 64 bits, halves of surrogate pairs
         return json.dumps(value, indent=2 if indent else None, default=str)
+
+
+def loads(text: bytes | str) -> Any:
+    """The value of JSON text, or None where it is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None

@@ -10,6 +10,7 @@ from typing import Any
 from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.jsontext import dumps
 from cclake_web.lines import Document
+from cclake_web.liveimages import images_in, key_of
 from cclake_web.masking import mask_value
 
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
@@ -31,10 +32,14 @@ def entry_of(document: Document, reveal: bool = False) -> Entry | None:
         return None
     if not reveal:
         message = mask_value(message)
+    doc_id = bytes(document["_id"]).hex()
     blocks = [block for part in _parts(message) if (block := _block(part, line))]
+    blocks += [
+        Block("image", image_key=key_of(doc_id, number), tool_use_id=call)
+        for number, (_, call) in enumerate(images_in(message))
+    ]
     if not blocks:
         return None
-    doc_id = bytes(document["_id"]).hex()
     said_at = line.get("timestamp")
     return Entry(
         key=doc_id,
@@ -57,6 +62,8 @@ def calls_among(entries: Iterable[Entry]) -> dict[str, Call]:
             elif block.kind == "tool_result" and block.tool_use_id in calls:
                 call = calls[block.tool_use_id]
                 call.result, call.is_error = block, block.is_error
+            elif block.kind == "image" and block.tool_use_id in calls:
+                calls[block.tool_use_id].images.append(block)
     return calls
 
 

@@ -17,7 +17,7 @@ from cclake_web.guard import App, Guard
 from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
-from cclake_web.pages.files import asset_file, image_file
+from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.live import live_stream
 from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
@@ -70,6 +70,7 @@ def register_routes() -> list[Route]:
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),
         (r"^/live/(?P<session_id>[^/]+)$", live_stream),
         (r"^/image/(?P<key>[^/]+)$", image_file),
+        (r"^/line-image/(?P<doc_id>[0-9a-f]+)/(?P<number>[0-9]{1,4})$", line_image),
         (r"^/-/cclake/[0-9a-f]+/(?P<name>[a-z.]+)$", asset_file),
     ]
 

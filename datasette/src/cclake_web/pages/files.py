@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
 from datasette.utils.asgi import NotFound, Request, Response
 
+from cclake_web.lines import Unreachable
+from cclake_web.liveimages import image_of
 from cclake_web.pages.web import Visit, asset, view
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -41,7 +44,21 @@ async def image_file(visit: Visit) -> Response:
         row = connection.execute(sql, (key,)).fetchone()
         return (row["media_type"], row["data"]) if row else None
 
-    found = await visit.export.read(find)
+    return _image(await visit.export.read(find))
+
+
+@view
+async def line_image(visit: Visit) -> Response:
+    """`/line-image/<doc_id>/<n>`: the n-th image of a line in MongoDB."""
+    doc_id, number = visit.part("doc_id"), int(visit.part("number"))
+    try:
+        found = await asyncio.to_thread(visit.state.lines.line, doc_id)
+    except Unreachable:
+        raise NotFound("MongoDB does not answer") from None
+    return _image(image_of(found[1], number) if found else None)
+
+
+def _image(found: tuple[str, bytes] | None) -> Response:
     if not found or found[0] not in IMAGES or not isinstance(found[1], bytes):
         raise NotFound("No such image")
     headers = {

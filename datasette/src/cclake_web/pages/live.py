@@ -21,6 +21,7 @@ from cclake_web.generation import Generation
 from cclake_web.guard import Receive, Send
 from cclake_web.lines import Document, Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of
+from cclake_web.liveimages import lighten
 from cclake_web.nesting import Ask
 from cclake_web.pages.web import environment, zone_of
 from cclake_web.permissions import ensure_visible
@@ -54,7 +55,7 @@ class Tail:
         fresh = [one for one in found if bytes(one["_id"]) not in self.known]
         self.known.update(bytes(one["_id"]) for one in fresh)
         new = [one for one in fresh if bytes(one["_id"]).hex() not in exported]
-        self.shown = (self.shown + new)[-MOST:]
+        self.shown = (self.shown + list(map(lighten, new)))[-MOST:]
         if found:
             self.since = max(self.since, found[-1]["ingestedAt"])
         return bool(new)

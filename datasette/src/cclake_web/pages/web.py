@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cclake_web import fmt
 from cclake_web.generation import Generation
 from cclake_web.permissions import ensure_visible, may_reveal
-from cclake_web.render.anchors import tools
+from cclake_web.render.anchors import image_address, tools
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import visible
 from cclake_web.state import State, state_of
@@ -160,7 +160,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
-        icon=icon, fmt=fmt, asset=asset_url, visible=visible, tools=tools
+        icon=icon,
+        fmt=fmt,
+        asset=asset_url,
+        visible=visible,
+        tools=tools,
+        image_address=image_address,
     )
     made.filters.update(
         url=_quoted,

@@ -1,4 +1,4 @@
-"""The small links beside a message: to itself, and to its line in the log."""
+"""Addresses in a thread: of a message, of its line in the log, of an image."""
 
 from functools import lru_cache
 from urllib.parse import quote
@@ -6,6 +6,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Entry
+from cclake_web.liveimages import PREFIX, address
 from cclake_web.render.icons import icon
 
 
@@ -20,6 +21,11 @@ def tools(entry: Entry, session_id: str) -> Markup:
         f'<span class="tools"><a class="perma" href="{here}" {_ABOUT_LINK}>'
         f"{icon('link')}</a>{raw}</span>"
     )
+
+
+def image_address(key: str) -> str:
+    """Where an image is served: from the export, or from its line."""
+    return address(key) if key.startswith(PREFIX) else f"/image/{quote(key, safe='')}"
 
 
 _ABOUT_LINK = 'title="Link to this message" aria-label="Link to this message"'

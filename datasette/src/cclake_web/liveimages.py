@@ -1,0 +1,77 @@
+"""Images of lines that the pipeline has not read yet, straight from MongoDB."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Any
+
+from cclake_web.jsontext import loads
+from cclake_web.lines import Document
+
+PREFIX = "line:"  # of the key of an image that is still only in its line
+Part = dict[str, Any]
+
+
+def key_of(doc_id: str, number: int) -> str:
+    """What stands for the n-th image of a line."""
+    return f"{PREFIX}{doc_id}:{number}"
+
+
+def address(key: str) -> str:
+    """Where the image of such a key is served."""
+    doc_id, _, number = key.removeprefix(PREFIX).partition(":")
+    return f"/line-image/{doc_id}/{number}"
+
+
+def images_in(message: Any) -> Iterator[tuple[Part, str]]:
+    """The image parts of a message in order, with the call they came back from."""
+    for part in _parts(message, "content"):
+        if part.get("type") == "image":
+            yield part, ""
+        elif part.get("type") == "tool_result":
+            for inner in _parts(part, "content"):
+                if inner.get("type") == "image":
+                    yield inner, str(part.get("tool_use_id") or "")
+
+
+def image_of(line: bytes, number: int) -> tuple[str, bytes] | None:
+    """The media type and the bytes of the n-th image of a line, or None."""
+    parsed = loads(line)
+    message = parsed.get("message") if isinstance(parsed, dict) else None
+    for at, (part, _) in enumerate(images_in(message)):
+        if at == number:
+            return _decoded(part.get("source"))
+    return None
+
+
+def lighten(document: Document) -> Document:
+    """The document without the images' bytes, which nobody reads from here."""
+    entry = document.get("entry")
+    if isinstance(entry, dict):
+        for part, _ in images_in(entry.get("message")):
+            if isinstance(part.get("source"), dict):
+                part["source"].pop("data", None)
+        if _is_image(entry):
+            del entry["toolUseResult"]  # the same image once more
+    return document
+
+
+def _is_image(entry: Part) -> bool:
+    result = entry.get("toolUseResult")
+    return isinstance(result, dict) and result.get("type") == "image"
+
+
+def _decoded(source: Any) -> tuple[str, bytes] | None:
+    if not isinstance(source, dict) or source.get("type") != "base64":
+        return None
+    try:
+        data = base64.b64decode(source.get("data") or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return None
+    return (str(source.get("media_type") or ""), data) if data else None
+
+
+def _parts(fields: Any, name: str) -> list[Part]:
+    listed = fields.get(name) if isinstance(fields, dict) else None
+    found = listed if isinstance(listed, list) else []
+    return [part for part in found if isinstance(part, dict)]
