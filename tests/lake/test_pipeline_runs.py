@@ -83,6 +83,65 @@ def test_every_mode_ends_with_the_same_gold(
     assert last_run()["mode"] == mode
 
 
+def details() -> dict[str, str]:
+    return {stage["stage"]: stage["detail"] for stage in last_run()["stages"]}
+
+
+def test_where_nothing_is_new_neither_dbt_nor_publish_runs(
+    home: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    before = export_files(home)
+    assert pipeline("run").returncode == 0
+    assert (details()["dbt"], details()["publish"]) == ("nothing new", "nothing new")
+    assert export_files(home) == before
+    add(mongod, mongo_db, 11, 12)
+    assert pipeline("run").returncode == 0
+    assert details()["dbt"] == "1 models"
+    assert published(home) == 12
+
+
+def export_files(home: Path) -> list[tuple[str, int, int]]:
+    """Everything in the folder of the exports, so that a file written anew shows."""
+    return sorted(
+        (path.name, path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in (home / "exports").iterdir()
+    )
+
+
+def test_what_is_missing_is_made_though_nothing_is_new(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path / "dbt", "select * from {{ ref('stg') }}")
+    view = "{{ config(materialized='view', schema='staging') }}"
+    (project / "models" / "stg.sql").write_text(f"{view} from raw.conversations")
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    (home / "exports" / "conversations.db").unlink()
+    assert pipeline("run").returncode == 0
+    assert details()["dbt"] == "1 models"
+    assert published(home) == 10
+    (home / "analytics.duckdb").unlink()
+    subprocess.run([BIN / "load"], check=True, capture_output=True)
+    done = pipeline("run")
+    assert done.returncode == 0, done.stdout
+    assert details()["dbt"] == "2 models"
+    assert published(home) == 10
+
+
+def test_rows_that_were_loaded_by_hand_are_published(
+    home: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    add(mongod, mongo_db, 11, 14)
+    for tool in ("extract", "load"):
+        subprocess.run([BIN / tool], check=True, capture_output=True)
+    assert pipeline("run").returncode == 0
+    assert published(home) == 14
+
+
 def test_a_failed_stage_leaves_the_last_good_export(
     home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 from cclake_pipeline.child import Child
+from harness import wait_for
 from tiny_dbt import make_project
 
 
@@ -54,11 +55,8 @@ def build(worker: Child, project: Path) -> tuple[dict[str, Any], list[str]]:
         steps.append(reply["what"])
         return False
 
-    worker.send(
-        json.dumps(
-            ["build", "--quiet", "--project-dir", folder, "--profiles-dir", folder]
-        )
-    )
+    places = ["--project-dir", folder, "--profiles-dir", folder]
+    worker.send(json.dumps({"run": ["build", "--quiet", *places]}))
     assert worker.follow(on_line), worker.tail()
     return result, steps
 
@@ -88,6 +86,16 @@ def test_an_edited_model_is_parsed_again(
         assert db.execute("select * from marts.fct_messages").fetchall() == [
             ("edited",)
         ]
+
+
+def test_a_worker_that_gets_ready_leaves_the_database_free(
+    worker: Child, project: Path, database: Path
+) -> None:
+    with duckdb.connect(str(database)):
+        places = ["--project-dir", str(project), "--profiles-dir", str(project)]
+        worker.send(json.dumps({"parse": ["build", "--quiet", *places]}))
+        wait_for((project.parent / "target" / "partial_parse.msgpack").exists, 60)
+    assert build(worker, project)[0]["ok"]
 
 
 def test_a_failing_test_names_itself(worker: Child, project: Path) -> None:

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -25,15 +26,29 @@ class Failure(Exception):
         self.code = code
 
 
-def run(tool: str, app: Callable[[], Any]) -> NoReturn:
-    """Run a typer application and exit; an expected failure is one line on stderr."""
+def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
+    """Run a typer application and exit; an expected failure is one line on stderr.
+
+    Args:
+        tool: Its name.
+        app: The application.
+        at_once: Do not wait for threads of libraries: those of MongoDB's driver
+            sleep for half a second before they notice the end.
+    """
+    code: object = 0
     try:
         app()
     except Failure as failure:
         print(f"{tool}: {failure}", file=sys.stderr)
         if failure.hint:
             print(f"{' ' * len(tool)}  {failure.hint}", file=sys.stderr)
-        sys.exit(failure.code)
+        code = failure.code
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
+        code = INTERRUPTED
+    except SystemExit as ended:
+        code = ended.code
+    if at_once and isinstance(code, int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)  # type: ignore[arg-type]

@@ -147,4 +147,4 @@ def main() -> None:
     first = sys.argv[1] if len(sys.argv) > 1 else "-"
     if first.startswith("-") and first not in ("-h", "--help"):
         sys.argv.insert(1, "run")
-    run("extract", app)
+    run("extract", app, at_once=True)

@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 from cclake_common.failure import Failure
 
-from cclake_load import loader, raw
+from cclake_load import quick, raw
 from cclake_load.database import open_database
 from cclake_load.lake import Lake
-from cclake_load.snapshot import target
+from cclake_load.outcome import NOTHING
 
 LOADS = """
 select
@@ -38,6 +38,12 @@ class Job:
         Raises:
             Failure: The file is locked, the snapshot is missing or unreadable.
         """
+        if not (full or as_of) and (found := quick.nothing_new(self.lake, self.path)):
+            return found
+        # Most of a load's start; one that finds nothing new does without.
+        from cclake_load import loader
+        from cclake_load.snapshot import target
+
         table = self.lake.load(self.lake.catalog())
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
@@ -66,7 +72,7 @@ class Job:
             names = [column[0] for column in result.description]
             loads = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
             return {
-                "total": loader.count(db),
+                "total": raw.count(db),
                 "extract_run": at.run,
                 "snapshot_id": at.snapshot_id,
                 "bytes": self.path.stat().st_size,
@@ -86,7 +92,7 @@ def text(result: dict[str, Any]) -> str:
                 f" {one['removed']:,} out"
             )
         return "\n".join(lines)
-    if result["mode"] == loader.NOTHING:
+    if result["mode"] == NOTHING:
         return f"nothing new; {result['total']:,} rows"
     removed = f", {result['removed']:,} out" if result["removed"] else ""
     return (

@@ -3,16 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import home, mask
-from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError
-from pyiceberg.table import Table
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from cclake_common.settings import home
 
-BUSY_S = 30
+# pyiceberg is imported where it is needed: a load that finds nothing new needs none.
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 
 @dataclass(frozen=True)
@@ -51,76 +49,25 @@ class Lake:
         found = env | {k: v for k, v in options.items() if v}
         return cls(**(found | {"warehouse": located(found["warehouse"])}))
 
-    def catalog(self) -> Catalog:
+    def catalog(self) -> "Catalog":
         """Open the catalog; makes the warehouse folder when it is local.
 
         Raises:
             Failure: The catalog does not answer, or its type is not known.
         """
-        if self.catalog_type not in ("sql", "rest"):
-            raise Failure(
-                f"catalog type {self.catalog_type!r} is not known",
-                "set ICEBERG_CATALOG_TYPE to sql or rest",
-            )
-        try:
-            return self._open()
-        except (OperationalError, OSError, RESTError) as error:
-            raise self._silent(error) from error
+        from cclake_load.catalog import open_catalog
 
-    def _open(self) -> Catalog:
-        while True:
-            try:
-                return load_catalog(self.name, **self._properties())
-            except OperationalError as error:
-                # Another process makes the tables of the same new catalog just now.
-                if "already exists" not in str(error):
-                    raise
+        return open_catalog(self)
 
-    def load(self, catalog: Catalog) -> Table | None:
-        """The table as it is now, or None where there is none yet."""
-        try:
-            return catalog.load_table(self.identifier)
-        except NoSuchTableError:
-            return None
-        except (OperationalError, OSError, RESTError) as error:
-            raise self._silent(error) from error
-
-    def require(self) -> Table:
-        """The table as it is now.
+    def load(self, catalog: "Catalog") -> "Table | None":
+        """The table as it is now, or None where there is none yet.
 
         Raises:
-            Failure: There is no such table.
+            Failure: The catalog does not answer.
         """
-        table = self.load(self.catalog())
-        if table is None:
-            raise Failure(
-                f"there is no table {self.identifier} in {self.warehouse}",
-                "run `extract` to fill it, or `extract table create` for an empty one",
-            )
-        return table
+        from cclake_load.catalog import find_table
 
-    def _silent(self, error: Exception) -> Failure:
-        return Failure(
-            f"the catalog {mask(self.catalog_uri or self.warehouse)} does not answer:"
-            f" {mask(str(error)).splitlines()[0][:200]}",
-            "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
-            TRY_LATER,
-        )
-
-    def _properties(self) -> dict[str, str]:
-        found = {"type": self.catalog_type, "warehouse": self.warehouse} | _s3()
-        if self.catalog_type == "rest":
-            return found | {"uri": self.catalog_uri}
-        if self.catalog_uri:
-            return found | {"uri": self.catalog_uri}
-        folder = Path(self.warehouse)
-        folder.mkdir(parents=True, exist_ok=True)
-        address = URL.create(
-            "sqlite",
-            database=str(folder / "catalog.db"),
-            query={"timeout": f"{BUSY_S}"},
-        )
-        return found | {"uri": address.render_as_string(hide_password=False)}
+        return find_table(self, catalog)
 
 
 def located(warehouse: str) -> str:
@@ -129,16 +76,3 @@ def located(warehouse: str) -> str:
         return warehouse
     folder = Path(os.path.expandvars(warehouse)) if warehouse else home() / "iceberg"
     return str(folder.expanduser().absolute())
-
-
-def _s3() -> dict[str, str]:
-    """S3 settings; what is unset is left to the AWS defaults of the machine."""
-    names = {
-        "s3.endpoint": "ICEBERG_S3_ENDPOINT",
-        "s3.region": "ICEBERG_S3_REGION",
-        "s3.access-key-id": "ICEBERG_S3_ACCESS_KEY_ID",
-        "s3.secret-access-key": "ICEBERG_S3_SECRET_ACCESS_KEY",
-    }
-    return {
-        key: os.environ[name] for key, name in names.items() if os.environ.get(name)
-    }

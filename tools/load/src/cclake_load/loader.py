@@ -1,41 +1,10 @@
 """Bringing `raw.conversations` to a snapshot, in one transaction."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import duckdb
 
 from cclake_load import raw, source
+from cclake_load.outcome import FULL, INCREMENTAL, NOTHING, RECONCILE, Outcome
 from cclake_load.snapshot import Target
-
-# Names of the modes: what a load had to do.
-NOTHING, INCREMENTAL, RECONCILE, FULL = "nothing", "incremental", "reconcile", "full"
-
-
-@dataclass
-class Outcome:
-    """What a load did.
-
-    Attributes:
-        mode: `nothing`, `incremental`, `reconcile` (runs compared one by one) or
-            `full`.
-        rows: Rows added.
-        removed: Rows taken out, because the snapshot does not have them.
-        total: Rows in `raw.conversations` now.
-        extract_run: Newest run that is loaded.
-        snapshot_id: Snapshot that the table stands at.
-    """
-
-    mode: str
-    rows: int
-    removed: int
-    total: int
-    extract_run: int
-    snapshot_id: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The outcome for `--json`."""
-        return asdict(self)
 
 
 def load(
@@ -60,7 +29,9 @@ def load(
             rows, removed = _change(db, target, at, mode)
             _record(db, target, rows, removed, mode)
         at = raw.position(db)
-    return Outcome(mode, rows, removed, count(db), at.run, at.snapshot_id)
+    return Outcome(
+        mode, rows, removed, raw.count(db), at.run, at.snapshot_id, at.load_id, at.born
+    )
 
 
 def mode_of(target: Target | None, at: raw.Position) -> str:
@@ -82,7 +53,7 @@ def _change(
         return added - source.drop_doubles(db, at.run), 0
     if mode == RECONCILE and target:
         return _reconcile(db, target)
-    before = count(db)
+    before = raw.count(db)
     raw.create(db, empty=True)
     if target is None or target.snapshot is None:
         return 0, before
@@ -123,12 +94,6 @@ def _record(
             mode,
         ],
     )
-
-
-def count(db: duckdb.DuckDBPyConnection) -> int:
-    """Rows in `raw.conversations`."""
-    found = db.execute("select count(*) from raw.conversations").fetchone()
-    return int(found[0]) if found else 0
 
 
 class transaction:  # noqa: N801 - reads as a statement

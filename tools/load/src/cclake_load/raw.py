@@ -72,6 +72,12 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
             db.execute(f'alter table raw.conversations add column "{name}" {kind}')
 
 
+def is_complete(db: duckdb.DuckDBPyConnection) -> bool:
+    """Whether `raw.conversations` has every column of this version."""
+    present = {row[0] for row in db.execute("describe raw.conversations").fetchall()}
+    return present >= COLUMNS.keys()
+
+
 @dataclass(frozen=True)
 class Position:
     """Where a load brought the table to."""
@@ -79,13 +85,16 @@ class Position:
     run: int = 0
     snapshot_id: int | None = None
     table_uuid: str | None = None
+    load_id: int = 0
+    born: str | None = None
 
 
 def position(db: duckdb.DuckDBPyConnection) -> Position:
     """Where the newest load brought the table to."""
     found = db.execute(
-        "select extract_run, snapshot_id, table_uuid from raw.loads"
-        " order by load_id desc limit 1"
+        "select extract_run, snapshot_id, table_uuid, load_id,"
+        " (select strftime(min(loaded_at) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+        " from raw.loads) from raw.loads order by load_id desc limit 1"
     ).fetchone()
     return Position(*found) if found else Position()
 
@@ -94,3 +103,9 @@ def runs(db: duckdb.DuckDBPyConnection) -> dict[int, int]:
     """How many rows of each extraction run are loaded."""
     counted = "select extract_run, count(*) from raw.conversations group by all"
     return dict(db.execute(counted).fetchall())
+
+
+def count(db: duckdb.DuckDBPyConnection) -> int:
+    """Rows in `raw.conversations`."""
+    found = db.execute("select count(*) from raw.conversations").fetchone()
+    return int(found[0]) if found else 0

@@ -10,8 +10,7 @@ from pyiceberg.table import DataScan, Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import LongType
 
-RUN = "cclake.extract_run"
-BASE = "cclake.base_run"
+from cclake_load.names import BASE, RUN
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def run_once(
             pass_on_stop=True,
             on_stage=screen.stage,
         )
+    stages.close()
     print(json.dumps(asdict(result)) if as_json else describe(result))
     if result.outcome == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -195,4 +196,4 @@ def _watermark(where: Places) -> int | None:
 
 def main() -> NoReturn:
     """The console script."""
-    run("pipeline", app)
+    run("pipeline", app, at_once=True)

@@ -1,4 +1,7 @@
-"""dbt in a process of its own: argument lists in on stdin, results out on stdout.
+"""dbt in a process of its own: requests in on stdin, results out on stdout.
+
+A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to get
+ready for it, which is not answered.
 
 A worker that lives for several runs keeps dbt's modules and the parsed project.
 It never keeps the DuckDB file open between runs.
@@ -30,13 +33,19 @@ class Worker:
 
     def run(self, arguments: list[str]) -> None:
         """Run dbt once and write one line with the result."""
-        result = self._invoke(arguments)
+        failed = self.parse(arguments)
+        result = failed or self._invoke(arguments)
         reply = summary(result)
-        del result
+        del result, failed
         let_go()
         self._write(reply)
 
-    def _invoke(self, arguments: list[str]) -> dbtRunnerResult:
+    def parse(self, arguments: list[str]) -> dbtRunnerResult | None:
+        """Parse the project, if it is not parsed as it is now.
+
+        Returns:
+            The result of a parse that failed.
+        """
         signature = project_signature(self._project)
         if signature != self._signature:
             self._manifest, self._signature = None, signature
@@ -45,6 +54,9 @@ class Worker:
             if not isinstance(parsed.result, Manifest):
                 return parsed
             self._manifest = parsed.result
+        return None
+
+    def _invoke(self, arguments: list[str]) -> dbtRunnerResult:
         runner = dbtRunner(manifest=self._manifest, callbacks=[self._progress])
         return runner.invoke(arguments)
 
@@ -112,7 +124,12 @@ def main() -> None:
     os.dup2(2, 1)
     worker = Worker(Path(sys.argv[1]), replies)
     for line in sys.stdin:
-        worker.run(json.loads(line))
+        request = json.loads(line)
+        if "parse" in request:
+            worker.parse(request["parse"])
+            let_go()
+        else:
+            worker.run(request["run"])
 
 
 if __name__ == "__main__":

@@ -122,17 +122,36 @@ class Record:
 
     def project(self) -> str | None:
         """The fingerprint of the dbt project that made gold; None if unknown."""
-        with self._open() as db:
-            row = db.execute("select value from meta where name = 'project'").fetchone()
-            return row and str(row[0])
+        return self._meta("project")
 
     def set_project(self, fingerprint: str) -> None:
         """Record the fingerprint of the dbt project that has made gold."""
+        self._set_meta("project", fingerprint)
+
+    def note(self, name: str) -> str | None:
+        """What a run has left for the next one under a name; None if nothing.
+
+        `published`: what was loaded when the exports were last made, and where they
+        are; empty while a run is at it. `born`: when the DuckDB file was made.
+        """
+        return self._meta(name)
+
+    def set_note(self, name: str, text: str) -> None:
+        """Leave something for the next run."""
+        self._set_meta(name, text)
+
+    def _meta(self, name: str) -> str | None:
+        with self._open() as db:
+            query = "select value from meta where name = ?"
+            row = db.execute(query, (name,)).fetchone()
+            return row and str(row[0])
+
+    def _set_meta(self, name: str, value: str) -> None:
         with self._open() as db:
             db.execute(
-                "insert into meta values ('project', ?)"
+                "insert into meta values (?, ?)"
                 " on conflict do update set value = excluded.value",
-                (fingerprint,),
+                (name, value),
             )
 
     def recent(self, limit: int) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ def execute(
 
     Where the dbt project or the prices are not those of the last run that was
     done, gold is made anew from what is loaded; also where the load took rows back.
+    Where what is loaded is what the last run has published, dbt and publish are
+    skipped. A DuckDB file that is new is filled by a rebuild.
 
     Args:
         stages: Runs single stages.
@@ -56,30 +58,72 @@ def execute(
     project = stages.fingerprint()
     if mode in ("incremental", "daily") and record.project() != project:
         mode = "rebuild"
-    run_id = record.begin(mode, watermark)
-    results: list[StageResult] = []
+    if mode != "incremental" or record.watermark_of(project) != watermark:
+        stages.warm_up()
+    run = _Run(record.begin(mode, watermark), record, stages, mode)
     outcome: Outcome = "done"
+    results: list[StageResult] = []
     for stage in STAGES:
         if stop:
             outcome = "interrupted"
             break
-        record.begin_stage(run_id, stage)
-        result = stages.run(stage, mode, stop if pass_on_stop else None)
-        record.end_stage(run_id, result)
-        results.append(result)
-        on_stage(result)
-        if result.removed:
-            # Remembered, so that the next run makes it good if this one ends early.
-            record.set_project("")
-            mode = "rebuild" if mode in ("incremental", "daily") else mode
-        if result.outcome != "done":
-            outcome = result.outcome
+        results.append(run.stage(stage, stop if pass_on_stop else None))
+        on_stage(results[-1])
+        if results[-1].outcome != "done":
+            outcome = results[-1].outcome
             break
-    record.end(run_id, outcome)
+    record.end(run.number, outcome)
     if outcome == "done":
         record.set_project(project)
+        record.set_note("published", f"{run.state} {stages.exports()}")
     seconds = round(time.monotonic() - begin, 3)
-    return RunResult(run_id, outcome, seconds, tuple(results))
+    return RunResult(run.number, outcome, seconds, tuple(results))
+
+
+@dataclass
+class _Run:
+    """A run that is going on.
+
+    Attributes:
+        number: Its number in the record.
+        mode: What gold needs; found out as the run goes on.
+        state: What is loaded.
+        idle: Nothing has changed since the last run: what follows is skipped.
+    """
+
+    number: int
+    record: Record
+    stages: Stages
+    mode: Mode
+    state: str = ""
+    idle: bool = False
+
+    def stage(self, stage: str, stop: Stop | None) -> StageResult:
+        """Run one stage, or skip it."""
+        self.record.begin_stage(self.number, stage)
+        if self.idle:
+            result = self.stages.skip(stage)
+        else:
+            result = self.stages.run(stage, self.mode, stop)
+        self.record.end_stage(self.number, result)
+        if stage == "load" and result.outcome == "done":
+            self._loaded(result)
+        return result
+
+    def _loaded(self, result: StageResult) -> None:
+        self.state, where = result.state, self.stages.exports()
+        known = bool(where) and self.record.note("published") == f"{self.state} {where}"
+        self.idle = known and self.mode == "incremental"
+        if self.idle:
+            return
+        self.record.set_note("published", "")
+        another = self.record.note("born") != result.born
+        if result.removed or another:
+            # Remembered, so that the next run makes it good if this one ends early.
+            self.record.set_project("")
+            self.record.set_note("born", result.born)
+            if self.mode in ("incremental", "daily"):
+                self.mode = "rebuild"
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""Opening the Iceberg catalog that the settings of a lake lead to."""
+
+import os
+from pathlib import Path
+
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import mask
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.table import Table
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+from cclake_load.lake import Lake
+
+BUSY_S = 30
+SILENT = (OperationalError, OSError, RESTError)
+
+
+def open_catalog(lake: Lake) -> Catalog:
+    """Open the catalog; makes the warehouse folder when it is local.
+
+    Raises:
+        Failure: The catalog does not answer, or its type is not known.
+    """
+    if lake.catalog_type not in ("sql", "rest"):
+        raise Failure(
+            f"catalog type {lake.catalog_type!r} is not known",
+            "set ICEBERG_CATALOG_TYPE to sql or rest",
+        )
+    while True:
+        try:
+            return load_catalog(lake.name, **_properties(lake))
+        except SILENT as error:
+            # Another process makes the tables of the same new catalog just now.
+            racing = isinstance(error, OperationalError)
+            if not racing or "already exists" not in str(error):
+                raise _silent(lake, error) from error
+
+
+def find_table(lake: Lake, catalog: Catalog) -> Table | None:
+    """The table as it is now, or None where there is none yet.
+
+    Raises:
+        Failure: The catalog does not answer.
+    """
+    try:
+        return catalog.load_table(lake.identifier)
+    except NoSuchTableError:
+        return None
+    except SILENT as error:
+        raise _silent(lake, error) from error
+
+
+def _silent(lake: Lake, error: Exception) -> Failure:
+    return Failure(
+        f"the catalog {mask(lake.catalog_uri or lake.warehouse)} does not answer:"
+        f" {mask(str(error)).splitlines()[0][:200]}",
+        "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
+        TRY_LATER,
+    )
+
+
+def _properties(lake: Lake) -> dict[str, str]:
+    found = {"type": lake.catalog_type, "warehouse": lake.warehouse} | _s3()
+    if lake.catalog_type == "rest" or lake.catalog_uri:
+        return found | {"uri": lake.catalog_uri}
+    folder = Path(lake.warehouse)
+    folder.mkdir(parents=True, exist_ok=True)
+    address = URL.create(
+        "sqlite", database=str(folder / "catalog.db"), query={"timeout": f"{BUSY_S}"}
+    )
+    return found | {"uri": address.render_as_string(hide_password=False)}
+
+
+def _s3() -> dict[str, str]:
+    """S3 settings; what is unset is left to the AWS defaults of the machine."""
+    names = {
+        "s3.endpoint": "ICEBERG_S3_ENDPOINT",
+        "s3.region": "ICEBERG_S3_REGION",
+        "s3.access-key-id": "ICEBERG_S3_ACCESS_KEY_ID",
+        "s3.secret-access-key": "ICEBERG_S3_SECRET_ACCESS_KEY",
+    }
+    return {
+        key: os.environ[name] for key, name in names.items() if os.environ.get(name)
+    }
