@@ -82,6 +82,9 @@ class Generation(Database):  # type: ignore[misc]
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self.ds.executor, self._run, fn, reveal)
 
+    # What `execute` calls in Datasette 1.0.
+    _execute_fn = execute_fn
+
     def _run(self, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
         connection = self._free.get()
         connection.row_factory = sqlite3.Row if reveal else masked_row

@@ -40,17 +40,29 @@ Route = tuple[str, Callable[..., Awaitable[Response | None]]]
 
 
 @hookimpl
-def startup(datasette: Datasette) -> None:
+def startup(datasette: Datasette) -> Awaitable[None] | None:
     """Open the export, if there is one; nothing else is served."""
     datasette.databases = {
         name: db for name, db in datasette.databases.items() if name != "_memory"
     }
     state = state_of(datasette)
-    if state.config.password and not hasattr(datasette, "ensure_permissions"):
+    stable = hasattr(datasette, "ensure_permissions")  # 0.65, not a 1.0 alpha
+    if state.config.password and not stable:
         raise StartupError("CCLAKE_WEB_PASSWORD_HASH needs Datasette 0.65")
+    if not state.config.reveal and not stable:
+        raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
     state.exports.look()
     # The first page shall not wait for the tables of the languages.
     Thread(target=warm, daemon=True).start()
+    return None if stable else _add_queries(datasette)
+
+
+async def _add_queries(datasette: Datasette) -> None:
+    """Datasette 1.0 keeps queries in a database of its own."""
+    for name, query in canned().items():
+        await datasette.add_query(
+            NAME, name, query["sql"], title=query["title"], is_trusted=True
+        )
 
 
 @hookimpl
