@@ -26,7 +26,7 @@ def test_every_page_works_on_the_next_datasette(tmp_path: Path) -> None:
         "HOME": str(tmp_path), "EXPORT_DIR": str(tmp_path / "exports"), "TZ": "UTC",
         "MONGO_URI": "mongodb://127.0.0.1:9", "PATH": os.environ["PATH"],
     }  # fmt: skip
-    command = [NEXT, "serve", "--metadata", METADATA, "--port", str(port)]
+    command = [NEXT, "serve", "--metadata", str(METADATA), "--port", str(port)]
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
