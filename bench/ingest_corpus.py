@@ -75,7 +75,7 @@ class Corpus:
             "type": kind,
             "uuid": f"{number:08x}-1111-4111-8111-111111111111",
             "timestamp": f"2026-05-01T10:{number // 60 % 60:02}:{number % 60:02}.000Z",
-            "seq": number,
+            "durationMs": number,
         }
         make: dict[str, Callable[[int, int], dict[str, Any]]] = {
             "assistant": self._assistant,

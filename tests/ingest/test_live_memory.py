@@ -1,5 +1,6 @@
 """Very long lines: no process needs more than 200 MB for one of 50 MB."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from live import Live, lines
 
 LONG = 50_000_000
 MOST = 200 << 20
+IDLE = 66 << 20
 
 
 @pytest.fixture
@@ -42,3 +44,19 @@ def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
     assert max(peaks.values()) < MOST, {n: p >> 20 for n, p in peaks.items()}
     wait_for(lambda: live.queued() == 0, 30)
     live.ledger.assert_exact(live.database)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and glibc")
+def test_after_a_backlog_the_flusher_gives_its_memory_back(live: Live) -> None:
+    live.start_pair()
+    for number in range(8):
+        for n in range(1000 * number, 1000 * (number + 1)):
+            (body,) = lines(n, 1, width=(n * 7919 % 97) ** 3 // 30)
+            live.ledger.append(f"p/{number}.jsonl", body)
+    wait_for(lambda: live.queued() == 8000, 60, "they wait in the buffer")
+    live.start_flusher()
+    live.wait_delivered(120)
+    assert live.flusher is not None
+    flusher = psutil.Process(live.flusher.pid)
+    wait_for(lambda: flusher.memory_info().rss < IDLE, 60, "memory is given back")
+    assert peak(flusher) > IDLE + (5 << 20), "there was something to give back"

@@ -398,6 +398,7 @@ def test_unknown_types_and_fields_are_counted_by_version(bench: Bench) -> None:
         b'{"type":"user","version":"3.0.0","newField":1}',
         b'{"type":"user","version":"3.0.0","newField":2}',
         b'{"type":5}',
+        b'{"type":["user"],"version":[]}',
     )
     bench.flush()
     found = {
@@ -408,6 +409,7 @@ def test_unknown_types_and_fields_are_counted_by_version(bench: Bench) -> None:
         ("3.0.0", "type", "hologram"): 1,
         ("3.0.0", "field", "newField"): 2,
         ("unknown", "type", "int"): 1,
+        ("unknown", "type", "list"): 1,
     }
 
 

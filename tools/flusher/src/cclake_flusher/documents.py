@@ -16,6 +16,7 @@ from bson.int64 import Int64
 from cclake_flusher.faithful import obstacle
 from cclake_flusher.salvage import salvage
 from cclake_flusher.skim import skim
+from cclake_flusher.strange import Key, strange
 from cclake_flusher.words import words
 
 LARGEST = 12_000_000
@@ -55,14 +56,15 @@ class Document:
         line: The row that it was made of.
         data: The document as BSON.
         bulky: The bytes belong into GridFS; `data` points to them.
-        entry: The parsed line, for those who count what is in it.
+        strange: What of the parsed line this version does not know. The parsed line
+            itself is not kept: those of a batch would take many times its bytes.
     """
 
     id: bytes
     line: Line
     data: bytes
     bulky: bool = False
-    entry: dict[str, Any] | None = None
+    strange: tuple[Key, ...] = ()
 
 
 def document_id(file: str, off: int, body: bytes) -> bytes:
@@ -146,7 +148,8 @@ def _finish(
     data = bson.encode(document)
     if len(data) > LARGEST:
         return _bulky(id_, line, buffer, now, entry, content.get("error", ""))
-    return Document(id_, line, data, entry=entry)
+    is_log = entry is not None and line.path.endswith(".jsonl")
+    return Document(id_, line, data, strange=strange(entry or {}) if is_log else ())
 
 
 def _bulky(

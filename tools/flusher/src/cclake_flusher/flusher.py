@@ -15,6 +15,7 @@ from cclake_flusher.backoff import Backoff
 from cclake_flusher.delivery import Delivery
 from cclake_flusher.generations import Generations
 from cclake_flusher.guard import Guard
+from cclake_flusher.memory import give_back
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Queue
 from cclake_flusher.report import look
@@ -26,6 +27,7 @@ from cclake_flusher.verdict import describe
 from cclake_flusher.wake import Wake
 
 QUIET_S = 2.0
+BACKLOG = 1 << 20
 CHECK_EVERY_S = 60.0
 
 
@@ -71,6 +73,7 @@ class Flusher:
         self._generations: Generations | None = None
         self._prepared = False
         self._last_lines = self._checked = time.monotonic()
+        self._handled = 0  # bytes since memory was given back
 
     def run(self) -> None:
         """Work until asked to stop; then drain, as long as MongoDB answers."""
@@ -128,6 +131,7 @@ class Flusher:
         self._finish(queue, generations, moved=bool(lines))
         if lines:
             self._last_lines = time.monotonic()
+            self._handled += sum(line.len for line in lines)
             self._state.batches += 1
             self._state.batch_s.append(time.perf_counter() - started)
             return True
@@ -159,6 +163,9 @@ class Flusher:
         if quiet and queue.acked and not self._stop:
             self._indexes.build()
             self._state.index_problem = self._indexes.problem
+        if quiet and self._handled > BACKLOG:
+            self._handled = 0
+            give_back()
         self._guard.write(self._mongo, now=bool(self._stop))
         if queue.is_replaced():
             # What it held has been delivered; the next one is another buffer.

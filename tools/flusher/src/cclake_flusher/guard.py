@@ -2,20 +2,18 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from bson.int64 import Int64
 from pymongo import UpdateOne
 
 from cclake_flusher.documents import Document
-from cclake_flusher.known import FIELDS, TYPES
 from cclake_flusher.mongo import Mongo
+from cclake_flusher.strange import Key
 
 EVERY_S = 5.0
-LONGEST_NAME = 100
 MOST_NAMES = 1000
-Key = tuple[str, str, str]
 
 
 class Guard:
@@ -25,23 +23,11 @@ class Guard:
         self._counts: Counter[Key] = Counter()
         self._written = 0.0
 
-    def look(self, documents: list[Document]) -> None:
-        """Count what is unknown in parsed log lines."""
+    def look(self, documents: Iterable[Document]) -> None:
+        """Count what was strange in the lines of these documents."""
         for document in documents:
-            entry = document.entry
-            if entry is None or not document.line.path.endswith(".jsonl"):
-                continue
-            if entry.keys() <= FIELDS and entry.get("type", "user") in TYPES:
-                continue
-            self._count(entry)
-
-    def _count(self, entry: dict[str, Any]) -> None:
-        version = _name(entry.get("version") or "unknown")
-        kind = entry.get("type")
-        if kind is not None and kind not in TYPES:
-            self._add((version, "type", _name(kind)))
-        for field in entry.keys() - FIELDS:
-            self._add((version, "field", _name(field)))
+            for key in document.strange:
+                self._add(key)
 
     def _add(self, key: Key) -> None:
         # Hostile lines may make up names without end.
@@ -73,8 +59,3 @@ def _update(key: Key, count: int) -> UpdateOne:
         },
         upsert=True,
     )
-
-
-def _name(value: object) -> str:
-    text = value if isinstance(value, str) else type(value).__name__
-    return text[:LONGEST_NAME].replace("\0", "\ufffd")
