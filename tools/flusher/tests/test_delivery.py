@@ -368,6 +368,8 @@ def test_a_line_that_is_refused_in_every_form_is_a_dead_letter(bench: Bench) -> 
     mark = bench.db.watermarks.find_one({"_id": bench.buffer_id()})
     assert mark is not None
     assert mark["acked_seq"] == 3
+    names = {"conversations", "files", "watermarks"}
+    assert set(bench.db.list_collection_names()) == names, "nothing else is left"
     bench.db.command("collMod", "conversations", validator={})
     tool: list[Any] = [BIN / "buffer", "dead-letters"]
     environ = os.environ | {"CCLAKE_HOME": str(bench.home)}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from cclake_flusher import bulky, repeats
+from cclake_flusher import bulky, records, repeats
 from cclake_flusher.documents import Document, Line, build, raw_only
 from cclake_flusher.fault import point
 from cclake_flusher.mongo import Mongo
@@ -135,16 +135,11 @@ class Delivery:
             repeats.refresh(self._mongo, [plain], buffer)
             outcome.duplicates += 1
         else:
-            self._probe()
+            # Does MongoDB write at all? Only then it is the line's fault.
+            records.touch_watermark(self._mongo, buffer, document.line.host)
             why = describe(PyMongoError(str(errors[0].get("errmsg"))))
             outcome.dead.append(DeadLetter(document.line, why, code, 2))
             self._state.dead[str(code)] += 1
-
-    def _probe(self) -> None:
-        """Make sure that MongoDB writes at all before blaming a line."""
-        self._mongo.database["flusher_probe"].update_one(
-            {"_id": "probe"}, {"$currentDate": {"at": True}}, upsert=True
-        )
 
 
 def _passes(error: dict[str, object]) -> bool:

@@ -52,3 +52,20 @@ def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
         upsert=True,
     )
     point("after_watermark")
+
+
+def touch_watermark(mongo: Mongo, buffer: str, host: str) -> None:
+    """Write the time into a watermark, and nothing else.
+
+    Raises:
+        PyMongoError: MongoDB does not write anything just now.
+    """
+    mongo.database["watermarks"].update_one(
+        {"_id": buffer},
+        {
+            "$max": {"acked_seq": Int64(0)},
+            "$currentDate": {"at": True},
+            "$setOnInsert": {"host": host},
+        },
+        upsert=True,
+    )
