@@ -368,7 +368,7 @@ def test_a_line_that_is_refused_in_every_form_is_a_dead_letter(bench: Bench) -> 
     mark = bench.db.watermarks.find_one({"_id": bench.buffer_id()})
     assert mark is not None
     assert mark["acked_seq"] == 3
-    names = {"conversations", "files", "watermarks"}
+    names = {"conversations", "files", "watermarks", "format_guard"}
     assert set(bench.db.list_collection_names()) == names, "nothing else is left"
     bench.db.command("collMod", "conversations", validator={})
     tool: list[Any] = [BIN / "buffer", "dead-letters"]
