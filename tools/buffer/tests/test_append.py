@@ -130,7 +130,7 @@ def test_checkpoints_come_back_verbatim(tmp_path: Path) -> None:
     append(tmp_path, line(0, b"{}"), mine)
     append(tmp_path, line(0, b"{}", host="desk"), checkpoint(3, host="desk"))
     both = run(tmp_path, "checkpoints").stdout
-    assert both == checkpoint(3, host="desk") + mine
+    assert both == mine + checkpoint(3, host="desk"), "in the order of first sight"
     assert run(tmp_path, "checkpoints", "--host", "laptop").stdout == mine
 
 

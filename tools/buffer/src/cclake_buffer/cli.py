@@ -133,8 +133,7 @@ def checkpoints(
             raise
         print(f"buffer: no checkpoints: {error}", file=sys.stderr)
         found = []
-    for record in found:
-        print(record)
+    sys.stdout.buffer.writelines(record + b"\n" for record in found)
 
 
 @app.command()

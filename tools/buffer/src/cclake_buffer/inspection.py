@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from cclake_buffer import schema
 
 
-def checkpoints(path: Path, host: str | None = None) -> list[str]:
+def checkpoints(path: Path, host: str | None = None) -> list[bytes]:
     """The committed checkpoint records, verbatim; none where there is no buffer.
+
+    All are read before the first is given: whoever takes them slowly must not hold
+    a read transaction open.
 
     Raises:
         sqlite3.Error: The buffer is damaged.
@@ -22,8 +23,9 @@ def checkpoints(path: Path, host: str | None = None) -> list[str]:
         return []
     where = "where host = ?" if host is not None else ""
     with _Closing(connection):
+        connection.text_factory = bytes
         found = connection.execute(
-            f"select checkpoint from files {where} order by host, path",
+            f"select checkpoint from files {where} order by rowid",
             (host,) if host is not None else (),
         ).fetchall()
     return [row[0] for row in found]
@@ -70,6 +72,8 @@ def _numbers(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
 
 def peek(path: Path, limit: int = 10) -> list[dict[str, Any]]:
     """The oldest lines that wait, with the beginning of their bytes."""
+    import sqlite_utils  # of all that imports this module, only people wait for it
+
     connection = schema.connect_readonly(path)
     if connection is None:
         return []

@@ -6,7 +6,6 @@ import time
 import uuid
 from pathlib import Path
 
-import sqlite_utils
 from cclake_common.failure import TRY_LATER, Failure
 
 SCHEMA_VERSION = 1
@@ -125,7 +124,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma journal_mode = wal")
     connection.execute("begin immediate")
-    database = sqlite_utils.Database(connection)
     for statement in TABLES.split(";"):
         connection.execute(statement)
     connection.executemany(
@@ -139,8 +137,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
             ("created_at", time.time()),
         ],
     )
-    database.create_view("pending_entries", PENDING_ENTRIES)
-    database.create_view("file_positions", FILE_POSITIONS)
+    connection.execute(f"create view pending_entries as {PENDING_ENTRIES}")
+    connection.execute(f"create view file_positions as {FILE_POSITIONS}")
     connection.execute("commit")
 
 

@@ -233,4 +233,4 @@ def _ask(port: int) -> dict[str, Any]:
 
 def main() -> None:
     """The console script."""
-    run("flusher", app)
+    run("flusher", app, at_once=True)

@@ -1,5 +1,6 @@
 """The command line of tailer."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -142,6 +143,8 @@ def tailer(
     catalog = Catalog(host or settings.host(), list(dict.fromkeys(roots)))
     stop = Stop()
     raise_limit()
+    # What is known of files lives long, is much, and holds no cycles.
+    gc.set_threshold(100_000)
     if follow:
         die_with_parent()
     for source in resume or ():

@@ -11,6 +11,7 @@ from cclake_tailer.catalog import Catalog, Inode, inode_of
 from cclake_tailer.counters import Counters
 from cclake_tailer.moves import Moves
 from cclake_tailer.reader import Reader
+from cclake_tailer.records import Checkpoint
 from cclake_tailer.tree import Found, Place
 from cclake_tailer.visit import Replaced, Visitor
 
@@ -83,7 +84,7 @@ class Engine:
         """Whether a found file is known, at its place, and has nothing new."""
         known = self.catalog.at(item.place)
         owner = self.catalog.with_inode(inode_of(item.stat))
-        if known is None or owner is not known or self._has_news(item):
+        if known is None or owner is not known or self._has_news(known, item):
             return False
         self._suspects.pop(item.place, None)
         return True
@@ -164,8 +165,14 @@ class Engine:
                 continue
             if as_known is not item:
                 changed |= self._miss((item.place,))
-            news = self._has_news(as_known) and self._enqueue(as_known, first)
-            if news and as_known.place not in self.refused:
+            at_place = self.catalog.at(as_known.place)
+            assert at_place is not None
+            news = self._has_news(at_place, as_known)
+            if (
+                news
+                and self._enqueue(as_known, first)
+                and as_known.place not in self.refused
+            ):
                 changed.add(as_known.place)
         return changed
 
@@ -202,9 +209,7 @@ class Engine:
                 gone.add(place)
         return gone
 
-    def _has_news(self, item: Found) -> bool:
-        known = self.catalog.at(item.place)
-        assert known is not None
+    def _has_news(self, known: Checkpoint, item: Found) -> bool:
         same = (known.dev, known.ino) == inode_of(item.stat) and known.state == "live"
         quiet = (
             known.size == item.stat.st_size and known.mtime_ns == item.stat.st_mtime_ns
