@@ -323,6 +323,8 @@ def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
     send(other, line(0, b"{}", host="desk"), checkpoint(3, host="desk"))
     wait_for(lambda: queued(tmp_path) == 2, 20, "another host has its own lock")
     assert end(other)[0] == 0
+    assert second.stderr is not None
+    assert b"waiting as its standby" in second.stderr.readline()
     assert second.poll() is None
     first.kill()
     code, said = end(second)
