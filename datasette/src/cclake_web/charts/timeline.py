@@ -16,6 +16,7 @@ from cclake_web.render.safe import plain
 
 HEIGHT = 46
 UNITS = ("hour", "day", "week")
+FEWEST = 28  # bars; the time before is shown as empty
 HOURS = 14 * 24  # at most, so that bars stay wide enough to hit
 
 
@@ -43,6 +44,8 @@ def timeline(
     unit = unit if unit in UNITS else found
     if unit != found:
         starts = _starts(starts, unit, max(days))
+    while len(starts) < FEWEST:  # few bars would be as wide as a hand
+        starts.insert(0, start_of(starts[0] - timedelta(days=1), unit))
     sizes: Counter[date] = Counter()
     for day, number in days.items():
         sizes[start_of(day, unit)] += number
@@ -96,6 +99,7 @@ def _starts(starts: list[date], unit: str, last: date) -> list[date]:
 def _by_hour(counts: Counter[datetime], filters: Filters) -> Timeline:
     last = max(counts)
     first = max(min(counts), last - timedelta(hours=HOURS - 1))
+    first = min(first, last - timedelta(hours=FEWEST - 1))
     bars = []
     moment = first
     while moment <= last:
@@ -128,5 +132,5 @@ def _draw(bars: list[tuple[int, str, str]], unit: str) -> Timeline:
         '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="group" '
         'aria-label="Messages over time">{}</svg>'
     )
-    svg = made.format(max(len(bars), 24), HEIGHT, Markup("").join(parts))
+    svg = made.format(len(bars), HEIGHT, Markup("").join(parts))
     return Timeline(svg, unit, bars[0][1], bars[-1][1])
