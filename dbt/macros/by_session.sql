@@ -25,6 +25,30 @@
 {%- endmacro %}
 
 
+{#
+    Rows of changed sessions, of a model that has updated_run itself. DuckDB passes
+    the number on to the scan, which then reads only the newest parts of the table.
+    With `priced`, all rows where other prices have been applied since: such a model
+    keeps the price list that its rows were made with.
+#}
+{% macro newer(alias, priced=false) -%}
+    {%- set seen = 'coalesce(max(updated_run), -1)' -%}
+    {%- if priced -%}
+        {%- set same = "coalesce(any_value(price_list), '') = " ~ price_list() -%}
+        {%- set seen = 'case when ' ~ same ~ ' then ' ~ seen ~ ' else -1 end' -%}
+    {%- endif -%}
+    {%- set found = alias ~ '.updated_run > (select ' ~ seen ~ ' from ' ~ this ~ ')' -%}
+    {{ found if is_incremental() else true }}
+{%- endmacro %}
+
+
+{# The price list that the responses were priced with. #}
+{% macro price_list() -%}
+    {%- set list = "coalesce(any_value(priced.price_list), '')" -%}
+    {{ '(select ' ~ list ~ ' from ' ~ ref('fct_api_responses') ~ ' as priced)' }}
+{%- endmacro %}
+
+
 {# The incremental strategy "session": all rows of a changed session are replaced. #}
 {% macro get_incremental_session_sql(arg_dict) %}
     {%- set target = arg_dict['target_relation'] -%}

@@ -1,15 +1,15 @@
 {{ config(materialized='table') }}
 
 select
-    responded_on as date_day,
+    cast(responded_hour as date) as date_day,
     coalesce(model, '') as model,
     project_key,
     host,
-    cast(count(*) as integer) as api_responses,
+    cast(sum(api_responses) as integer) as api_responses,
     cast(
-        count(*) filter (where cost_usd is null) as integer
+        sum(unpriced_responses) as integer
     ) as unpriced_responses,
-    cast(count(*) filter (where usage_final) as integer) as final_responses,
+    cast(sum(final_responses) as integer) as final_responses,
     cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
     cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
     cast(coalesce(sum(cache_write_5m_tokens), 0) as bigint) as cache_write_5m_tokens,
@@ -19,10 +19,10 @@ select
     cast(coalesce(sum(total_tokens), 0) as bigint) as total_tokens,
     cast(sum(input_usd) as decimal(20, 10)) as input_usd,
     cast(sum(output_usd) as decimal(20, 10)) as output_usd,
-    cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as cache_write_usd,
+    cast(sum(cache_write_usd) as decimal(20, 10)) as cache_write_usd,
     cast(sum(cache_read_usd) as decimal(20, 10)) as cache_read_usd,
     cast(sum(web_search_usd) as decimal(20, 10)) as web_search_usd,
     cast(sum(cost_usd) as decimal(20, 10)) as cost_usd
-from {{ ref('fct_api_responses') }}
-where responded_on is not null
-group by responded_on, coalesce(model, ''), project_key, host
+from {{ ref('agg_response_hours') }}
+where responded_hour is not null
+group by cast(responded_hour as date), coalesce(model, ''), project_key, host

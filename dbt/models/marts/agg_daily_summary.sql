@@ -3,16 +3,16 @@
 with messages as (
 
     select
-        cast(said_at as date) as date_day,
+        cast(said_hour as date) as date_day,
         count(distinct session_id) as sessions,
         count(distinct project_key) as projects,
-        count(*) filter (
+        sum(messages) filter (
             where message_kind in ('prompt', 'queued_prompt')
         ) as prompts,
-        count(*) filter (where type in ('user', 'assistant')) as messages,
-        count(*) filter (where message_kind = 'api_error') as api_errors
-    from {{ ref('fct_messages') }}
-    where said_at is not null
+        sum(messages) filter (where type in ('user', 'assistant')) as messages,
+        sum(messages) filter (where message_kind = 'api_error') as api_errors
+    from {{ ref('agg_message_hours') }}
+    where said_hour is not null
     group by date_day
 
 ),
@@ -32,18 +32,18 @@ calls as (
 responses as (
 
     select
-        responded_on as date_day,
-        count(*) as api_responses,
-        count(*) filter (where cost_usd is null) as unpriced_responses,
-        count(*) filter (where usage_final) as final_responses,
+        cast(responded_hour as date) as date_day,
+        sum(api_responses) as api_responses,
+        sum(unpriced_responses) as unpriced_responses,
+        sum(final_responses) as final_responses,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
         sum(cache_write_tokens) as cache_write_tokens,
         sum(cache_read_tokens) as cache_read_tokens,
         sum(total_tokens) as total_tokens,
         sum(cost_usd) as cost_usd
-    from {{ ref('fct_api_responses') }}
-    where responded_on is not null
+    from {{ ref('agg_response_hours') }}
+    where responded_hour is not null
     group by date_day
 
 ),

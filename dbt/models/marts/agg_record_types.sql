@@ -5,9 +5,9 @@
 select
     type,
     coalesce(subtype, '') as subtype,
-    cast(count(*) as bigint) as records,
+    cast(sum(messages) as bigint) as records,
     cast(count(distinct session_id) as bigint) as sessions,
-    min(said_at) as first_said_at,
-    max(said_at) as last_said_at
-from {{ ref('fct_messages') }}
+    min(first_said_at) as first_said_at,
+    max(last_said_at) as last_said_at
+from {{ ref('agg_message_hours') }}
 group by type, coalesce(subtype, '')

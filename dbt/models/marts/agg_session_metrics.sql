@@ -1,4 +1,10 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+-- depends_on: {{ ref('int_session_versions') }}
 
 with messages as (
 
@@ -24,7 +30,8 @@ with messages as (
             subtype = 'compact_boundary'
             and type = 'system'
         ) as compactions
-    from {{ ref('fct_messages') }}
+    from {{ ref('fct_messages') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id
 
 ),
@@ -36,7 +43,8 @@ calls as (
         count(*) as tool_calls,
         count(*) filter (where is_error) as tool_errors,
         count(*) filter (where error_kind = 'denied') as denials
-    from {{ ref('fct_tool_calls') }}
+    from {{ ref('fct_tool_calls') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id
 
 ),
@@ -55,7 +63,8 @@ responses as (
         sum(total_tokens) as total_tokens,
         max(context_tokens) as max_context_tokens,
         sum(cost_usd) as cost_usd
-    from {{ ref('fct_api_responses') }}
+    from {{ ref('fct_api_responses') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id
 
 ),
@@ -67,7 +76,8 @@ file_operations as (
         count(distinct file_path) filter (where operation <> 'read') as files_changed,
         sum(lines_added) as lines_added,
         sum(lines_removed) as lines_removed
-    from {{ ref('fct_file_operations') }}
+    from {{ ref('fct_file_operations') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id
 
 )
@@ -104,9 +114,11 @@ select
     cast(coalesce(file_operations.files_changed, 0) as integer) as files_changed,
     cast(coalesce(file_operations.lines_added, 0) as bigint) as lines_added,
     cast(coalesce(file_operations.lines_removed, 0) as bigint) as lines_removed,
+    {{ price_list() }} as price_list,
     sessions.updated_run
 from {{ ref('int_sessions_computed') }} as sessions
 left join messages on sessions.session_id = messages.session_id
 left join calls on sessions.session_id = calls.session_id
 left join responses on sessions.session_id = responses.session_id
 left join file_operations on sessions.session_id = file_operations.session_id
+where {{ newer('sessions', priced=true) }}

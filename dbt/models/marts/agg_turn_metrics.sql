@@ -1,4 +1,10 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+-- depends_on: {{ ref('int_session_versions') }}
 
 with messages as (
 
@@ -12,9 +18,10 @@ with messages as (
         ) as task_category,
         count(*) filter (where type in ('user', 'assistant')) as messages,
         count(*) filter (where message_kind = 'api_error') as api_errors,
-        count(distinct agent_id) as subagents
-    from {{ ref('fct_messages') }}
-    where turn_number is not null
+        count(distinct agent_id) as subagents,
+        max(updated_run) as updated_run
+    from {{ ref('fct_messages') }} as facts
+    where turn_number is not null and {{ newer('facts', priced=true) }}
     group by session_id, turn_number
 
 ),
@@ -26,7 +33,8 @@ calls as (
         turn_number,
         count(*) as tool_calls,
         count(*) filter (where is_error) as tool_errors
-    from {{ ref('fct_tool_calls') }}
+    from {{ ref('fct_tool_calls') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id, turn_number
 
 ),
@@ -45,7 +53,8 @@ responses as (
         sum(total_tokens) as total_tokens,
         max(context_tokens) filter (where agent_id is null) as context_tokens,
         sum(cost_usd) as cost_usd
-    from {{ ref('fct_api_responses') }}
+    from {{ ref('fct_api_responses') }} as facts
+    where {{ newer('facts', priced=true) }}
     group by session_id, turn_number
 
 )
@@ -72,7 +81,9 @@ select
     cast(
         case when responses.session_id is null then 0 else responses.cost_usd end
         as decimal(20, 10)
-    ) as cost_usd
+    ) as cost_usd,
+    {{ price_list() }} as price_list,
+    messages.updated_run
 from messages
 left join calls
     on

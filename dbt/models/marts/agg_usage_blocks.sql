@@ -7,13 +7,16 @@
 
 with recursive hours as (
 
-    select distinct date_trunc('hour', responded_at) as hour_start
-    from {{ ref('fct_api_responses') }}
-    where responded_at is not null
+    select distinct responded_hour as hour_start
+    from {{ ref('agg_response_hours') }}
+    where responded_hour is not null
 
 ),
 
-{# A window can only begin at such an hour; where would the next one begin? #}
+{#
+    A window can only begin at such an hour, and after five hours without a
+    response one does: all stretches between such pauses are walked at once.
+#}
 links as (
 
     select
@@ -21,21 +24,34 @@ links as (
         min(hour_start) over (
             order by hour_start
             range between interval 5 hours following and unbounded following
-        ) as next_start
+        ) as next_start,
+        coalesce(
+            hour_start - lag(hour_start) over (order by hour_start) >= interval 5 hours, true
+        ) as is_first
     from hours
+
+),
+
+steps as (
+
+    select
+        links.hour_start,
+        links.next_start
+    from links
+    inner join links as later on links.next_start = later.hour_start
+    where not later.is_first
 
 ),
 
 walk as (
 
-    select min(hour_start) as block_start
-    from hours
-    having min(hour_start) is not null
+    select hour_start as block_start
+    from links
+    where is_first
     union all
-    select links.next_start as block_start
+    select steps.next_start as block_start
     from walk
-    inner join links on walk.block_start = links.hour_start
-    where links.next_start is not null
+    inner join steps on walk.block_start = steps.hour_start
 
 ),
 
@@ -54,11 +70,11 @@ responses as (
         blocks.block_start,
         blocks.block_end,
         facts.*
-    from {{ ref('fct_api_responses') }} as facts
+    from {{ ref('agg_response_hours') }} as facts
     inner join blocks
         on
-            facts.responded_at >= blocks.block_start
-            and facts.responded_at < blocks.block_end
+            facts.responded_hour >= blocks.block_start
+            and facts.responded_hour < blocks.block_end
 
 ),
 
@@ -67,10 +83,10 @@ summed as (
     select
         block_start,
         block_end,
-        min(responded_at) as first_response_at,
-        max(responded_at) as last_response_at,
-        count(*) as api_responses,
-        count(*) filter (where cost_usd is null) as unpriced_responses,
+        min(first_responded_at) as first_response_at,
+        max(last_responded_at) as last_response_at,
+        sum(api_responses) as api_responses,
+        sum(unpriced_responses) as unpriced_responses,
         count(distinct session_id) as sessions,
         string_agg(distinct model, ', ' order by model) as models,
         coalesce(sum(input_tokens), 0) as input_tokens,

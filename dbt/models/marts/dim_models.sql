@@ -4,10 +4,10 @@ with models as (
 
     select
         model,
-        count(*) as responses,
-        min(responded_at) as first_used_at,
-        max(responded_at) as last_used_at
-    from {{ ref('fct_api_responses') }}
+        sum(api_responses) as responses,
+        min(first_responded_at) as first_used_at,
+        max(last_responded_at) as last_used_at
+    from {{ ref('agg_response_hours') }}
     where model is not null
     group by model
 

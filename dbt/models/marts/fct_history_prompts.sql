@@ -11,7 +11,7 @@ with prompts as (
 sessions as (
 
     select distinct session_id
-    from {{ ref('fct_messages') }}
+    from {{ ref('agg_message_hours') }}
     where message_kind in ('prompt', 'queued_prompt', 'command')
 
 )

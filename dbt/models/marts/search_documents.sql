@@ -15,6 +15,7 @@ messages as (
     select facts.*
     from {{ ref('fct_messages') }} as facts
     inner join changed on facts.session_id = changed.session_id
+    where {{ newer('facts') }}
 
 ),
 
@@ -46,6 +47,8 @@ documents as (
         on
             blocks.session_id = messages.session_id
             and blocks.entry_key = messages.entry_key
+    -- Without it the texts of all sessions are read before they are joined.
+    where {{ newer('blocks') }}
 
 )
 

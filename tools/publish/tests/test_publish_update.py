@@ -140,6 +140,101 @@ def test_an_update_equals_a_full_export(
     assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
 
 
+def stamped(gold: Path, build: str) -> None:
+    """Do what dbt does: sessions know their run, and tables name their build."""
+    tables = ("search_documents", "thread_blocks", "thread_entries")
+    stamps = [f"comment on table marts.{name} is '{build}'" for name in tables]
+    add = "alter table marts.dim_sessions add column if not exists updated_run bigint"
+    newest = "select max(updated_run) from marts.thread_entries as t"
+    newest += " where t.session_id = s.session_id"
+    change(
+        gold,
+        add,
+        f"update marts.dim_sessions as s set updated_run = ({newest})",
+        *stamps,
+    )
+
+
+def test_of_one_build_only_the_sessions_of_later_runs_are_looked_at(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    stamped(gold, "one")
+    publish(gold, exports)
+    change(
+        gold,
+        # Not what dbt does: without a later run nobody looks.
+        "update marts.thread_entries set position = 99 where session_id = 's1'",
+        "update marts.thread_entries set position = 77, updated_run = 2"
+        " where session_id = 's2'",
+        "delete from marts.thread_blocks where session_id = 's2'",
+        "update marts.dim_sessions set updated_run = 2 where session_id = 's2'",
+        "delete from marts.search_documents where session_id = 's3'",
+        "delete from marts.dim_sessions where session_id = 's3'",
+    )
+    # Three entries and documents of s2 and its row; three entries and blocks of s3.
+    assert publish(gold, exports).rows == 13
+    found = contents(exports)
+    for engine in ("sqlite", "duckdb"):
+        positions = {(row[0], row[1]) for row in found[f"{engine}.thread_entries"]}
+        assert ("s1", 99) not in positions
+        assert ("s2", 77) in positions
+        blocks = {row[0] for row in found[f"{engine}.thread_blocks"]}
+        assert blocks == {"s0", "s1", "s3"}
+        documents = {row[1] for row in found[f"{engine}.search_documents"]}
+        assert documents == {"s0", "s1", "s2"}
+
+
+def test_a_table_that_lags_behind_its_sessions_is_made_good_later(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    stamped(gold, "one")
+    publish(gold, exports)
+    change(gold, "update marts.dim_sessions set updated_run = 2")
+    publish(gold, exports)
+    publish(gold, exports)
+    change(
+        gold,
+        "update marts.thread_entries set position = 9, updated_run = 2"
+        " where session_id = 's1'",
+    )
+    publish(gold, exports)
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_another_build_of_a_table_is_copied_whole(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    stamped(gold, "one")
+    publish(gold, exports)
+    change(gold, "update marts.search_documents set text = 'no run tells of this'")
+    stamped(gold, "two")
+    assert publish(gold, exports).mode == "incremental"
+    assert publish(gold, exports).rows == 36  # so is the spare: three tables of 12
+    assert publish(gold, exports).rows == 0
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_a_full_publication_leaves_a_spare_so_that_the_next_copies_nothing(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copied: list[Path] = []
+    copy = generations.copy_file
+
+    def count(source: Path, target: Path) -> None:
+        copied.append(source)
+        copy(source, target)
+
+    monkeypatch.setattr(generations, "copy_file", count)
+    publish(gold, exports)
+    assert len(copied) == 2
+    for _ in range(3):
+        publish(gold, exports)
+    publish(gold, exports, full=True)
+    publish(gold, exports)
+    assert len(copied) == 2
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
 def test_a_table_without_a_declared_key_is_replaced(
     gold: Path, exports: Path, tmp_path: Path
 ) -> None:

@@ -109,7 +109,8 @@ def summary(result: dbtRunnerResult) -> dict[str, Any]:
     failed: list[str] = []
     for node in getattr(result.result, "results", None) or []:
         kind = str(node.node.resource_type)
-        counts[kind] = counts.get(kind, 0) + 1
+        if kind != "operation":
+            counts[kind] = counts.get(kind, 0) + 1
         if str(node.status) in _BAD:
             failed.append(f"{node.node.name}: {node.message}")
     if result.exception:

@@ -1,16 +1,23 @@
 """What has changed in gold since an export: found by unit, cheaply.
 
 A unit is what is replaced together: all rows of a session where dbt rebuilds a
-table by session, else the rows of one key. Two states of a unit are the same
-when they have as many rows and the same checksum over them. For tables by
-session the checksum leaves texts out: dbt never changes a text without changing
-`updated_run`, and reading all texts would cost as much as copying them.
+table by session, else the rows of one key.
+
+Where a table by session is of the build that the export was copied from, the
+sessions that a later extraction has touched are known by `updated_run`: nothing
+else is read. Otherwise two states of a unit are the same when they have as many
+rows and the same checksum over them. For tables by session the checksum leaves
+texts out, which would cost as much to read as to copy.
 """
 
 from dataclasses import dataclass
 
 from cclake_publish.gold import Column, Gold, Table, quote
 from cclake_publish.indexes import BY_SESSION, INDEXES, columns_of
+
+RUN = "updated_run"
+SESSIONS = "dim_sessions"
+_MOVED = 'memory.main."moved_sessions"'
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,46 @@ def find(gold: Gold, table: Table, export: str) -> Changed | None:
     )
     row = run(f"select count(*) from {name}").fetchone()
     return Changed(unit, name, int(row[0]) if row else 0)
+
+
+def list_moved(gold: Gold, export: str) -> bool:
+    """List the sessions that have moved on, or are no more, since an export.
+
+    Args:
+        gold: The gold tables; the list becomes a table in memory there.
+        export: Full SQL name of `dim_sessions` in the export.
+
+    Returns:
+        Whether gold tells; else sessions have to be compared one by one.
+    """
+    sessions = next((t for t in gold.tables if t.name == SESSIONS), None)
+    if not (sessions and sessions.has("session_id", RUN)):
+        return False
+    now = gold.source(SESSIONS)
+    gold.connection.execute(
+        f"create or replace table {_MOVED} as"
+        f" select session_id from {now} where {RUN} >"
+        f" (select coalesce(max({RUN}), -1) from {export})"
+        f" union select o.session_id from {export} as o where not exists"
+        f" (select 1 from {now} as n where n.session_id = o.session_id)"
+    )
+    return True
+
+
+def find_moved(gold: Gold, table: Table, export: str) -> Changed:
+    """The changed sessions of a table, after `list_moved`.
+
+    Rows of a later run than the export's newest count as well: a run of dbt that
+    ended early may have brought `dim_sessions` further than this table.
+    """
+    name = "memory.main." + quote(f"changed_{table.name}")
+    gold.connection.execute(
+        f"create or replace table {name} as select session_id from {_MOVED}"
+        f" union select session_id from {gold.source(table.name)} where {RUN} >"
+        f" (select coalesce(max({RUN}), -1) from {export})"
+    )
+    row = gold.connection.execute(f"select count(*) from {name}").fetchone()
+    return Changed(("session_id",), name, int(row[0]) if row else 0)
 
 
 def _states(table: Table, unit: tuple[str, ...], source: str) -> str:

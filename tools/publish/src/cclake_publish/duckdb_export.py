@@ -42,6 +42,20 @@ def copy_table(gold: Gold, table: Table) -> None:
         f"create or replace table {name_of(table.name)} as"
         f" from {gold.source(table.name)}"
     )
+    if table.build:
+        gold.connection.execute(
+            f"comment on table {name_of(table.name)} is {literal(table.build)}"
+        )
+
+
+def builds(gold: Gold) -> dict[str, str]:
+    """The builds that the tables of the attached export were copied from."""
+    found = gold.connection.execute(
+        "select table_name, comment from duckdb_tables()"
+        " where database_name = ? and schema_name = ? and comment is not null",
+        [_ALIAS, SCHEMA],
+    )
+    return dict(found.fetchall())
 
 
 def update_table(gold: Gold, table: Table, changed: Changed) -> None:

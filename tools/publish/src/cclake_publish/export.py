@@ -9,7 +9,7 @@ from typing import Any
 
 from cclake_publish import duckdb_export, sqlite_export
 from cclake_publish.atomic import publisher_lock
-from cclake_publish.generations import current, next_export, take_base
+from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
 from cclake_publish.indexes import layout
 from cclake_publish.sqlite_export import Progress
@@ -73,6 +73,9 @@ def publish(
                 rows = write(gold, new.lite, told, progress)
                 if not base:
                     duckdb_export.write_all(gold, told)
+        if not base:
+            # Readers have the new export already: this is the time to copy it.
+            make_spare(export_dir, layout())
         done = current(export_dir)
         return Published(
             rows=rows,

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import duckdb
 
-from cclake_publish.atomic import discard, replacing
+from cclake_publish.atomic import discard, replacing, sync
 
 SQLITE_NAME = "conversations.db"
 DUCKDB_NAME = "analytics.duckdb"
+FICLONE = 0x40049409  # ioctl of Linux: btrfs, xfs and others share the blocks
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,41 @@ def take_base(folder: Path, into: Pair, layout: str) -> bool:
         discard(path)
     if _is_whole(new, layout):
         for source, target in zip(new.both, into.both, strict=True):
-            shutil.copyfile(source, target)
+            copy_file(source, target)
         return True
     return False
+
+
+def make_spare(folder: Path, layout: str) -> None:
+    """Have a spare export for the next publication, which then copies nothing.
+
+    Args:
+        folder: The folder of the exports, with a current export.
+        layout: What `export_info` must say about the layout.
+    """
+    old, new = spare(folder), current(folder)
+    if _is_whole(old, layout):
+        return
+    copies = [path.with_name(f"{path.name}.copy") for path in old.both]
+    try:
+        for source, copy in zip(new.both, copies, strict=True):
+            copy_file(source, copy)
+            sync(copy)
+    except OSError:  # no room for two: the export is made all the same
+        for copy in copies:
+            discard(copy)
+        return
+    for copy, target in zip(copies, old.both, strict=True):
+        copy.replace(target)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can share the blocks, nothing is written."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfile(source, target)
 
 
 def unread(path: Path) -> bool:

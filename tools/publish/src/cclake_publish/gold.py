@@ -23,11 +23,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A gold table: its name, its columns in order, and its number of rows."""
+    """A gold table.
+
+    Attributes:
+        name: Its name.
+        columns: Its columns in order.
+        rows: How many rows it has.
+        build: Names the build that made the table; empty where dbt does not say.
+    """
 
     name: str
     columns: tuple[Column, ...]
     rows: int
+    build: str = ""
 
     def has(self, *names: str) -> bool:
         """Whether the table has all of these columns."""
@@ -65,8 +73,15 @@ class Gold:
             [self.catalog, SCHEMA],
         ).fetchall():
             columns.setdefault(table, []).append(Column(name, kind))
+        builds = dict(
+            self.connection.execute(
+                "select table_name, comment from duckdb_tables()"
+                " where database_name = ? and schema_name = ? and comment is not null",
+                [self.catalog, SCHEMA],
+            ).fetchall()
+        )
         return tuple(
-            Table(name, tuple(described), self._count(name))
+            Table(name, tuple(described), self._count(name), builds.get(name, ""))
             for name, described in columns.items()
         )
 

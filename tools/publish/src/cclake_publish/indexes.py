@@ -11,6 +11,10 @@ ROWID_KEYS = {"search_documents": "search_id"}
 
 # Tables that dbt rebuilds session by session, and the column that says whose a row is.
 BY_SESSION = {
+    "agg_message_hours": "session_id",
+    "agg_response_hours": "session_id",
+    "agg_session_metrics": "session_id",
+    "agg_turn_metrics": "session_id",
     "fct_api_responses": "session_id",
     "fct_file_operations": "session_id",
     "fct_messages": "session_id",
@@ -35,6 +39,8 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_agents", "agent_id"),
     ("agg_session_metrics", "session_id"),
     ("agg_turn_metrics", "session_id, turn_number"),
+    ("agg_message_hours", "session_id"),
+    ("agg_response_hours", "session_id"),
     ("agg_daily_summary", "date_day"),
     ("agg_daily_model_cost", "date_day, model, project_key, host"),
     ("agg_hourly_activity", "date_day, hour_of_day, project_key"),

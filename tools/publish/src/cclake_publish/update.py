@@ -8,6 +8,7 @@ from cclake_publish import changes, duckdb_export, sqlite_export
 from cclake_publish.changes import Changed
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
+from cclake_publish.indexes import BY_SESSION
 from cclake_publish.sqlite_export import SEARCHED, Progress
 
 
@@ -24,16 +25,15 @@ def update_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress)
         The number of rows written to SQLite.
     """
     before = duckdb_export.columns(gold)
+    told = _moved_sessions(gold, before)
     rows = 0
     with closing(sqlite_export.bulk_connection(path)) as export:
         for name in set(before) - {table.name for table in gold.tables}:
             _drop(gold, export, name)
         for table in gold.tables:
-            described = [(column.name, column.type) for column in table.columns]
             changed = None
-            if before.get(table.name) == described:
-                there = duckdb_export.name_of(table.name)
-                changed = changes.find(gold, table, there)
+            if before.get(table.name) == _described(table):
+                changed = _changed(gold, table, told)
             if changed is None:
                 rows += _replace_whole(gold, table, export, progress)
             elif changed.count:
@@ -42,6 +42,35 @@ def update_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress)
         sqlite_export.finish(export)
     duckdb_export.write_info(gold, info)
     return rows
+
+
+def _described(table: Table) -> list[tuple[str, str]]:
+    return [(column.name, column.type) for column in table.columns]
+
+
+def _moved_sessions(
+    gold: Gold, before: dict[str, list[tuple[str, str]]]
+) -> dict[str, str]:
+    """The builds of the export's tables, where gold tells which sessions moved."""
+    name = changes.SESSIONS
+    if not any(
+        t.name == name and before.get(name) == _described(t) for t in gold.tables
+    ):
+        return {}
+    if not changes.list_moved(gold, duckdb_export.name_of(name)):
+        return {}
+    return duckdb_export.builds(gold)
+
+
+def _changed(gold: Gold, table: Table, told: dict[str, str]) -> Changed | None:
+    """The changed units; None where the table has to be replaced whole."""
+    there = duckdb_export.name_of(table.name)
+    by_run = table.name in BY_SESSION and table.has("session_id", changes.RUN)
+    if by_run and table.build and told:
+        if told.get(table.name) != table.build:
+            return None
+        return changes.find_moved(gold, table, there)
+    return changes.find(gold, table, there)
 
 
 def _drop(gold: Gold, export: sqlite3.Connection, name: str) -> None:

@@ -1,0 +1,55 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+-- depends_on: {{ ref('int_session_versions') }}
+
+{#
+    Sums of API responses: the aggregates over days, models and projects are made
+    of these few rows, and not of all responses.
+#}
+
+select
+    session_id,
+    project_key,
+    host,
+    model,
+    date_trunc('hour', responded_at) as responded_hour,
+    cast(count(*) as integer) as api_responses,
+    cast(count(*) filter (where cost_usd is null) as integer) as unpriced_responses,
+    cast(count(*) filter (where usage_final) as integer) as final_responses,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    cast(sum(cache_write_5m_tokens) as bigint) as cache_write_5m_tokens,
+    cast(sum(cache_write_1h_tokens) as bigint) as cache_write_1h_tokens,
+    cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
+    cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
+    cast(sum(total_tokens) as bigint) as total_tokens,
+    cast(sum(context_tokens) as bigint) as context_tokens,
+    cast(sum(input_usd) as decimal(20, 10)) as input_usd,
+    cast(sum(output_usd) as decimal(20, 10)) as output_usd,
+    cast(sum(cache_write_5m_usd) as decimal(20, 10)) as cache_write_5m_usd,
+    cast(sum(cache_write_1h_usd) as decimal(20, 10)) as cache_write_1h_usd,
+    cast(sum(cache_read_usd) as decimal(20, 10)) as cache_read_usd,
+    cast(sum(web_search_usd) as decimal(20, 10)) as web_search_usd,
+    cast(sum(cost_usd) as decimal(20, 10)) as cost_usd,
+    cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as cache_write_usd,
+    cast(
+        sum({{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'price_multiplier') }})
+        as decimal(20, 10)
+    ) as uncached_usd,
+    cast(
+        sum(
+            {{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'price_multiplier') }}
+            - cache_read_usd - cache_write_5m_usd - cache_write_1h_usd
+        ) as decimal(20, 10)
+    ) as saved_usd,
+    min(responded_at) as first_responded_at,
+    max(responded_at) as last_responded_at,
+    any_value(price_list) as price_list,
+    max(updated_run) as updated_run
+from {{ ref('fct_api_responses') }} as facts
+where {{ newer('facts', priced=true) }}
+group by session_id, project_key, host, model, responded_hour
