@@ -18,8 +18,8 @@ _LONG_NUMBER = re.compile(rb"\d{19,}")
 def obstacle(body: bytes, entry: dict[str, Any], *, exact: bool) -> str:
     """Why a parsed line may not be stored parsed; empty if it may.
 
-    Integers between 64 bits signed and unsigned are left to the encoder, which
-    refuses them.
+    Integers between 64 bits signed and unsigned, and keys that hold NUL, are left to
+    the encoder, which refuses them.
 
     Args:
         body: The bytes of the line.
@@ -28,8 +28,6 @@ def obstacle(body: bytes, entry: dict[str, Any], *, exact: bool) -> str:
     """
     if not exact and _LONG_NUMBER.search(body) and _has_wide_integer(body):
         return "an integer over 64 bits"
-    if b"\\u0000" in body and _has_nul_in_a_key(entry):
-        return "a key that holds NUL"
     return _odd_shape(entry)
 
 
