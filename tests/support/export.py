@@ -120,11 +120,12 @@ class Session:
         self.agent: str | None = None
         self.count: dict[str, float] = defaultdict(float)
         self.unpriced = False
+        self.models = {model: None}
         self.dim = {
             "session_id": session_id, "host": host, "project_key": project,
             "title": title, "title_source": "ai-title", "git_branch": branch,
             "cwd": f"/home/me/{project}", "claude_version": "2.1.200",
-            "models": model, **values,
+            **values,
         }  # fmt: skip
 
     def entry(self, kind: str, blocks: list[dict[str, Any]], **values: Any) -> str:
@@ -187,6 +188,7 @@ class Session:
         """One API response; returns the ids of its tool calls."""
         message = self.export.key("msg_")
         model = values.pop("model", self.model)
+        self.models[model] = None
         blocks: list[dict[str, Any]] = []
         if thinking is not None:
             blocks.append({"block_kind": "thinking", "text": thinking})
@@ -273,6 +275,7 @@ class Session:
                 project_path=f"/home/me/{self.project}",
             )  # fmt: skip
         wall = (self.clock - self.start).total_seconds()
+        self.dim.setdefault("models", ",".join(self.models))
         self.export.add(
             "dim_sessions", **self.dim, started_at=stamp(self.start),
             ended_at=stamp(self.clock), wall_s=wall, active_s=wall * 0.6,

@@ -362,3 +362,53 @@ def test_a_line_is_not_shown_while_mongodb_is_away_and_the_page_says_so(
     assert answer.status_code == 503
     assert "MongoDB does not answer" in answer.text
     assert web.get(f"/session/{MAIN}").status_code == 200
+
+
+def counted(text: str) -> int:
+    found = re.search(r'class="sum">(\d+) session', text)
+    assert found
+    return int(found[1])
+
+
+@pytest.mark.parametrize(
+    "query", ["", "branch=feature%2Frows", "host=laptop", "project=gamma&model=claude-opus-4-6"]
+)  # fmt: skip
+def test_every_chart_leads_to_the_sessions_behind_it(web: Web, query: str) -> None:
+    text = web.get(f"/dashboard?{query}").text
+    panels = text.split('<section class="panel')[1:]
+    assert len(panels) == 11
+    for panel in panels:
+        name = re.search(r"<h2>([^<]*)", panel)
+        links = re.findall(r'href="(/\?[^"]+)"', panel)
+        assert links or "No call failed" in panel, name
+        for link in links[-3:]:
+            one = web.get(link.replace("&amp;", "&")).text
+            assert counted(one) >= 1, name
+            for pair in filter(None, query.split("&")):
+                what, _, value = pair.partition("=")
+                chosen = value.replace("%2F", "/")
+                assert f'<option value="{chosen}" selected>' in one, what
+
+
+def test_a_cell_a_tool_and_a_failure_narrow_the_list_and_can_be_dropped(
+    web: Web,
+) -> None:
+    text = web.get("/dashboard").text
+    slots = re.findall(r'href="/\?slot=(\d+)"', text)
+    assert len(slots) > 10
+    for query in (f"slot={slots[0]}", "tool=Read", "kind=command_failed"):
+        listed = web.get(f"/?{query}").text
+        assert 1 <= counted(listed) < 19, query
+        chip = re.search(
+            r'class="chip"><input type="hidden" name="(\w+)" value="([^"]+)"', listed
+        )
+        assert chip
+        assert f"{chip[1]}={chip[2]}" == query
+        assert f'class="chip"><input type="hidden" name="{chip[1]}"' in listed
+        rows = list(
+            csv.DictReader(io.StringIO(web.get(f"/export/sessions.csv?{query}").text))
+        )
+        assert len(rows) == counted(listed)
+    for query in ("slot=168", "slot=-1", "slot=x"):
+        assert counted(web.get(f"/?{query}").text) == 19
+    assert "No session matches" in web.get("/?tool=%27%3B--").text

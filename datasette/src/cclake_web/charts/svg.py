@@ -36,7 +36,7 @@ class Chart:
 
 
 def bars(chart: Chart) -> Markup:
-    """Stacked bars, one per period."""
+    """Stacked bars, one per period; where there is none, nothing leads anywhere."""
     totals = [sum(column) for column in zip(*_columns(chart), strict=True)] or [0.0]
     marks = ticks(max(totals))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
@@ -53,7 +53,8 @@ def bars(chart: Chart) -> Markup:
         tip = _tip(chart, index, totals[index])
         rects.append(_rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0))
         inner = Markup("").join(rects)
-        parts.append(_linked(inner, chart.href(start, after(start, chart.unit)), tip))
+        href = chart.href(start, after(start, chart.unit)) if totals[index] else ""
+        parts.append(_linked(inner, href, tip))
     return _svg(parts, "bars")
 
 
@@ -77,7 +78,8 @@ def lines(chart: Chart, highest: float | None = None) -> Markup:
             parts += [dot.format(series.colour, x, y) for x, y in points]
     for index, start in enumerate(chart.starts):
         space = _rect(LEFT + index * width, TOP, width, HEIGHT - TOP - BOTTOM, 0)
-        href = chart.href(start, after(start, chart.unit))
+        known_here = any(series.values[index] >= 0 for series in chart.series)
+        href = chart.href(start, after(start, chart.unit)) if known_here else ""
         parts.append(_linked(space, href, _tip(chart, index, None)))
     return _svg(parts, "lines")
 

@@ -120,14 +120,17 @@ def _draw(bars: list[tuple[int, str, str]], unit: str) -> Timeline:
     for x, (number, name, href) in enumerate(bars):
         height = max(1.0, number * HEIGHT / highest) if number else 0.6
         said = plain(f"{name}: {plural(number, 'message')}")
-        parts.append(
-            Markup(
-                f'<a href="{escape(href)}" data-tip="{said}" aria-label="{said}" '
-                f'tabindex="-1"><rect class="size" x="{x}.1" '
-                f'y="{HEIGHT - height:.1f}" width="0.8" height="{height:.1f}"/>'
-                f'<rect class="space" x="{x}" width="1" height="{HEIGHT}"/></a>'
-            )
+        bar = (
+            f'<rect class="size" x="{x}.1" y="{HEIGHT - height:.1f}" width="0.8" '
+            f'height="{height:.1f}"/>'
+            f'<rect class="space" x="{x}" width="1" height="{HEIGHT}"/>'
         )
+        about = f'data-tip="{said}" aria-label="{said}"'
+        if number:
+            bar = f'<a href="{escape(href)}" {about} tabindex="-1">{bar}</a>'
+        else:
+            bar = f'<g data-tip="{said}">{bar}</g>'
+        parts.append(Markup(bar))
     made = Markup(
         '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="group" '
         'aria-label="Messages over time">{}</svg>'

@@ -186,31 +186,39 @@ def tools(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, An
         group by 1 order by 2 desc, 1 limit {TOOLS}""",
         values,
     ).fetchall()
+    within = _choose_calls(connection, filters)
     return [
-        dict(row)
-        | {"median_s": _median(connection, filters, row["tool"], row["timed"])}
+        dict(row) | {"median_s": _median(connection, row["tool"], row["timed"], within)}
         for row in rows
     ]
 
 
+def _choose_calls(connection: sqlite3.Connection, filters: Filters) -> str:
+    """Note which calls are chosen; returns the condition on the durations."""
+    condition, values = where(filters)
+    if condition == "true":
+        return condition
+    zone = f"join sums.zone{zoned(connection, filters.zone)} z on z.hour = c.hour"
+    dated = zone if filters.since or filters.until else ""
+    connection.execute("delete from sums.chosen")
+    connection.execute(
+        f"""insert into sums.chosen
+        select id from sums.calls c {dated} where {condition}""",
+        values,
+    )
+    return "call in sums.chosen"
+
+
 def _median(
-    connection: sqlite3.Connection, filters: Filters, tool: str | None, timed: int
+    connection: sqlite3.Connection, tool: str | None, timed: int, within: str
 ) -> float | None:
     """The exact median of the durations of a tool, in seconds."""
     if not timed:
         return None
-    condition, values = where(filters)
-    joins = ""
-    if condition != "true":
-        joins = "join sums.calls c on c.id = d.call"
-        if filters.since or filters.until:
-            joins += (
-                f" join sums.zone{zoned(connection, filters.zone)} z on z.hour = c.hour"
-            )
     rows = connection.execute(
-        f"""select d.ms from sums.durations d {joins}
-        where d.tool is :tool and {condition} order by d.ms limit :both offset :half""",
-        values | {"tool": tool, "both": 2 - timed % 2, "half": (timed - 1) // 2},
+        f"""select ms from sums.durations where tool is :tool and {within}
+        order by ms limit :both offset :half""",
+        {"tool": tool, "both": 2 - timed % 2, "half": (timed - 1) // 2},
     ).fetchall()
     return float(sum(ms for (ms,) in rows)) / len(rows) / 1000
 

@@ -50,6 +50,7 @@ cross join sums.calls c on c.hour = e.hour and c.tool is e.tool and c.kind = e.k
     and c.model is e.model
 where e.ms is not null;
 create index sums.durations_ms on durations (tool, ms, call);
+create table sums.chosen (call integer primary key);
 create table sums.used as
 select tool, kind, session from sums.each_call group by 1, 2, 3;
 create index sums.used_tool on used (tool, kind, session);
@@ -88,5 +89,6 @@ def kept(export: Generation, key: Hashable, fn: Callable[[sqlite3.Connection], T
 def make(connection: sqlite3.Connection) -> None:
     """Add the sums to a connection, in memory, beside the export's tables."""
     connection.row_factory = sqlite3.Row
+    connection.isolation_level = None
     connection.execute("attach ':memory:' as sums")
     connection.executescript(_MAKE)
