@@ -1,12 +1,14 @@
 """The pipeline with its real stages, over a dbt project of one mart."""
 
 import fcntl
+import http.client
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 
 import pytest
 from documents import documents, store
-from harness import BIN, Mongod, connect, wait_for
+from harness import BIN, Mongod, connect, free_port, wait_for
+from prometheus_client.parser import text_string_to_metric_families
 from tiny_dbt import make_project
 
 
@@ -251,7 +254,7 @@ def test_two_modes_at_once_are_wrong_usage(home: Path) -> None:
 def watching(log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [BIN / "pipeline", "watch", "--quiet", "0.3", *options],
+            [BIN / "pipeline", "watch", "--quiet", "0.3", "--port", "0", *options],
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -280,6 +283,52 @@ def test_watch_publishes_what_comes_and_ends_when_asked(
         ["run", "2", "done"],
     ]
     assert lines[-1].endswith("stopped")
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_the_runs_of_watch_are_told_to_prometheus(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    add(mongod, mongo_db, 1, 5)
+    port = free_port()
+    with watching(tmp_path / "watch.log", "--port", str(port)):
+        wait_for(lambda: last_run().get("outcome") == "done", 90, "the first run")
+        _, text = get(port, "/metrics")
+        code, health = get(port, "/health")
+        assert get(port, "/")[0] == 404
+        make_project(tmp_path / "dbt", "select nothing from raw.conversations")
+        add(mongod, mongo_db, 6, 9)
+        wait_for(lambda: last_run()["outcome"] == "failed", 90, "a failed run")
+        assert get(port, "/health")[0] == 503
+        _, after = get(port, "/metrics")
+    assert code == 200
+    assert json.loads(health)["stages"]["load"]["rows"] == 5
+    found = samples(text)
+    assert found["cclake_pipeline_stage_rows", "extract"] == 5
+    assert found["cclake_pipeline_watermark", ""] == 5
+    assert found["cclake_pipeline_last_run_outcome", "done"] == 1
+    assert found["cclake_pipeline_runs_total", ""] == 1
+    later = samples(after)
+    assert later["cclake_pipeline_last_run_outcome", "failed"] == 1
+    assert later["cclake_pipeline_stage_done", "dbt"] == 0
+    assert later["cclake_pipeline_watermark", ""] == 5
+    at = "cclake_pipeline_last_done_seconds", ""
+    assert later[at] == found[at] <= time.time()
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 @pytest.mark.fault

@@ -235,6 +235,69 @@ def test_a_full_publication_leaves_a_spare_so_that_the_next_copies_nothing(
     assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
 
 
+def test_the_newest_runs_of_the_pipeline_are_published(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    record = tmp_path / "pipeline.db"
+    with closing(sqlite3.connect(record)) as db, db:
+        db.execute(
+            "create table runs (run_id integer primary key, started_at, ended_at, mode,"
+            " watermark, outcome)"
+        )
+        db.execute(
+            "create table stages (run_id, stage, rows, seconds, outcome, detail)"
+        )
+        for run in range(1, 303):
+            db.execute(
+                "insert into runs values (?, 'then', null, 'daily', ?, 'done')",
+                (run, run * 10),
+            )
+            for stage in ("extract", "load"):
+                db.execute(
+                    "insert into stages values (?, ?, 5, 0.25, 'done', 'well')",
+                    (run, stage),
+                )
+    for _ in range(3):
+        assert publish(gold, exports, record=record).rows in (0, gold_rows(gold))
+        query = "select {} from {}pipeline_runs order by run_id desc, stage"
+        what = "count(distinct run_id), count(*), min(run_id), max(watermark)"
+        with closing(sqlite3.connect(exports / "conversations.db")) as lite:
+            told = lite.execute(query.format(what, "")).fetchall()
+            newest = lite.execute(query.format("*", "")).fetchone()
+        with duckdb.connect(str(exports / "analytics.duckdb"), read_only=True) as duck:
+            assert (
+                duck.execute(query.split(" order")[0].format(what, "marts.")).fetchall()
+                == told
+            )
+            assert duck.execute(query.format("*", "marts.")).fetchone() == newest
+        assert told == [(200, 400, 103, 3020)]
+        expected = (
+            302,
+            "then",
+            None,
+            "daily",
+            3020,
+            "done",
+            "extract",
+            5,
+            0.25,
+            "done",
+            "well",
+        )
+        assert newest == expected
+
+
+def gold_rows(gold: Path) -> int:
+    with duckdb.connect(str(gold), read_only=True) as reader:
+        names = reader.execute(
+            "select table_name from duckdb_tables() where schema_name = 'marts'"
+        ).fetchall()
+        counts = [f"(select count(*) from marts.{name})" for (name,) in names]
+        row = reader.execute(f"select {' + '.join(counts)}").fetchone()
+        assert row
+        return int(row[0])
+
+
 def test_a_table_without_a_declared_key_is_replaced(
     gold: Path, exports: Path, tmp_path: Path
 ) -> None:

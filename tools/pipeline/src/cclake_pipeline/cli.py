@@ -14,6 +14,7 @@ from cclake_pipeline.places import Places
 from cclake_pipeline.project import dbt_project
 from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
+from cclake_pipeline.serve import serve
 from cclake_pipeline.show import Screen, describe, runs_table
 from cclake_pipeline.stages import Mode, Stages
 from cclake_pipeline.watch import Pace, Watch
@@ -133,6 +134,16 @@ def watch(
             help="A run starts when nothing new has come for so many seconds.",
         ),
     ] = 2.0,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            envvar="PIPELINE_PORT",
+            min=0,
+            max=65535,
+            help="/health and /metrics on this port of the loopback; 0: none.",
+        ),
+    ] = 9091,
     dbt_dir: DbtDir = None,
     target: Target = "dev",
     uri: Uri = None,
@@ -166,6 +177,7 @@ def watch(
         screen.log(describe(result))
         return result.outcome == "done"
 
+    serve(record, port, screen.log)
     with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
         pace = Pace(interval, quiet)
         published = in_home("EXPORT_DIR", "exports") / "conversations.db"

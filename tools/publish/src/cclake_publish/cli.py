@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common.failure import run
-from cclake_common.settings import in_home
+from cclake_common.settings import home, in_home
 
 from cclake_publish.export import publish as publish_gold
 from cclake_publish.progress import bars
@@ -68,6 +68,7 @@ def publish(
         done = publish_gold(
             duckdb or in_home("DUCKDB_PATH", "analytics.duckdb"),
             export_dir or in_home("EXPORT_DIR", "exports"),
+            record=home() / "pipeline.db",
             full=full,
             progress=progress,
         )

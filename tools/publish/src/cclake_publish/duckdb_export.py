@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cclake_publish.changes import Changed
 from cclake_publish.gold import SCHEMA, Gold, Table, literal, quote
+from cclake_publish.runs import RUNS
 
 _ALIAS = "__export"
 INFO = "export_info"
@@ -29,11 +30,10 @@ def attached(gold: Gold, path: Path) -> Iterator[None]:
         run(f"detach {_ALIAS}")
 
 
-def write_all(gold: Gold, info: dict[str, str]) -> None:
+def write_all(gold: Gold) -> None:
     """Copy every gold table, exactly as it is, into the attached export."""
     for table in gold.tables:
         copy_table(gold, table)
-    write_info(gold, info)
 
 
 def copy_table(gold: Gold, table: Table) -> None:
@@ -72,9 +72,9 @@ def columns(gold: Gold) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for table, name, kind in gold.connection.execute(
         "select table_name, column_name, data_type from duckdb_columns()"
-        " where database_name = ? and schema_name = ? and table_name <> ?"
+        " where database_name = ? and schema_name = ? and table_name not in (?, ?)"
         " order by table_name, column_index",
-        [_ALIAS, SCHEMA, INFO],
+        [_ALIAS, SCHEMA, INFO, RUNS],
     ).fetchall():
         found.setdefault(table, []).append((name, kind))
     return found

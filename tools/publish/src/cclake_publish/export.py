@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cclake_publish import duckdb_export, sqlite_export
+from cclake_publish import duckdb_export, runs, sqlite_export
 from cclake_publish.atomic import publisher_lock
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
 from cclake_publish.indexes import layout
-from cclake_publish.sqlite_export import Progress
+from cclake_publish.sqlite_export import Progress, Told
 from cclake_publish.update import update_all
 
 SCHEMA_VERSION = 1
@@ -49,6 +49,7 @@ def publish(
     duckdb_path: Path,
     export_dir: Path,
     *,
+    record: Path | None = None,
     full: bool = False,
     progress: Progress = lambda _table, _rows: None,
 ) -> Published:
@@ -57,6 +58,7 @@ def publish(
     Args:
         duckdb_path: The database that dbt writes; only read.
         export_dir: Folder of the exports.
+        record: The record of pipeline runs; what it says is published too.
         full: Write everything anew instead of bringing the last export up to date.
         progress: Called with a table's name and a number of rows just written.
 
@@ -68,11 +70,13 @@ def publish(
         with next_export(export_dir) as new:
             base = not full and take_base(export_dir, new, layout())
             write = update_all if base else sqlite_export.write_all
-            told = info(gold)
+            told = Told(info(gold), runs.read(record) if record else [])
             with duckdb_export.attached(gold, new.duck):
                 rows = write(gold, new.lite, told, progress)
                 if not base:
-                    duckdb_export.write_all(gold, told)
+                    duckdb_export.write_all(gold)
+                duckdb_export.write_info(gold, told.info)
+                runs.write_duckdb(gold, duckdb_export.name_of(runs.RUNS), told.runs)
         if not base:
             # Readers have the new export already: this is the time to copy it.
             make_spare(export_dir, layout())

@@ -3,8 +3,10 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+from cclake_publish import runs
 from cclake_publish.changes import Changed
 from cclake_publish.columns import declared, expression
 from cclake_publish.gold import Gold, Table, quote
@@ -18,13 +20,26 @@ SEARCHED = "search_documents"
 Progress = Callable[[str, int], None]
 
 
-def write_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) -> int:
+@dataclass(frozen=True)
+class Told:
+    """What stands in an export besides gold.
+
+    Attributes:
+        info: The rows of `export_info`.
+        runs: The rows of `pipeline_runs`.
+    """
+
+    info: dict[str, str]
+    runs: runs.Rows
+
+
+def write_all(gold: Gold, path: Path, told: Told, progress: Progress) -> int:
     """Write the whole export into a new file.
 
     Args:
         gold: The gold tables.
         path: The file; it must not exist.
-        info: What `export_info` is to say.
+        told: What stands in it besides gold.
         progress: Called with a table's name and a number of rows just written.
 
     Returns:
@@ -38,9 +53,15 @@ def write_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) 
         for table in gold.tables:
             create_indexes(export, table)
         create_search(export, gold.tables)
-        write_info(export, info)
+        write_told(export, told)
         finish(export)
     return rows
+
+
+def write_told(export: sqlite3.Connection, told: Told) -> None:
+    """Write what stands in an export besides gold."""
+    write_info(export, told.info)
+    runs.write_sqlite(export, told.runs)
 
 
 def bulk_connection(path: Path) -> sqlite3.Connection:

@@ -9,23 +9,23 @@ from cclake_publish.changes import Changed
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
 from cclake_publish.indexes import BY_SESSION
-from cclake_publish.sqlite_export import SEARCHED, Progress
+from cclake_publish.sqlite_export import SEARCHED, Progress, Told
 
 
-def update_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress) -> int:
+def update_all(gold: Gold, path: Path, told: Told, progress: Progress) -> int:
     """Bring both files of an export up to date; the DuckDB one is attached.
 
     Args:
         gold: The gold tables, with the DuckDB export attached.
         path: The SQLite export.
-        info: What `export_info` is to say.
+        told: What stands in it besides gold.
         progress: Called with a table's name and a number of rows just written.
 
     Returns:
         The number of rows written to SQLite.
     """
     before = duckdb_export.columns(gold)
-    told = _moved_sessions(gold, before)
+    builds = _moved_sessions(gold, before)
     rows = 0
     with closing(sqlite_export.bulk_connection(path)) as export:
         for name in set(before) - {table.name for table in gold.tables}:
@@ -33,14 +33,13 @@ def update_all(gold: Gold, path: Path, info: dict[str, str], progress: Progress)
         for table in gold.tables:
             changed = None
             if before.get(table.name) == _described(table):
-                changed = _changed(gold, table, told)
+                changed = _changed(gold, table, builds)
             if changed is None:
                 rows += _replace_whole(gold, table, export, progress)
             elif changed.count:
                 rows += _replace_units(gold, table, changed, export, progress)
-        sqlite_export.write_info(export, info)
+        sqlite_export.write_told(export, told)
         sqlite_export.finish(export)
-    duckdb_export.write_info(gold, info)
     return rows
 
 
@@ -62,12 +61,12 @@ def _moved_sessions(
     return duckdb_export.builds(gold)
 
 
-def _changed(gold: Gold, table: Table, told: dict[str, str]) -> Changed | None:
+def _changed(gold: Gold, table: Table, builds: dict[str, str]) -> Changed | None:
     """The changed units; None where the table has to be replaced whole."""
     there = duckdb_export.name_of(table.name)
     by_run = table.name in BY_SESSION and table.has("session_id", changes.RUN)
-    if by_run and table.build and told:
-        if told.get(table.name) != table.build:
+    if by_run and table.build and builds:
+        if builds.get(table.name) != table.build:
             return None
         return changes.find_moved(gold, table, there)
     return changes.find(gold, table, there)
