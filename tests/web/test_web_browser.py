@@ -216,7 +216,7 @@ _AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environm
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard", f"/session/{RUNNING}",
-             "/raw/abab", f"/session/{LONG}?page=2"]
+             "/raw/abab", "/runs", f"/session/{LONG}?page=2"]
 )  # fmt: skip
 def test_axe_finds_no_serious_fault(
     browser: Browser, web: Web, path: str, scheme: Any

@@ -16,6 +16,7 @@ class Config:
 
     Attributes:
         export: The SQLite export that `publish` swaps in.
+        record: The pipeline's record of its runs, where it belongs to this export.
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
         reveal: Whether secrets can be shown on request.
@@ -24,6 +25,7 @@ class Config:
     """
 
     export: Path
+    record: Path | None = None
     hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
     password: bool = False
     reveal: bool = True
@@ -34,8 +36,11 @@ class Config:
 def from_environ() -> Config:
     """Read `EXPORT_DIR`, `CCLAKE_ALLOWED_HOSTS`, `MONGO_URI` and the others."""
     extra = os.environ.get("CCLAKE_ALLOWED_HOSTS", "").replace(",", " ").split()
+    exports = in_home("EXPORT_DIR", "exports")
+    ours = exports.name == "exports"  # of a data directory, as its record beside it
     return Config(
-        export=in_home("EXPORT_DIR", "exports") / "conversations.db",
+        export=exports / "conversations.db",
+        record=exports.parent / "pipeline.db" if ours else None,
         hosts=frozenset(LOOPBACK) | {name.lower() for name in extra},
         password=bool(os.environ.get("CCLAKE_WEB_PASSWORD_HASH")),
         reveal=os.environ.get("CCLAKE_WEB_REVEAL", "yes").lower() not in _NO,

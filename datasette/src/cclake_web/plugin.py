@@ -21,6 +21,7 @@ from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.live import live_stream
 from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
+from cclake_web.pages.runs import runs_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
@@ -78,6 +79,7 @@ def register_routes() -> list[Route]:
         ),
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
+        (r"^/runs$", runs_page),
         (r"^/palette\.json$", palette),
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),
         (r"^/live/(?P<session_id>[^/]+)$", live_stream),

@@ -1,0 +1,30 @@
+"""`/runs`: what the pipeline did, and whether it is well."""
+
+import sqlite3
+
+from datasette.utils.asgi import Response
+
+from cclake_web.data.runs import published_at, runs
+from cclake_web.masking import mask
+from cclake_web.pages.web import Visit, view
+
+
+@view
+async def runs_page(visit: Visit) -> Response:
+    """The last runs with their stages; failed ones with what they said."""
+    record = visit.state.config.record
+
+    def answer(connection: sqlite3.Connection) -> Response:
+        found = runs(connection, record)
+        for run in found:
+            for stage in run.stages:
+                stage.detail = mask(stage.detail)
+        ended = [run for run in found if run.outcome != "running"]
+        return visit.page(
+            "runs.html",
+            runs=found,
+            last=ended[0] if ended else None,
+            published=published_at(connection),
+        )
+
+    return await visit.export.read(answer)
