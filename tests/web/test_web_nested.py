@@ -113,4 +113,4 @@ def test_an_export_nests_every_level(nested: Web) -> None:
     text = nested.get(f"/session/{ID}/export.html").text
     assert text.count('class="nested"') == LEVELS
     assert "The deepest answer." in text
-    assert "data-load" not in text
+    assert 'data-load="' not in text

@@ -76,14 +76,11 @@ def _spoken(sums: sqlite3.Connection, filters: Filters, by: str) -> sqlite3.Curs
     """Messages of the chosen sessions, within the chosen days."""
     conditions, values = selected(sums, filters)
     zone = f"sums.zone{zoned(sums, filters.zone)}"
-    metrics = "left join agg_session_metrics m on m.session_id = s.session_id"
-    needed = any("m." in text for text in conditions)
     within = "z.day between :since and :until"
     return sums.execute(
         f"""select {by}, sum(p.messages) from sums.spoken p
         join {zone} z on z.hour = p.hour
-        {"join dim_sessions s on s.rowid = p.session" if conditions else ""}
-        {metrics if needed else ""}
+        {"join sums.listed s on s.session = p.session" if conditions else ""}
         where {" and ".join([within, *conditions])} group by 1""",
         values | {"since": filters.since, "until": filters.until or "9999"},
     )

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
+# Columns of the sums' list of sessions, and what they are called.
 SORTS = {
-    "recent": ("coalesce(s.ended_at, s.started_at, '')", "Newest"),
-    "cost": ("coalesce(m.cost_usd, 0)", "Cost"),
-    "tokens": ("coalesce(m.total_tokens, 0)", "Tokens"),
-    "turns": ("coalesce(m.turns, 0)", "Turns"),
-    "time": ("coalesce(s.active_s, s.wall_s, 0)", "Time"),
-    "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
+    "recent": ("s.recent", "Newest"),
+    "cost": ("coalesce(s.cost, 0)", "Cost"),
+    "tokens": ("coalesce(s.tokens, 0)", "Tokens"),
+    "turns": ("coalesce(s.turns, 0)", "Turns"),
+    "time": ("s.time", "Time"),
+    "errors": ("s.errors", "Errors"),
 }
 CHOICES = ("project", "model", "branch", "host")
 # Where a chart leads: a tool, a kind of failure, an hour of the week (0 to 167).
@@ -75,7 +76,7 @@ class Filters:
         hour = int(self.slot or 0)
         said = (
             ("tool", self.tool and f"called {self.tool}"),
-            ("kind", self.kind and f"a call failed: {self.kind.replace('_', ' ')}"),
+            ("kind", self.kind and f"failed: {self.kind.replace('_', ' ')}"),
             ("slot", self.slot and f"{WEEKDAYS[hour // 24]} {hour % 24}:00"),
         )
         return [(name, words) for name, words in said if words]
@@ -85,28 +86,29 @@ class Filters:
         return _moment(self.since, self.zone, 0), _moment(self.until, self.zone, 1)
 
     def where(self) -> tuple[list[str], dict[str, Any]]:
-        """Conditions on `dim_sessions s` and `agg_session_metrics m`."""
+        """Conditions on the sums' `listed s`."""
         low, high = self.bounds()
         conditions = (
             (self.project, "s.project_key = :project"),
             (self.branch, "s.git_branch = :branch"),
             (self.host, "s.host = :host"),
-            (self.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
-            (low, "coalesce(s.ended_at, s.started_at) >= :low"),
+            (self.model, "instr(s.models, :model) > 0"),
+            (low, "s.ended_at >= :low"),
             (high, "s.started_at < :high"),
-            (self.errors, "coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0) > 0"),
-            (self.q, "(s.title like :like escape '\\' or s.session_id = :q"
-             " or s.first_prompt like :like escape '\\')"),
+            (self.errors, "s.errors > 0"),
+            (self.q, _ABOUT),
         )  # fmt: skip
         values = {
             "project": self.project, "branch": self.branch, "host": self.host,
             "tool": self.tool, "kind": self.kind, "slot": int(self.slot or 0),
-            "model": f"%,{self.model},%", "low": low, "high": high, "q": self.q,
+            "model": f",{self.model},", "low": low, "high": high, "q": self.q,
             "like": f"%{like(self.q)}%",
         }  # fmt: skip
         return [sql for wanted, sql in conditions if wanted], values
 
 
+_ABOUT = r"""s.session in (select rowid from dim_sessions where session_id = :q
+    or title like :like escape '\' or first_prompt like :like escape '\')"""
 _SLOTS = {str(slot) for slot in range(7 * 24)}
 
 

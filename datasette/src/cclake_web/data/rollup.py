@@ -13,6 +13,19 @@ from cclake_web.generation import Generation
 T = TypeVar("T")
 MOST = 300  # answers that are kept
 _MAKE = """
+create table sums.listed (session integer primary key, session_id, project_key,
+    git_branch, host, models, started_at, ended_at, recent, cost, tokens, turns, time,
+    errors, unpriced);
+insert into sums.listed
+select s.rowid, s.session_id, s.project_key, s.git_branch, s.host,
+    ',' || replace(coalesce(s.models, ''), ', ', ',') || ',', s.started_at,
+    coalesce(s.ended_at, s.started_at), coalesce(s.ended_at, s.started_at, ''),
+    m.cost_usd, m.total_tokens, m.turns, coalesce(s.active_s, s.wall_s, 0),
+    coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0), m.unpriced_responses
+from main.dim_sessions s
+left join main.agg_session_metrics m on m.session_id = s.session_id;
+create index sums.listed_recent on listed (recent, session_id);
+
 create table sums.hourly as
 select substr(r.responded_at, 1, 13) as hour, r.project_key as project, r.model,
     r.host, s.git_branch as branch, coalesce(r.is_sidechain, 0) as side,

@@ -42,12 +42,12 @@ def page(
         values |= {"value": _number(value, filters.sort), "last": last}
     # First which ones: sorting all columns of all sessions would take longer.
     sql = f"""with chosen as materialized (
-        select s.session_id, {order} as cursor_value
-        {_from(conditions, order)} {_all_of(conditions)}
+        select s.session, {order} as cursor_value
+        from sums.listed s {_all_of(conditions)}
         order by {order} desc, s.session_id desc limit {PAGE + 1}
     )
     select {_COLUMNS}, chosen.cursor_value from chosen
-    join dim_sessions s on s.session_id = chosen.session_id {_JOINS}
+    join dim_sessions s on s.rowid = chosen.session {_JOINS}
     order by chosen.cursor_value desc, s.session_id desc"""
     rows = [dict(row) for row in connection.execute(sql, values)]
     more = len(rows) > PAGE
@@ -63,29 +63,22 @@ def selected(
     conditions, values = filters.where()
     if filters.tool:
         conditions.append(
-            "s.rowid in (select session from sums.used where tool = :tool"
+            "s.session in (select session from sums.used where tool = :tool"
             f"{' and kind = :kind' if filters.kind else ''})"
         )
     elif filters.kind:
         conditions.append(
-            "s.rowid in (select session from sums.used where kind = :kind)"
+            "s.session in (select session from sums.used where kind = :kind)"
         )
     if filters.slot:
         zone = f"sums.zone{zoned(connection, filters.zone)}"
         conditions.append(
-            f"""s.rowid in (select w.session from sums.worked w
+            f"""s.session in (select w.session from sums.worked w
             join {zone} z on z.hour = w.hour where z.slot = :slot
             and z.day between :since and :until)"""
         )
         values |= {"since": filters.since, "until": filters.until or "9999"}
     return conditions, values
-
-
-def _from(conditions: list[str], *others: str) -> str:
-    """The tables that a question needs: a join costs a look for every session."""
-    needed = any("m." in text for text in (*conditions, *others))
-    metrics = "left join agg_session_metrics m on m.session_id = s.session_id"
-    return f"from dim_sessions s {metrics if needed else ''}"
 
 
 def _all_of(conditions: list[str]) -> str:
@@ -104,10 +97,10 @@ def _number(value: str, sort: str) -> str | float:
 def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
     """Sums over the whole selection."""
     conditions, values = selected(connection, filters)
-    sql = f"""select count(*) as sessions, sum(m.cost_usd) as cost_usd,
-    sum(m.total_tokens) as total_tokens, sum(m.turns) as turns,
-    sum(m.unpriced_responses) as unpriced_responses, max(m.cost_usd) as highest
-    {_from(conditions, "m.")} {_all_of(conditions)}"""
+    sql = f"""select count(*) as sessions, sum(s.cost) as cost_usd,
+    sum(s.tokens) as total_tokens, sum(s.turns) as turns,
+    sum(s.unpriced) as unpriced_responses, max(s.cost) as highest
+    from sums.listed s {_all_of(conditions)}"""
     return dict(connection.execute(sql, values).fetchone())
 
 
