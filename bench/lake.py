@@ -1,124 +1,33 @@
-"""Measures the lake: extract, load and table care, as ratios within one run.
+"""Measures the lake: every stage and the peers, as ratios within one run.
 
-    just bench lake                               # small sizes, about two minutes
-    just bench lake -- --documents 300000         # the size of the documentation
-    just bench lake -- --only growth --documents 300000 --times 10
+    just bench lake                               # small sizes
+    just bench lake --documents 300000            # the size of the documentation
+    just bench lake --only peers --documents 300000 --peers VENV
+    just bench lake --only growth --documents 300000 --times 10
+    just bench lake --only gold --size 300 --documents 300000 --times 10
 
 Every number is the median of interleaved repetitions of whole processes, their
-start included, except where it says "commit".
+start included, except where it says "commit". Each part prints one JSON object.
 """
 
 import argparse
 import json
-import os
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
+import lake_gold
+import lake_peers
 from cclake_extract.care.auto import care, due
 from cclake_extract.lake import Lake
 from cclake_extract.run import extract
-from documents import documents, store
-from harness import BIN, Mongod, connect
+from cclake_load.job import Job
+from cclake_load.lake import Lake as LoadLake
+from lake_place import Cost, Place, medians, middle, places, ratios
 
-PARTS = ("full", "small", "growth", "commits")
-BUFFER = "a" * 32
-CHUNK = 5_000
+PARTS = ("full", "small", "growth", "commits", "peers", "publish", "gold")
 NEW = 1_000
-
-
-class Cost(NamedTuple):
-    """What a process took."""
-
-    wall: float
-    cpu: float
-    mb: int
-
-
-class Place:
-    """A MongoDB and a data directory of one measurement."""
-
-    def __init__(self, mongod: Mongod, folder: Path, name: str, size: int) -> None:
-        self.home = folder / name
-        self.size = size
-        self.count = 0
-        self.client = connect(mongod.uri)
-        self.db = self.client[name]
-        self.lake = Lake(warehouse=str(self.home / "iceberg"))
-        self.env = os.environ | {
-            "MONGO_URI": mongod.uri,
-            "MONGO_DB": name,
-            "CCLAKE_HOME": str(self.home),
-        }
-
-    def add(self, count: int) -> None:
-        """Store and acknowledge more documents."""
-        end = self.count + count
-        while self.count < end:
-            last = min(self.count + CHUNK, end)
-            store(self.db, list(documents(self.count + 1, last, size=self.size)))
-            self.count = last
-
-    def time(self, *command: str) -> "Cost":
-        """What a whole process costs, its start included."""
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]],
-            env=self.env,
-            stdout=subprocess.DEVNULL,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, command
-        wall = time.perf_counter() - begin
-        return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)
-
-    def fresh(self) -> None:
-        """Forget the lake and DuckDB; MongoDB stays."""
-        shutil.rmtree(self.home, ignore_errors=True)
-
-
-@contextmanager
-def places(size: int) -> Iterator[Callable[[str], Place]]:
-    """Makes places on one private MongoDB."""
-    folder = Path(tempfile.mkdtemp(prefix="cclake-bench-"))
-    mongod = Mongod(folder / "mongod").start()
-    made: list[Place] = []
-
-    def make(name: str) -> Place:
-        made.append(Place(mongod, folder, name, size))
-        return made[-1]
-
-    try:
-        yield make
-    finally:
-        for place in made:
-            place.client.close()
-        mongod.kill()
-        shutil.rmtree(folder)
-
-
-def middle(values: list[float]) -> float:
-    """The median, rounded to milliseconds."""
-    return round(statistics.median(values), 3)
-
-
-def medians(costs: list[Cost]) -> dict[str, float]:
-    """The medians of wall and CPU seconds, and the highest memory."""
-    return {
-        "wall_s": middle([cost.wall for cost in costs]),
-        "cpu_s": middle([cost.cpu for cost in costs]),
-        "peak_mb": max(cost.mb for cost in costs),
-    }
 
 
 def full(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str, Any]:
@@ -153,7 +62,17 @@ def small(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str
     place.add(options.documents)
     place.time("extract")
     place.time("load")
-    return steps(options, [place])[0]
+    found = steps(options, [place])[0]
+    alone = list[float]()
+    for _ in range(options.repeat):
+        place.add(NEW)
+        place.time("extract", "--care-every", "0")
+        path = place.home / "analytics.duckdb"
+        work = Job(LoadLake(warehouse=place.lake.warehouse), path, "1GB", 30)
+        begin = time.perf_counter()
+        assert work.run(False, None)["rows"] == NEW
+        alone.append(time.perf_counter() - begin)
+    return {**found, "load_new_without_start_s": middle(alone)}
 
 
 def steps(options: argparse.Namespace, found: list[Place]) -> list[dict[str, Any]]:
@@ -181,18 +100,43 @@ def growth(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[st
         place.time("extract")
         place.time("load")
     small_ones, large_ones = steps(options, [short, long])
-    ratios = {
-        name: {
-            kind: round(large_ones[name][kind] / small_ones[name][kind], 2)
-            for kind in ("wall_s", "cpu_s")
-        }
-        for name in small_ones
-    }
     return {
         "documents": [options.documents, options.documents * options.times],
         "short": small_ones,
         "long": large_ones,
-        "ratios": ratios,
+        "ratios": ratios(small_ones, large_ones),
+    }
+
+
+def peers(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str, Any]:
+    """Everything from nothing beside ingestr (into CSV) and dlt (Parquet files)."""
+    place = make("peers")
+    place.add(options.documents)
+    others = lake_peers.peers(options.peers)
+    names = ["extract", "load", *others]
+    costs = {name: list[Cost]() for name in names}
+    for _ in range(options.repeat):
+        place.fresh()
+        costs["extract"].append(place.time("extract"))
+        costs["load"].append(place.time("load"))
+        for name in others:
+            costs[name].append(lake_peers.run(name, options.peers, place))
+            assert lake_peers.rows(name, place) == place.count, name
+    found = {name: medians(cost) for name, cost in costs.items()}
+    walls = {name: cost["wall_s"] for name, cost in found.items()}
+    speeds = {n: round(place.count / walls[n]) for n in ("extract", *others)}
+    both = walls["extract"] + walls["load"]
+    return {
+        "documents": place.count,
+        **found,
+        "documents_per_s": speeds,
+        "times_as_fast_as": {
+            n: round(speeds["extract"] / speeds[n], 2) for n in others
+        },
+        "with_load_as_fast_as": {
+            n: round(found[n]["wall_s"] / both, 2) for n in others
+        },
+        "skipped": sorted({"ingestr", "dlt"} - set(others)),
     }
 
 
@@ -239,11 +183,22 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--size", type=int, default=2_000, help="bytes of a text")
+    parser.add_argument("--peers", type=Path, help="venv with ingestr and dlt")
+    parser.add_argument("--folder", type=Path, help="where the data is to lie")
+    parser.add_argument("--json", action="store_true", help="accepted: it always is")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    work = {"full": full, "small": small, "growth": growth, "commits": commits}
-    with places(options.size) as make:
+    work: dict[str, Callable[..., dict[str, Any]]] = {
+        "full": full,
+        "small": small,
+        "growth": growth,
+        "commits": commits,
+        "peers": peers,
+        "publish": lake_gold.publish,
+        "gold": lake_gold.gold,
+    }
+    with places(options.size, options.folder) as make:
         for name in options.only or PARTS:
             print(json.dumps({name: work[name](options, make)}), flush=True)
 

@@ -1,0 +1,99 @@
+"""What dbt and publish cost: everything, and a thousand new documents."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cclake_pipeline.dbt_stage import Dbt
+from cclake_pipeline.places import Places
+from cclake_pipeline.project import dbt_project
+from cclake_pipeline.stages import arguments
+from lake_place import Cost, Place, medians, ratios
+
+NEW = 1_000
+Make = Callable[[str], Place]
+
+
+def publish(
+    options: argparse.Namespace, make: Callable[[str], Place]
+) -> dict[str, Any]:
+    """Gold and the exports, full-text index included: full, and for what is new."""
+    place = make("publish")
+    place.add(options.documents)
+    place.time("pipeline", "run")
+    full = [place.time("publish", "--full") for _ in range(options.repeat)]
+    new = _steps(options, [place])[0]
+    export = place.home / "exports" / "conversations.db"
+    return {
+        "documents": place.count,
+        "publish_full": medians(full),
+        "sqlite_bytes": export.stat().st_size,
+        **new,
+    }
+
+
+def gold(options: argparse.Namespace, make: Make) -> dict[str, Any]:
+    """A thousand new documents on a history and on one that is `--times` as long."""
+    short, long = make("shortgold"), make("longgold")
+    for place, count in (
+        (short, options.documents),
+        (long, options.documents * options.times),
+    ):
+        place.add(count)
+        place.time("pipeline", "run")
+    small, large = _steps(options, [short, long])
+    return {
+        "documents": [options.documents, options.documents * options.times],
+        "short": small,
+        "long": large,
+        "ratios": ratios(small, large),
+    }
+
+
+def _steps(
+    options: argparse.Namespace, found: list[Place]
+) -> list[dict[str, dict[str, float]]]:
+    """Costs of whole small runs and of their stages, interleaved."""
+    names = ("extract", "load", "dbt", "publish", "pipeline", "nothing_new")
+    costs = [{name: list[Cost]() for name in names} for _ in found]
+    for turn in range(options.repeat + 1):
+        for place, kept in zip(found, costs, strict=True):
+            place.add(NEW)
+            once = {
+                "extract": place.time("extract", "--care-every", "0"),
+                "load": place.time("load"),
+                "dbt": place.time(*_dbt(place)),
+                "publish": place.time("publish"),
+            }
+            place.add(NEW)
+            once["pipeline"] = place.time("pipeline", "run")
+            once["nothing_new"] = place.time("pipeline", "run")
+            if turn:  # the first one fills caches
+                for name, cost in once.items():
+                    kept[name].append(cost)
+    return [{name: medians(kept[name]) for name in names} for kept in costs]
+
+
+def _dbt(place: Place) -> list[str]:
+    """A whole dbt process over what is new, as the pipeline runs it, and alone."""
+    return [
+        "python",
+        str(Path(__file__)),
+        json.dumps([str(place.home), place.uri, place.name]),
+    ]
+
+
+def main(home: str, uri: str, name: str) -> None:
+    """Run dbt once, as a run of the pipeline would."""
+    where = Places(Path(home), dbt_project(), "dev", uri, name)
+    stage = Dbt(where, lambda _: None, keep=False)
+    built = stage.build(arguments("dbt", "incremental"), None)
+    assert built.ok, built.detail
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(*json.loads(sys.argv[1]))
