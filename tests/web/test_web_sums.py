@@ -16,6 +16,7 @@ from cclake_web.pages.queries import sql_of
 from export import Export
 
 BERLIN = ZoneInfo("Europe/Berlin")
+KOLKATA = ZoneInfo("Asia/Kolkata")  # half an hour off
 SELECTIONS: tuple[dict[str, str], ...] = (
     {}, {"project": "alpha"}, {"host": "server"}, {"branch": "feature/x"},
     {"model": "claude-haiku-4-5"}, {"since": "2026-08-02"},
@@ -29,7 +30,7 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connectio
     chance = random.Random(7)
     export = Export()
     for number in range(24):
-        start = datetime(2026, 8, 1, 20, tzinfo=UTC) + timedelta(hours=3 * number)
+        start = datetime(2026, 8, 1, 20, tzinfo=UTC) + timedelta(minutes=175 * number)
         session = export.session(
             f"s{number}", start=start, project=("alpha", "it's")[number % 2],
             host=("laptop", "server")[number % 3 == 0],
@@ -91,7 +92,7 @@ def test_medians_of_tools_are_exact(
         assert one["median_s"] == pytest.approx(median)
 
 
-@pytest.mark.parametrize("zone", [UTC, BERLIN])
+@pytest.mark.parametrize("zone", [UTC, BERLIN, KOLKATA])
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_the_sql_of_a_chart_counts_what_the_chart_counts(
     sums: sqlite3.Connection, selection: dict[str, str], zone: ZoneInfo

@@ -1,4 +1,4 @@
-"""Numbers of the dashboard, from the sums by the hour and by the day."""
+"""Numbers of the dashboard, from the sums by the half hour and by the day."""
 
 import sqlite3
 from collections import defaultdict
@@ -10,7 +10,7 @@ from cclake_web.charts.scale import periods
 from cclake_web.data.filters import Filters
 from cclake_web.data.zoned import dates, local, where, zoned
 
-BLOCK = 5  # hours
+BLOCK = 10  # half hours
 SHOWN_BLOCKS = 10
 TOOLS = 16
 ADDED = ("responses", "final", "unpriced", "input", "output", "written", "read", "cost")
@@ -111,17 +111,17 @@ def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
 
 
 def by_hour(connection: sqlite3.Connection, filters: Filters) -> list[sqlite3.Row]:
-    """Responses, tokens and money of every hour with its place in the week."""
+    """Responses, tokens and money of every half hour with its place in the week."""
     zone = f"sums.zone{zoned(connection, filters.zone)}"
     inner, values = where(filters, dated=False)
     outer, _ = where(Filters(since=filters.since, until=filters.until))
     # Grouped before it is joined: then few rows are looked up.
     return connection.execute(
         f"""select h.*, z.slot from (
-            select hour, sum(cost) as cost, sum(responses) as responses,
+            select half, sum(cost) as cost, sum(responses) as responses,
                 sum(input + output + written + read) as tokens
-            from sums.hourly where {inner} group by hour
-        ) h join {zone} z on z.hour = h.hour where {outer} order by h.hour""",
+            from sums.halves where {inner} group by half
+        ) h join {zone} z on z.half = h.half where {outer} order by h.half""",
         values,
     ).fetchall()
 
@@ -137,18 +137,17 @@ def heat(hours: list[sqlite3.Row]) -> list[list[int]]:
 def blocks(hours: list[sqlite3.Row], zone: tzinfo) -> list[Block]:
     """The last windows of five hours; each begins with its first response's hour."""
     starts: list[int] = []
-    began = float("-inf")
+    began = -BLOCK
     for at, row in enumerate(hours):
-        number = _number(row["hour"])
-        if number >= began + BLOCK:
-            began = number
+        if row["half"] >= began + BLOCK:
+            began = _whole(row["half"])
             starts.append(at)
     found = []
     ends = [*starts, len(hours)][1:]
     for first, end in list(zip(starts, ends, strict=True))[-SHOWN_BLOCKS:]:
         rows = hours[first:end]
-        last = local(rows[-1]["hour"], zone) + timedelta(hours=1)
-        block = Block(local(rows[0]["hour"], zone), last)
+        last = local(_whole(rows[-1]["half"]), zone) + timedelta(hours=1)
+        block = Block(local(_whole(rows[0]["half"]), zone), last)
         for row in rows:
             block.cost += row["cost"] or 0.0
             block.tokens += row["tokens"] or 0
@@ -157,10 +156,9 @@ def blocks(hours: list[sqlite3.Row], zone: tzinfo) -> list[Block]:
     return found
 
 
-def _number(hour: str) -> int:
-    """An hour as a number that rises by one each hour."""
-    day = date(int(hour[:4]), int(hour[5:7]), int(hour[8:10])).toordinal()
-    return day * 24 + int(hour[11:13])
+def _whole(half: int) -> int:
+    """The half hour that the hour of another one begins with."""
+    return half // 2 * 2
 
 
 def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
@@ -198,7 +196,7 @@ def _choose_calls(connection: sqlite3.Connection, filters: Filters) -> str:
     condition, values = where(filters)
     if condition == "true":
         return condition
-    zone = f"join sums.zone{zoned(connection, filters.zone)} z on z.hour = c.hour"
+    zone = f"join sums.zone{zoned(connection, filters.zone)} z on z.half = c.half"
     dated = zone if filters.since or filters.until else ""
     connection.execute("delete from sums.chosen")
     connection.execute(

@@ -1,4 +1,6 @@
-"""Sums by the hour, made once per generation, so that dashboards are quick.
+"""Sums by the half hour, made once per generation, so that dashboards are quick.
+
+By the half hour, as there are time zones that are half an hour off.
 
 They lie in memory beside the export, on a connection of their own. What is
 asked of them is kept for as long as the generation lives.
@@ -26,9 +28,9 @@ from main.dim_sessions s
 left join main.agg_session_metrics m on m.session_id = s.session_id;
 create index sums.listed_recent on listed (recent, session_id);
 
-create table sums.hourly as
-select substr(r.responded_at, 1, 13) as hour, r.project_key as project, r.model,
-    r.host, s.git_branch as branch, coalesce(r.is_sidechain, 0) as side,
+create table sums.halves as
+select strftime('%s', r.responded_at) / 1800 as half, r.project_key as project,
+    r.model, r.host, s.git_branch as branch, coalesce(r.is_sidechain, 0) as side,
     count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
     sum(r.cost_usd is null) as unpriced, sum(r.input_tokens) as input,
     sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
@@ -37,28 +39,28 @@ select substr(r.responded_at, 1, 13) as hour, r.project_key as project, r.model,
         + coalesce(r.cache_read_tokens, 0)) as widest
 from main.fct_api_responses r
 left join main.dim_sessions s on s.session_id = r.session_id
-where r.responded_at is not null group by 1, 2, 3, 4, 5, 6;
+where strftime('%s', r.responded_at) is not null group by 1, 2, 3, 4, 5, 6;
 
 create table sums.each_call as
-select substr(c.called_at, 1, 13) as hour, c.project_key as project, s.host,
-    s.git_branch as branch, (select r.model from main.fct_api_responses r
+select strftime('%s', c.called_at) / 1800 as half, c.project_key as project,
+    s.host, s.git_branch as branch, (select r.model from main.fct_api_responses r
         where r.message_id = c.message_id limit 1) as model,
     c.tool_name as tool, s.rowid as session, c.duration_ms as ms,
     case when c.is_error then coalesce(nullif(c.error_kind, ''), 'other')
         else '' end as kind
 from main.fct_tool_calls c
 left join main.dim_sessions s on s.session_id = c.session_id
-where c.called_at is not null;
+where strftime('%s', c.called_at) is not null;
 
-create table sums.calls (id integer primary key, hour, project, host, branch, model,
+create table sums.calls (id integer primary key, half, project, host, branch, model,
     tool, kind, calls, timed);
 insert into sums.calls
-select null, hour, project, host, branch, model, tool, kind, count(*), count(ms)
+select null, half, project, host, branch, model, tool, kind, count(*), count(ms)
 from sums.each_call group by 2, 3, 4, 5, 6, 7, 8;
-create index sums.calls_kinds on calls (hour, tool, kind);
+create index sums.calls_kinds on calls (half, tool, kind);
 create table sums.durations as
 select e.tool, e.ms, c.id as call from sums.each_call e
-cross join sums.calls c on c.hour = e.hour and c.tool is e.tool and c.kind = e.kind
+cross join sums.calls c on c.half = e.half and c.tool is e.tool and c.kind = e.kind
     and c.project is e.project and c.host is e.host and c.branch is e.branch
     and c.model is e.model
 where e.ms is not null;
@@ -71,17 +73,19 @@ create index sums.used_kind on used (kind, session);
 drop table sums.each_call;
 
 create table sums.spoken as
-select s.rowid as session, substr(m.said_at, 1, 13) as hour, count(*) as messages
+select s.rowid as session, strftime('%s', m.said_at) / 1800 as half,
+    count(*) as messages
 from main.fct_messages m join main.dim_sessions s on s.session_id = m.session_id
-where m.message_kind in ('prompt', 'answer') and m.said_at is not null group by 1, 2;
+where m.message_kind in ('prompt', 'answer')
+    and strftime('%s', m.said_at) is not null group by 1, 2;
 create table sums.worked as
-select s.rowid as session, substr(r.responded_at, 1, 13) as hour
+select s.rowid as session, strftime('%s', r.responded_at) / 1800 as half
 from main.fct_api_responses r join main.dim_sessions s on s.session_id = r.session_id
-where r.responded_at is not null group by 1, 2;
+where strftime('%s', r.responded_at) is not null group by 1, 2;
 
-create table sums.hours as
-select hour from sums.hourly union select hour from sums.calls
-union select hour from sums.spoken;
+create table sums.times as
+select half from sums.halves union select half from sums.calls
+union select half from sums.spoken;
 """
 
 

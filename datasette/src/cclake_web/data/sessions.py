@@ -74,7 +74,7 @@ def selected(
         zone = f"sums.zone{zoned(connection, filters.zone)}"
         conditions.append(
             f"""s.session in (select w.session from sums.worked w
-            join {zone} z on z.hour = w.hour where z.slot = :slot
+            join {zone} z on z.half = w.half where z.slot = :slot
             and z.day between :since and :until)"""
         )
         values |= {"since": filters.since, "until": filters.until or "9999"}

@@ -15,26 +15,26 @@ select z.day, z.week, z.month, h.project, h.model, h.host, h.branch, h.side,
     sum(h.responses) as responses, sum(h.final) as final, sum(h.unpriced) as unpriced,
     sum(h.input) as input, sum(h.output) as output, sum(h.written) as written,
     sum(h.read) as read, sum(h.cost) as cost, max(h.widest) as widest
-from sums.hourly h join sums.zone{n} z on z.hour = h.hour
+from sums.halves h join sums.zone{n} z on z.half = h.half
 group by 1, 2, 3, 4, 5, 6, 7, 8;
 create index sums.days{n}_day on days{n} (day);
 create index sums.days{n}_project on days{n} (project, day);
 create table sums.tools{n} as
 select z.day, c.project, c.model, c.host, c.branch, c.tool, c.kind,
     sum(c.calls) as calls, sum(c.timed) as timed
-from sums.calls c join sums.zone{n} z on z.hour = c.hour group by 1, 2, 3, 4, 5, 6, 7;
+from sums.calls c join sums.zone{n} z on z.half = c.half group by 1, 2, 3, 4, 5, 6, 7;
 create index sums.tools{n}_day on tools{n} (day);
 create index sums.tools{n}_project on tools{n} (project, day);
 """
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 @lru_cache(maxsize=100_000)
-def local(hour: str, zone: tzinfo) -> datetime:
-    """An hour of the export (2026-08-01T10) in a zone."""
-    moment = datetime(
-        int(hour[:4]), int(hour[5:7]), int(hour[8:10]), int(hour[11:13]), tzinfo=UTC
-    )
-    return moment if zone is UTC else moment.astimezone(zone)
+def local(half: int, zone: tzinfo) -> datetime:
+    """A half hour of the sums, counted from 1970, in a zone."""
+    return (_EPOCH + timedelta(minutes=30 * half)).astimezone(zone)
 
 
 def zoned(connection: sqlite3.Connection, zone: tzinfo) -> int:
@@ -55,10 +55,10 @@ def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
     number = known[-1][0] + 1 if known else 1
     connection.execute(
         f"""create table sums.zone{number} (
-            hour primary key, day, week, month, slot integer) without rowid"""
+            half integer primary key, day, week, month, slot integer)"""
     )
-    hours = connection.execute("select hour from sums.hours").fetchall()
-    rows = [row for (hour,) in hours if (row := _row(hour, zone))]
+    times = connection.execute("select half from sums.times").fetchall()
+    rows = [row for (half,) in times if (row := _row(half, zone))]
     connection.executemany(
         f"insert into sums.zone{number} values (?, ?, ?, ?, ?)", rows
     )
@@ -68,16 +68,16 @@ def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
     return number
 
 
-def _row(hour: str, zone: tzinfo) -> tuple[object, ...] | None:
+def _row(half: int, zone: tzinfo) -> tuple[object, ...] | None:
     try:
-        there = local(hour, zone)
+        there = local(half, zone)
     except (ValueError, OverflowError):
-        return None  # no time at all
+        return None  # no time that anybody lived in
     day = there.date()
     week = day - timedelta(days=day.weekday())
     slot = day.weekday() * 24 + there.hour
     days = (one.isoformat() for one in (day, week, day.replace(day=1)))
-    return (hour, *days, slot)
+    return (half, *days, slot)
 
 
 def where(
