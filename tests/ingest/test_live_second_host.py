@@ -71,7 +71,7 @@ class Laptop:
 def laptop(tmp_path: Path) -> Iterator[Laptop]:
     made = Laptop(tmp_path)
     try:
-        wait_for(made.answers, 20, "sshd answers")
+        wait_for(made.answers, 60, "sshd answers")
         yield made
     finally:
         made.server.kill()
@@ -99,7 +99,7 @@ def test_another_machine_is_archived_over_ssh_beside_this_one(
                     lambda: not far.missing(live.database), 30, "the laptop's lines"
                 )
                 far.append("-home-me-far/a.jsonl", b'{"round":%d}' % round_)
-                wait_for(lambda: not far.missing(live.database), 10, "a fresh line")
+                wait_for(lambda: not far.missing(live.database), 60, "a fresh line")
             finally:
                 shipping.kill()
                 shipping.wait()

@@ -143,7 +143,7 @@ class Live:
             found.extend(each for each in children if _runs(each, "tailer"))
             return bool(found)
 
-        wait_for(look, 20, "the tailer runs")
+        wait_for(look, 60, "the tailer runs")
         return found[0]
 
     def kill_tailer(self) -> None:

@@ -186,7 +186,7 @@ class Tailer:
         self.kept.end()
         return done
 
-    def wait_lines(self, payloads: set[bytes], seconds: float = 20) -> None:
+    def wait_lines(self, payloads: set[bytes], seconds: float = 60) -> None:
         """Wait until all these lines are confirmed."""
 
         wait_for(lambda: payloads <= self.kept.seen, seconds, "lines are read")

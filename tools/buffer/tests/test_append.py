@@ -288,14 +288,14 @@ def queued(home: Path) -> int:
 def test_a_commit_does_not_wait_for_more(tmp_path: Path) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 20, "committed while the pipe is open")
+    wait_for(lambda: queued(tmp_path) == 1, 60, "committed while the pipe is open")
     assert end(process)[0] == 0
 
 
 def test_sigterm_reads_to_the_end_of_the_pipe(tmp_path: Path) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 20, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
     process.send_signal(signal.SIGTERM)
     send(process, line(3, b"{}"), checkpoint(6), line(6, b"{}"))
     assert end(process)[0] == 0
@@ -305,7 +305,7 @@ def test_sigterm_reads_to_the_end_of_the_pipe(tmp_path: Path) -> None:
 def test_sigterm_does_not_wait_for_ever_for_the_end(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_DRAIN_SECONDS="0.2")
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 20, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert "the tailer goes on" in end(process)[1]
@@ -316,12 +316,12 @@ def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
 ) -> None:
     first = start(tmp_path)
     send(first, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 20, "the first one has the lock")
+    wait_for(lambda: queued(tmp_path) == 1, 60, "the first one has the lock")
     second = start(tmp_path)
     send(second, line(0, b"{}"), checkpoint(3))
     other = start(tmp_path)
     send(other, line(0, b"{}", host="desk"), checkpoint(3, host="desk"))
-    wait_for(lambda: queued(tmp_path) == 2, 20, "another host has its own lock")
+    wait_for(lambda: queued(tmp_path) == 2, 60, "another host has its own lock")
     assert end(other)[0] == 0
     assert second.stderr is not None
     assert b"waiting as its standby" in second.stderr.readline()
@@ -339,14 +339,14 @@ def test_at_its_cap_it_stops_reading_and_drops_nothing(tmp_path: Path) -> None:
     size = len(body) + 1
     for number in range(4):
         send(process, line(number * size, body), checkpoint((number + 1) * size))
-        wait_for(functools.partial(taken_or_paused, tmp_path, number), 20)
-    wait_for(lambda: paused(tmp_path) == "cap", 20, "it says that it pauses")
+        wait_for(functools.partial(taken_or_paused, tmp_path, number), 60)
+    wait_for(lambda: paused(tmp_path) == "cap", 60, "it says that it pauses")
     held = queued(tmp_path)
     assert held < 4
     assert deliver(tmp_path) == held
-    wait_for(lambda: queued(tmp_path) == 4 - held, 20, "it reads on")
+    wait_for(lambda: queued(tmp_path) == 4 - held, 60, "it reads on")
     assert deliver(tmp_path) == 4 - held
-    wait_for(lambda: paused(tmp_path) == "no", 20, "it says that too")
+    wait_for(lambda: paused(tmp_path) == "no", 60, "it says that too")
     assert end(process)[0] == 0
 
 
@@ -371,7 +371,7 @@ def paused(home: Path) -> str:
 def test_with_too_little_free_space_it_stops_reading(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_MIN_FREE_MB="1e9")
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) >= 0 and paused(tmp_path) == "free", 20, "pauses")
+    wait_for(lambda: queued(tmp_path) >= 0 and paused(tmp_path) == "free", 60, "pauses")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 75
 
@@ -431,7 +431,7 @@ def test_a_buffer_that_is_deleted_under_it_ends_it_with_a_clear_message(
 ) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 20, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
     (tmp_path / "buffer.db").unlink()
     if replaced:
         (tmp_path / "buffer.db").touch()
