@@ -166,7 +166,9 @@ def test_a_backfill_since_leaves_out_what_was_ingested_before(
     db: Db, lake: Lake
 ) -> None:
     store(db, list(documents(1, 120)))
-    done = answer("extract", "--since", "2025-06-01T00:01:00")
+    since = ("--since", "2025-06-01T00:01:00")
+    assert answer("extract", *since, "--dry-run")["documents"] == 120 - 59
+    done = answer("extract", *since)
     assert done["rows"] == 120 - 59
     assert min(r["seq"] for r in rows(lake, "seq")) == 60
     refused = tool("extract", "--since", "2025-06-01")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from bson import Int64
 from cclake_extract.backfill import backfill
@@ -53,6 +54,30 @@ def same(lake: Lake, path: Path) -> bool:
     return sorted(have, key=key) == sorted(want, key=key) and sorted(times) == sorted(
         moments
     )
+
+
+def test_a_load_that_finds_nothing_does_not_even_load_pyiceberg(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    grow(db, lake, 1, 100)
+    first = answer("load")
+    shown = "import sys; from cclake_load.cli import app;"
+    shown += "app(['--json'], standalone_mode=False); print('pyiceberg' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", shown], capture_output=True, text=True, check=True
+    )
+    report, imported = done.stdout.splitlines()
+    assert imported == "False"
+    assert orjson.loads(report) == first | {"mode": "nothing", "rows": 0}
+    head = lake.require().current_snapshot()
+    assert head
+    grow(db, lake, 101, 103)
+    assert answer("load")["rows"] == 3
+    rollback(lake.require(), head)
+    assert answer("load")["removed"] == 3
+    backfill(lake, db)
+    assert answer("load")["mode"] == "reconcile"
+    assert same(lake, path)
 
 
 def test_loading_before_there_is_a_table_leaves_an_empty_one(path: Path) -> None:

@@ -39,8 +39,7 @@ class Job:
         with bar("extract", self._total) as advance:
             if self.full or self.since:
                 self._taken()
-                since = self.since.replace(tzinfo=UTC) if self.since else None
-                outcome = backfill(self.lake, self.database, since, advance)
+                outcome = backfill(self.lake, self.database, self._since(), advance)
             else:
                 outcome = extract(self.lake, self.database, advance)
         return outcome.as_dict() | {"care": self._care() if outcome.commits else None}
@@ -65,11 +64,18 @@ class Job:
         """How many documents a run would read now, buffer by buffer."""
         ranges = mongo.behind(mongo.acknowledged(self.database), self._taken())
         conversations = self.database["conversations"]
+        moment = self._since()
+        late = {"ingestedAt": {"$gte": moment}} if moment else {}
         counts = {
-            buffer: conversations.count_documents(mongo.query(buffer, after, up_to))
+            buffer: conversations.count_documents(
+                mongo.query(buffer, after, up_to) | late
+            )
             for buffer, after, up_to in ranges
         }
         return {"dry_run": True, "documents": sum(counts.values()), "buffers": counts}
+
+    def _since(self) -> datetime | None:
+        return self.since.replace(tzinfo=UTC) if self.since else None
 
     def _care(self) -> dict[str, Any] | None:
         """Take care of the table when it is due; never at the cost of the run."""
