@@ -71,11 +71,15 @@ def runs(connection: sqlite3.Connection, record: Path | None) -> list[Run]:
         except sqlite3.Error:
             pass  # of another version, or just being made: the export has it too
     try:
-        return _gathered(connection.execute(_EXPORT).fetchall())
+        found = _gathered(connection.execute(_EXPORT).fetchall())
     except sqlite3.OperationalError as error:
         if "no such" in str(error):  # an export of an older version
             return []
         raise
+    for run in found[:1]:
+        # It was running while it published, and can't say how it ended.
+        run.outcome = "made this export" if run.outcome == "running" else run.outcome
+    return found
 
 
 def _gathered(rows: list[Any]) -> list[Run]:
