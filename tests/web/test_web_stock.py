@@ -110,6 +110,11 @@ def test_where_nothing_may_be_revealed_nobody_runs_sql_of_their_own(
         answer = closed.get(f"{path}{'&' if '?' in path else '?'}_reveal=1")
         assert answer.status_code == 200, path
         assert SECRET not in answer.text
+    links = re.findall(
+        r'href="(/conversations/[^"]+)">SQL', closed.get("/dashboard").text
+    )
+    assert len(links) == 11
+    assert {closed.get(link).status_code for link in links} == {200}
     assert SECRET not in closed.get(f"/session/{MAIN}?reveal=1").text
     assert SECRET not in closed.get(f"/session/{MAIN}/export.md?reveal=1").text
 

@@ -9,24 +9,30 @@ from datasette.utils.asgi import Response
 from cclake_web.data import dashboard as numbers
 from cclake_web.data import rollup
 from cclake_web.data.filters import Filters
-from cclake_web.generation import Generation
+from cclake_web.generation import NAME, Generation
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
+from cclake_web.permissions import may_reveal
 
 
 @view
 async def dashboard_page(visit: Visit) -> Response:
     """All charts of a selection."""
     filters = Filters.from_args(visit.args, visit.zone)
+    # Who may not reveal may not run SQL either, but the questions that are given.
+    free = await may_reveal(visit.datasette, visit.request.actor)
 
     def answer(connection: sqlite3.Connection) -> Response:
         return visit.page(
             "dashboard.html",
             filters=filters,
             choices=choices(connection, visit.export),
-            queries={name: sql_link(sql_of(name, filters)) for name in QUERIES},
+            queries={
+                name: sql_link(sql_of(name, filters)) if free else f"/{NAME}/{name}"
+                for name in QUERIES
+            },
             **gathered(visit.export, filters),
         )
 
