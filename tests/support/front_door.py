@@ -19,7 +19,8 @@ class Stack:
         self.home = folder / "data"
         self.logs = folder / "claude" / "projects"
         self.ports = {
-            name: free_port() for name in ("MONGO_PORT", "HEALTH_PORT", "WEB_PORT")
+            name: free_port()
+            for name in ("MONGO_PORT", "HEALTH_PORT", "PIPELINE_PORT", "WEB_PORT")
         }
         keep = {
             name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ
