@@ -96,6 +96,19 @@ def test_lines_are_whole_at_every_cut(cut: int) -> None:
     assert kept.content("00" * 8, 0) == TEXT
 
 
+@pytest.mark.parametrize("block", [16, 1 << 20])
+@pytest.mark.parametrize("before", [b"", b'{"sent":1}\n'])
+def test_a_torn_line_that_is_written_anew_is_searched_anew(
+    tmp_path: Path, block: int, before: bytes
+) -> None:
+    growing = Growing(tmp_path, block)
+    growing.add(before + b'{"torn":"%s' % (b"x" * 50))
+    growing.path.write_bytes(before + b'{"whole":1}\n{"torn":"')
+    growing.add(b"y" * 60)
+    kept = growing.records()
+    assert kept.content("00" * 8, 0) == before + b'{"whole":1}\n'
+
+
 def test_many_short_lines_have_a_checkpoint_each_thousand() -> None:
     with tempfile.TemporaryDirectory() as folder:
         growing = Growing(Path(folder), 1 << 20)

@@ -32,7 +32,9 @@ class Reader:
         self._block = block
         self._out = out
         self._counters = counters
-        self._scanned: dict[str, int] = {}
+        # How far a file was searched for the end of its line, and a digest of what
+        # stood before that place: it is not sent yet, so nothing else vouches for it.
+        self._scanned: dict[str, tuple[int, str]] = {}
 
     def matches(self, fd: int, known: Checkpoint) -> bool:
         """Whether the bytes before the checkpoint are those that were read."""
@@ -63,8 +65,6 @@ class Reader:
         Returns:
             Whether there may be more to read now.
         """
-        if self._scanned.get(known.file, 0) > os.fstat(fd).st_size:
-            del self._scanned[known.file]
         step = self._read_chunk if is_chunk(known.path) else self._read_lines
         end = known.off + budget
         while known.off < end:
@@ -99,8 +99,8 @@ class Reader:
         return True
 
     def _read_lines(self, fd: int, known: Checkpoint) -> bool:
-        scanned = self._scanned.pop(known.file, known.off)
-        if scanned > known.off:
+        scanned, seen = self._scanned.pop(known.file, (known.off, ""))
+        if scanned > known.off and self._seen(fd, known, scanned) == seen:
             tail = self._tail(fd, known)
             return tail is not None and self._read_long(fd, known, scanned, tail)
         block = self._tail(fd, known, self._block)
@@ -146,8 +146,13 @@ class Reader:
                 self._mark(fd, known, before, len(line) + 1)
                 return True
             scanned += len(block)
-        self._scanned[known.file] = scanned
+        self._scanned[known.file] = scanned, self._seen(fd, known, scanned)
         return False
+
+    def _seen(self, fd: int, known: Checkpoint, scanned: int) -> str:
+        """A digest of the unsent bytes before a place, as far as they are not many."""
+        window = min(LONG_TAIL, scanned - known.off)
+        return digest(self._pread(fd, window, scanned - window))
 
     def _read_chunk(self, fd: int, known: Checkpoint) -> bool:
         block = self._tail(fd, known, CHUNK)
