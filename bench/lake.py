@@ -20,10 +20,9 @@ from typing import Any
 import lake_gold
 import lake_peers
 from cclake_extract.care.auto import care, due
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
+from cclake_lake.lake import Lake
 from cclake_load.job import Job
-from cclake_load.lake import Lake as LoadLake
 from lake_place import Cost, Place, medians, middle, places, ratios
 
 PARTS = ("full", "small", "growth", "commits", "peers", "publish", "gold")
@@ -68,7 +67,7 @@ def small(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str
         place.add(NEW)
         place.time("extract", "--care-every", "0")
         path = place.home / "analytics.duckdb"
-        work = Job(LoadLake(warehouse=place.lake.warehouse), path, "1GB", 30)
+        work = Job(place.lake, path, "1GB", 30)
         begin = time.perf_counter()
         assert work.run(False, None)["rows"] == NEW
         alone.append(time.perf_counter() - begin)

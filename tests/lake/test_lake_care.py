@@ -15,9 +15,9 @@ from cclake_extract.care.orphans import orphans, sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.cli import app
 from cclake_extract.datafile import DataFileWriter
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
+from cclake_lake.lake import Lake
 from documents import documents, store
 from lakes import keys, rows, tool, wanted
 from pyiceberg.table import Table

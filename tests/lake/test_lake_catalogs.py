@@ -20,8 +20,8 @@ from cclake_extract.care.expire import expire
 from cclake_extract.care.orphans import sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.care.rollback import rollback
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
+from cclake_lake.lake import Lake
 from documents import documents, store
 from harness import BIN, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted

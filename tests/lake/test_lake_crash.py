@@ -16,9 +16,9 @@ import pytest
 from cclake_extract.care.expire import expire
 from cclake_extract.care.orphans import sweep_orphans
 from cclake_extract.care.reach import needed, present
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
+from cclake_lake.lake import Lake
 from documents import documents, store
 from harness import Mongod, wait_for
 from lakes import keys, loaded, wanted

@@ -5,8 +5,8 @@ from typing import Any
 
 from cclake_extract import bronze
 from cclake_extract.care.compact import compact
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
+from cclake_lake.lake import Lake
 from documents import documents, store
 from lakes import duck, loaded, rows
 from pymongo.database import Database

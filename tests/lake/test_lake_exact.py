@@ -12,9 +12,9 @@ from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
 from cclake_extract import reader
 from cclake_extract.backfill import backfill
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
+from cclake_lake.lake import Lake
 from documents import acknowledge, document, documents, entry, store
 from lakes import answer, keys, rows, tool, wanted
 from pymongo.database import Database

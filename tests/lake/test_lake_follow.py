@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cclake_extract.lake import Lake
 from cclake_extract.state import state_of
+from cclake_lake.lake import Lake
 from documents import documents, store
 from harness import BIN, Mongod, connect, free_port, wait_for
 from lakes import answer, keys, tool, wanted

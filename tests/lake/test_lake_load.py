@@ -13,8 +13,8 @@ from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
 from cclake_extract.care.rollback import rollback
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
+from cclake_lake.lake import Lake
 from documents import acknowledge, documents, store
 from lakes import answer, duck, loaded, rows, tool
 from pymongo.database import Database

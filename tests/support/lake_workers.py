@@ -11,8 +11,8 @@ from cclake_extract.backfill import backfill
 from cclake_extract.care import compact as compaction
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
-from cclake_extract.lake import Lake
 from cclake_extract.run import extract
+from cclake_lake.lake import Lake
 from harness import connect
 
 

@@ -4,14 +4,12 @@ import json
 import os
 import subprocess
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from cclake_extract.lake import Lake
+from cclake_lake.lake import Lake
 from cclake_load.job import Job
-from cclake_load.lake import Lake as LoadLake
 from harness import BIN
 from pymongo.database import Database
 
@@ -39,7 +37,7 @@ def answer(name: str, *arguments: str, **env: str) -> Any:
 
 def loaded(lake: Lake, path: Path, full: bool = False, as_of: str | None = None) -> Row:
     """Run load in this process; its outcome."""
-    return Job(LoadLake(**asdict(lake)), path, "1GB", 5.0).run(full, as_of)
+    return Job(lake, path, "1GB", 5.0).run(full, as_of)
 
 
 def rows(lake: Lake, *columns: str) -> list[Row]:

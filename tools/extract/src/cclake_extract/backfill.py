@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from cclake_lake.lake import Lake
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pymongo.database import Database
@@ -10,7 +11,6 @@ from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.commit import commit, replace
 from cclake_extract.dead import DeadLetters
-from cclake_extract.lake import Lake
 from cclake_extract.names import LAST_RUN
 from cclake_extract.outcome import Outcome
 from cclake_extract.reader import Reader

@@ -3,6 +3,7 @@
 import contextlib
 
 import pyarrow as pa
+from cclake_lake.lake import Lake
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.schema import Schema
@@ -21,7 +22,6 @@ from pyiceberg.types import (
 from sqlalchemy.exc import IntegrityError
 
 from cclake_extract.commit import commit
-from cclake_extract.lake import Lake
 
 S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
 T, B, X = TimestamptzType(), BooleanType(), BinaryType()

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from cclake_common.failure import Failure, run
+from cclake_lake.lake import Lake
 from pymongo.errors import PyMongoError
 
 from cclake_extract import mongo, quick
-from cclake_extract.lake import Lake
 from cclake_extract.options import (
     CatalogType,
     CatalogUri,

@@ -8,13 +8,13 @@ from typing import Any
 
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
+from cclake_lake.lake import Lake
 from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.backfill import backfill
 from cclake_extract.care.auto import care, due
 from cclake_extract.follow import follow
-from cclake_extract.lake import Lake
 from cclake_extract.progress import bar
 from cclake_extract.run import Document, extract
 from cclake_extract.state import state_of

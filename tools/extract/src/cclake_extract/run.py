@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from cclake_lake.lake import Lake
 from pyiceberg.table import Table
 from pymongo.database import Database
 
@@ -10,7 +11,6 @@ from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.commit import Moved, append
 from cclake_extract.dead import DeadLetters
-from cclake_extract.lake import Lake
 from cclake_extract.outcome import Outcome
 from cclake_extract.reader import Reader
 from cclake_extract.state import State, last_run, state_of

@@ -18,7 +18,7 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
 
 
 def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
-    from cclake_extract.lake import Lake
+    from cclake_lake.lake import Lake
 
     return Lake.from_env(warehouse=warehouse, catalog_type=kind, catalog_uri=uri)
 

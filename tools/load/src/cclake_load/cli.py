@@ -86,8 +86,9 @@ def load(
     json: Json = False,
 ) -> None:
     """Load new rows of the Iceberg table into DuckDB, each exactly once."""
+    from cclake_lake.lake import Lake
+
     from cclake_load import job
-    from cclake_load.lake import Lake
 
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri

@@ -7,10 +7,10 @@ from typing import Any
 
 import duckdb
 from cclake_common.failure import Failure
+from cclake_lake.lake import Lake
 
 from cclake_load import quick, raw
 from cclake_load.database import open_database
-from cclake_load.lake import Lake
 from cclake_load.outcome import NOTHING
 
 LOADS = """

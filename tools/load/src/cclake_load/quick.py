@@ -1,27 +1,16 @@
-"""The answer to "anything new?" without loading the lake's libraries.
+"""The answer to "anything new?" without loading the lake's libraries."""
 
-Importing pyiceberg is most of what a load costs that finds nothing. Where the
-catalog is the SQLite file of the default, the head can be read plainly.
-"""
-
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import orjson
+from cclake_lake.head import UNREADABLE, metadata
+from cclake_lake.lake import Lake
 
 from cclake_load import raw
-from cclake_load.lake import Lake
 from cclake_load.names import BASE, RUN
 from cclake_load.outcome import NOTHING, Outcome
-
-HEAD = """
-select metadata_location from iceberg_tables
-where catalog_name = ? and table_namespace = ? and table_name = ?
-"""
 
 
 def nothing_new(lake: Lake, path: Path) -> dict[str, Any] | None:
@@ -32,14 +21,14 @@ def nothing_new(lake: Lake, path: Path) -> dict[str, Any] | None:
         path: The DuckDB file.
     """
     try:
-        table = _metadata(lake)
+        table = metadata(lake)
         if not path.exists():
             return None
         with duckdb.connect(str(path), read_only=True) as db:
             at, rows = raw.position(db), raw.count(db)
             if not raw.is_complete(db) or not _stands_at(table, at):
                 return None
-    except (OSError, sqlite3.Error, duckdb.Error, LookupError, ValueError, TypeError):
+    except (*UNREADABLE, duckdb.Error):
         return None
     return Outcome(
         NOTHING, 0, 0, rows, at.run, at.snapshot_id, at.load_id, at.born
@@ -66,13 +55,3 @@ def _lineage(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     while snapshot:
         yield snapshot
         snapshot = kept.get(snapshot.get("parent-snapshot-id"))
-
-
-def _metadata(lake: Lake) -> dict[str, Any]:
-    if lake.catalog_type != "sql" or lake.catalog_uri or "://" in lake.warehouse:
-        raise LookupError("not the catalog of the default")
-    file = Path(lake.warehouse) / "catalog.db"
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as catalog:
-        found = catalog.execute(HEAD, (lake.name, lake.namespace, lake.table))
-        (location,) = found.fetchone()
-    return dict(orjson.loads(Path(location.removeprefix("file://")).read_bytes()))

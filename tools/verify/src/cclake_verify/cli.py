@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from cclake_common import settings as common
 from cclake_common.failure import run
+from cclake_lake.lake import Lake
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cclake_verify.lake import Lake
 from cclake_verify.report import Report
 from cclake_verify.run import Settings, verify
 
@@ -112,7 +112,7 @@ def main_command(
     ] = None,
 ) -> None:
     """Prove that every byte of every log is in every store."""
-    lake = Lake(iceberg_warehouse_path) if iceberg_warehouse_path else Lake()
+    lake = Lake.from_env(warehouse=iceberg_warehouse_path)
     found = Settings(
         mongo_uri=mongo_uri or common.mongo_uri(),
         mongo_db=mongo_db,

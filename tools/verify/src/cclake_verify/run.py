@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
+from cclake_lake.lake import Lake
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
@@ -13,7 +14,6 @@ from pymongo.errors import ConfigurationError, PyMongoError
 from cclake_verify.archive import Archive
 from cclake_verify.documents import Document
 from cclake_verify.finding import BROKEN, Finding
-from cclake_verify.lake import Lake
 from cclake_verify.memory import Memory
 from cclake_verify.pending import Pending, read_pending
 from cclake_verify.report import Report

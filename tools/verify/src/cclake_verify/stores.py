@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cclake_lake.lake import Lake
 from pymongo.database import Database
 
 from cclake_verify.documents import Document
@@ -13,7 +14,7 @@ from cclake_verify.gold import (
     read_sqlite_export,
     read_warehouse,
 )
-from cclake_verify.lake import Bronze, Lake
+from cclake_verify.lake import Bronze, open_bronze
 from cclake_verify.memory import Memory, Sum
 from cclake_verify.sums import sum_of
 
@@ -49,7 +50,7 @@ class Stores:
 
     def compare(self, lake: Lake, warehouse: Path, exports: Path) -> list[StoreFinding]:
         """Compare each store with the one that it was made from."""
-        bronze = lake.open()
+        bronze = open_bronze(lake)
         if bronze is None:
             absent = ("iceberg", "duckdb", "export (SQLite)", "export (DuckDB)")
             return [StoreFinding(name, ABSENT) for name in absent]

@@ -1,7 +1,6 @@
 """Opening the Iceberg catalog that the settings of a lake lead to."""
 
 import os
-from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
@@ -11,7 +10,7 @@ from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from cclake_load.lake import Lake
+from cclake_lake.lake import Lake
 
 BUSY_S = 30
 SILENT = (OperationalError, OSError, RESTError)
@@ -63,13 +62,11 @@ def _silent(lake: Lake, error: Exception) -> Failure:
 
 def _properties(lake: Lake) -> dict[str, str]:
     found = {"type": lake.catalog_type, "warehouse": lake.warehouse} | _s3()
-    if lake.catalog_type == "rest" or lake.catalog_uri:
+    if not lake.is_local:
         return found | {"uri": lake.catalog_uri}
-    folder = Path(lake.warehouse)
-    folder.mkdir(parents=True, exist_ok=True)
-    address = URL.create(
-        "sqlite", database=str(folder / "catalog.db"), query={"timeout": f"{BUSY_S}"}
-    )
+    file = lake.catalog_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    address = URL.create("sqlite", database=str(file), query={"timeout": f"{BUSY_S}"})
     return found | {"uri": address.render_as_string(hide_password=False)}
 
 

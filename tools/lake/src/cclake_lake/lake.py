@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cclake_common.failure import Failure
 from cclake_common.settings import home
 
-# pyiceberg is imported where it is needed: a load that finds nothing new needs none.
+# pyiceberg is imported where it is needed: a run that finds nothing new needs none.
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -35,6 +36,16 @@ class Lake:
         """Namespace and table name with a dot between."""
         return f"{self.namespace}.{self.table}"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the catalog is the SQLite file of the default."""
+        return self.catalog_type == "sql" and not self.catalog_uri
+
+    @property
+    def catalog_file(self) -> Path:
+        """The SQLite file of the default catalog."""
+        return Path(self.warehouse) / "catalog.db"
+
     @classmethod
     def from_env(cls, **options: str | None) -> "Lake":
         """The lake of the `ICEBERG_*` variables; options that are set win."""
@@ -55,7 +66,7 @@ class Lake:
         Raises:
             Failure: The catalog does not answer, or its type is not known.
         """
-        from cclake_load.catalog import open_catalog
+        from cclake_lake.catalog import open_catalog
 
         return open_catalog(self)
 
@@ -65,9 +76,23 @@ class Lake:
         Raises:
             Failure: The catalog does not answer.
         """
-        from cclake_load.catalog import find_table
+        from cclake_lake.catalog import find_table
 
         return find_table(self, catalog)
+
+    def require(self) -> "Table":
+        """The table as it is now.
+
+        Raises:
+            Failure: There is no such table.
+        """
+        table = self.load(self.catalog())
+        if table is None:
+            raise Failure(
+                f"there is no table {self.identifier} in {self.warehouse}",
+                "run `extract` to fill it, or `extract table create` for an empty one",
+            )
+        return table
 
 
 def located(warehouse: str) -> str:
