@@ -67,7 +67,7 @@ def small(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str
         place.add(NEW)
         place.time("extract", "--care-every", "0")
         path = place.home / "analytics.duckdb"
-        work = Job(place.lake, path, "1GB", 30)
+        work = Job(place.lake, path, "500MB", 30)
         begin = time.perf_counter()
         assert work.run(False, None)["rows"] == NEW
         alone.append(time.perf_counter() - begin)

@@ -37,7 +37,7 @@ def answer(name: str, *arguments: str, **env: str) -> Any:
 
 def loaded(lake: Lake, path: Path, full: bool = False, as_of: str | None = None) -> Row:
     """Run load in this process; its outcome."""
-    return Job(lake, path, "1GB", 5.0).run(full, as_of)
+    return Job(lake, path, "500MB", 5.0).run(full, as_of)
 
 
 def rows(lake: Lake, *columns: str) -> list[Row]:

@@ -81,7 +81,7 @@ def load(
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
-    memory_limit: Memory = "1GB",
+    memory_limit: Memory = "500MB",
     wait: Wait = 30.0,
     json: Json = False,
 ) -> None:
