@@ -3,12 +3,14 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cclake_metabase.layout import places
 from cclake_metabase.model import COLUMNS, Dashboard, load
+from harness import wait_for
 from metabase_stand_in import USER, Metabase, stand_in
 
 DASHBOARDS = load()
@@ -178,6 +180,47 @@ def test_a_refresh_opens_the_export_anew(there: Metabase) -> None:
     (database,) = there.alive("database")
     path = f"/api/database/{database['id']}"
     assert there.writes == [f"PUT {path}", f"POST {path}/sync_schema"]
+
+
+def test_each_new_export_is_opened_anew_until_asked_to_stop(
+    there: Metabase, tmp_path: Path
+) -> None:
+    export = tmp_path / "conversations.db"
+    export.write_text("first")
+    apply(there, "--export", str(export))
+    there.writes.clear()
+    following = subprocess.Popen(
+        ["metabase", "refresh", "--url", there.url, "--export", export, "--follow"],
+        env=os.environ | {"METABASE_API_KEY": there.key},
+    )
+    try:
+        wait_for(lambda: len(there.writes) == 2, 30, "opened at the start")
+        time.sleep(0.5)  # it looks at the file before its first wait
+        new = tmp_path / "new"
+        new.write_text("second")
+        new.replace(export)
+        wait_for(lambda: len(there.writes) == 4, 30, "opened after the swap")
+        following.terminate()
+        assert following.wait(30) == 0
+    finally:
+        following.kill()
+
+
+def test_metabase_is_started_on_loopback_with_tracking_off(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text('#!/bin/sh\necho "$@"; env | grep ^MB_\n')
+    java.chmod(0o755)
+    jar = tmp_path / "metabase.jar"
+    jar.touch()
+    settings = {"JAVA": str(java), "METABASE_PORT": "3456"}
+    said = metabase("serve", "--jar", str(jar), settings=settings).stdout.splitlines()
+    assert said[0] == f"-jar {jar}"
+    assert {
+        "MB_JETTY_HOST=127.0.0.1",
+        "MB_JETTY_PORT=3456",
+        "MB_ANON_TRACKING_ENABLED=false",
+        "MB_CHECK_FOR_UPDATES=false",
+    } <= set(said)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)

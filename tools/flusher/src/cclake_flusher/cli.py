@@ -23,7 +23,6 @@ from cclake_flusher.flusher import Flusher, Settings
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
-from cclake_flusher.verdict import describe
 
 HELP = """Deliver the buffer to MongoDB exactly once.
 
@@ -197,7 +196,12 @@ def checkpoints(
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise _wrong_uri(error) from error
     except PyMongoError as error:
-        print(f"flusher: no checkpoints: {describe(error)}", file=sys.stderr)
+        kind = type(error).__name__
+        print(
+            f"flusher: MongoDB does not answer ({kind}); only the buffer says now"
+            " which file is which",
+            file=sys.stderr,
+        )
 
 
 @app.command()
