@@ -4,9 +4,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,20 +12,6 @@ from harness import Mongod, wait_for
 from live import PAIR, Live, lines
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it may be killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
 
 
 @pytest.mark.parametrize("name", ["after_insert", "after_watermark", "before_delete"])

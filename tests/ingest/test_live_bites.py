@@ -24,12 +24,6 @@ def server(tmp_path: Path) -> Iterator[Mongod]:
     server.kill()
 
 
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
-
-
 def lost_when_mongod_is_killed(live: Live, server: Mongod, rounds: int) -> int:
     """Kill mongod while lines stream in; how many acknowledged ones are gone."""
     for round_ in range(rounds):

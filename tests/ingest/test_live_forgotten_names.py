@@ -3,30 +3,15 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from filecmp import cmpfiles
 from pathlib import Path
 
 import pytest
-from harness import Mongod, free_port, wait_for
+from harness import free_port, wait_for
 from ledger import file_key
 from live import Live, lines
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it is killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
 
 
 def lose_the_buffer(live: Live) -> None:

@@ -6,27 +6,11 @@ import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from harness import Mongod, wait_for
+from harness import wait_for
 from live import Live, lines
 from prometheus_client.parser import text_string_to_metric_families
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it may be killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
 
 
 def metrics(live: Live) -> dict[str, float]:

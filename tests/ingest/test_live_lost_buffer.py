@@ -2,28 +2,14 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Mongod, wait_for
+from harness import wait_for
 from live import Live, lines
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it may be killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
 
 
 def delete(buffer: Path) -> None:

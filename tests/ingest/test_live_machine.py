@@ -8,7 +8,6 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -173,14 +172,6 @@ class LiveMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.world.end()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it is killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
 
 
 @pytest.mark.fault

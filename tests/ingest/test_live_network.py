@@ -13,20 +13,6 @@ pytestmark = pytest.mark.fault
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it may be killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    with Live(tmp_path, server.uri) as live:
-        yield live
-
-
-@pytest.fixture
 def proxy(server: Mongod) -> Iterator[Proxy]:
     with Proxy(server.port) as proxy:
         yield proxy
