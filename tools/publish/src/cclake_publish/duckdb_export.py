@@ -1,15 +1,16 @@
 """The DuckDB export: a copy of the gold schema that readers have for themselves."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from cclake_publish.changes import Changed
 from cclake_publish.gold import SCHEMA, Gold, Table, literal, quote
-from cclake_publish.runs import RUNS
+from cclake_publish.told import TABLES, Told
 
 _ALIAS = "__export"
-INFO = "export_info"
 
 
 def name_of(table: str) -> str:
@@ -30,10 +31,28 @@ def attached(gold: Gold, path: Path) -> Iterator[None]:
         run(f"detach {_ALIAS}")
 
 
-def write_all(gold: Gold) -> None:
-    """Copy every gold table, exactly as it is, into the attached export."""
-    for table in gold.tables:
-        copy_table(gold, table)
+@contextmanager
+def writing(gold: Gold) -> Iterator[None]:
+    """Copy every gold table, exactly as it is, while the body runs.
+
+    The body leaves the connection to this; cursors of it are its own.
+    """
+    stop = Event()
+
+    def copy_all() -> None:
+        for table in gold.tables:
+            if not stop.is_set():
+                copy_table(gold, table)
+
+    with ThreadPoolExecutor(1) as thread:
+        copied = thread.submit(copy_all)
+        try:
+            yield
+        except BaseException:
+            stop.set()
+            gold.connection.interrupt()
+            raise
+        copied.result()
 
 
 def copy_table(gold: Gold, table: Table) -> None:
@@ -74,7 +93,7 @@ def columns(gold: Gold) -> dict[str, list[tuple[str, str]]]:
         "select table_name, column_name, data_type from duckdb_columns()"
         " where database_name = ? and schema_name = ? and table_name not in (?, ?)"
         " order by table_name, column_index",
-        [_ALIAS, SCHEMA, INFO, RUNS],
+        [_ALIAS, SCHEMA, *(told.name for told in TABLES)],
     ).fetchall():
         found.setdefault(table, []).append((name, kind))
     return found
@@ -85,9 +104,7 @@ def drop_table(gold: Gold, name: str) -> None:
     gold.connection.execute(f"drop table {name_of(name)}")
 
 
-def write_info(gold: Gold, info: dict[str, str]) -> None:
-    """Write the table `export_info` anew."""
-    target = name_of(INFO)
-    run = gold.connection.execute
-    run(f"create or replace table {target} (name varchar, value varchar)")
-    gold.connection.executemany(f"insert into {target} values (?, ?)", [*info.items()])
+def write_told(gold: Gold, told: Told) -> None:
+    """Write what stands in an export besides gold."""
+    for table in TABLES:
+        told.write(gold, table, name_of(table.name))

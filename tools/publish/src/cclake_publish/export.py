@@ -12,7 +12,8 @@ from cclake_publish.atomic import publisher_lock
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
 from cclake_publish.indexes import layout
-from cclake_publish.sqlite_export import Progress, Told
+from cclake_publish.sqlite_export import Progress
+from cclake_publish.told import Told
 from cclake_publish.update import update_all
 
 SCHEMA_VERSION = 1
@@ -69,14 +70,14 @@ def publish(
     with publisher_lock(export_dir) as scratch, open_gold(duckdb_path, scratch) as gold:
         with next_export(export_dir) as new:
             base = not full and take_base(export_dir, new, layout())
-            write = update_all if base else sqlite_export.write_all
             told = Told(info(gold), runs.read(record) if record else [])
             with duckdb_export.attached(gold, new.duck):
-                rows = write(gold, new.lite, told, progress)
-                if not base:
-                    duckdb_export.write_all(gold)
-                duckdb_export.write_info(gold, told.info)
-                runs.write_duckdb(gold, duckdb_export.name_of(runs.RUNS), told.runs)
+                duckdb_export.write_told(gold, told)
+                if base:
+                    rows = update_all(gold, new.lite, progress)
+                else:
+                    with duckdb_export.writing(gold):
+                        rows = sqlite_export.write_all(gold, new.lite, progress)
         if not base:
             # Readers have the new export already: this is the time to copy it.
             make_spare(export_dir, layout())

@@ -34,7 +34,7 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
-    rows: int
+    rows: int = 0
     build: str = ""
 
     def has(self, *names: str) -> bool:
@@ -118,6 +118,8 @@ def open_gold(path: Path, scratch: Path) -> Iterator[Gold]:
         "memory_limit": "600MB",
         "threads": 2,
         "temp_directory": str(scratch),
+        # A batch of long texts may hold more than 2 GB.
+        "arrow_large_buffer_size": True,
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:

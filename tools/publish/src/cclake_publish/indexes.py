@@ -6,8 +6,8 @@ the export has the table and all of the columns.
 
 from hashlib import blake2b
 
-# Tables whose key is SQLite's own row number.
-ROWID_KEYS = {"search_documents": "search_id"}
+# Tables with a primary key; one of integers is SQLite's own row number.
+PRIMARY_KEYS = {"export_info": "name", "search_documents": "search_id"}
 
 # Tables that dbt rebuilds session by session, and the column that says whose a row is.
 BY_SESSION = {
@@ -92,7 +92,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
 
 def layout() -> str:
     """A name for all that is declared here; an export of another one is made anew."""
-    declared = repr((ROWID_KEYS, BY_SESSION, INDEXES)).encode()
+    declared = repr((PRIMARY_KEYS, BY_SESSION, INDEXES)).encode()
     return blake2b(declared, digest_size=8).hexdigest()
 
 

@@ -5,23 +5,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cclake_publish.gold import Gold
+from cclake_publish.gold import Column, Table
 
-RUNS = "pipeline_runs"
-NEWEST = 200
-_COLUMNS = (
-    ("run_id", "bigint"),
-    ("started_at", "varchar"),
-    ("ended_at", "varchar"),
-    ("mode", "varchar"),
-    ("watermark", "bigint"),
-    ("outcome", "varchar"),
-    ("stage", "varchar"),
-    ("stage_rows", "bigint"),
-    ("stage_seconds", "double"),
-    ("stage_outcome", "varchar"),
-    ("detail", "varchar"),
+TABLE = Table(
+    "pipeline_runs",
+    (
+        Column("run_id", "BIGINT"),
+        Column("started_at", "VARCHAR"),
+        Column("ended_at", "VARCHAR"),
+        Column("mode", "VARCHAR"),
+        Column("watermark", "BIGINT"),
+        Column("outcome", "VARCHAR"),
+        Column("stage", "VARCHAR"),
+        Column("stage_rows", "BIGINT"),
+        Column("stage_seconds", "DOUBLE"),
+        Column("stage_outcome", "VARCHAR"),
+        Column("detail", "VARCHAR"),
+    ),
 )
+NEWEST = 200
 _QUERY = f"""
 select
     runs.run_id, started_at, ended_at, mode, watermark, runs.outcome,
@@ -45,23 +47,3 @@ def read(record: Path) -> Rows:
             return db.execute(_QUERY).fetchall()
     except sqlite3.Error:  # a record of another version: gold is worth more
         return []
-
-
-def write_sqlite(export: sqlite3.Connection, rows: Rows) -> None:
-    """Write the table into the SQLite export."""
-    kinds = {"bigint": "INTEGER", "varchar": "TEXT", "double": "REAL"}
-    columns = ", ".join(f"{name} {kinds[kind]}" for name, kind in _COLUMNS)
-    export.execute(f"drop table if exists {RUNS}")
-    export.execute(f"create table {RUNS} ({columns})")
-    marks = ", ".join("?" * len(_COLUMNS))
-    export.executemany(f"insert into {RUNS} values ({marks})", rows)
-
-
-def write_duckdb(gold: Gold, target: str, rows: Rows) -> None:
-    """Write the table into the attached DuckDB export, as `target`."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS)
-    gold.connection.execute(f"create or replace table {target} ({columns})")
-    lists = ", ".join(f"unnest(?::{kind}[])" for _, kind in _COLUMNS)
-    values = [list(column) for column in zip(*rows, strict=True)]
-    if rows:
-        gold.connection.execute(f"insert into {target} select {lists}", values)
