@@ -1,12 +1,14 @@
 """Documents as the flusher stores them, made fast: many, and of a real mix.
 
 A tenth are prompts, a fifth tool calls and their results, the others answers; 160
-to a session, 2 KB of text each by default. They are encoded once and sent raw.
+to a session, 2 KB of text each by default. Names are random as in the log, so that
+nothing is found by its order. They are encoded once and sent raw.
 """
 
 import hashlib
 import itertools
 import random
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,7 +57,7 @@ def document(number: int, size: int) -> Document:
     """One document; its number is its seq."""
     session, place = divmod(number, PER_SESSION)
     project = f"-home-me-p{session % 20:02d}"
-    session_id = f"{session:08x}-0000-4000-8000-000000000000"
+    session_id = _uuid("session", session)
     path = f"{project}/{session_id}.jsonl"
     key = hashlib.blake2b(path.encode(), digest_size=8).digest()
     at = START + timedelta(minutes=20 * session, seconds=5 * place)
@@ -92,7 +94,7 @@ def _entry(
     begin = number * 7 % 1_000
     text = _POOL[number % len(_POOL)][begin : begin + size]
     found: Document = {
-        "parentUuid": _uuid(number - 1) if place else None,
+        "parentUuid": _uuid("entry", number - 1) if place else None,
         "isSidechain": False,
         "userType": "external",
         "cwd": "/home/me/x",
@@ -100,25 +102,25 @@ def _entry(
         "version": "2.1.40",
         "gitBranch": "main",
         "type": "user" if kind in (0, 5) else "assistant",
-        "uuid": _uuid(number),
+        "uuid": _uuid("entry", number),
         "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     if kind == 0:
         return found | {"message": {"role": "user", "content": text}}
     if kind == 5:
-        result = {"type": "tool_result", "tool_use_id": f"toolu_{number - 1}"}
+        result = {"type": "tool_result", "tool_use_id": _name("toolu", number - 1)}
         return found | {
             "message": {"role": "user", "content": [result | {"content": text}]},
             "toolUseResult": {"stdout": text[:100], "stderr": ""},
         }
     block: Document = {"type": "text", "text": text}
     if kind == 4:
-        block = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash"}
+        block = {"type": "tool_use", "id": _name("toolu", number), "name": "Bash"}
         block |= {"input": {"command": text}}
     return found | {
-        "requestId": f"req_{number}",
+        "requestId": _name("req", number),
         "message": {
-            "id": f"msg_{number}",
+            "id": _name("msg", number),
             "type": "message",
             "role": "assistant",
             "model": "claude-opus-4-6",
@@ -134,5 +136,11 @@ def _entry(
     }
 
 
-def _uuid(number: int) -> str:
-    return f"{number:08x}-1111-4111-8111-111111111111"
+def _uuid(kind: str, number: int) -> str:
+    name = hashlib.blake2b(f"{kind}{number}".encode(), digest_size=16).digest()
+    return str(uuid.UUID(bytes=name, version=4))
+
+
+def _name(kind: str, number: int) -> str:
+    name = hashlib.blake2b(f"{kind}{number}".encode(), digest_size=12)
+    return f"{kind}_{name.hexdigest()}"
