@@ -17,6 +17,7 @@ from cclake_publish.indexes import BY_SESSION, INDEXES, columns_of
 
 RUN = "updated_run"
 SESSIONS = "dim_sessions"
+_KNOWN = 'memory.main."known_sessions"'
 _MOVED = 'memory.main."moved_sessions"'
 
 
@@ -29,19 +30,32 @@ class Changed:
         name: SQL name of a table in memory that lists them.
         count: How many there are.
         named: None of their columns is null, so that plain equality finds them.
+        above: Their rows in gold have an `updated_run` above this; None: any.
+        from_run: Their rows in the export have one from this on; None: any.
     """
 
     unit: tuple[str, ...]
     name: str
     count: int
     named: bool = False
+    above: int | None = None
+    from_run: int | None = None
 
-    def matches(self, left: str, right: str) -> str:
-        """SQL: a row of `left` belongs to a changed unit of `right`."""
-        # DuckDB takes an equality into the scan, and skips what it does not need.
+    def in_gold(self, row: str, unit: str) -> str:
+        """SQL: `row` of the gold table belongs to a changed `unit`."""
+        # A number is taken into the scan, which then skips most of the table.
+        newer = "" if self.above is None else f" and {row}.{RUN} > {self.above}"
+        return self._matches(row, unit) + newer
+
+    def in_export(self, row: str, unit: str) -> str:
+        """SQL: `row` of the table of the export belongs to a changed `unit`."""
+        newer = "" if self.from_run is None else f" and {row}.{RUN} >= {self.from_run}"
+        return self._matches(row, unit) + newer
+
+    def _matches(self, row: str, unit: str) -> str:
         same = "=" if self.named else "is not distinct from"
         return " and ".join(
-            f"{left}.{quote(c)} {same} {right}.{quote(c)}" for c in self.unit
+            f"{row}.{quote(c)} {same} {unit}.{quote(c)}" for c in self.unit
         )
 
 
@@ -101,12 +115,14 @@ def list_moved(gold: Gold, export: str) -> bool:
     sessions = next((t for t in gold.tables if t.name == SESSIONS), None)
     if not (sessions and sessions.has("session_id", RUN)):
         return False
-    now = gold.source(SESSIONS)
-    gold.connection.execute(
+    now, run = gold.source(SESSIONS), gold.connection.execute
+    # Kept as it was: the export's own is brought up to date before other tables.
+    run(f"create or replace table {_KNOWN} as select session_id, {RUN} from {export}")
+    run(
         f"create or replace table {_MOVED} as"
         f" select session_id from {now} where {RUN} >"
-        f" (select coalesce(max({RUN}), -1) from {export})"
-        f" union select o.session_id from {export} as o where not exists"
+        f" (select coalesce(max({RUN}), -1) from {_KNOWN})"
+        f" union select o.session_id from {_KNOWN} as o where not exists"
         f" (select 1 from {now} as n where n.session_id = o.session_id)"
     )
     return True
@@ -117,16 +133,67 @@ def find_moved(gold: Gold, table: Table, export: str) -> Changed:
 
     Rows of a later run than the export's newest count as well: a run of dbt that
     ended early may have brought `dim_sessions` further than this table.
+
+    Args:
+        gold: The gold tables.
+        table: The table.
+        export: Full SQL name of the same table in the export.
     """
     name = "memory.main." + quote(f"changed_{table.name}")
+    here = gold.source(table.name)
     gold.connection.execute(
         f"create or replace table {name} as select session_id from {_MOVED}"
-        f" union select session_id from {gold.source(table.name)} where {RUN} >"
+        f" union select session_id from {here} where {RUN} >"
         f" (select coalesce(max({RUN}), -1) from {export})"
     )
     query = f"select count(*), count(session_id) from {name}"
     rows, named = gold.connection.execute(query).fetchone() or (0, 0)
-    return Changed(("session_id",), name, rows, named=rows == named)
+    return Changed(
+        unit=("session_id",),
+        name=name,
+        count=rows,
+        named=rows == named,
+        above=_above(gold, name, here, export),
+        from_run=_from_run(gold, name, export),
+    )
+
+
+def _above(gold: Gold, changed: str, here: str, export: str) -> int | None:
+    """What the runs of changed rows in gold are above.
+
+    None where that is not known: the table lags behind its sessions, or a session
+    is gone and may have left rows of any run.
+    """
+    sessions = gold.source(SESSIONS)
+    ours, theirs = _newest(gold, here), _newest(gold, sessions)
+    known, seen = _newest(gold, export), _newest(gold, _KNOWN)
+    gone = f"select 1 from {changed} anti join {sessions} using (session_id) limit 1"
+    if ours < theirs or gold.connection.execute(gone).fetchone():
+        return None
+    return min(known, seen)
+
+
+def _from_run(gold: Gold, changed: str, export: str) -> int | None:
+    """What the runs of changed rows in the export begin with, unless it lags behind.
+
+    The rows of a session are from the run that its row in `dim_sessions` names; a
+    session that is not there yet has no rows, or newer ones.
+    """
+    known, seen = _newest(gold, export), _newest(gold, _KNOWN)
+    if known < seen:
+        return None
+    query = (
+        f"select coalesce(min({RUN}), {seen + 1}) from {_KNOWN}"
+        f" semi join {changed} using (session_id)"
+    )
+    row = gold.connection.execute(query).fetchone()
+    return int(row[0]) if row else None
+
+
+def _newest(gold: Gold, table: str) -> int:
+    query = f"select coalesce(max({RUN}), -1) from {table}"
+    row = gold.connection.execute(query).fetchone()
+    return int(row[0]) if row else -1
 
 
 def _states(table: Table, unit: tuple[str, ...], source: str) -> str:

@@ -81,9 +81,9 @@ def update_table(gold: Gold, table: Table, changed: Changed) -> None:
     """Replace the changed units of one table."""
     run, target = gold.connection.execute, name_of(table.name)
     run(f"delete from {target} as t using {changed.name} as c where"
-        f" {changed.matches('t', 'c')}")  # fmt: skip
+        f" {changed.in_export('t', 'c')}")  # fmt: skip
     run(f"insert into {target} select t.* from {gold.source(table.name)} as t"
-        f" semi join {changed.name} as c on {changed.matches('t', 'c')}")  # fmt: skip
+        f" semi join {changed.name} as c on {changed.in_gold('t', 'c')}")  # fmt: skip
 
 
 def columns(gold: Gold) -> dict[str, list[tuple[str, str]]]:

@@ -84,7 +84,7 @@ def copy_rows(
     """
     source = f"select * from {gold.source(table.name)} as t"
     if changed:
-        source += f" semi join {changed.name} as c on {changed.matches('t', 'c')}"
+        source += f" semi join {changed.name} as c on {changed.in_gold('t', 'c')}"
     return insert(gold, table, f"({source})", file, progress)
 
 
@@ -109,7 +109,7 @@ def insert(
 
 
 def create_indexes(file: Bulk, table: Table) -> None:
-    """Create the declared indexes of a table whose columns it has, and analyze it."""
+    """Create the declared indexes of a table whose columns it has."""
     for name, index in INDEXES:
         columns = columns_of(index)
         if name == table.name and table.has(*columns):
@@ -117,7 +117,6 @@ def create_indexes(file: Bulk, table: Table) -> None:
                 f"create index {quote('__'.join(('ix', name, *columns)))}"
                 f" on {quote(name)} ({', '.join(map(quote, columns))})"
             )
-    file.analyze(quote(table.name))
 
 
 def create_search(file: Bulk, tables: tuple[Table, ...]) -> None:

@@ -113,7 +113,6 @@ def _replace_units(
     if searched:
         _update_search(file, gone)
     file.run("drop table temp.gone")
-    file.analyze(target)
     duckdb_export.update_table(gold, table, changed)
     return rows
 
