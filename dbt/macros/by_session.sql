@@ -12,9 +12,27 @@
     {%- set more = ' or ' ~ also if also and is_incremental() else '' -%}
     select
         session_id,
-        version_run
+        version_run,
+        first_run
     from {{ ref('int_session_versions') }}
     where version_run > {{ seen_run() }}{{ more }}
+{%- endmacro %}
+
+
+{#
+    What of a table the changed sessions can depend on: no older rows, so that DuckDB
+    leaves the older parts of the table unread. `run` is the extract_run of lines, or
+    the updated_run of rows, which is never older than their lines.
+#}
+{% macro within_reach(relation, run) -%}
+    {%- set reached -%}
+    (
+        select *
+        from {{ relation }}
+        where {{ run }} >= (select min(changed.first_run) from changed)
+    )
+    {%- endset -%}
+    {{ reached if is_incremental() else relation }}
 {%- endmacro %}
 
 
@@ -34,7 +52,7 @@
 {% macro newer(alias, priced=false) -%}
     {%- set seen = 'coalesce(max(updated_run), -1)' -%}
     {%- if priced -%}
-        {%- set same = "coalesce(any_value(price_list), '') = " ~ price_list() -%}
+        {%- set same = kept_prices(this) ~ ' = ' ~ price_list() -%}
         {%- set seen = 'case when ' ~ same ~ ' then ' ~ seen ~ ' else -1 end' -%}
     {%- endif -%}
     {%- set found = alias ~ '.updated_run > (select ' ~ seen ~ ' from ' ~ this ~ ')' -%}
@@ -44,8 +62,14 @@
 
 {# The price list that the responses were priced with. #}
 {% macro price_list() -%}
-    {%- set list = "coalesce(any_value(priced.price_list), '')" -%}
-    {{ '(select ' ~ list ~ ' from ' ~ ref('fct_api_responses') ~ ' as priced)' }}
+    {{ kept_prices(ref('fct_api_responses')) }}
+{%- endmacro %}
+
+
+{# The price list of a table, which all of its rows have: one of them is looked at. #}
+{% macro kept_prices(relation) -%}
+    {%- set one = 'select kept.price_list from ' ~ relation ~ ' as kept limit 1' -%}
+    {{ "coalesce((" ~ one ~ "), '')" }}
 {%- endmacro %}
 
 
@@ -55,18 +79,23 @@
     {%- set columns = get_quoted_csv(
         arg_dict['dest_columns'] | map(attribute='name')
     ) -%}
+    {%- set versions = ref('int_session_versions') -%}
+    {%- set gone -%}
+    select session_id
+    from {{ versions }}
+    where version_run > (select coalesce(max(updated_run), -1) from {{ target }})
+    union
+    select session_id
+    from {{ arg_dict['temp_relation'] }}
+    {%- endset -%}
     delete from {{ target }}
-    where session_id in (
-        select session_id
-        from {{ ref('int_session_versions') }}
-        where
-            version_run > (
-                select coalesce(max(updated_run), -1) from {{ target }}
-            )
-    )
-    or session_id in (
-        select session_id from {{ arg_dict['temp_relation'] }}
-    );
+    where
+        session_id in ({{ gone }})
+        and updated_run >= (
+            select min(first_run)
+            from {{ versions }}
+            where session_id in ({{ gone }})
+        );
     insert into {{ target }} ({{ columns }})
     select {{ columns }}
     from {{ arg_dict['temp_relation'] }}

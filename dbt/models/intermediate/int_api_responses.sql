@@ -13,7 +13,7 @@ with changed as (
 affected_messages as (
 
     select distinct usage_records.message_id
-    from {{ ref('stg_usage') }} as usage_records
+    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
     inner join changed on usage_records.session_id = changed.session_id
 
 ),
@@ -25,7 +25,7 @@ records as (
         min(usage_records.found_in) over (
             partition by usage_records.message_id
         ) as best_found_in
-    from {{ ref('stg_usage') }} as usage_records
+    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
     inner join affected_messages
         on usage_records.message_id = affected_messages.message_id
     where usage_records.model is distinct from '<synthetic>'
@@ -126,5 +126,5 @@ select
     changed.version_run as updated_run
 from responses
 inner join changed on responses.session_id = changed.session_id
-inner join {{ ref('stg_messages') }} as messages
+inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     on responses.doc_id = messages.doc_id and responses.part = messages.part

@@ -15,7 +15,7 @@ with changed as (
 affected_keys as (
 
     select distinct messages.entry_key
-    from {{ ref('stg_messages') }} as messages
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join changed on messages.session_id = changed.session_id
 
 ),
@@ -32,7 +32,7 @@ copies as (
             order by {{ earliest('messages') }}
         ) as rank,
         count(*) over (partition by messages.entry_key) as copies
-    from {{ ref('stg_messages') }} as messages
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join affected_keys on messages.entry_key = affected_keys.entry_key
 
 )

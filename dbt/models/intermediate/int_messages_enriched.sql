@@ -49,11 +49,11 @@ select
     cast(entries.copies as integer) as copies,
     messages.said_at,
     changed.version_run as updated_run
-from {{ ref('int_canonical_entries') }} as entries
+from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
 inner join changed on entries.session_id = changed.session_id
-inner join {{ ref('stg_messages') }} as messages
+inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     on entries.doc_id = messages.doc_id and entries.part = messages.part
-left join {{ ref('int_threads') }} as threads
+left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
     on
         entries.session_id = threads.session_id
         and entries.entry_key = threads.entry_key

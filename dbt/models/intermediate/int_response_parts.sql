@@ -10,13 +10,7 @@
     'cache_creation.ephemeral_1h_input_tokens', 'cache_read_input_tokens'
 ] %}
 
-with responses as (
-
-    select * from {{ ref('int_api_responses') }}
-
-),
-
-whole as (
+with whole as (
 
     select
         response_key,
@@ -35,7 +29,7 @@ whole as (
         cache_write_1h_tokens,
         cache_read_tokens,
         web_search_requests
-    from responses
+    from {{ ref('int_api_responses') }}
     where iterations is null and has_usage
 
 ),
@@ -48,7 +42,7 @@ items as (
             generate_series(1, cast(json_array_length(iterations) as bigint))
         ) as part_no,
         unnest(json_extract(iterations, '$[*]')) as item
-    from responses
+    from {{ ref('int_api_responses') }}
     where iterations is not null
 
 ),

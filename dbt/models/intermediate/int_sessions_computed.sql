@@ -17,9 +17,9 @@ lines as (
         threads.line_no,
         threads.is_copy,
         messages.message_kind in ('prompt', 'queued_prompt') as is_prompt
-    from {{ ref('int_threads') }} as threads
+    from {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
     inner join changed on threads.session_id = changed.session_id
-    inner join {{ ref('stg_messages') }} as messages
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on threads.doc_id = messages.doc_id and threads.part = messages.part
 
 ),
@@ -75,8 +75,8 @@ summaries as (
         arg_max(
             titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)
         ) as summary
-    from {{ ref('stg_messages') }} as titles
-    inner join {{ ref('int_canonical_entries') }} as entries
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as titles
+    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
         on md5('u:' || titles.leaf_uuid) = entries.entry_key
     inner join changed on entries.session_id = changed.session_id
     where titles.type = 'summary' and titles.summary <> ''
@@ -115,9 +115,9 @@ origins as (
         count(*) as copied,
         bool_or(rep.said_at < lines.said_at) as is_retimed
     from lines
-    inner join {{ ref('int_canonical_entries') }} as entries
+    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
         on lines.entry_key = entries.entry_key
-    inner join {{ ref('stg_messages') }} as rep
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as rep
         on entries.doc_id = rep.doc_id and entries.part = rep.part
     where lines.is_copy and lines.uuid is not null
     group by lines.session_id, entries.session_id
@@ -128,9 +128,9 @@ origins as (
         responses.session_id as origin_session_id,
         count(distinct responses.response_key) as copied,
         min(usage_records.said_at) > min(responses.responded_at) as is_retimed
-    from {{ ref('stg_usage') }} as usage_records
+    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
     inner join changed on usage_records.session_id = changed.session_id
-    inner join {{ ref('int_api_responses') }} as responses
+    inner join {{ within_reach(ref('int_api_responses'), 'updated_run') }} as responses
         on
             usage_records.message_id = responses.message_id
             and usage_records.session_id <> responses.session_id
@@ -146,7 +146,7 @@ continued as (
         lines.session_id,
         arg_min(entries.session_id, lines.line_no) as origin_session_id
     from lines
-    inner join {{ ref('int_canonical_entries') }} as entries
+    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
         on
             md5('u:' || lines.parent_uuid) = entries.entry_key
             and lines.session_id <> entries.session_id

@@ -27,7 +27,7 @@ unnamed as (
         messages.session_id,
         messages.uuid,
         messages.parent_uuid
-    from {{ ref('stg_messages') }} as messages
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join changed on messages.session_id = changed.session_id
     where
         messages.is_sidechain
@@ -92,7 +92,7 @@ lines as (
             order by {{ thread_order('messages') }}
         ) as line_no,
         changed.version_run
-    from {{ ref('stg_messages') }} as messages
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join changed on messages.session_id = changed.session_id
     left join named
         on
@@ -160,5 +160,5 @@ select
     coalesce(entries.session_id <> numbered.session_id, true) as is_copy,
     numbered.version_run as updated_run
 from numbered
-left join {{ ref('int_canonical_entries') }} as entries
+left join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
     on numbered.entry_key = entries.entry_key

@@ -13,11 +13,11 @@ with changed as (
 affected as (
 
     select calls.tool_use_id
-    from {{ ref('stg_tool_calls') }} as calls
+    from {{ within_reach(ref('stg_tool_calls'), 'extract_run') }} as calls
     inner join changed on calls.session_id = changed.session_id
     union
     select results.tool_use_id
-    from {{ ref('stg_tool_results') }} as results
+    from {{ within_reach(ref('stg_tool_results'), 'extract_run') }} as results
     inner join changed on results.session_id = changed.session_id
 
 ),
@@ -34,9 +34,9 @@ calls as (
         row_number() over (
             partition by calls.tool_use_id order by {{ earliest('messages') }}
         ) as rank
-    from {{ ref('stg_tool_calls') }} as calls
+    from {{ within_reach(ref('stg_tool_calls'), 'extract_run') }} as calls
     inner join affected on calls.tool_use_id = affected.tool_use_id
-    inner join {{ ref('stg_messages') }} as messages
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on calls.doc_id = messages.doc_id and calls.part = messages.part
 
 ),
@@ -52,9 +52,9 @@ results as (
         row_number() over (
             partition by results.tool_use_id order by {{ earliest('messages') }}
         ) as rank
-    from {{ ref('stg_tool_results') }} as results
+    from {{ within_reach(ref('stg_tool_results'), 'extract_run') }} as results
     inner join affected on results.tool_use_id = affected.tool_use_id
-    inner join {{ ref('stg_messages') }} as messages
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on results.doc_id = messages.doc_id and results.part = messages.part
 
 ),
@@ -116,7 +116,7 @@ threaded as (
         changed.version_run as updated_run
     from paired
     inner join changed on paired.session_id = changed.session_id
-    left join {{ ref('int_threads') }} as threads
+    left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
         on
             paired.session_id = threads.session_id
             and coalesce(paired.call_entry_key, paired.result_entry_key)
@@ -131,7 +131,7 @@ by_progress as (
         messages.session_id,
         messages.parent_tool_use_id as tool_use_id,
         min(messages.progress_agent_id) as subagent_id
-    from {{ ref('stg_messages') }} as messages
+    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join changed on messages.session_id = changed.session_id
     where
         messages.progress_agent_id is not null
@@ -164,9 +164,9 @@ unnamed_agents as (
         threads.agent_id,
         arg_min(messages.text_hash, threads.line_no) as text_hash,
         min(threads.line_no) as line_no
-    from {{ ref('int_threads') }} as threads
+    from {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
     inner join changed on threads.session_id = changed.session_id
-    inner join {{ ref('stg_messages') }} as messages
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on threads.doc_id = messages.doc_id and threads.part = messages.part
     where
         messages.message_kind = 'agent_prompt'

@@ -5,53 +5,56 @@
     has ended opens the next one, at the full hour before it.
 #}
 
-with recursive hours as (
+with hours as (
 
-    select distinct responded_hour as hour_start
+    select distinct epoch_ms(responded_hour) // 3600000 as hour_no
     from {{ ref('agg_response_hours') }}
     where responded_hour is not null
 
 ),
 
-{#
-    A window can only begin at such an hour, and after five hours without a
-    response one does: all stretches between such pauses are walked at once.
-#}
-links as (
+{# After five hours without a response a window begins: there the history is cut. #}
+pauses as (
 
     select
-        hour_start,
-        min(hour_start) over (
-            order by hour_start
-            range between interval 5 hours following and unbounded following
-        ) as next_start,
-        coalesce(
-            hour_start - lag(hour_start) over (order by hour_start) >= interval 5 hours, true
-        ) as is_first
+        hour_no,
+        coalesce(hour_no - lag(hour_no) over (order by hour_no) >= 5, true) as is_first
     from hours
 
 ),
 
-steps as (
+stretches as (
 
     select
-        links.hour_start,
-        links.next_start
-    from links
-    inner join links as later on links.next_start = later.hour_start
-    where not later.is_first
+        hour_no,
+        count(*) filter (where is_first) over (order by hour_no) as stretch
+    from pauses
+
+),
+
+listed as (
+
+    select list([hour_no] order by hour_no) as hour_list
+    from stretches
+    group by stretch
+
+),
+
+{# Each stretch is walked once, from window to window. #}
+walks as (
+
+    select list_reduce(hour_list, lambda starts, hour: case -- noqa: PRS
+        when hour[1] - starts[-1] >= 5 then list_concat(starts, hour)
+        else starts
+    end) as starts
+    from listed
 
 ),
 
 walk as (
 
-    select hour_start as block_start
-    from links
-    where is_first
-    union all
-    select steps.next_start as block_start
-    from walk
-    inner join steps on walk.block_start = steps.hour_start
+    select make_timestamp_ms(unnest(starts) * 3600000) as block_start
+    from walks
 
 ),
 

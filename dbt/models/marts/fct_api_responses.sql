@@ -11,8 +11,7 @@
 with changed as (
 
     {{ changed_sessions(
-        also='(select any_value(price_list) from ' ~ this ~ ') is distinct from '
-        '(select any_value(price_list) from ' ~ ref('int_model_prices') ~ ')'
+        also=kept_prices(this) ~ ' <> ' ~ kept_prices(ref('int_model_prices'))
     ) }}
 
 ),
@@ -23,7 +22,7 @@ parts as (
         parts.*,
         {{ price_model('parts.model') }} as price_model,
         parts.input_tokens + parts.cache_write_tokens + parts.cache_read_tokens as context_tokens
-    from {{ ref('int_response_parts') }} as parts
+    from {{ within_reach(ref('int_response_parts'), 'updated_run') }} as parts
     inner join changed on parts.session_id = changed.session_id
 
 ),
@@ -188,12 +187,12 @@ final as (
         responses.responded_at,
         cast(responses.responded_at as date) as responded_on,
         responses.updated_run
-    from {{ ref('int_api_responses') }} as responses
+    from {{ within_reach(ref('int_api_responses'), 'updated_run') }} as responses
     inner join changed on responses.session_id = changed.session_id
     left join summed on responses.response_key = summed.response_key
-    left join {{ ref('int_sessions_computed') }} as sessions
+    left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as sessions
         on responses.session_id = sessions.session_id
-    left join {{ ref('int_threads') }} as threads
+    left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
         on
             responses.session_id = threads.session_id
             and responses.entry_key = threads.entry_key

@@ -21,7 +21,7 @@ operations as (
             when calls.tool_name = 'Write' then 'write'
             else 'edit'
         end as operation
-    from {{ ref('int_tool_usage') }} as calls
+    from {{ within_reach(ref('int_tool_usage'), 'updated_run') }} as calls
     inner join changed on calls.session_id = changed.session_id
     where
         calls.tool_name in (
@@ -62,5 +62,5 @@ select
     operations.called_at,
     operations.updated_run
 from operations
-left join {{ ref('int_sessions_computed') }} as sessions
+left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as sessions
     on operations.session_id = sessions.session_id

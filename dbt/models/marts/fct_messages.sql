@@ -36,7 +36,7 @@ select
     messages.compact_trigger,
     messages.compact_pre_tokens,
     messages.updated_run
-from {{ ref('int_messages_enriched') }} as messages
+from {{ within_reach(ref('int_messages_enriched'), 'updated_run') }} as messages
 inner join changed on messages.session_id = changed.session_id
-left join {{ ref('int_sessions_computed') }} as sessions
+left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as sessions
     on messages.session_id = sessions.session_id

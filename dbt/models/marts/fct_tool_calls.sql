@@ -40,9 +40,9 @@ select
     calls.call_entry_key,
     calls.result_entry_key,
     calls.updated_run
-from {{ ref('int_tool_usage') }} as calls
+from {{ within_reach(ref('int_tool_usage'), 'updated_run') }} as calls
 inner join changed on calls.session_id = changed.session_id
-left join {{ ref('int_sessions_computed') }} as sessions
+left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as sessions
     on calls.session_id = sessions.session_id
 left join {{ ref('tool_categories') }} as categories
     on calls.tool_name = categories.tool_name

@@ -25,13 +25,13 @@ shown as (
         entries.updated_run,
         messages.file_key,
         messages.type
-    from {{ ref('int_canonical_entries') }} as entries
+    from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
     inner join changed on entries.session_id = changed.session_id
-    inner join {{ ref('int_threads') }} as threads
+    inner join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
         on
             entries.session_id = threads.session_id
             and entries.entry_key = threads.entry_key
-    inner join {{ ref('stg_messages') }} as messages
+    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on entries.doc_id = messages.doc_id and entries.part = messages.part
     where threads.position is not null
 
@@ -49,7 +49,7 @@ bodies as (
     select
         shown.*,
         {{ valid_json('lines.entry') }} as body
-    from {{ ref('stg_conversations') }} as lines
+    from {{ within_reach(ref('stg_conversations'), 'extract_run') }} as lines
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
     -- Says nothing new, but lets the scan pass over all other files' text.

@@ -26,12 +26,12 @@ select
     threads.doc_id,
     threads.part,
     changed.version_run as updated_run
-from {{ ref('int_threads') }} as threads
+from {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
 inner join changed on threads.session_id = changed.session_id
-inner join {{ ref('stg_messages') }} as own
+inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as own
     on threads.doc_id = own.doc_id and threads.part = own.part
-inner join {{ ref('int_canonical_entries') }} as entries
+inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
     on threads.entry_key = entries.entry_key
-inner join {{ ref('stg_messages') }} as rep
+inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as rep
     on entries.doc_id = rep.doc_id and entries.part = rep.part
 where threads.position is not null
