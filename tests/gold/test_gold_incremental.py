@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import bronze
+import duckdb
 import pytest
 from gold import BUILD, Workshop, differences, one, query
 from parity import FIXTURES
@@ -97,3 +98,29 @@ def test_another_price_list_prices_everything_again(
     )
     assert before[0] == after[0]
     assert after[1:] == (2, Decimal("0.0012"))
+
+
+def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
+    workshop: Workshop, account_logs: Path
+) -> None:
+    def run(*more: str) -> bool:
+        gold.rename(workshop.database)
+        try:
+            workshop.steps([{"args": [*BUILD, *more]}])
+        except AssertionError as failed:
+            assert "int_threads" in str(failed)
+        workshop.database.rename(gold)
+        return bool(one(gold, "select is_whole from intermediate.build_state")[0])
+
+    def change(statement: str) -> None:
+        with duckdb.connect(str(gold)) as writer:
+            writer.execute(statement)
+
+    gold = workshop.build("half", bronze.rows_of(account_logs))
+    assert run("--select", "dim_projects")
+    # A column that the model does not make lets it fail, as another version would.
+    change("alter table intermediate.int_threads add column stray integer")
+    assert not run()
+    assert not run("--select", "dim_projects")
+    change("alter table intermediate.int_threads drop column stray")
+    assert run()

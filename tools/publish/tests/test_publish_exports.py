@@ -212,6 +212,27 @@ def test_a_missing_or_empty_database_is_one_clear_line(
     assert "Traceback" not in done.stderr
 
 
+def test_gold_that_dbt_has_not_finished_is_not_published(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute("create schema intermediate")
+        writer.execute(
+            "create table intermediate.build_state as"
+            " select false as is_whole, true as was_whole"
+        )
+    before = (exports / "conversations.db").stat().st_ino
+    with pytest.raises(Failure, match="half built") as failed:
+        publish(gold, exports)
+    assert "pipeline run" in failed.value.hint
+    assert (exports / "conversations.db").stat().st_ino == before
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute("update intermediate.build_state set is_whole = true")
+    publish(gold, exports)
+    assert (exports / "conversations.db").stat().st_ino != before
+
+
 def test_a_locked_database_is_a_reason_to_try_later(
     gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

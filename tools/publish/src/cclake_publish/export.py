@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cclake_common.failure import Failure
+
 from cclake_publish import duckdb_export, runs, sqlite_export
 from cclake_publish.atomic import publisher_lock
 from cclake_publish.generations import current, make_spare, next_export, take_base
@@ -64,10 +66,15 @@ def publish(
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
-        Failure: There is no gold, or a writer has it locked.
+        Failure: There is no gold, it is half built, or a writer has it locked.
     """
     begin = time.monotonic()
     with publisher_lock(export_dir) as scratch, open_gold(duckdb_path, scratch) as gold:
+        if not gold.is_whole():
+            raise Failure(
+                "gold is half built: the last run of dbt broke off",
+                "Run `pipeline run`, which ends it and publishes.",
+            )
         with next_export(export_dir) as new:
             base = not full and take_base(export_dir, new, layout())
             told = Told(info(gold), runs.read(record) if record else [])

@@ -64,6 +64,15 @@ class Gold:
             return None
         return int(row[0]) if row and row[0] is not None else None
 
+    def is_whole(self) -> bool:
+        """Whether the last run of dbt built all that it began; True where unknown."""
+        state = f"{quote(self.catalog)}.intermediate.build_state"
+        try:
+            row = self.connection.execute(f"select is_whole from {state}").fetchone()
+        except duckdb.CatalogException:
+            return True
+        return bool(row and row[0])
+
     def _tables(self) -> tuple[Table, ...]:
         columns: dict[str, list[Column]] = {}
         for table, name, kind in self.connection.execute(

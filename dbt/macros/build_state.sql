@@ -1,0 +1,44 @@
+{#
+    Whether gold is whole: `intermediate.build_state` says no from the first model of a
+    run to its end, and goes on saying so when the run breaks off or a model fails.
+    Then some tables know sessions that others do not, and nobody should publish them.
+#}
+{% macro begin_build() -%}
+    {%- if execute and builds_models(selected_resources) %}
+    create schema if not exists intermediate;
+    create table if not exists intermediate.build_state (is_whole boolean, was_whole boolean);
+    insert into intermediate.build_state
+    select
+        true,
+        true
+    where not exists (select 1 from intermediate.build_state);
+    update intermediate.build_state set was_whole = is_whole, is_whole = false;
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# A part of the models makes gold whole only where it was before. #}
+{% macro end_build() -%}
+    {%- if execute and builds_models(selected_resources) %}
+        {%- set built, broken, missing = [], [], [] -%}
+        {%- for result in results if result.node.resource_type == 'model' -%}
+            {%- set ended = built if result.status == 'success' else broken -%}
+            {%- do ended.append(result.node.unique_id) -%}
+        {%- endfor -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+            {%- if node.config.materialized != 'view' and node.unique_id not in built -%}
+                {%- do missing.append(node.unique_id) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if not broken %}
+    update intermediate.build_state set is_whole = {{ 'was_whole' if missing else 'true' }};
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Tests, seeds and documentation leave gold as it is. #}
+{% macro builds_models(selected) -%}
+    {%- set names = ' ' ~ selected | join(' ') -%}
+    {{ return(flags.WHICH in ('run', 'build', 'retry') and ' model.' in names) }}
+{%- endmacro %}
