@@ -44,35 +44,35 @@ def batch_of(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _lines(documents: list[Document], run: int, lines: Bytes) -> Columns:
-    texts, raws, entries = _texts(documents, lines)
-    sources = [_dict(d.get("source")) for d in documents]
+    texts, raws, entries = _entries(documents, lines)
+    sources = _objects(documents, "source")
     columns: Columns = {
         "doc_id": [_hex(d["_id"]) for d in documents],
         "part": [0] * len(documents),
-        "record_kind": [_text(d.get("kind")) or "line" for d in documents],
-        "host": [_text(d.get("host")) for d in documents],
+        "record_kind": [kind or "line" for kind in _texts(documents, "kind")],
+        "host": _texts(documents, "host"),
         "buffer": [d["buffer"] for d in documents],
         "seq": [d["seq"] for d in documents],
         "extract_run": [run] * len(documents),
-        "project_id": [_text(d.get("projectId")) for d in documents],
-        "source_file": [_text(d.get("sourceFile")) for d in documents],
-        "file_key": [_text(s.get("file")) for s in sources],
-        "gen": [_int(s.get("gen"), 31) for s in sources],
-        "off": [_int(s.get("off")) for s in sources],
-        "len": [_int(s.get("len")) for s in sources],
-        "session_id": [_text(d.get("sessionId")) for d in documents],
-        "type": [_text(d.get("type")) for d in documents],
-        "uuid": [_text(d.get("uuid")) for d in documents],
-        "timestamp": [_when(d.get("timestamp")) for d in documents],
-        "ingested_at": [_when(d.get("ingestedAt")) for d in documents],
-        "error": [_text(d.get("error")) for d in documents],
+        "project_id": _texts(documents, "projectId"),
+        "source_file": _texts(documents, "sourceFile"),
+        "file_key": _texts(sources, "file"),
+        "gen": _numbers(sources, "gen", 31),
+        "off": _numbers(sources, "off"),
+        "len": _numbers(sources, "len"),
+        "session_id": _texts(documents, "sessionId"),
+        "type": _texts(documents, "type"),
+        "uuid": _texts(documents, "uuid"),
+        "timestamp": _times(documents, "timestamp"),
+        "ingested_at": _times(documents, "ingestedAt"),
+        "error": _texts(documents, "error"),
         "entry": texts,
         "raw": raws,
     }
     return columns | _of_entries(entries)
 
 
-def _texts(
+def _entries(
     documents: list[Document], lines: Bytes
 ) -> tuple[list[bytes | None], list[bytes | None], list[Document]]:
     texts: list[bytes | None] = []
@@ -97,34 +97,35 @@ def _texts(
 
 
 def _of_entries(entries: list[Document]) -> Columns:
-    messages = [_dict(e.get("message")) for e in entries]
+    messages = _objects(entries, "message")
     return {
-        "subtype": [_subtype(e) for e in entries],
-        "parent_uuid": [_text(e.get("parentUuid")) for e in entries],
-        "message_id": [_text(m.get("id")) for m in messages],
-        "request_id": [_text(e.get("requestId")) for e in entries],
-        "model": [_text(m.get("model")) for m in messages],
+        "subtype": [_subtype(entry) for entry in entries],
+        "parent_uuid": _texts(entries, "parentUuid"),
+        "message_id": _texts(messages, "id"),
+        "request_id": _texts(entries, "requestId"),
+        "model": _texts(messages, "model"),
         "is_sidechain": [
             v if type(v := e.get("isSidechain")) is bool else None for e in entries
         ],
-        "agent_id": [_text(e.get("agentId")) for e in entries],
-        "version": [_text(e.get("version")) for e in entries],
-        "cwd": [_text(e.get("cwd")) for e in entries],
-        "git_branch": [_text(e.get("gitBranch")) for e in entries],
+        "agent_id": _texts(entries, "agentId"),
+        "version": _texts(entries, "version"),
+        "cwd": _texts(entries, "cwd"),
+        "git_branch": _texts(entries, "gitBranch"),
     }
 
 
 def _insert_parts(columns: Columns, place: int, salvaged: list[Any]) -> None:
     """Put the salvaged records of the line at `place` behind it."""
-    entries = [_dict(record) for record in salvaged]
+    entries = [record if type(record) is dict else EMPTY for record in salvaged]
     own: Columns = _of_entries(entries) | {
         "part": list(range(1, len(entries) + 1)),
         "record_kind": ["salvaged"] * len(entries),
-        "type": [_text(e.get("type")) for e in entries],
-        "uuid": [_text(e.get("uuid")) for e in entries],
+        "type": _texts(entries, "type"),
+        "uuid": _texts(entries, "uuid"),
         "timestamp": [_parsed_time(e.get("timestamp")) for e in entries],
         "session_id": [
-            _text(e.get("sessionId")) or columns["session_id"][place] for e in entries
+            session or columns["session_id"][place]
+            for session in _texts(entries, "sessionId")
         ],
         "entry": [orjson.dumps(record) for record in salvaged],
         "raw": [None] * len(entries),
@@ -135,11 +136,16 @@ def _insert_parts(columns: Columns, place: int, salvaged: list[Any]) -> None:
 
 
 def _subtype(entry: Document) -> str | None:
-    return (
-        _text(entry.get("subtype"))
-        or _text(_dict(entry.get("data")).get("type"))
-        or _text(_dict(entry.get("attachment")).get("type"))
-    )
+    if type(found := entry.get("subtype")) is str and found:
+        return found
+    for name in ("data", "attachment"):
+        if (
+            type(part := entry.get(name)) is dict
+            and type(found := part.get("type")) is str
+            and found
+        ):
+            return found
+    return None
 
 
 def _hex(identity: Any) -> str:
@@ -150,22 +156,29 @@ def _hex(identity: Any) -> str:
     raise ValueError(f"_id is of type {type(identity).__name__}, not binary")
 
 
-def _dict(value: Any) -> Document:
-    return value if type(value) is dict else EMPTY
+# One value a line: what is of another type than the column is null.
 
 
-def _text(value: Any) -> str | None:
-    return value if type(value) is str else None
+def _objects(found: list[Document], name: str) -> list[Document]:
+    return [v if type(v := d.get(name)) is dict else EMPTY for d in found]
 
 
-def _int(value: Any, bits: int = 63) -> int | None:
-    if isinstance(value, int) and type(value) is not bool and 0 <= value < 1 << bits:
-        return int(value)
-    return None
+def _texts(found: list[Document], name: str) -> list[str | None]:
+    return [v if type(v := d.get(name)) is str else None for d in found]
 
 
-def _when(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None
+def _numbers(found: list[Document], name: str, bits: int = 63) -> list[int | None]:
+    above = 1 << bits
+    return [
+        v
+        if isinstance(v := d.get(name), int) and type(v) is not bool and 0 <= v < above
+        else None
+        for d in found
+    ]
+
+
+def _times(found: list[Document], name: str) -> list[datetime | None]:
+    return [v if isinstance(v := d.get(name), datetime) else None for d in found]
 
 
 def _parsed_time(value: Any) -> datetime | None:
