@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -9,6 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import half_of_memory
+from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
 from cclake_publish.export import publish
 from gold_tables import make_gold
@@ -231,6 +234,50 @@ def test_gold_that_dbt_has_not_finished_is_not_published(
         writer.execute("update intermediate.build_state set is_whole = true")
     publish(gold, exports)
     assert (exports / "conversations.db").stat().st_ino != before
+
+
+def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    before = (exports / "conversations.db").stat()
+    # The kernel refuses every byte beyond this, as a full disk does.
+    limit = (64 * 1024, 64 * 1024)
+    done = subprocess.run(
+        [BIN / "publish", "--full", "--duckdb", gold, "--export-dir", exports],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("publish: cannot write the exports: ")
+    assert "Is there room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (exports / "conversations.db").stat() == before
+    assert not list(exports.glob(".*.new*"))
+
+
+def test_where_memory_is_short_more_of_it_is_taken(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "create table marts.long_texts as"
+            " select range as number, repeat(md5(range::varchar), 2000) as text"
+            " from range(3000)"
+        )
+    taken = []
+    opened = gold_module.open_gold
+
+    def open_gold(path: Path, scratch: Path, memory: str = "20MB") -> Any:
+        taken.append(memory)
+        return opened(path, scratch, memory)
+
+    monkeypatch.setattr(export_module, "open_gold", open_gold)
+    assert publish(gold, exports).tables["long_texts"] == 3000
+    assert taken[0] == "20MB"
+    assert taken[1:] == [half_of_memory()]
 
 
 def test_a_locked_database_is_a_reason_to_try_later(

@@ -43,3 +43,8 @@ def mask(text: str) -> str:
 
 def _path(value: str) -> Path:
     return Path(os.path.expandvars(value)).expanduser()
+
+
+def half_of_memory() -> str:
+    """Half of this machine's memory, as DuckDB takes it."""
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"

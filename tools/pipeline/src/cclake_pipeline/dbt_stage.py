@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cclake_common.settings import half_of_memory
 from cclake_common.stop import Stop
 
 from cclake_pipeline.child import Child
@@ -106,8 +107,3 @@ class Dbt:
             return True
         self._show(f"dbt {reply['step']}/{reply['of']} {reply['what']}")
         return False
-
-
-def half_of_memory() -> str:
-    """Half of this machine's memory, as DuckDB takes it."""
-    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"

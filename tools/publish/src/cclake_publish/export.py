@@ -2,15 +2,20 @@
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from cclake_common.failure import Failure
+from cclake_common.settings import half_of_memory
 
 from cclake_publish import duckdb_export, runs, sqlite_export
 from cclake_publish.atomic import publisher_lock
+from cclake_publish.bulk import Error
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
 from cclake_publish.indexes import layout
@@ -19,6 +24,7 @@ from cclake_publish.told import Told
 from cclake_publish.update import update_all
 
 SCHEMA_VERSION = 1
+_OUT_OF_MEMORY = "Out of Memory"
 
 
 @dataclass(frozen=True)
@@ -66,38 +72,68 @@ def publish(
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
-        Failure: There is no gold, it is half built, or a writer has it locked.
+        Failure: There is no gold, it is half built, a writer has it locked, or the
+            exports cannot be written.
     """
     begin = time.monotonic()
-    with publisher_lock(export_dir) as scratch, open_gold(duckdb_path, scratch) as gold:
-        if not gold.is_whole():
-            raise Failure(
-                "gold is half built: the last run of dbt broke off",
-                "Run `pipeline run`, which ends it and publishes.",
-            )
-        with next_export(export_dir) as new:
-            base = not full and take_base(export_dir, new, layout())
-            told = Told(info(gold), runs.read(record) if record else [])
-            with duckdb_export.attached(gold, new.duck):
-                duckdb_export.write_told(gold, told)
-                if base:
-                    rows = update_all(gold, new.lite, progress)
-                else:
-                    with duckdb_export.writing(gold):
-                        rows = sqlite_export.write_all(gold, new.lite, progress)
-        if not base:
-            # Readers have the new export already: this is the time to copy it.
-            make_spare(export_dir, layout())
-        done = current(export_dir)
-        return Published(
-            rows=rows,
-            tables={table.name: table.rows for table in gold.tables},
-            mode="incremental" if base else "full",
-            seconds=round(time.monotonic() - begin, 3),
-            extract_run=gold.extract_run(),
-            sqlite_bytes=done.lite.stat().st_size,
-            duckdb_bytes=done.duck.stat().st_size,
+    with publisher_lock(export_dir) as scratch, _clear_failures(export_dir):
+        try:
+            with open_gold(duckdb_path, scratch) as gold:
+                return _publish(gold, export_dir, record, full, progress, begin)
+        except (OSError, duckdb.Error) as error:
+            if _OUT_OF_MEMORY not in str(error):  # Arrow tells it as an OSError
+                raise
+        with open_gold(duckdb_path, scratch, half_of_memory()) as gold:
+            return _publish(gold, export_dir, record, full, progress, begin)
+
+
+@contextmanager
+def _clear_failures(export_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.IOException, Error) as error:
+        raise Failure(
+            f"cannot write the exports: {error}",
+            f"The last ones stay. Is there room in {export_dir}?",
+        ) from error
+
+
+def _publish(
+    gold: Gold,
+    export_dir: Path,
+    record: Path | None,
+    full: bool,
+    progress: Progress,
+    begin: float,
+) -> Published:
+    if not gold.is_whole():
+        raise Failure(
+            "gold is half built: the last run of dbt broke off",
+            "Run `pipeline run`, which ends it and publishes.",
         )
+    with next_export(export_dir) as new:
+        base = not full and take_base(export_dir, new, layout())
+        told = Told(info(gold), runs.read(record) if record else [])
+        with duckdb_export.attached(gold, new.duck):
+            duckdb_export.write_told(gold, told)
+            if base:
+                rows = update_all(gold, new.lite, progress)
+            else:
+                with duckdb_export.writing(gold):
+                    rows = sqlite_export.write_all(gold, new.lite, progress)
+    if not base:
+        # Readers have the new export already: this is the time to copy it.
+        make_spare(export_dir, layout())
+    done = current(export_dir)
+    return Published(
+        rows=rows,
+        tables={table.name: table.rows for table in gold.tables},
+        mode="incremental" if base else "full",
+        seconds=round(time.monotonic() - begin, 3),
+        extract_run=gold.extract_run(),
+        sqlite_bytes=done.lite.stat().st_size,
+        duckdb_bytes=done.duck.stat().st_size,
+    )
 
 
 def info(gold: Gold) -> dict[str, str]:

@@ -11,6 +11,7 @@ from cclake_common.failure import TRY_LATER, Failure
 
 SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
+MEMORY = "600MB"
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,13 @@ def literal(value: object) -> str:
 
 
 @contextmanager
-def open_gold(path: Path, scratch: Path) -> Iterator[Gold]:
+def open_gold(path: Path, scratch: Path, memory: str = MEMORY) -> Iterator[Gold]:
     """Open the gold tables of a DuckDB file for reading.
 
     Args:
         path: The DuckDB file that dbt writes.
         scratch: Folder for what does not fit into memory.
+        memory: What DuckDB may take of it.
 
     Raises:
         Failure: There is no such file, it holds no gold, or a writer has locked it.
@@ -124,7 +126,7 @@ def open_gold(path: Path, scratch: Path) -> Iterator[Gold]:
     if not path.exists():
         raise Failure(f"{path} does not exist", "Run `pipeline run` first.")
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": "600MB",
+        "memory_limit": memory,
         "threads": 2,
         "temp_directory": str(scratch),
         # A batch of long texts may hold more than 2 GB.
