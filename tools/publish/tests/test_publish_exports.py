@@ -236,6 +236,27 @@ def test_gold_that_dbt_has_not_finished_is_not_published(
     assert (exports / "conversations.db").stat().st_ino != before
 
 
+def test_images_are_read_a_few_at_a_time(gold: Path, exports: Path) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute("delete from marts.images")
+        writer.execute(
+            "insert into marts.images (image_key, media_type, data)"
+            " select md5(range::varchar), 'image/png', repeat('x', 2000)::blob"
+            " from range(100)"
+        )
+        writer.execute("delete from marts.images where image_key < '4'")
+        ((count,),) = writer.execute("select count(*) from marts.images").fetchall()
+    batches = []
+    published = publish(
+        gold, exports, progress=lambda table, rows: batches.append((table, rows))
+    )
+    seen = [rows for table, rows in batches if table == "images"]
+    assert sum(seen) == count == published.tables["images"]
+    assert max(seen) <= gold_module.WINDOW
+    rows = query(exports / "conversations.db", "select length(data) from images")
+    assert rows == [(2000,)] * count
+
+
 def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     gold: Path, exports: Path
 ) -> None:

@@ -12,6 +12,7 @@ from cclake_common.failure import TRY_LATER, Failure
 SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
 MEMORY = "600MB"
+WINDOW = 32
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,27 @@ class Gold:
         except duckdb.CatalogException:
             return True
         return bool(row and row[0])
+
+    def windows(self, table: Table) -> list[str]:
+        """SQL conditions on `rowid` that cut a table into pieces that fit into memory.
+
+        Rows come by the thousand, which is too much for images of a megabyte.
+        """
+        binary = any(column.type == "BLOB" for column in table.columns)
+        if not binary or table.name not in self._stored():
+            return ["true"]
+        query = f"select max(rowid) from {self.source(table.name)}"
+        (last,) = self.connection.cursor().execute(query).fetchone() or (None,)
+        starts = range(0, 0 if last is None else last + 1, WINDOW)
+        return [f"rowid >= {row} and rowid < {row + WINDOW}" for row in starts]
+
+    def _stored(self) -> set[str]:
+        query = (
+            "select table_name from duckdb_tables()"
+            " where database_name = ? and schema_name = ?"
+        )
+        names = self.connection.cursor().execute(query, [self.catalog, SCHEMA])
+        return {name for (name,) in names.fetchall()}
 
     def _tables(self) -> tuple[Table, ...]:
         columns: dict[str, list[Column]] = {}

@@ -82,10 +82,13 @@ def copy_rows(
     Returns:
         The number of rows.
     """
-    source = f"select * from {gold.source(table.name)} as t"
+    source = gold.source(table.name)
     if changed:
-        source += f" semi join {changed.name} as c on {changed.in_gold('t', 'c')}"
-    return insert(gold, table, f"({source})", file, progress)
+        chosen = f"semi join {changed.name} as c on {changed.in_gold('t', 'c')}"
+        pieces = [f"(select t.* from {source} as t {chosen})"]
+    else:
+        pieces = [f"{source} where {window}" for window in gold.windows(table)]
+    return sum(insert(gold, table, piece, file, progress) for piece in pieces)
 
 
 def insert(
