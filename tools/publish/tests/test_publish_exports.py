@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
 from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
+from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
 from gold_tables import make_gold
 from harness import BIN, wait_for
@@ -255,6 +257,27 @@ def test_images_are_read_a_few_at_a_time(gold: Path, exports: Path) -> None:
     assert max(seen) <= gold_module.WINDOW
     rows = query(exports / "conversations.db", "select length(data) from images")
     assert rows == [(2000,)] * count
+
+
+def test_texts_are_written_in_the_order_of_their_key(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select = "select * from marts.search_documents order by search_id"
+    with duckdb.connect(str(gold), read_only=True) as reader:
+        expected = [row[0] for row in reader.execute(select).fetchall()]
+    monkeypatch.setattr(gold_module, "RANGE_ROWS", 2)
+    inserted: list[int] = []
+    insert = Bulk.insert
+
+    def record(file: Bulk, table: str, rows: pa.RecordBatch) -> None:
+        if table == "search_documents":
+            inserted.extend(rows.column("search_id").to_pylist())
+        insert(file, table, rows)
+
+    monkeypatch.setattr(Bulk, "insert", record)
+    publish(gold, exports)
+    assert inserted == expected
+    assert len(expected) > 6
 
 
 def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(

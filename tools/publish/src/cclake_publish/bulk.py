@@ -57,6 +57,7 @@ def bulk(path: Path) -> Iterator[Bulk]:
             "synchronous = off",
             "locking_mode = exclusive",
             "cache_size = -65536",
+            "threads = 2",  # they sort when indexes are made
         ):
             file.run(f"pragma {pragma}")
         file.run("begin")

@@ -1,5 +1,6 @@
 """The gold tables: schema `marts` of the DuckDB file, opened only for reading."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
 MEMORY = "600MB"
 WINDOW = 32
+RANGE_ROWS = 10_000
+RANGES = 64
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,26 @@ class Gold:
         (last,) = self.connection.cursor().execute(query).fetchone() or (None,)
         starts = range(0, 0 if last is None else last + 1, WINDOW)
         return [f"rowid >= {row} and rowid < {row + WINDOW}" for row in starts]
+
+    def ranges(self, table: Table, key: str) -> list[str]:
+        """SQL conditions on a key of integers that cut a table into ordered pieces.
+
+        Each is small enough to be sorted in memory.
+        """
+        count = min(RANGES, table.rows // RANGE_ROWS + 1)
+        shares = [number / count for number in range(1, count)]
+        query = f"select quantile_disc({quote(key)}, ?::double[])"
+        query += f" from {self.source(table.name)}"
+        row = self.connection.cursor().execute(query, [shares]).fetchone()
+        bounds = sorted({*row[0]}) if row and row[0] else []
+        name = quote(key)
+        if not bounds:
+            return ["true"]
+        return [
+            f"{name} <= {bounds[0]} or {name} is null",
+            *(f"{name} > {a} and {name} <= {b}" for a, b in itertools.pairwise(bounds)),
+            f"{name} > {bounds[-1]}",
+        ]
 
     def _stored(self) -> set[str]:
         query = (

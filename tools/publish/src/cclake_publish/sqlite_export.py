@@ -82,10 +82,14 @@ def copy_rows(
     Returns:
         The number of rows.
     """
-    source = gold.source(table.name)
+    source, key = gold.source(table.name), PRIMARY_KEYS.get(table.name)
     if changed:
         chosen = f"semi join {changed.name} as c on {changed.in_gold('t', 'c')}"
         pieces = [f"(select t.* from {source} as t {chosen})"]
+    elif key and table.has(key):
+        # In the order of the key SQLite fills each page before it begins another.
+        ranges = gold.ranges(table, key)
+        pieces = [f"{source} where {part} order by {quote(key)}" for part in ranges]
     else:
         pieces = [f"{source} where {window}" for window in gold.windows(table)]
     return sum(insert(gold, table, piece, file, progress) for piece in pieces)
