@@ -26,14 +26,6 @@ def clock(tmp_path: Path) -> Clock:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone, with the true time: it is killed."""
-    server = Mongod(tmp_path / "mongod").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def live(tmp_path: Path, server: Mongod, clock: Clock) -> Iterator[Live]:
     with Live(tmp_path, server.uri, CCLAKE_REST_SECONDS="1", **clock.environ) as live:
         yield live

@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
 from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
@@ -298,6 +299,30 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     assert done.stderr.startswith("publish: cannot write the exports: ")
     assert "Is there room" in done.stderr
     assert "Traceback" not in done.stderr
+    assert (exports / "conversations.db").stat() == before
+    assert not list(exports.glob(".*.new*"))
+
+
+def test_an_interrupted_publication_leaves_the_last_export(
+    gold: Path, exports: Path
+) -> None:
+    publish(gold, exports)
+    before = (exports / "conversations.db").stat()
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "create table marts.many as select md5(range::varchar) as name,"
+            " repeat(md5(range::varchar), 20) as text from range(2000000)"
+        )
+    new = exports / ".conversations.db.new"
+    running = subprocess.Popen(
+        [BIN / "publish", "--full", "--duckdb", gold, "--export-dir", exports],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: new.exists() and new.stat().st_size > 50_000_000)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (INTERRUPTED, "")
     assert (exports / "conversations.db").stat() == before
     assert not list(exports.glob(".*.new*"))
 

@@ -45,24 +45,29 @@ def bulk(path: Path) -> Iterator[Bulk]:
 
     Raises:
         Error: SQLite could not write.
+        KeyboardInterrupt: The user has interrupted it.
     """
     with (
         dbapi.connect(str(path.absolute()), autocommit=True) as connection,
         connection.cursor() as cursor,
     ):
-        file = Bulk(cursor)
-        for pragma in (
-            f"page_size = {PAGE_SIZE}",
-            "journal_mode = off",
-            "synchronous = off",
-            "locking_mode = exclusive",
-            "cache_size = -65536",
-            "threads = 2",  # they sort when indexes are made
-        ):
-            file.run(f"pragma {pragma}")
-        file.run("begin")
-        yield file
-        file.run("commit")
-        # What planners of readers go by: for tables that have none, or grew tenfold.
-        file.run("pragma optimize = 0x10002")
-        file.run("pragma journal_mode = delete")
+        try:
+            file = Bulk(cursor)
+            for pragma in (
+                f"page_size = {PAGE_SIZE}",
+                "journal_mode = off",
+                "synchronous = off",
+                "locking_mode = exclusive",
+                "cache_size = -65536",
+                "threads = 2",  # they sort when indexes are made
+            ):
+                file.run(f"pragma {pragma}")
+            file.run("begin")
+            yield file
+            file.run("commit")
+            # What planners of readers go by: where there is none, or ten times more.
+            file.run("pragma optimize = 0x10002")
+            file.run("pragma journal_mode = delete")
+        except adbc.NotSupportedError as error:
+            # Ctrl-C inside SQLite: the driver says only that it cannot cancel.
+            raise KeyboardInterrupt from error
