@@ -75,3 +75,22 @@
             then md5(json_extract_string({{ block }}, '$.source.data'))
     end
 {%- endmacro %}
+
+
+{# The images in a tool's result, as blocks that lie inside of another. #}
+{% macro images_inside(block) -%}
+    case
+        when
+            json_extract_string({{ block }}, '$.type') like '%tool_result'
+            and json_type({{ block }}, '$.content') = 'ARRAY'
+            then
+                list_transform(
+                    list_filter(
+                        json_extract({{ block }}, '$.content[*]'),
+                        lambda part: json_extract_string(part, '$.type') = 'image'
+                    ),
+                    lambda image: struct_pack(block := image, is_inner := true)
+                )
+        else []
+    end
+{%- endmacro %}

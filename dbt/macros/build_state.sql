@@ -17,7 +17,10 @@
 {%- endmacro %}
 
 
-{# A part of the models makes gold whole only where it was before. #}
+{#
+    A part of the models makes gold whole only where it was before, and a part of the
+    lines (`up_to_run`) never does.
+#}
 {% macro end_build() -%}
     {%- if execute and builds_models(selected_resources) %}
         {%- set built, broken, missing = [], [], [] -%}
@@ -30,7 +33,7 @@
                 {%- do missing.append(node.unique_id) -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- if not broken %}
+        {%- if not broken and var('up_to_run', none) is none %}
     update intermediate.build_state set is_whole = {{ 'was_whole' if missing else 'true' }};
         {%- endif -%}
     {%- endif -%}

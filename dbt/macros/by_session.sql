@@ -102,8 +102,13 @@
 {% endmacro %}
 
 
-{# Only rows that a later extraction brought: for models with one row per line. #}
+{#
+    Only rows that a later extraction brought: for models with one row per line. A
+    build in parts gives `up_to_run`, the newest extraction of its part.
+#}
 {% macro new_lines(alias) -%}
+    {%- set end = var('up_to_run', none) -%}
+    {{ '' if end is none else alias ~ '.extract_run <= ' ~ end ~ ' and ' }}
     {%- if is_incremental() -%}
     {{ alias }}.extract_run > (
         select coalesce(max(extract_run), -1) from {{ this }}

@@ -9,10 +9,12 @@ from pathlib import Path
 import bronze
 import duckdb
 import pytest
+from cclake_pipeline.dbt_worker import part
 from gold import BUILD, Workshop, differences, one, query
 from parity import FIXTURES
 
 REAL = os.environ.get("CCLAKE_REAL_LOGS")
+IS_WHOLE = "select is_whole from intermediate.build_state"
 
 
 def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze.Row]]:
@@ -42,6 +44,24 @@ def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
     rows = bronze.rows_of(account_logs)
     rows += bronze.rows_of(FIXTURES / "pricing" / "projects", host="other")
     compare(workshop, rows, runs=3, seed=1)
+
+
+def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
+    workshop: Workshop, account_logs: Path
+) -> None:
+    rows = [
+        row for batch in arrive(bronze.rows_of(account_logs), 3, 4) for row in batch
+    ]
+    whole = workshop.build("whole", rows)
+    parts = workshop.build("parts", rows, args=(*BUILD, *part(1)))
+    assert one(parts, IS_WHOLE) == (False,)
+    assert one(parts, "select max(updated_run) from marts.fct_messages") == (1,)
+    parts.rename(workshop.database)
+    workshop.steps([{"args": [*BUILD, *part(2)]}, {"args": list(BUILD)}])
+    parts = workshop.database.rename(parts)
+    assert one(parts, IS_WHOLE) == (True,)
+    # That one remembers how the run before it ended.
+    assert set(differences(parts, whole)) <= {"intermediate.build_state"}
 
 
 @pytest.mark.slow
@@ -110,7 +130,7 @@ def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
         except AssertionError as failed:
             assert "int_threads" in str(failed)
         workshop.database.rename(gold)
-        return bool(one(gold, "select is_whole from intermediate.build_state")[0])
+        return bool(one(gold, IS_WHOLE)[0])
 
     def change(statement: str) -> None:
         with duckdb.connect(str(gold)) as writer:

@@ -37,41 +37,51 @@ with lines as (
 
 ),
 
+{#
+    Taken out of each line as a list, so that the lines are read once and held nowhere.
+    A line of progress has one message, and then others.
+#}
+listed as (
+
+    select
+        * exclude (body, agent_id),
+        case when type = 'assistant' then 'line' else 'progress' end as found_in,
+        case
+            when type = 'assistant' then agent_id
+            else json_extract_string(body, '$.data.agentId')
+        end as record_agent_id,
+        case
+            when type = 'assistant' and json_type(body) = 'OBJECT' then [body]
+            when type = 'progress'
+                then
+                    list_prepend(
+                        case
+                            when json_type(body, '$.data.message') = 'OBJECT'
+                                then cast(json_extract(body, '$.data.message') as varchar)
+                        end,
+                        case
+                            when json_type(body, '$.data.normalizedMessages') = 'ARRAY'
+                                then
+                                    cast(
+                                        json_extract(
+                                            body, '$.data.normalizedMessages[*]'
+                                        ) as varchar[]
+                                    )
+                            else []
+                        end
+                    )
+        end as found
+    from lines
+
+),
+
 records as (
 
     select
-        doc_id,
-        part,
-        0 as record_no,
-        'line' as found_in,
-        agent_id as record_agent_id,
-        body as record
-    from lines
-    where type = 'assistant' and json_type(body) = 'OBJECT'
-    union all
-    select
-        doc_id,
-        part,
-        0 as record_no,
-        'progress' as found_in,
-        json_extract_string(body, '$.data.agentId') as record_agent_id,
-        json_extract(body, '$.data.message') as record
-    from lines
-    where
-        type = 'progress' and json_type(body, '$.data.message') = 'OBJECT'
-    union all
-    select
-        doc_id,
-        part,
-        unnest(
-            generate_series(1, cast(json_array_length(body, '$.data.normalizedMessages') as bigint))
-        ) as record_no,
-        'progress' as found_in,
-        json_extract_string(body, '$.data.agentId') as record_agent_id,
-        unnest(json_extract(body, '$.data.normalizedMessages[*]')) as record
-    from lines
-    where
-        type = 'progress' and json_type(body, '$.data.normalizedMessages') = 'ARRAY'
+        * exclude (found),
+        unnest(generate_series(0, len(found) - 1)) as record_no,
+        unnest(found) as record
+    from listed
 
 ),
 
@@ -82,6 +92,7 @@ parsed as (
         {{ json_strings('record', paths) }} as f,
         json_array_length(record, '$.message.usage.iterations') as iteration_count
     from records
+    where record is not null
 
 ),
 
@@ -89,57 +100,57 @@ renamed as (
 
     select
         -- ids
-        parsed.doc_id,
-        parsed.part,
-        parsed.record_no,
+        doc_id,
+        part,
+        record_no,
         coalesce(
             {{ scalar(picked('f', paths, 'message.id')) }},
             'uuid:'
             || coalesce(
                 {{ picked('f', paths, 'forkedFrom.messageUuid') }},
                 {{ picked('f', paths, 'uuid') }},
-                parsed.doc_id
+                doc_id
             )
         ) as message_id,
         {{ scalar(picked('f', paths, 'requestId')) }} as request_id,
         coalesce(
             {{ picked('f', paths, 'forkedFrom.messageUuid') }},
             {{ picked('f', paths, 'uuid') }},
-            parsed.doc_id || '-' || parsed.part
+            doc_id || '-' || part
         ) as canonical_uuid,
-        lines.session_id,
-        lines.extract_run,
+        session_id,
+        extract_run,
 
         -- where
-        lines.host,
-        lines.source_file,
-        lines.file_key,
-        lines.gen,
-        lines.off,
-        parsed.found_in,
+        host,
+        source_file,
+        file_key,
+        gen,
+        off,
+        found_in,
         coalesce(
-            lines.file_agent_id,
+            file_agent_id,
             case
-                when parsed.found_in = 'progress' or lines.is_sidechain
-                    then parsed.record_agent_id
+                when found_in = 'progress' or is_sidechain
+                    then record_agent_id
             end
         ) as agent_id,
-        coalesce(lines.is_sidechain, false) or parsed.found_in = 'progress' as is_sidechain,
+        coalesce(is_sidechain, false) or found_in = 'progress' as is_sidechain,
 
         -- what
         {{ scalar(picked('f', paths, 'message.model')) }} as model,
         {{ picked('f', paths, 'message.stop_reason') }} as stop_reason,
-        {{ version_number('lines.version') }} as version_number,
+        {{ version_number('version') }} as version_number,
         {{ picked('f', paths, 'message.usage.speed') }} as speed,
         {{ picked('f', paths, 'message.usage.inference_geo') }} as inference_geo,
         {{ picked('f', paths, 'message.usage.service_tier') }} as service_tier,
         case
-            when parsed.iteration_count > 1
+            when iteration_count > 1
                 then {{ picked('f', paths, 'message.usage.iterations') }}
         end as iterations,
-        coalesce(parsed.iteration_count, 0) as iteration_count,
+        coalesce(iteration_count, 0) as iteration_count,
         coalesce(
-            json_type(parsed.record, '$.message.usage') = 'OBJECT', false
+            json_type(record, '$.message.usage') = 'OBJECT', false
         ) as has_usage,
 
         -- counters
@@ -159,21 +170,19 @@ renamed as (
 
         -- times
         coalesce(
-            {{ log_time(picked('f', paths, 'timestamp')) }}, lines.said_at
+            {{ log_time(picked('f', paths, 'timestamp')) }}, said_at
         ) as said_at
     from parsed
-    inner join lines
-        on parsed.doc_id = lines.doc_id and parsed.part = lines.part
     where
-        json_type(parsed.record, '$.message') = 'OBJECT'
+        json_type(record, '$.message') = 'OBJECT'
         and (
-            parsed.found_in = 'line'
+            found_in = 'line'
             or {{ picked('f', paths, 'message.role') }} = 'assistant'
         )
         -- A record that names neither a message nor its usage counts nothing.
         and (
             {{ scalar(picked('f', paths, 'message.id')) }} is not null
-            or json_type(parsed.record, '$.message.usage') = 'OBJECT'
+            or json_type(record, '$.message.usage') = 'OBJECT'
         )
 
 )

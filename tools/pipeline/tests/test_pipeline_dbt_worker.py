@@ -42,7 +42,9 @@ def worker(tmp_path: Path, database: Path, project: Path) -> Iterator[Child]:
     child.close()
 
 
-def build(worker: Child, project: Path) -> tuple[dict[str, Any], list[str]]:
+def build(
+    worker: Child, project: Path, *more: str, part_rows: int | None = None
+) -> tuple[dict[str, Any], list[str]]:
     folder = str(project)
     steps: list[str] = []
     result: dict[str, Any] = {}
@@ -56,7 +58,8 @@ def build(worker: Child, project: Path) -> tuple[dict[str, Any], list[str]]:
         return False
 
     places = ["--project-dir", folder, "--profiles-dir", folder]
-    worker.send(json.dumps({"run": ["build", "--quiet", *places]}))
+    asked = {"run": ["build", "--quiet", *places, *more], "part_rows": part_rows}
+    worker.send(json.dumps(asked))
     assert worker.follow(on_line), worker.tail()
     return result, steps
 
@@ -110,3 +113,60 @@ def test_a_project_that_cannot_be_parsed_says_why(worker: Child, project: Path) 
     result, _steps = build(worker, project)
     assert result["ok"] is False
     assert "nowhere" in result["failed"][0]
+
+
+PARTS = """
+select doc_id, part, extract_run, '{{ var('up_to_run', none) }}' as built_up_to
+from raw.conversations
+where extract_run <= {{ var('up_to_run', 99) }}
+{% if is_incremental() %} and extract_run > (select max(extract_run) from {{ this }})
+{% endif %}
+"""
+
+
+@pytest.fixture
+def long_history(database: Path, project: Path) -> Path:
+    model = "{{ config(materialized='incremental') }}" + PARTS
+    (project / "models" / "fct_messages.sql").write_text(model)
+    with duckdb.connect(str(database)) as db:
+        db.execute(
+            "create or replace table raw.conversations as select 'd' || n as doc_id,"
+            " 0 as part, n // 10 as extract_run from range(10, 60) as numbers (n)"
+        )
+    return database
+
+
+def built(database: Path) -> list[tuple[str, int]]:
+    with duckdb.connect(str(database)) as db:
+        return db.execute(
+            "select built_up_to, count(*) from marts.fct_messages"
+            " group by all order by all"
+        ).fetchall()
+
+
+def test_a_large_build_is_made_in_parts_and_tested_at_its_end(
+    worker: Child, project: Path, long_history: Path
+) -> None:
+    reply, steps = build(worker, project, "--full-refresh", part_rows=20)
+    assert reply == {"ok": True, "counts": {"model": 1, "test": 1}, "failed": []}
+    assert built(long_history) == [("2", 20), ("4", 20), ("None", 10)]
+    assert [step.split(":")[0] for step in steps[:2]] == ["part 1/3", "part 2/3"]
+    assert len(steps) == 4
+
+
+def test_a_small_build_is_made_at_once(
+    worker: Child, project: Path, long_history: Path
+) -> None:
+    assert build(worker, project, part_rows=50)[0]["ok"]
+    assert built(long_history) == [("None", 50)]
+
+
+def test_a_build_in_parts_ends_with_the_first_part_that_fails(
+    worker: Child, project: Path, long_history: Path
+) -> None:
+    failing = "select error('broken') as doc_id from raw.conversations"
+    (project / "models" / "fct_messages.sql").write_text(failing)
+    reply, steps = build(worker, project, part_rows=20)
+    assert reply["ok"] is False
+    assert "broken" in reply["failed"][0]
+    assert len(steps) == 1

@@ -13,6 +13,9 @@ from cclake_common.stop import Stop
 from cclake_pipeline.child import Child
 from cclake_pipeline.places import Places
 
+# Lines of log that dbt takes at once: they fit into the memory that its profile gives
+# DuckDB, whatever the history.
+PART_ROWS = 300_000
 _MEMORY = "CCLAKE_DUCKDB_MEMORY"
 _OUT_OF_MEMORY = "Out of Memory"
 
@@ -76,7 +79,8 @@ class Dbt:
         child = self._child or self._start(environment)
         self._child = child
         replies: list[dict[str, Any]] = []
-        child.send(json.dumps({"run": [*self._asked(), *options]}))
+        asked = [*self._asked(), *options]
+        child.send(json.dumps({"run": asked, "part_rows": PART_ROWS}))
         answered = child.follow(lambda line: self._reply(line, replies), stop)
         if not answered:
             self._child = None

@@ -1,7 +1,8 @@
 """dbt in a process of its own: requests in on stdin, results out on stdout.
 
 A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to get
-ready for it, which is not answered.
+ready for it, which is not answered. With "part_rows", a run over more new lines than
+that is several runs of dbt, one after the other, with one answer.
 
 A worker that lives for several runs keeps dbt's modules and the parsed project.
 It never keeps the DuckDB file open between runs.
@@ -19,6 +20,9 @@ from dbt.adapters.factory import reset_adapters
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from cclake_pipeline.parts import bounds
+
+ANEW = "--full-refresh"
 _BAD = {"error", "fail", "runtime error", "partial success"}
 
 
@@ -30,15 +34,31 @@ class Worker:
         self._replies = replies
         self._manifest: Manifest | None = None
         self._signature: tuple[int, int] | None = None
+        self._part = ""
 
-    def run(self, arguments: list[str]) -> None:
-        """Run dbt once and write one line with the result."""
+    def run(self, arguments: list[str], part_rows: int | None = None) -> None:
+        """Run dbt, in parts where much is new, and write one line with the result."""
         failed = self.parse(arguments)
-        result = failed or self._invoke(arguments)
-        reply = summary(result)
-        del result, failed
-        let_go()
-        self._write(reply)
+        self._write(summary(failed) if failed else self._run(arguments, part_rows))
+
+    def _run(self, arguments: list[str], part_rows: int | None) -> dict[str, Any]:
+        ends = self._part_ends(arguments, part_rows)
+        if ends:  # the memory is for one model then, and it is enough for DuckDB
+            arguments = [*arguments, "--threads", "1"]
+        for number, end in enumerate(ends, 1):
+            self._part = f"part {number}/{len(ends) + 1}: "
+            reply = self._invoke([*arguments, *part(end)])
+            if not reply["ok"]:
+                return reply
+            arguments = [name for name in arguments if name != ANEW]
+        self._part = f"part {len(ends) + 1}/{len(ends) + 1}: " if ends else ""
+        return self._invoke(arguments)
+
+    def _part_ends(self, arguments: list[str], part_rows: int | None) -> list[int]:
+        database = os.environ.get("DUCKDB_PATH")
+        if not (part_rows and database):
+            return []
+        return bounds(Path(database), part_rows, ANEW in arguments)
 
     def parse(self, arguments: list[str]) -> dbtRunnerResult | None:
         """Parse the project, if it is not parsed as it is now.
@@ -56,20 +76,38 @@ class Worker:
             self._manifest = parsed.result
         return None
 
-    def _invoke(self, arguments: list[str]) -> dbtRunnerResult:
+    def _invoke(self, arguments: list[str]) -> dict[str, Any]:
         runner = dbtRunner(manifest=self._manifest, callbacks=[self._progress])
-        return runner.invoke(arguments)
+        reply = summary(runner.invoke(arguments))
+        let_go()
+        return reply
 
     def _progress(self, event: Any) -> None:
         if event.info.name == "LogStartLine":
             data = event.data
             self._write(
-                {"step": data.index, "of": data.total, "what": data.description}
+                {
+                    "step": data.index,
+                    "of": data.total,
+                    "what": f"{self._part}{data.description}",
+                }
             )
 
     def _write(self, reply: dict[str, Any]) -> None:
         self._replies.write(json.dumps(reply) + "\n")
         self._replies.flush()
+
+
+def part(end: int) -> list[str]:
+    """What a run of dbt is told to build the lines of one part.
+
+    The data is tested when it is whole.
+
+    Args:
+        end: The newest extraction of the part.
+    """
+    lines = json.dumps({"up_to_run": end})
+    return ["--exclude-resource-type", "test", "--vars", lines]
 
 
 def let_go() -> None:
@@ -130,7 +168,7 @@ def main() -> None:
             worker.parse(request["parse"])
             let_go()
         else:
-            worker.run(request["run"])
+            worker.run(request["run"], request.get("part_rows"))
 
 
 if __name__ == "__main__":
