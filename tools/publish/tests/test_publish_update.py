@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from cclake_publish import generations
+from cclake_publish import generations, update, warming
 from cclake_publish.export import publish
 from gold_tables import add_session, insert, make_gold, remove_session
 
@@ -182,6 +182,24 @@ def test_of_one_build_only_the_sessions_of_later_runs_are_looked_at(
         assert blocks == {"s0", "s1", "s3"}
         documents = {row[1] for row in found[f"{engine}.search_documents"]}
         assert documents == {"s0", "s1", "s2"}
+
+
+def test_only_new_rows_are_looked_up_before_they_are_written(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[int] = []
+    monkeypatch.setattr(
+        update, "warm", lambda *given: looked_up.append(warming.warm(*given))
+    )
+    stamped(gold, "one")
+    publish(gold, exports)
+    moved = "set updated_run = 2 where session_id = 's2'"
+    tables = ("dim_sessions", "search_documents", "thread_blocks", "thread_entries")
+    change(gold, *(f"update marts.{name} {moved}" for name in tables))
+    for _ in range(3):
+        publish(gold, exports)
+    # The keys of 3 entries and of their blocks, in each of the two generations.
+    assert looked_up == [6, 6, 0]
 
 
 def test_a_table_that_lags_behind_its_sessions_is_made_good_later(

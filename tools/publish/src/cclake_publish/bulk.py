@@ -5,6 +5,7 @@ other threads run meanwhile.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,27 +15,60 @@ from adbc_driver_manager import dbapi as adbc
 from adbc_driver_sqlite import dbapi
 
 PAGE_SIZE = 8_192
+PRAGMAS = (
+    f"page_size = {PAGE_SIZE}",
+    "journal_mode = off",
+    "synchronous = off",
+    "locking_mode = exclusive",
+    "cache_size = -65536",
+    "threads = 2",  # they sort when indexes are made
+)
 Error = adbc.Error
 
 
 class Bulk:
-    """One transaction on a file that nobody else sees yet."""
+    """One transaction on a file that nobody else sees yet.
 
-    def __init__(self, cursor: adbc.Cursor) -> None:
-        self._cursor = cursor
+    SQLite works in a thread of its own: in the main thread the driver takes over
+    SIGINT while it works, and may lose it. So Ctrl-C comes at once, and what SQLite is
+    at is waited for when the file is closed.
+    """
+
+    def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+        self._connection: adbc.Connection
+        self._cursor: adbc.Cursor
+        thread.submit(self._open, path).result()
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement; gives its rows."""
-        self._cursor.execute(sql)
-        return self._cursor.fetchall()
+        return self._thread.submit(self._run, sql).result()
 
     def insert(self, table: str, rows: pa.RecordBatch) -> None:
         """Append rows to a table, column by column name."""
-        self._cursor.adbc_ingest(table, rows, mode="append")
+        insert = self._cursor.adbc_ingest
+        self._thread.submit(insert, table, rows, mode="append").result()
 
     def keep(self, table: str, rows: pa.RecordBatchReader) -> None:
         """Make a temporary table, `temp.<table>`, of some rows."""
-        self._cursor.adbc_ingest(table, rows, mode="create", temporary=True)
+        insert = self._cursor.adbc_ingest
+        self._thread.submit(insert, table, rows, mode="create", temporary=True).result()
+
+    def close(self) -> None:
+        """Close the file, once what is under way has ended."""
+        self._thread.submit(self._close).result()
+
+    def _open(self, path: Path) -> None:
+        self._connection = dbapi.connect(str(path.absolute()), autocommit=True)
+        self._cursor = self._connection.cursor()
+
+    def _run(self, sql: str) -> list[tuple[Any, ...]]:
+        self._cursor.execute(sql)
+        return self._cursor.fetchall()
+
+    def _close(self) -> None:
+        self._cursor.close()
+        self._connection.close()
 
 
 @contextmanager
@@ -45,22 +79,11 @@ def bulk(path: Path) -> Iterator[Bulk]:
 
     Raises:
         Error: SQLite could not write.
-        KeyboardInterrupt: The user has interrupted it.
     """
-    with (
-        dbapi.connect(str(path.absolute()), autocommit=True) as connection,
-        connection.cursor() as cursor,
-    ):
+    with ThreadPoolExecutor(1) as thread:
+        file = Bulk(path, thread)
         try:
-            file = Bulk(cursor)
-            for pragma in (
-                f"page_size = {PAGE_SIZE}",
-                "journal_mode = off",
-                "synchronous = off",
-                "locking_mode = exclusive",
-                "cache_size = -65536",
-                "threads = 2",  # they sort when indexes are made
-            ):
+            for pragma in PRAGMAS:
                 file.run(f"pragma {pragma}")
             file.run("begin")
             yield file
@@ -68,6 +91,5 @@ def bulk(path: Path) -> Iterator[Bulk]:
             # What planners of readers go by: where there is none, or ten times more.
             file.run("pragma optimize = 0x10002")
             file.run("pragma journal_mode = delete")
-        except adbc.NotSupportedError as error:
-            # Ctrl-C inside SQLite: the driver says only that it cannot cancel.
-            raise KeyboardInterrupt from error
+        finally:
+            file.close()

@@ -30,8 +30,10 @@ class Changed:
         name: SQL name of a table in memory that lists them.
         count: How many there are.
         named: None of their columns is null, so that plain equality finds them.
-        above: Their rows in gold have an `updated_run` above this; None: any.
-        from_run: Their rows in the export have one from this on; None: any.
+        above: Their rows in gold have an `updated_run` above this; None: any, as the
+            table lags behind its sessions, or one of them is gone.
+        from_run: Their rows in the export have one from this on; None: any, as the
+            export's table lags behind.
     """
 
     unit: tuple[str, ...]
@@ -102,7 +104,20 @@ def find(gold: Gold, table: Table, export: str) -> Changed | None:
     return Changed(unit, name, int(row[0]) if row else 0)
 
 
-def list_moved(gold: Gold, export: str) -> bool:
+@dataclass(frozen=True)
+class Moved:
+    """The sessions that have moved on since an export are listed.
+
+    Attributes:
+        now: The newest `updated_run` of the sessions in gold.
+        then: That of the sessions in the export.
+    """
+
+    now: int
+    then: int
+
+
+def list_moved(gold: Gold, export: str) -> Moved | None:
     """List the sessions that have moved on, or are no more, since an export.
 
     Args:
@@ -110,25 +125,25 @@ def list_moved(gold: Gold, export: str) -> bool:
         export: Full SQL name of `dim_sessions` in the export.
 
     Returns:
-        Whether gold tells; else sessions have to be compared one by one.
+        None where gold does not tell: sessions have to be compared one by one.
     """
     sessions = next((t for t in gold.tables if t.name == SESSIONS), None)
     if not (sessions and sessions.has("session_id", RUN)):
-        return False
+        return None
     now, run = gold.source(SESSIONS), gold.connection.execute
     # Kept as it was: the export's own is brought up to date before other tables.
     run(f"create or replace table {_KNOWN} as select session_id, {RUN} from {export}")
+    moved = Moved(now=_newest(gold, now), then=_newest(gold, _KNOWN))
     run(
         f"create or replace table {_MOVED} as"
-        f" select session_id from {now} where {RUN} >"
-        f" (select coalesce(max({RUN}), -1) from {_KNOWN})"
+        f" select session_id from {now} where {RUN} > {moved.then}"
         f" union select o.session_id from {_KNOWN} as o where not exists"
         f" (select 1 from {now} as n where n.session_id = o.session_id)"
     )
-    return True
+    return moved
 
 
-def find_moved(gold: Gold, table: Table, export: str) -> Changed:
+def find_moved(gold: Gold, table: Table, export: str, moved: Moved) -> Changed:
     """The changed sessions of a table, after `list_moved`.
 
     Rows of a later run than the export's newest count as well: a run of dbt that
@@ -138,52 +153,43 @@ def find_moved(gold: Gold, table: Table, export: str) -> Changed:
         gold: The gold tables.
         table: The table.
         export: Full SQL name of the same table in the export.
+        moved: What `list_moved` gave.
     """
     name = "memory.main." + quote(f"changed_{table.name}")
     here = gold.source(table.name)
+    ours, known = _newest(gold, here), _newest(gold, export)
     gold.connection.execute(
         f"create or replace table {name} as select session_id from {_MOVED}"
-        f" union select session_id from {here} where {RUN} >"
-        f" (select coalesce(max({RUN}), -1) from {export})"
+        f" union select session_id from {here} where {RUN} > {known}"
     )
     query = f"select count(*), count(session_id) from {name}"
     rows, named = gold.connection.execute(query).fetchone() or (0, 0)
+    is_level = ours >= moved.now and not _lists_gone(gold, name)
     return Changed(
         unit=("session_id",),
         name=name,
         count=rows,
         named=rows == named,
-        above=_above(gold, name, here, export),
-        from_run=_from_run(gold, name, export),
+        above=min(known, moved.then) if is_level else None,
+        from_run=_from_run(gold, name, moved) if known >= moved.then else None,
     )
 
 
-def _above(gold: Gold, changed: str, here: str, export: str) -> int | None:
-    """What the runs of changed rows in gold are above.
-
-    None where that is not known: the table lags behind its sessions, or a session
-    is gone and may have left rows of any run.
-    """
+def _lists_gone(gold: Gold, changed: str) -> bool:
+    """Whether a session is no more; it may have left rows of any run."""
     sessions = gold.source(SESSIONS)
-    ours, theirs = _newest(gold, here), _newest(gold, sessions)
-    known, seen = _newest(gold, export), _newest(gold, _KNOWN)
     gone = f"select 1 from {changed} anti join {sessions} using (session_id) limit 1"
-    if ours < theirs or gold.connection.execute(gone).fetchone():
-        return None
-    return min(known, seen)
+    return gold.connection.execute(gone).fetchone() is not None
 
 
-def _from_run(gold: Gold, changed: str, export: str) -> int | None:
-    """What the runs of changed rows in the export begin with, unless it lags behind.
+def _from_run(gold: Gold, changed: str, moved: Moved) -> int | None:
+    """What the runs of changed rows in the export begin with.
 
     The rows of a session are from the run that its row in `dim_sessions` names; a
     session that is not there yet has no rows, or newer ones.
     """
-    known, seen = _newest(gold, export), _newest(gold, _KNOWN)
-    if known < seen:
-        return None
     query = (
-        f"select coalesce(min({RUN}), {seen + 1}) from {_KNOWN}"
+        f"select coalesce(min({RUN}), {moved.then + 1}) from {_KNOWN}"
         f" semi join {changed} using (session_id)"
     )
     row = gold.connection.execute(query).fetchone()

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from cclake_publish import changes, duckdb_export, sqlite_export
 from cclake_publish.bulk import Bulk, bulk
-from cclake_publish.changes import Changed
+from cclake_publish.changes import Changed, Moved
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
 from cclake_publish.indexes import BY_SESSION
 from cclake_publish.sqlite_export import SEARCHED, Progress
+from cclake_publish.warming import warm
 
 
 def update_all(gold: Gold, path: Path, progress: Progress) -> int:
@@ -23,15 +24,13 @@ def update_all(gold: Gold, path: Path, progress: Progress) -> int:
         The number of rows written to SQLite.
     """
     before = duckdb_export.columns(gold)
-    builds = _moved_sessions(gold, before)
+    found = _all_changes(gold, before)
+    warm(gold, path, found)
     rows = 0
     with bulk(path) as file:
         for name in set(before) - {table.name for table in gold.tables}:
             _drop(gold, file, name)
-        for table in gold.tables:
-            changed = None
-            if before.get(table.name) == _described(table):
-                changed = _changed(gold, table, builds)
+        for table, changed in found:
             if changed is None:
                 rows += _replace_whole(gold, table, file, progress)
             elif changed.count:
@@ -40,32 +39,34 @@ def update_all(gold: Gold, path: Path, progress: Progress) -> int:
     return rows
 
 
+def _all_changes(
+    gold: Gold, before: dict[str, list[tuple[str, str]]]
+) -> list[tuple[Table, Changed | None]]:
+    """The changed units of each table; None where it has to be replaced whole."""
+    same = {t.name for t in gold.tables if before.get(t.name) == _described(t)}
+    moved = None
+    if changes.SESSIONS in same:
+        moved = changes.list_moved(gold, duckdb_export.name_of(changes.SESSIONS))
+    builds = duckdb_export.builds(gold) if moved else {}
+    return [
+        (t, _changed(gold, t, builds, moved) if t.name in same else None)
+        for t in gold.tables
+    ]
+
+
 def _described(table: Table) -> list[tuple[str, str]]:
     return [(column.name, column.type) for column in table.columns]
 
 
-def _moved_sessions(
-    gold: Gold, before: dict[str, list[tuple[str, str]]]
-) -> dict[str, str]:
-    """The builds of the export's tables, where gold tells which sessions moved."""
-    name = changes.SESSIONS
-    if not any(
-        t.name == name and before.get(name) == _described(t) for t in gold.tables
-    ):
-        return {}
-    if not changes.list_moved(gold, duckdb_export.name_of(name)):
-        return {}
-    return duckdb_export.builds(gold)
-
-
-def _changed(gold: Gold, table: Table, builds: dict[str, str]) -> Changed | None:
-    """The changed units; None where the table has to be replaced whole."""
+def _changed(
+    gold: Gold, table: Table, builds: dict[str, str], moved: Moved | None
+) -> Changed | None:
     there = duckdb_export.name_of(table.name)
     by_run = table.name in BY_SESSION and table.has("session_id", changes.RUN)
-    if by_run and table.build and builds:
+    if by_run and table.build and moved:
         if builds.get(table.name) != table.build:
             return None
-        return changes.find_moved(gold, table, there)
+        return changes.find_moved(gold, table, there, moved)
     return changes.find(gold, table, there)
 
 
