@@ -61,3 +61,31 @@ def test_stop_wakes_a_poll_at_the_first_signal() -> None:
         "assert select.select([stop.fd], [], [], 5)[0] and stop\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=30)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("words", ["print", "typer.echo"])
+def test_a_reader_that_leaves_ends_the_command_quietly(
+    at_once: bool, words: str
+) -> None:
+    code = (
+        "import sys, time, typer\n"
+        "from cclake_common.failure import run\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "def talk() -> None:\n"
+        "    sys.stdin.read()\n"
+        f"    for line in range(3): {words}(line)\n"
+        f"run('talk', app, at_once={at_once})\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as talker:
+        assert talker.stdin and talker.stdout and talker.stderr
+        talker.stdout.close()
+        talker.stdin.close()
+        assert talker.wait(timeout=30) == 141
+        assert talker.stderr.read() == b""

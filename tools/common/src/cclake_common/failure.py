@@ -1,6 +1,7 @@
 """Expected failures and how a tool ends.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted,
+141 nobody reads the output any more (`report daily | head -1`), as for `cat`.
 """
 
 import os
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 
 TRY_LATER = 75
 INTERRUPTED = 130
+UNREAD = 141
 
 
 class Failure(Exception):
@@ -47,8 +49,22 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         code = INTERRUPTED
     except SystemExit as ended:
         code = ended.code
+    code = _delivered(code)
     if at_once and isinstance(code, int):
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)  # type: ignore[arg-type]
+
+
+def _delivered(code: object) -> object:
+    """The exit code, once all that was printed is written; 141 when nobody reads it."""
+    # typer ends with 1 when the reader has gone, and wraps standard output.
+    gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        gone = True
+    if gone:
+        # Else Python tries once more at its end, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return UNREAD if gone else code
