@@ -1,19 +1,36 @@
 import json
 import os
+import re
 import socket
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cclake_common.failure import Failure
-from cclake_stack import backfill, checks, config, show, validate
+from cclake_stack import (
+    backfill,
+    checks,
+    cli,
+    config,
+    show,
+    started,
+    state,
+    up,
+    validate,
+)
 from cclake_stack.config import ROLES
 from cclake_stack.mongod import find_mongod
 from cclake_stack.retention import DAY_SECONDS, retention
-from cclake_stack.supervise import SOCKET_PATH_LIMIT, Supervisor, socket_path
-from harness import Mongod, free_port
+from cclake_stack.supervise import (
+    SOCKET_PATH_LIMIT,
+    Supervisor,
+    repository,
+    socket_path,
+)
+from harness import BIN, Mongod, free_port
 
 
 def test_config_shows_the_origin_and_masks_passwords(
@@ -29,6 +46,34 @@ def test_config_shows_the_origin_and_masks_passwords(
     assert values["MONGO_URI"].origin == "environment"
     assert values["HEALTH_PORT"].origin == "default"
     assert values["DUCKDB_PATH"].value == f"{tmp_path}/cclake/analytics.duckdb"
+
+
+def test_config_shows_every_setting_of_the_example_and_hides_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = (repository() / ".env.example").read_text()
+    monkeypatch.setenv("ICEBERG_S3_SECRET_ACCESS_KEY", "hush")
+    values = {value.name: value.value for value in config.values(Path("none"))}
+    assert set(re.findall(r"\b([A-Z][A-Z_0-9]{3,})=", example)) <= values.keys()
+    assert values["ICEBERG_S3_SECRET_ACCESS_KEY"] == "***"
+
+
+def test_config_shows_a_name_that_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOTS", "laptop")
+    last = config.values(Path("none"))[-1]
+    assert (last.name, last.value) == ("CCLAKE_HOTS", "laptop")
+    assert "not one of the stack" in last.meaning
+
+
+@pytest.mark.parametrize("given", ["abc", "-1", "65536", "³"])
+def test_a_number_that_is_no_port_is_one_sentence(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_PORT", given)
+    with pytest.raises(Failure, match="WEB_PORT is"):
+        config.port("WEB_PORT", 3000)
 
 
 def test_a_port_in_use_names_the_setting_that_moves_it() -> None:
@@ -131,9 +176,7 @@ def test_following_ends_when_nothing_moves_and_nothing_waits(
     assert len(looks) == backfill.PATIENCE
 
 
-def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "buffer.db"
-    stats = json.dumps({"behind_bytes": 7, "partial_bytes": 7})
+def buffer_with(path: Path, **stats: int) -> Path:
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             "create table files (off int); insert into files values (10);"
@@ -142,10 +185,22 @@ def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
             "insert into counters values ('delivered', 3), ('duplicates', 1);"
             "create table meta (name, value);"
         )
-        db.execute("insert into meta values ('tailer_stats', ?)", [stats])
+        row = [json.dumps(stats)]
+        db.execute("insert into meta values ('tailer_stats', ?)", row)
         db.commit()
+    return path
+
+
+def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
+    path = buffer_with(tmp_path / "buffer.db", behind_bytes=0, partial_bytes=7)
     (last,) = backfill.follow(path, lambda: None)
     assert (last.read_bytes, last.delivered, last.complete) == (10, 4, True)
+
+
+def test_a_torn_last_line_does_not_hide_lines_that_wait(tmp_path: Path) -> None:
+    path = buffer_with(tmp_path / "buffer.db", behind_bytes=40, partial_bytes=51)
+    seen = backfill.snapshot(path)
+    assert (seen.behind_bytes, seen.complete) == (40, False)
 
 
 def state_of(role: str, **states: str) -> dict[str, Any]:
@@ -156,7 +211,15 @@ def state_of(role: str, **states: str) -> dict[str, Any]:
         "processes": [{"name": n, "state": s} for n, s in names.items()],
         "health": {"status": "healthy"},
         "pipeline": None,
+        "pipeline_ended": None,
+        "unreadable": [],
     }
+
+
+def test_a_run_that_is_tried_again_does_not_hide_that_the_last_one_failed() -> None:
+    found = state_of("all") | {"pipeline": {"outcome": "running"}}
+    assert show.is_well(found)
+    assert not show.is_well(found | {"pipeline_ended": {"outcome": "failed"}})
 
 
 def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
@@ -219,3 +282,82 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MIN_FREE_BYTES", 2**60)
     with pytest.raises(Failure, match="MB are free"):
         checks.check_data_directory()
+
+
+def test_files_that_are_no_databases_are_named_and_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "cclake"
+    monkeypatch.setenv("HEALTH_PORT", str(free_port()))
+    (home / "exports").mkdir(parents=True)
+    assert state.unreadable() == []
+    for name in ("buffer.db", "pipeline.db", "exports/conversations.db"):
+        (home / name).write_text("this is no database at all, but a text" * 30)
+    found = state.state()
+    assert len(found["unreadable"]) == 3
+    assert "publish --full" in found["unreadable"][2]
+    assert not show.is_well(found | {"running": True})
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("BATCH_SIZE", "1.5"), ("SYNC_INTERVAL_MS", "0"), ("PIPELINE_INTERVAL_S", "x")],
+)
+def test_a_setting_that_is_no_number_is_named_before_anything_starts(
+    name: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks.check_numbers()
+    monkeypatch.setenv(name, given)
+    with pytest.raises(Failure, match=f"{name} is '{given}'"):
+        checks.check_numbers()
+
+
+def test_what_was_set_after_the_start_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cclake").mkdir()
+    started.remember()
+    monkeypatch.setenv("WEB_PORT", "3000")  # the default is no change
+    up.check_settings()
+    monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
+    monkeypatch.setenv("WEB_PORT", "3001")
+    with pytest.raises(Failure, match="already, and MONGO_URI, WEB_PORT was set"):
+        up.check_settings()
+
+
+def test_a_dbt_that_does_not_start_is_not_taken_for_its_last_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
+    good = {"unique_id": "test.cclake.one", "status": "pass"}
+    (tmp_path / "run_results.json").write_text(json.dumps({"results": [good]}))
+    check = validate.dbt_tests(["false"])
+    assert (check.holds, check.seen) == (False, "dbt left no results")
+
+
+def test_validate_shows_why_verify_could_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MONGO_URI", "mongodb://")
+    check = validate.proof()
+    assert not check.holds
+    assert check.seen.startswith("MongoDB at mongodb:// does not answer")
+
+
+def test_rows_are_not_broken_where_a_program_reads_them() -> None:
+    plain = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    plain |= {"MONGO_URI": "mongodb://one.example.com,two.example.com," + 80 * "x"}
+    said = subprocess.run(
+        [BIN / "stack", "config"], env=plain, capture_output=True, text=True, check=True
+    ).stdout
+    (row,) = [line for line in said.splitlines() if line.startswith("MONGO_URI")]
+    assert 80 * "x" in row
+
+
+def test_a_log_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    logs = tmp_path / "cclake" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "flusher.log").touch()
+    with pytest.raises(Failure, match="no log web") as failure:
+        cli.logs("web")
+    assert failure.value.hint == "There are: flusher."

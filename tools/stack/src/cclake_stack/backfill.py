@@ -30,7 +30,7 @@ class Progress:
     @property
     def complete(self) -> bool:
         """Whether every complete line on disk has been acknowledged."""
-        return self.ready and self.behind_bytes <= 0 and self.queued == 0
+        return self.ready and self.behind_bytes == 0 and self.queued == 0
 
 
 def tree_bytes(roots: list[Path]) -> int:
@@ -39,14 +39,14 @@ def tree_bytes(roots: list[Path]) -> int:
 
 
 def snapshot(buffer: Path) -> Progress:
-    """The progress now; all zero while there is no buffer."""
+    """The progress now; all zero where no buffer can be read."""
     if not buffer.exists():
         return Progress()
     uri = f"{buffer.as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
             return _progress(db)
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         return Progress()
 
 
@@ -92,7 +92,7 @@ def _progress(db: sqlite3.Connection) -> Progress:
         delivered=counters.get("delivered", 0) + counters.get("duplicates", 0),
         files=files,
         ready=bool(stats),
-        behind_bytes=stats.get("behind_bytes", 0) - stats.get("partial_bytes", 0),
+        behind_bytes=stats.get("behind_bytes", 0),
     )
 
 

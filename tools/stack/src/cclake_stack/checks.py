@@ -57,6 +57,24 @@ def check_roots() -> list[Path]:
     return settings.roots()
 
 
+def check_numbers() -> None:
+    """The settings that are numbers are numbers.
+
+    Raises:
+        Failure: One is not; it is named.
+    """
+    kinds = {"SYNC_INTERVAL_MS": int, "BATCH_SIZE": int, "PIPELINE_INTERVAL_S": float}
+    for name, kind in kinds.items():
+        given = os.environ.get(name) or "1"
+        try:
+            good = kind(given) > 0
+        except ValueError:
+            good = False
+        if not good:
+            what = "a whole number" if kind is int else "a number"
+            raise Failure(f"{name} is {given!r}", f"Set it to {what} above 0.")
+
+
 def check_port(port: int, variable: str, purpose: str) -> None:
     """A port of the loopback interface is free.
 

@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
@@ -32,11 +33,19 @@ PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
 @app.command()
 def up() -> None:
     """Start everything, archive all logs, build the lake and show the addresses."""
-    out, err = Console(), Console(stderr=True)
-    if starting.is_up(Supervisor()):
+    out, err = show.screen(), Console(stderr=True)
+    supervisor = Supervisor()
+    if starting.is_up(supervisor):
+        starting.check_settings()
         out.print("cclake runs already.")
     else:
-        starting.up(lambda line: out.print(line, highlight=False), err)
+        try:
+            starting.up(lambda line: out.print(line, highlight=False), err)
+        except KeyboardInterrupt:
+            if supervisor.running():
+                err.print("What has started goes on; `just up` ends what is missing,")
+                err.print("`just down` stops all.")
+            raise
     out.print(show.overview(state.addresses(), state.archived_lines()))
 
 
@@ -61,7 +70,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, default=str))
     else:
-        Console().print(show.status(found))
+        show.screen().print(show.status(found))
     if not show.is_well(found):
         raise typer.Exit(1)
 
@@ -73,7 +82,7 @@ def show_config(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([vars(value) for value in values]))
     else:
-        Console().print(show.settings(values))
+        show.screen().print(show.settings(values))
 
 
 @app.command()
@@ -88,7 +97,9 @@ def logs(
     folder = settings.home() / "logs"
     files = sorted(folder.glob(f"{name or '*'}.log"))
     if not files:
-        raise Failure(f"no log {name or '*'}.log in {folder}", "Start it: just up")
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
+        hint = f"There are: {there}." if there else "Start it: just up"
+        raise Failure(f"no log {name or '*'}.log in {folder}", hint)
     follows = ["-F"] if follow else []
     subprocess.run(["tail", "-n", str(lines), *follows, *map(str, files)], check=False)
 
@@ -131,7 +142,7 @@ def run_validate(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([vars(check) for check in checks]))
     else:
-        Console().print(show.checks(checks))
+        show.screen().print(show.checks(checks))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""Every setting of the stack, its default, and where its value comes from."""
+"""The value of every setting of the stack, and where it comes from."""
 
 import os
 from collections.abc import Mapping
@@ -8,14 +8,7 @@ from pathlib import Path
 from cclake_common import settings
 from cclake_common.failure import Failure
 
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: its environment variable, default and meaning."""
-
-    name: str
-    default: str
-    meaning: str
+from cclake_stack.known import SETTINGS, Setting
 
 
 @dataclass(frozen=True)
@@ -35,37 +28,6 @@ ROLES = {
 }
 """The processes of a role, in the order of their start."""
 
-SETTINGS = (
-    Setting("CCLAKE_HOME", "~/.claude-sync", "data directory"),
-    Setting("CLAUDE_DIR", "~/.claude/projects", "folders to archive, ':' between"),
-    Setting(
-        "CCLAKE_ROLE", "all", "all; ship: only archive; serve: only lake and pages"
-    ),
-    Setting("CCLAKE_HOST", "", "this machine's name in every record"),
-    Setting("MONGO_URI", "", "your MongoDB; empty: the private mongod"),
-    Setting("MONGO_DB", "claude_logs", "database"),
-    Setting("MONGO_PORT", "27117", "port of the private mongod"),
-    Setting("SQLITE_PATH", "{home}/buffer.db", "the buffer"),
-    Setting("SYNC_INTERVAL_MS", "5000", "longest wait before a batch is sent"),
-    Setting("BATCH_SIZE", "1000", "documents in a batch at most"),
-    Setting("HEALTH_PORT", "9090", "health and metrics"),
-    Setting("PIPELINE_PORT", "9091", "health and metrics of the pipeline"),
-    Setting("WEB_PORT", "3000", "pages"),
-    Setting("CCLAKE_WEB_REVEAL", "yes", "no: masked secrets stay masked"),
-    Setting("DBT_DOCS_PORT", "8686", "dbt documentation"),
-    Setting("METABASE_PORT", "3001", "Metabase, if you have it"),
-    Setting("PREFECT_PORT", "4200", "Prefect, if you want it"),
-    Setting("DUCKDB_PATH", "{home}/analytics.duckdb", "the warehouse"),
-    Setting("DBT_TARGET", "dev", "dbt target"),
-    Setting("ICEBERG_WAREHOUSE_PATH", "{home}/iceberg", "the lake"),
-    Setting("ICEBERG_CATALOG_NAME", "default", "catalog"),
-    Setting("ICEBERG_CATALOG_TYPE", "sql", "sql (in the lake's folder) or rest"),
-    Setting("ICEBERG_NAMESPACE", "analytics", "namespace"),
-    Setting("ICEBERG_TABLE_NAME", "conversations", "table"),
-    Setting("EXPORT_DIR", "{home}/exports", "exports for readers"),
-    Setting("PIPELINE_INTERVAL_S", "300", "longest wait between pipeline runs"),
-)
-
 
 def values(dotenv: Path, environ: Mapping[str, str] = os.environ) -> list[Value]:
     """All settings with their present values; passwords are masked.
@@ -75,7 +37,10 @@ def values(dotenv: Path, environ: Mapping[str, str] = os.environ) -> list[Value]
         environ: The environment.
     """
     in_dotenv = _names(dotenv)
-    return [_value(setting, environ, in_dotenv) for setting in SETTINGS]
+    return [
+        _value(setting, environ, in_dotenv)
+        for setting in (*SETTINGS, *_others(environ))
+    ]
 
 
 def role() -> str:
@@ -96,8 +61,25 @@ def role() -> str:
 
 
 def port(name: str, default: int) -> int:
-    """The port in an environment variable."""
-    return int(os.environ.get(name) or default)
+    """The port in an environment variable.
+
+    Raises:
+        Failure: It is no port.
+    """
+    given = os.environ.get(name) or str(default)
+    if not given.isascii() or not given.isdigit() or int(given) > 65535:
+        raise Failure(f"{name} is {given!r}", "Set it to a port: 1 to 65535.")
+    return int(given)
+
+
+def _others(environ: Mapping[str, str]) -> list[Setting]:
+    """What is set beyond the settings: options of single tools, and slips."""
+    known = {setting.name for setting in SETTINGS}
+    return [
+        Setting(name, "", "not one of the stack: an option of a tool, if any")
+        for name in sorted(environ)
+        if name.startswith("CCLAKE_") and name not in known
+    ]
 
 
 def _value(setting: Setting, environ: Mapping[str, str], in_dotenv: set[str]) -> Value:
@@ -112,7 +94,8 @@ def _value(setting: Setting, environ: Mapping[str, str], in_dotenv: set[str]) ->
             value = settings.host()
         elif setting.name == "MONGO_URI":
             value = settings.mongo_uri()
-    return Value(setting.name, settings.mask(value), origin, setting.meaning)
+    shown = "***" if given and setting.is_secret else settings.mask(value)
+    return Value(setting.name, shown, origin, setting.meaning)
 
 
 def _names(dotenv: Path) -> set[str]:

@@ -1,9 +1,11 @@
 """Turn the state of the stack into tables for a terminal."""
 
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +13,14 @@ from cclake_stack.config import ROLES, Value
 from cclake_stack.validate import Check
 
 WELL = ("RUNNING", "STARTING")
+_UNBROKEN = 1000
+
+
+def screen() -> Console:
+    """Standard output; where it is no terminal, rows are not broken for its width."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return Console()
+    return Console(width=_UNBROKEN)
 
 
 def overview(addresses: dict[str, str], archived: int) -> RenderableType:
@@ -28,7 +38,7 @@ def is_well(found: dict[str, Any]) -> bool:
     ended = [p for p in found["processes"] if p["state"] not in (*WELL, "STOPPED")]
     states = {p["name"]: p["state"] for p in found["processes"]}
     stopped = [name for name in ROLES[found["role"]] if states.get(name) == "STOPPED"]
-    last, health = found["pipeline"], found["health"] or {}
+    last, health = found["pipeline_ended"], found["health"] or {}
     ships = "flusher" in ROLES[found["role"]]
     return (
         found["running"]
@@ -36,6 +46,7 @@ def is_well(found: dict[str, Any]) -> bool:
         and not stopped
         and (not ships or health.get("status") in ("ok", "healthy"))
         and (last is None or last.get("outcome") != "failed")
+        and not found["unreadable"]
     )
 
 
@@ -80,14 +91,16 @@ def _processes(processes: list[dict[str, Any]]) -> Table:
 
 def _facts(found: dict[str, Any]) -> Table:
     ingestion, health = found["ingestion"], found["health"] or {}
-    last, export = found["pipeline"] or {}, found["export"]
+    export = found["export"]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("files", f"{ingestion['files']:,}")
     table.add_row("pending lines", f"{ingestion['queued']:,}")
     table.add_row("delivered lines", f"{ingestion['delivered']:,}")
     table.add_row("dead letters", f"{health.get('dead_letters', '?')}")
     table.add_row("health", _health(health))
-    table.add_row("last pipeline run", _run(last))
+    table.add_row("last pipeline run", _run(found["pipeline"]))
+    if found["pipeline"] != found["pipeline_ended"]:
+        table.add_row("the one before", _run(found["pipeline_ended"]))
     table.add_row("last publish", export.get("published_at", "never"))
     return table
 
@@ -97,7 +110,7 @@ def _health(health: dict[str, Any]) -> str:
     return f"{health.get('status', 'no answer')}{': ' if reasons else ''}{reasons}"
 
 
-def _run(last: dict[str, Any]) -> str:
+def _run(last: dict[str, Any] | None) -> str:
     if not last:
         return "never"
     return f"{last.get('started_at')} {last.get('mode')}: {last.get('outcome')}"
@@ -105,8 +118,9 @@ def _run(last: dict[str, Any]) -> str:
 
 def _notices(found: dict[str, Any]) -> list[RenderableType]:
     notices: list[RenderableType] = [
-        Text(sentence, style="yellow") for sentence in found["warnings"]
+        Text(sentence, style="red") for sentence in found["unreadable"]
     ]
+    notices += [Text(sentence, style="yellow") for sentence in found["warnings"]]
     notices += [
         Text(
             f"Not known yet: {row['kind']} {row['name']} of Claude Code"

@@ -14,7 +14,7 @@ from cclake_common import settings
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from cclake_stack import backfill, config
+from cclake_stack import backfill, checks, config
 from cclake_stack.retention import retention
 from cclake_stack.supervise import Supervisor
 
@@ -25,6 +25,7 @@ def state() -> dict[str, Any]:
     """Processes, ingestion, health, last pipeline run, exports and warnings."""
     supervisor = Supervisor()
     running = supervisor.running()
+    runs = last_runs()
     return {
         "running": running,
         "role": config.role(),
@@ -33,9 +34,11 @@ def state() -> dict[str, Any]:
         else [],
         "ingestion": vars(backfill.snapshot(backfill.buffer_path())),
         "health": health(),
-        "pipeline": last_run(),
+        "pipeline": runs[0] if runs else None,
+        "pipeline_ended": next((r for r in runs if r["outcome"] != "running"), None),
         "export": export_info(),
         "unknown_format": unknown_format() if running else [],
+        "unreadable": unreadable(),
         "warnings": [
             sentence
             for root in settings.roots()
@@ -81,23 +84,49 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def last_run() -> dict[str, Any] | None:
-    """The newest pipeline run, or None when there was none."""
+def last_runs() -> list[dict[str, Any]]:
+    """The newest pipeline runs; none where there was none, or no record of it."""
     command = [str(Path(sys.executable).parent / "pipeline"), "runs", "--json"]
     ended = subprocess.run(command, capture_output=True, check=False, timeout=30)
-    if ended.returncode:
-        return None
-    runs = json.loads(ended.stdout or b"[]")
-    return runs[0] if runs else None
+    runs: list[dict[str, Any]] = []
+    if not ended.returncode:
+        runs = json.loads(ended.stdout or b"[]")
+    return runs
 
 
 def export_info() -> dict[str, str]:
-    """Name -> value of the newest SQLite export; empty when there is none."""
-    path = settings.in_home("EXPORT_DIR", "exports") / "conversations.db"
-    if not path.exists():
+    """Name -> value of the newest SQLite export; empty when none can be read."""
+    sql = "select name, value from export_info"
+    try:
+        return dict(_ask(_export_path(), sql))
+    except sqlite3.Error:
         return {}
+
+
+def unreadable() -> list[str]:
+    """A sentence for each database that is there and is none, with what to do."""
+    said = []
+    for path, remedy in {
+        backfill.buffer_path(): "`just up` sets it aside and reads the logs again",
+        settings.home() / "pipeline.db": "delete it: it is only the record of runs",
+        _export_path(): "`just publish --full` writes it anew",
+    }.items():
+        try:
+            _ask(path, "select count(*) from sqlite_master")
+        except sqlite3.OperationalError:
+            continue  # locked just now, or not there yet
+        except sqlite3.DatabaseError as error:
+            said.append(f"{path} cannot be read ({error}): {remedy}.")
+    return said
+
+
+def _ask(path: Path, sql: str) -> list[Any]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-        return dict(db.execute("select name, value from export_info").fetchall())
+        return db.execute(sql).fetchall()
+
+
+def _export_path() -> Path:
+    return settings.in_home("EXPORT_DIR", "exports").absolute() / "conversations.db"
 
 
 def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
@@ -117,7 +146,12 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
 
 
 def archived_lines() -> int:
-    """Documents in MongoDB, from its own count."""
+    """Documents in MongoDB, from its own count.
+
+    Raises:
+        Failure: MongoDB does not answer.
+    """
+    checks.check_mongo()
     database = config.environ_or("MONGO_DB", "claude_logs")
     with MongoClient[dict[str, Any]](settings.mongo_uri()) as client:
         return int(client[database].conversations.estimated_document_count())

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from cclake_common import settings
-from cclake_common.failure import Failure
+from cclake_common.failure import TRY_LATER, Failure
 from supervisor.xmlrpc import SupervisorTransport
 
 # The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
 SOCKET_PATH_LIMIT = 100
 ALREADY_STARTED = 60
+AGAIN_SECONDS = 15.0
 STOP_SECONDS = 180.0
 
 
@@ -117,12 +118,24 @@ class Supervisor:
         try:
             self._rpc.supervisor.startProcess(name, True)
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode == ALREADY_STARTED:
+            if fault.faultCode == ALREADY_STARTED or self._comes_up_again(name):
                 return
             raise Failure(
                 f"{name} does not stay up: {self.last_words(name)}",
                 f"Its log: just logs {name}",
             ) from None
+
+    def _comes_up_again(self, name: str) -> bool:
+        """Whether a process that asked to be started again, by its code, now runs."""
+        deadline = time.monotonic() + AGAIN_SECONDS
+        while time.monotonic() < deadline:
+            info = self._rpc.supervisor.getProcessInfo(name)
+            if info["statename"] == "RUNNING":
+                return True
+            if info["statename"] == "BACKOFF" and info["exitstatus"] != TRY_LATER:
+                return False
+            time.sleep(0.2)
+        return False
 
     def stop(self, name: str) -> None:
         """Stop a process and wait for it."""

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cclake_stack import backfill, checks, config
+from cclake_stack import backfill, checks, config, started
 from cclake_stack.mongod import find_mongod
 from cclake_stack.supervise import Supervisor
 
@@ -56,10 +56,14 @@ def up(say: Say, console: Console) -> None:
     work = config.ROLES[config.role()]
     roots = checks.check_roots() if "ingest" in work else []
     mine = not supervisor.running()
-    if mine:
+    if not mine:
+        check_settings()
+    else:
+        checks.check_numbers()
         _check_ports(work)
         if config.environ_or("MONGO_URI", ""):
             checks.check_mongo()
+        started.remember()
         supervisor.start_daemon()
     try:
         _start_mongo(supervisor, say)
@@ -75,6 +79,19 @@ def up(say: Say, console: Console) -> None:
     if "pipeline" in work:
         _first_run(supervisor, say)
         supervisor.start("pipeline")
+
+
+def check_settings() -> None:
+    """What runs was started with the present settings.
+
+    Raises:
+        Failure: Some are others now; they are named.
+    """
+    if others := started.changed():
+        raise Failure(
+            f"cclake runs already, and {', '.join(others)} was set otherwise then",
+            "`just down` and then `just up` starts it with the present settings.",
+        )
 
 
 def _check_ports(work: tuple[str, ...]) -> None:
@@ -96,6 +113,8 @@ def _check_ports_now(work: tuple[str, ...]) -> None:
         checks.check_port(config.port("HEALTH_PORT", 9090), "HEALTH_PORT", "health")
     if "web" in work:
         checks.check_port(config.port("WEB_PORT", 3000), "WEB_PORT", "pages")
+    if "pipeline" in work and (port := config.port("PIPELINE_PORT", 9091)):
+        checks.check_port(port, "PIPELINE_PORT", "health of the pipeline")
     if not config.environ_or("MONGO_URI", ""):
         checks.check_port(config.port("MONGO_PORT", 27117), "MONGO_PORT", "MongoDB")
 

@@ -53,14 +53,19 @@ def no_pipeline() -> Iterator[None]:
     """Hold the lock of pipeline runs: dbt needs the database for itself."""
     settings.home().mkdir(parents=True, exist_ok=True)
     with (settings.home() / "pipeline.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("a pipeline run is going on; waiting for its end", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def dbt_tests(dbt: list[str]) -> Check:
     """The data tests and unit tests of the gold project."""
-    subprocess.run([*dbt, "test", "--quiet"], check=False, stdout=sys.stderr)
     path = Path(os.environ["DBT_TARGET_PATH"]) / "run_results.json"
+    path.unlink(missing_ok=True)  # a dbt that does not start leaves the old one
+    subprocess.run([*dbt, "test", "--quiet"], check=False, stdout=sys.stderr)
     if not path.exists():
         return Check("dbt tests", False, "dbt left no results")
     results = json.loads(path.read_bytes())["results"]
@@ -73,8 +78,9 @@ def proof() -> Check:
     """What `verify` says of every file and every store."""
     verify = str(Path(sys.executable).parent / "verify")
     ended = subprocess.run([verify], capture_output=True, text=True, check=False)
-    said = (ended.stdout.strip() or ended.stderr.strip()).splitlines()
-    return Check("verify", ended.returncode == 0, said[-1] if said else "no answer")
+    said = ended.stdout.strip().splitlines()[-1:]
+    said += ended.stderr.removeprefix("verify: ").strip().splitlines()[:1]
+    return Check("verify", ended.returncode == 0, said[0] if said else "no answer")
 
 
 def totals() -> list[Check]:
