@@ -105,7 +105,9 @@ def test_the_open_block_says_how_it_will_end(block_exports: Path) -> None:
     assert [row["is_active"] for row in found.rows] == [False, False, True]
     assert found.rows[2]["minutes_left"] == 120
     assert "At this pace the open block ends at $16.00." in found.notes
-    assert any("WITHOUT A PRICE: 1 responses" in note for note in found.notes)
+    assert any(
+        "WITHOUT A COST: 1 responses in 1 blocks" in note for note in found.notes
+    )
     assert [row["block"] for row in only.rows] == ["2026-11-03 04:30"]
 
 

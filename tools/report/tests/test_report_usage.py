@@ -180,6 +180,20 @@ def test_a_response_without_token_counts_is_told_apart(tmp_path: Path) -> None:
     assert "0 are unexplained" in report(exports, "diff", "--ccusage", str(file))
 
 
+def test_without_a_command_it_is_the_days(exports: Path) -> None:
+    days = report(exports, "daily", "-z", "UTC")
+    assert report(exports, "-z", "UTC") == days
+    assert as_json(exports)["report"] == "daily"
+    assert "Usage: report [OPTIONS] COMMAND" in report(exports, "-h")
+
+
+def test_models_that_people_call_the_same_are_named_once(tmp_path: Path) -> None:
+    models = ("claude-sonnet-4-20250514", "claude-sonnet-4")
+    rows = [RESPONSES[0] | {"model": model} for model in models]
+    make_export(tmp_path, fct_api_responses=rows, dim_projects=[], dim_sessions=[])
+    assert report(tmp_path, "daily").count("sonnet-4") == 1
+
+
 def test_csv_has_a_header_and_exact_money(exports: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(report(exports, "models", "--csv"))))
     assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal("17.7000000059")
@@ -221,7 +235,8 @@ def test_a_table_fits_the_terminal(
 
 
 def test_days_and_zones_that_are_none_are_wrong_usage(exports: Path) -> None:
-    for options in (["--since", "yesterday"], ["--timezone", "Mars/Olympus"]):
+    backwards = ["--since", "2026-11-02", "--until", "2026-11-01"]
+    for options in (["--since", "yesterday"], ["-z", "Mars/Olympus"], backwards):
         done = report(exports, "daily", *options, check=False)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

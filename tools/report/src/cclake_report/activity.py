@@ -104,6 +104,7 @@ def blocks(
         row["is_active"] = row["block_start"] <= now < row["block_end"]
         row["minutes_left"] = round(left) if row["is_active"] else None
         row["state"] = f"{left / 60:.1f} h left" if row["is_active"] else ""
+        row["models"] = (row["models"] or "").split(", ")
         row["block"] = begin.strftime("%Y-%m-%d %H:%M")
         if _within(begin, filters) and (row["is_active"] or not active):
             rows.append(row)
@@ -140,9 +141,11 @@ def _outlook(rows: list[dict[str, Any]]) -> list[str]:
             more = row["usd_per_hour"] * row["minutes_left"] / 60
             end = float(row["cost_usd"]) + more
             notes.append(f"At this pace the open block ends at ${end:,.2f}.")
-        if row["unpriced_responses"]:
-            notes.append(
-                f"WITHOUT A PRICE: {row['unpriced_responses']:,} responses in the block"
-                f" from {row['block']}."
-            )
+    missing = [row["unpriced_responses"] for row in rows if row["unpriced_responses"]]
+    if missing:
+        notes.append(
+            f"WITHOUT A COST: {sum(missing):,} responses in {len(missing):,} blocks,"
+            " logged without token counts or of a model without a price."
+            " `report daily` names them."
+        )
     return notes

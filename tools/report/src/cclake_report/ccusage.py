@@ -47,8 +47,8 @@ def read(path: Path) -> Theirs:
         for row in found[name]:
             for part in row["modelBreakdowns"]:
                 _add(counts, (str(row[key]), plain_model(part["modelName"])), part)
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}") from error
     except (StopIteration, ValueError, KeyError, TypeError) as error:
         raise Failure(
             f"{path} is not a report of ccusage",

@@ -18,13 +18,12 @@ from cclake_report.source import open_gold
 app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Usage and cost of Claude Code in the terminal, from gold.
 
     Reads the DuckDB export that `publish` makes; nothing is sent anywhere.
 
-    Try:
+    `report` and `report --json` are short for `report daily …`. Try:
 
         report daily --since 2026-11-01
 
@@ -228,5 +227,8 @@ def _emit(reports: list[Report], as_json: bool, as_csv: bool) -> None:
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """The console script; without a command it is `daily`."""
+    first = sys.argv[1] if len(sys.argv) > 1 else "-"
+    if first.startswith("-") and first not in ("-h", "--help"):
+        sys.argv.insert(1, "daily")
     run("report", app)

@@ -30,6 +30,11 @@ class Filters:
     host: str | None = None
     timezone: str = "UTC"
 
+    def __post_init__(self) -> None:
+        """Refuse a range that holds no day."""
+        if self.since and self.until and self.since > self.until:
+            raise Failure(f"{self.since} is after {self.until}", code=2)
+
     def where(self, at: str, model: str = "t.model") -> tuple[str, list[Any]]:
         """A SQL condition on table `t`, and its values.
 

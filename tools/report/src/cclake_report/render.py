@@ -105,7 +105,7 @@ def _cell(column: Column, value: Any, row: dict[str, Any]) -> str:
     if column.kind == "ms":
         return f"{value:,} ms" if value < 10_000 else f"{value / 1000:,.0f} s"
     if isinstance(value, list):
-        return ", ".join(short_model(str(item)) for item in value)
+        return ", ".join(dict.fromkeys(short_model(str(item)) for item in value))
     indent = "  " if str(value).startswith("  └") else ""
     return indent + clean(str(value))
 

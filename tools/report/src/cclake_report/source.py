@@ -54,4 +54,7 @@ def open_gold(export_dir: Path) -> Iterator[Gold]:
             "Run `pipeline run --full` to write it anew.",
         ) from error
     except duckdb.IOException as error:
-        raise Failure(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        raise Failure(
+            f"cannot read {path}: {str(error).splitlines()[0]}",
+            "`publish --full` writes it anew.",
+        ) from error
