@@ -83,6 +83,28 @@ def test_nothing_is_overwritten(archive: Archive, tmp_path: Path) -> None:
     assert all(one["error"] == "it is there already" for one in again)
 
 
+def test_a_folder_is_named_or_nothing_is_written(
+    archive: Archive, tmp_path: Path
+) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    listed = run("restore", "--dry-run")
+    assert listed.returncode == 0
+    assert len(listed.stdout.splitlines()) == len(files)
+    assert f"{len(files)} files would be restored" in listed.stderr
+    nowhere = run("restore")
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert "--out" in nowhere.stderr
+
+
+def test_a_host_that_has_no_files_is_told_which_have(
+    archive: Archive, tmp_path: Path
+) -> None:
+    keep_all(archive, tmp_path / "projects")
+    done = run("restore", "--out", str(tmp_path / "out"), "--host", "labtop")
+    assert done.returncode == 1
+    assert "Hosts: testhost." in done.stderr
+
+
 def test_a_dry_run_writes_nothing_and_knows_the_sizes(
     archive: Archive, tmp_path: Path
 ) -> None:

@@ -239,6 +239,15 @@ def test_another_host_is_proven_without_its_disk(bench: Bench) -> None:
     assert (theirs["host"], theirs["status"]) == ("elsewhere", "kept")
 
 
+def test_a_host_that_nobody_archived_is_no_proof(bench: Bench) -> None:
+    bench.write(SESSION, b'{"mine":1}\n')
+    bench.archive.keep(bench.root, SESSION)
+    done = run("verify", "--host", "labtop", env={"CLAUDE_DIR": str(bench.root)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no host labtop" in done.stderr
+    assert "It has: testhost." in done.stderr
+
+
 def test_chunks_and_big_lines_and_driver_types_are_proven(bench: Bench) -> None:
     big = b'{"big":"' + b"x" * 12_500_000 + b'"}'
     reference = b'{"a":{"$ref":"x","$id":1}}'
@@ -288,3 +297,5 @@ def test_without_mongodb_verify_says_so_and_asks_to_try_later(tmp_path: Path) ->
     assert done.returncode == 75
     assert "secret" not in done.stderr + done.stdout
     assert "does not answer" in done.stderr
+    assert "Topology" not in done.stderr
+    assert "configured timeouts" not in done.stderr

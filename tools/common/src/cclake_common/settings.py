@@ -41,6 +41,11 @@ def mask(text: str) -> str:
     return _PASSWORD.sub(r"\g<scheme>***@", text)
 
 
+def driver_words(error: Exception) -> str:
+    """What MongoDB's driver says, without its settings and passwords."""
+    return mask(str(error)).split(" (configured timeouts")[0].split(", Timeout:")[0]
+
+
 def _path(value: str) -> Path:
     return Path(os.path.expandvars(value)).expanduser()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from cclake_common import settings
-from cclake_common.failure import run
+from cclake_common.failure import Failure, run
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -40,8 +40,12 @@ app = typer.Typer(
 @app.command(help=HELP)
 def main_command(
     out: Annotated[
-        Path, typer.Option(envvar="RESTORE_OUT", help="Folder for the files.")
-    ],
+        Path | None,
+        typer.Option(
+            envvar="RESTORE_OUT",
+            help="Folder for the files; --dry-run alone needs none.",
+        ),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(envvar="RESTORE_HOST", help="Files of this host only."),
@@ -79,6 +83,8 @@ def main_command(
     mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
 ) -> None:
     """Recreate the original log files from MongoDB, byte for byte."""
+    if out is None and not dry_run:
+        raise Failure("no folder is named", "Name it with --out.", code=2)
     request = Request(
         out=out,
         choice=Choice(session, project),
@@ -90,6 +96,10 @@ def main_command(
     results = _with_progress(mongo_uri or settings.mongo_uri(), mongo_db, request)
     for result in results:
         print(json.dumps(result.as_dict()) if as_json else _line(result))
+    whole = [result for result in results if not result.error]
+    verb = "would be restored" if dry_run else "restored"
+    size = sum(result.bytes for result in whole)
+    print(f"{len(whole):,} files {verb}, {size:,} bytes", file=sys.stderr)
     failed = sum(bool(result.error) for result in results)
     if failed:
         print(f"restore: {failed} files are not restored", file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import mask
+from cclake_common.settings import driver_words, mask
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
@@ -32,14 +32,14 @@ class Request:
     """What to restore, and where to.
 
     Attributes:
-        out: The folder that stands for the root.
+        out: The folder that stands for the root; a dry run needs none.
         history: The file for the prompt history, which lies beside the root; None
             leaves it out.
         generation: An older generation of each file; None for the newest.
         dry_run: Only say what would be written.
     """
 
-    out: Path
+    out: Path | None = None
     choice: Choice = EVERYTHING
     host: str | None = None
     history: Path | None = None
@@ -87,7 +87,7 @@ def restore(
             yield from _restore(client[database], request, begin)
     except (PyMongoError, ConfigurationError) as error:
         raise Failure(
-            f"MongoDB at {mask(uri)} does not answer: {mask(str(error)).split(',')[0]}",
+            f"MongoDB at {mask(uri)} does not answer: {driver_words(error)}",
             "Start it with `just up`, or set MONGO_URI.",
             TRY_LATER,
         ) from error
@@ -105,9 +105,13 @@ def _restore(
         if job.concerns(target.file)
     ]
     if not chosen:
-        raise Failure("the archive has no such file", "`--dry-run` alone lists all.")
+        hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
+        raise Failure(
+            "the archive has no such file",
+            f"`restore --dry-run` lists all. Hosts: {hosts or 'none'}.",
+        )
     begin(len(chosen))
-    if request.dry_run:
+    if request.dry_run or request.out is None:
         for target in chosen:
             yield job.run(target, job.measure)
         return
@@ -144,7 +148,9 @@ class Job:
     def measure(self, target: Target) -> int:
         """The bytes that would be written."""
         history = self._history(target.file)
-        if os.path.lexists(history or self.request.out / target.path):
+        out = self.request.out
+        place = history or (out and out / target.path)
+        if place and os.path.lexists(place):
             raise Failure(THERE)
         return self._content(target.file).size()
 

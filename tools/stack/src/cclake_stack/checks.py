@@ -110,7 +110,7 @@ def check_mongo(wait_ms: int = MONGO_WAIT_MS) -> str:
             "Write it as mongodb://host:port/ or mongodb+srv://host/.",
         ) from None
     except PyMongoError as error:
-        reason = settings.mask(str(error)).split(",")[0][:200]
+        reason = settings.driver_words(error)[:200]
         raise Failure(
             f"MongoDB at {settings.mask(uri)} does not answer: {reason}",
             "Start it, or correct MONGO_URI, or unset MONGO_URI for the private one.",

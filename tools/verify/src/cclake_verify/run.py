@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import mask
+from cclake_common.settings import driver_words, mask
 from cclake_lake.lake import Lake
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -67,7 +67,7 @@ def verify(
     except (PyMongoError, ConfigurationError) as error:
         raise Failure(
             f"MongoDB at {mask(settings.mongo_uri)} does not answer:"
-            f" {mask(str(error)).split(',')[0]}",
+            f" {driver_words(error)}",
             "Start it with `just up`, or set MONGO_URI.",
             TRY_LATER,
         ) from error
@@ -86,6 +86,8 @@ def _verify(
     try:
         archive = Archive(db, settings.host, settings.roots, memory)
         points = archive.checkpoints(only_host)
+        if only_host not in (None, settings.host) and not points:
+            raise _unknown(db, str(only_host))
         begin(len(points))
         report.files = archive.prove(points, full, step)
         if only_host in (None, settings.host):
@@ -108,6 +110,12 @@ def archive_id(db: Database[Document]) -> str:
     for found in db.list_collections(filter={"name": "conversations"}):
         return str(found["info"]["uuid"].hex())
     return ""
+
+
+def _unknown(db: Database[Document], host: str) -> Failure:
+    """Nothing of a host is archived: a proof about nothing would hold."""
+    hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
+    return Failure(f"the archive has no host {host}", f"It has: {hosts or 'none'}.")
 
 
 def _explain(findings: list[Finding], pending: Pending) -> None:
