@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 from cclake_common.failure import Failure, run
-from cclake_common.settings import home, in_home, mask, mongo_uri, roots
+from cclake_common.settings import (
+    home,
+    host,
+    in_home,
+    keep_host,
+    mask,
+    mongo_uri,
+    roots,
+)
 
 
 def test_a_failure_is_one_line_with_what_to_do(
@@ -50,6 +58,20 @@ def test_settings_follow_the_environment(
     assert in_home("SQLITE_PATH", "buffer.db") == tmp_path / "buffer.db"
     assert roots() == [tmp_path / "a", tmp_path / "b"]
     assert mongo_uri() == "mongodb://127.0.0.1:1"
+
+
+def test_a_machine_that_is_renamed_keeps_its_name_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    monkeypatch.delenv("CCLAKE_HOST")
+    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
+    keep_host()
+    monkeypatch.setattr("socket.gethostname", lambda: "dhcp-17")
+    keep_host()
+    assert host() == "laptop"
+    monkeypatch.setenv("CCLAKE_HOST", "desk")
+    assert host() == "desk"
 
 
 def test_stop_wakes_a_poll_at_the_first_signal() -> None:

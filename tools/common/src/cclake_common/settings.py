@@ -26,8 +26,24 @@ def roots() -> list[Path]:
 
 
 def host() -> str:
-    """The name of this machine in every record: `CCLAKE_HOST`, or its host name."""
-    return os.environ.get("CCLAKE_HOST") or socket.gethostname()
+    """The name of this machine in every record.
+
+    `CCLAKE_HOST`, or the one that is kept in the data directory, or its host name.
+    """
+    return os.environ.get("CCLAKE_HOST") or _kept_host() or socket.gethostname()
+
+
+def keep_host() -> None:
+    """Keep the name: a machine that is renamed would be archived a second time."""
+    if not _kept_host():
+        (home() / "host").write_text(f"{host()}\n", encoding="utf-8")
+
+
+def _kept_host() -> str:
+    try:
+        return (home() / "host").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def mongo_uri() -> str:

@@ -63,6 +63,7 @@ def up(say: Say, console: Console) -> None:
         _check_ports(work)
         if config.environ_or("MONGO_URI", ""):
             checks.check_mongo()
+        settings.keep_host()
         started.remember()
         supervisor.start_daemon()
     try:
