@@ -16,145 +16,174 @@ default:
     @just --list --unsorted
 
 # Start everything, archive all logs, build the lake and show the addresses
-[group('run'), no-exit-message]
+[group('run')]
+[no-exit-message]
 up *options:
     @stack up "$@"
 
 # Stop everything; what is in flight is finished or kept
-[group('run'), no-exit-message]
+[group('run')]
+[no-exit-message]
 down:
     @stack down
 
 # Show processes, pending lines, the last pipeline run and what needs attention
-[group('run'), no-exit-message]
+[group('run')]
+[no-exit-message]
 status *options:
     @stack status "$@"
 
 # Show the logs of all processes, or of one: just logs flusher -f
-[group('run'), no-exit-message]
+[group('run')]
+[no-exit-message]
 logs *options:
     @stack logs "$@"
 
 # Show every setting and where its value comes from, passwords masked
-[group('run'), no-exit-message]
+[group('run')]
+[no-exit-message]
 config *options:
     @stack config "$@"
 
 # Bring new conversations into the lake, gold and the exports
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 pipeline *options:
     @pipeline run "$@"
 
 # Load and gold rebuilt from the lake
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 full-refresh:
     @pipeline run --full
 
 # Build the lake again from MongoDB: every document is extracted anew
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 backfill:
     @pipeline run --backfill
 
 # The daily run: what is new, all data tests, and the exports written in full
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 daily:
     @pipeline run --daily
 
 # MongoDB -> Iceberg
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 extract *options:
     @extract run "$@"
 
 # Iceberg -> DuckDB
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 load *options:
     @load "$@"
 
 # Show or tend the Iceberg table: info, snapshots, compact, expire, …
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 iceberg *options:
     @extract table "$@"
 
 # Run dbt on the gold project: just dbt build, just dbt test, …
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 dbt *options:
     @stack dbt "$@"
 
 # The dbt documentation on http://127.0.0.1:8686
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 dbt-docs:
     @stack dbt docs generate --static --quiet
     @stack dbt docs serve --host 127.0.0.1 --port "${DBT_DOCS_PORT:-8686}" --no-browser
 
 # DuckDB -> gold: all dbt models, without their tests
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 transform *options:
     @stack dbt run "$@"
 
 # Write the exports that the pages read
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 publish *options:
     @publish "$@"
 
 # Schedule the pipeline with Prefect, on http://127.0.0.1:4200 (optional)
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 prefect: _prefect
     @flows/serve
 
 # Ask Prefect for a run of what is new
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 run-adhoc: (_deployment "adhoc")
 
 # Ask Prefect for the daily run
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 run-daily: (_deployment "daily")
 
 # Ask Prefect to extract and build everything again
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 run-backfill: (_deployment "backfill")
 
 # Run Metabase on http://127.0.0.1:3001 (needs Java 21): just metabase --jar metabase.jar
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 metabase *options:
     @metabase serve "$@"
 
 # Run every query of the dashboards on the export
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 check-metabase *options:
     @metabase check "$@"
 
 # Make or mend the dashboards in Metabase
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 configure-metabase *options:
     @metabase apply "$@"
 
 # The tests of gold, the proof of the archive, and the totals through the layers
-[group('lake'), no-exit-message]
+[group('lake')]
+[no-exit-message]
 validate *options:
     @stack validate "$@"
 
 # Prove that every byte of every file is in every store
-[group('archive'), no-exit-message]
+[group('archive')]
+[no-exit-message]
 verify *options:
     @verify "$@"
 
 # Recreate the log files from MongoDB, byte for byte: just restore --out DIR
-[group('archive'), no-exit-message]
+[group('archive')]
+[no-exit-message]
 restore *options:
     @restore "$@"
 
 # Dump the archive into one file (needs mongodump): just export-db FILE
-[group('archive'), no-exit-message]
-export-db file:
+[group('archive')]
+[no-exit-message]
+export-db file: (_database_tool "mongodump")
     @mongodump --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --db "${MONGO_DB:-claude_logs}" --gzip --archive="$1"
 
 # Bring a dump back; what is there already stays (needs mongorestore)
-[group('archive'), no-exit-message]
-import-db file:
+[group('archive')]
+[no-exit-message]
+import-db file: (_database_tool "mongorestore")
     @mongorestore --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --gzip --archive="$1"
 
 # Usage and cost in the terminal: just report daily
-[group('archive'), no-exit-message]
+[group('archive')]
+[no-exit-message]
 report *options:
     @report "$@"
 
@@ -228,6 +257,14 @@ _prefect:
         .prefect/bin/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.lock; \
         echo "$PWD/flows/src" > "$(.prefect/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_flows.pth"; \
         cp flows/requirements.lock .prefect/lock; }
+
+[no-exit-message]
+[private]
+_database_tool name:
+    @command -v "$1" >/dev/null || { \
+        echo "just: $1 is not there: it is one of MongoDB's database tools, to be installed by itself." >&2; \
+        echo "      Without it: ./just down, and copy the data directory (docs/running.md)." >&2; \
+        exit 1; }
 
 [private]
 _deployment name: _prefect

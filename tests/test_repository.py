@@ -137,6 +137,24 @@ def test_the_recipes_of_the_readme_exist() -> None:
     assert used <= set(listing)
 
 
+def test_a_recipe_that_fails_lets_its_tool_speak_alone(tmp_path: Path) -> None:
+    just = str(shutil.which("just"))
+    for tool in ("bash", "just"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    for recipe in ("export-db", "import-db"):
+        ended = subprocess.run(
+            [just, recipe, "dump"],
+            cwd=ROOT,
+            env={"PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert "database tools" in ended.stderr
+        assert "error: recipe" not in ended.stderr
+
+
 def test_just_parses_under_its_own_formatter() -> None:
     subprocess.run(
         ["just", "--unstable", "--fmt", "--check"], cwd=ROOT, check=True, timeout=60

@@ -23,6 +23,12 @@ def record(tmp_path: Path) -> Record:
     return Record(tmp_path / "pipeline.db")
 
 
+def test_a_record_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.db").write_text("no database at all" * 100)
+    with pytest.raises(Failure, match="cannot be used: file is not a database"):
+        Record(tmp_path / "pipeline.db")
+
+
 def test_a_run_is_remembered_with_its_stages(record: Record) -> None:
     run_id = record.begin("incremental", 41)
     record.begin_stage(run_id, "extract")

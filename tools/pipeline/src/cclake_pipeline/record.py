@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cclake_common.failure import Failure
+
 from cclake_pipeline.stages import StageResult
 
 _SCHEMA = """
@@ -38,8 +40,15 @@ class Record:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        with self._open() as db:
-            db.executescript("pragma journal_mode = wal;" + _SCHEMA)
+        try:
+            with self._open() as db:
+                db.executescript("pragma journal_mode = wal;" + _SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise Failure(
+                f"{path} cannot be used: {error}",
+                "Is there room on its disk? Where the file is damaged, delete it:"
+                " it is only the record of runs.",
+            ) from error
 
     def begin(self, mode: str, watermark: int | None) -> int:
         """Record the start of a run; what an earlier run left open was cut off.

@@ -156,6 +156,7 @@ def dbt_command() -> list[str]:
         DBT_PROFILES_DIR=str(project),
         DBT_TARGET_PATH=str(home / "dbt" / "target"),
         DBT_LOG_PATH=str(home / "dbt" / "logs"),
+        DBT_USE_COLORS=str(sys.stdout.isatty() and "NO_COLOR" not in os.environ),
         DUCKDB_PATH=str(settings.in_home("DUCKDB_PATH", "analytics.duckdb")),
     )
     return [str(Path(sys.executable).parent / "dbt")]
