@@ -97,8 +97,7 @@ dbt *options:
 [group('lake')]
 [no-exit-message]
 dbt-docs:
-    @stack dbt docs generate --static --quiet
-    @stack dbt docs serve --host 127.0.0.1 --port "${DBT_DOCS_PORT:-8686}" --no-browser
+    @stack docs
 
 # DuckDB -> gold: all dbt models, without their tests
 [group('lake')]

@@ -166,10 +166,11 @@ def test_without_any_metabase_it_says_so_and_can_be_tried_again() -> None:
         "--url",
         "http://127.0.0.1:9",
         "--wait",
-        "0",
+        "0.5",
         ok=75,
         settings={"METABASE_API_KEY": "k"},
     )
+    assert done.stderr.startswith("waiting for Metabase at http://127.0.0.1:9 ...")
     assert "metabase serve" in done.stderr
 
 

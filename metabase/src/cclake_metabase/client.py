@@ -1,5 +1,6 @@
 """Metabase's REST API, as far as dashboards need it."""
 
+import sys
 import time
 from types import TracebackType
 from typing import Any
@@ -35,6 +36,7 @@ class Client:
             Failure: It has not in `seconds`; try again later.
         """
         until = time.monotonic() + seconds
+        told = False
         while True:
             try:
                 if self._http.get("/api/health").json().get("status") == "ok":
@@ -48,6 +50,10 @@ class Client:
                     "with METABASE_URL.",
                     TRY_LATER,
                 )
+            if not told:
+                where = self._http.base_url
+                print(f"waiting for Metabase at {where} ...", file=sys.stderr)
+                told = True
             time.sleep(1)
 
     def sign_in(self, email: str, password: str) -> None:

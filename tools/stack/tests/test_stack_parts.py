@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import re
@@ -333,6 +334,51 @@ def test_a_dbt_that_does_not_start_is_not_taken_for_its_last_run(
     (tmp_path / "run_results.json").write_text(json.dumps({"results": [good]}))
     check = validate.dbt_tests(["false"])
     assert (check.holds, check.seen) == (False, "dbt left no results")
+
+
+def test_dbt_and_a_pipeline_run_wait_for_each_other(tmp_path: Path) -> None:
+    (tmp_path / "cclake").mkdir()
+    lock = tmp_path / "cclake" / "pipeline.lock"
+    with lock.open("w") as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [BIN / "stack", "dbt", "debug", "--connection"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as dbt:
+            assert dbt.stderr and dbt.stdout
+            assert b"waiting for its end" in dbt.stderr.readline()
+            fcntl.flock(run, fcntl.LOCK_UN)
+            assert b"dbt=" in dbt.stdout.readline()
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(run, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock.open("w") as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_dbt_lists_its_models_while_a_pipeline_runs(tmp_path: Path) -> None:
+    (tmp_path / "cclake").mkdir()
+    with (tmp_path / "cclake" / "pipeline.lock").open("w") as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        said = subprocess.run(
+            [BIN / "stack", "dbt", "ls", "--select", "dim_date"],
+            capture_output=True,
+            timeout=60,
+            check=True,
+        ).stdout
+    assert b"cclake.marts.dim_date" in said
+    assert b"\x1b" not in said
+
+
+def test_a_port_of_the_documentation_that_is_taken_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setenv("DBT_DOCS_PORT", str(other.getsockname()[1]))
+        with pytest.raises(Failure, match="dbt documentation"):
+            cli.run_docs()
 
 
 def test_validate_shows_why_verify_could_not_answer(

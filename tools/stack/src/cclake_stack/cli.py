@@ -14,7 +14,7 @@ from cclake_common.failure import Failure, run
 from cclake_common.stop import die_with_parent
 from rich.console import Console
 
-from cclake_stack import config, mongod, show, state, validate
+from cclake_stack import checks, config, gold, mongod, show, state, validate
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
 
@@ -128,8 +128,20 @@ def run_dbt(
     arguments: Annotated[list[str], typer.Argument(help="What dbt takes.")],
 ) -> NoReturn:
     """Run dbt on the gold project with the settings of this data directory."""
-    command = dbt_command()
-    os.execv(command[0], [*command, *arguments])
+    gold.become_dbt(arguments)
+
+
+@app.command("docs")
+def run_docs() -> None:
+    """Show every model and column on DBT_DOCS_PORT, until Ctrl-C."""
+    port = config.port("DBT_DOCS_PORT", 8686)
+    checks.check_port(port, "DBT_DOCS_PORT", "dbt documentation")
+    generate = [*gold.dbt_command(), "docs", "generate", "--quiet"]
+    with validate.no_pipeline():
+        if subprocess.run(generate, check=False, stdout=sys.stderr).returncode:
+            raise Failure("dbt could not write its documentation")
+    typer.echo(f"dbt documentation on http://127.0.0.1:{port}/ until Ctrl-C")
+    gold.serve(Path(os.environ["DBT_TARGET_PATH"]), port)
 
 
 @app.command("validate")
@@ -138,28 +150,13 @@ def run_validate(as_json: Json = False) -> None:
 
     Exit status: 0 when everything holds, 1 when not.
     """
-    checks = validate.validate(dbt_command())
+    checks = validate.validate(gold.dbt_command())
     if as_json:
         typer.echo(json.dumps([vars(check) for check in checks]))
     else:
         show.screen().print(show.checks(checks))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)
-
-
-def dbt_command() -> list[str]:
-    """The dbt of this environment; its settings are put into the environment."""
-    home = settings.home()
-    project = repository() / "dbt"
-    os.environ.update(
-        DBT_PROJECT_DIR=str(project),
-        DBT_PROFILES_DIR=str(project),
-        DBT_TARGET_PATH=str(home / "dbt" / "target"),
-        DBT_LOG_PATH=str(home / "dbt" / "logs"),
-        DBT_USE_COLORS=str(sys.stdout.isatty() and "NO_COLOR" not in os.environ),
-        DUCKDB_PATH=str(settings.in_home("DUCKDB_PATH", "analytics.duckdb")),
-    )
-    return [str(Path(sys.executable).parent / "dbt")]
 
 
 def main() -> NoReturn:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from cclake_common import settings
 
@@ -51,14 +52,20 @@ def validate(dbt: list[str]) -> list[Check]:
 @contextmanager
 def no_pipeline() -> Iterator[None]:
     """Hold the lock of pipeline runs: dbt needs the database for itself."""
-    settings.home().mkdir(parents=True, exist_ok=True)
-    with (settings.home() / "pipeline.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("a pipeline run is going on; waiting for its end", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock_pipeline():
         yield
+
+
+def lock_pipeline() -> TextIO:
+    """The lock of pipeline runs; it is waited for, and held until it is closed."""
+    settings.home().mkdir(parents=True, exist_ok=True)
+    lock = (settings.home() / "pipeline.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("a pipeline run is going on; waiting for its end", file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def dbt_tests(dbt: list[str]) -> Check:

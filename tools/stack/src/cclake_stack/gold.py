@@ -1,0 +1,52 @@
+"""dbt with the settings of this data directory, and the pages of its documentation."""
+
+import functools
+import http.server
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from cclake_common import settings
+
+from cclake_stack.supervise import repository
+from cclake_stack.validate import lock_pipeline
+
+# What dbt does without the database; the rest would run into the pipeline.
+_APART = {"serve", "ls", "list", "parse", "deps", "clean", "-h", "--help", "--version"}
+
+
+def dbt_command() -> list[str]:
+    """The dbt of this environment; its settings are put into the environment."""
+    home = settings.home()
+    project = repository() / "dbt"
+    os.environ.update(
+        DBT_PROJECT_DIR=str(project),
+        DBT_PROFILES_DIR=str(project),
+        DBT_TARGET_PATH=str(home / "dbt" / "target"),
+        DBT_LOG_PATH=str(home / "dbt" / "logs"),
+        DBT_USE_COLORS=str(sys.stdout.isatty() and "NO_COLOR" not in os.environ),
+        DUCKDB_PATH=str(settings.in_home("DUCKDB_PATH", "analytics.duckdb")),
+    )
+    return [str(Path(sys.executable).parent / "dbt")]
+
+
+def become_dbt(arguments: list[str]) -> NoReturn:
+    """Become dbt, which keeps the pipeline waiting while it uses the database."""
+    command = dbt_command()
+    if not _APART & set(arguments):
+        lock = lock_pipeline()  # as long as this process lives, whatever it becomes
+        os.set_inheritable(lock.fileno(), True)
+    os.execv(command[0], [*command, *arguments])
+
+
+def serve(folder: Path, port: int) -> None:
+    """Serve a folder on the loopback interface until Ctrl-C."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        server.serve_forever()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each request."""
