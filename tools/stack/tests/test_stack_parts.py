@@ -326,10 +326,39 @@ def test_what_was_set_after_the_start_is_named(
         up.check_settings()
 
 
+def test_a_percent_sign_in_the_data_directory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "100%"))
+    with pytest.raises(Failure, match="has a % in its name"):
+        checks.check_data_directory()
+
+
+def test_gold_that_is_not_built_yet_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
+    check = validate.dbt_tests(["false"])
+    assert (check.holds, check.seen) == (False, "nothing is built yet: just pipeline")
+
+
+def test_many_failed_tests_are_counted_and_some_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
+    monkeypatch.setenv("DUCKDB_PATH", str(tmp_path))
+    results = [{"unique_id": f"test.cclake.t{n}", "status": "fail"} for n in range(9)]
+    there = tmp_path / "run_results.json"
+    dbt = ["sh", "-c", f"echo '{json.dumps({'results': results})}' > {there}"]
+    check = validate.dbt_tests(dbt)
+    assert check.seen == "0 of 9 pass, t0, t1, t2, t3, t4, and 4 more"
+
+
 def test_a_dbt_that_does_not_start_is_not_taken_for_its_last_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
+    monkeypatch.setenv("DUCKDB_PATH", str(tmp_path))
     good = {"unique_id": "test.cclake.one", "status": "pass"}
     (tmp_path / "run_results.json").write_text(json.dumps({"results": [good]}))
     check = validate.dbt_tests(["false"])

@@ -21,6 +21,11 @@ def check_data_directory() -> Path:
         Failure: It cannot be made or written, or the disk is full.
     """
     home = settings.home()
+    if "%" in str(home):  # supervisord reads it as the beginning of a name
+        raise Failure(
+            f"the data directory {home} has a % in its name",
+            "Set CCLAKE_HOME to a folder without.",
+        )
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
