@@ -322,7 +322,7 @@ def test_what_was_set_after_the_start_is_named(
     up.check_settings()
     monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
     monkeypatch.setenv("WEB_PORT", "3001")
-    with pytest.raises(Failure, match="already, and MONGO_URI, WEB_PORT was set"):
+    with pytest.raises(Failure, match="started with another MONGO_URI, WEB_PORT"):
         up.check_settings()
 
 

@@ -90,7 +90,7 @@ def check_settings() -> None:
     """
     if others := started.changed():
         raise Failure(
-            f"cclake runs already, and {', '.join(others)} was set otherwise then",
+            f"cclake runs already, started with another {', '.join(others)}",
             "`just down` and then `just up` starts it with the present settings.",
         )
 
