@@ -117,6 +117,8 @@ publish *options:
 prefect: _prefect
     @flows/serve
 
+alias deploy := prefect
+
 # Ask Prefect for a run of what is new
 [group('lake')]
 [no-exit-message]

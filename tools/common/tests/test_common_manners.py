@@ -85,6 +85,17 @@ def test_stop_wakes_a_poll_at_the_first_signal() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=30)
 
 
+def test_an_interruption_before_the_tool_begins_is_no_traceback() -> None:
+    for bad, said in (("KeyboardInterrupt", False), ("ZeroDivisionError", True)):
+        ended = subprocess.run(
+            [sys.executable, "-c", f"import cclake_common.failure\nraise {bad}"],
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode
+        assert (b"Traceback" in ended.stderr) is said
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("words", ["print", "typer.echo"])
 def test_a_reader_that_leaves_ends_the_command_quietly(

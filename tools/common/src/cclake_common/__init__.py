@@ -1,1 +1,15 @@
 """Process manners shared by the tools: exits, signals, settings."""
+
+import sys
+from types import TracebackType
+
+
+def _quiet(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+# Ctrl-C while a tool still imports its libraries is no bug either.
+sys.excepthook = _quiet
