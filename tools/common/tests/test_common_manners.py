@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -30,7 +31,22 @@ def test_a_failure_is_one_line_with_what_to_do(
     )
 
 
+def test_a_file_that_may_not_be_written_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def app() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/buffer.db.lock")
+
+    with pytest.raises(SystemExit) as exit_info:
+        run("flusher", app)
+    assert exit_info.value.code == 1
+    said = capsys.readouterr().err
+    assert said == "flusher: /data/buffer.db.lock: Permission denied\n"
+
+
 def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(FileNotFoundError):
+        run("stack", lambda: open("/nowhere/at/all"))  # noqa: PTH123, SIM115
     with pytest.raises(ZeroDivisionError):
         run("stack", lambda: 1 / 0)
 

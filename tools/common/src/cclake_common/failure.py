@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted
 141 nobody reads the output any more (`report daily | head -1`), as for `cat`.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 TRY_LATER = 75
 INTERRUPTED = 130
 UNREAD = 141
+# Not a bug, but a disk that is full or may not be written.
+SURROUNDINGS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class Failure(Exception):
@@ -47,6 +50,11 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         code = failure.code
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except OSError as error:
+        if error.errno not in SURROUNDINGS or not error.filename:
+            raise
+        print(f"{tool}: {error.filename}: {error.strerror}", file=sys.stderr)
+        code = 1
     except SystemExit as ended:
         code = ended.code
     code = _delivered(code)

@@ -46,8 +46,8 @@ class Record:
         except sqlite3.DatabaseError as error:
             raise Failure(
                 f"{path} cannot be used: {error}",
-                "Is there room on its disk? Where the file is damaged, delete it:"
-                " it is only the record of runs.",
+                "May it be written, and is there room? Where the file is damaged,"
+                " delete it: it is only the record of runs.",
             ) from error
 
     def begin(self, mode: str, watermark: int | None) -> int:
