@@ -42,6 +42,7 @@ def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -
     )
     try:
         wait_for(lambda: deployments(stack) == 4, 90, "four deployments are served")
+        wait_for(lambda: scheduled(stack) > 0, 60, "the next runs are scheduled")
         done = stack.just("run-daily")
         assert done.returncode == 0, done.stdout + done.stderr
         command = [str(BIN / "pipeline"), "runs", "--json"]
@@ -59,6 +60,10 @@ def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -
 
 def deployments(stack: Stack) -> int:
     return ask(stack, "deployment", "ls").count("cclake/")
+
+
+def scheduled(stack: Stack) -> int:
+    return ask(stack, "flow-run", "ls", "--state-type", "SCHEDULED").count("cclake")
 
 
 def ask(stack: Stack, *words: str) -> str:
