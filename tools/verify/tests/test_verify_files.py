@@ -224,6 +224,8 @@ def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
         "-p/x/tool-results/out.txt",
         "../history.jsonl",
     }
+    said = run("verify", env={"CLAUDE_DIR": str(bench.root)}).stdout
+    assert "The proof holds, but for 4 files that are on their way." in said
     time.sleep(0.2)
     assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 4
 

@@ -82,7 +82,16 @@ class Report:
         if len(bad) > SHOWN:
             yield f"and {len(bad) - SHOWN:,} more files; --json lists all"
         yield ""
-        yield "The proof holds." if self.holds else "NOT PROVEN."
+        yield self._verdict()
+
+    def _verdict(self) -> str:
+        if not self.holds:
+            return "NOT PROVEN."
+        waits = (BEHIND, CHANGED, MISSING)
+        coming = sum(one.status in waits and not one.torn for one in self.files)
+        if coming:
+            return f"The proof holds, but for {coming:,} files that are on their way."
+        return "The proof holds."
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         yield "what", "count", "lines", "bytes", "verdict"
