@@ -392,7 +392,7 @@ def test_dbt_lists_its_models_while_a_pipeline_runs(tmp_path: Path) -> None:
         said = subprocess.run(
             [BIN / "stack", "dbt", "ls", "--select", "dim_date"],
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=True,
         ).stdout
     assert b"cclake.marts.dim_date" in said
