@@ -14,7 +14,7 @@ PIXEL = base64.b64decode(
     "AABJRU5ErkJggg=="
 )
 SCHEMA = {
-    "dim_sessions": "session_id primary key, host, project_key, title, title_source, first_prompt, git_branch, cwd, claude_version, started_at, ended_at, wall_s, active_s, parent_session_id, relation, models",
+    "dim_sessions": "session_id primary key, host, project_key, title, title_source, first_prompt, git_branch, cwd, claude_version, started_at, ended_at, wall_s, active_s, parent_session_id, relation, models, updated_run",
     "dim_projects": "project_key primary key, project_name, project_path, first_seen_at, last_seen_at",
     "dim_models": "model primary key, family, is_priced",
     "dim_tools": "tool_name primary key, category, is_mcp, mcp_server",
@@ -52,6 +52,7 @@ class Export:
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.serial = 0
+        self.info: dict[str, str] = {}
 
     def add(self, table: str, **values: Any) -> None:
         self.rows[table].append(values)
@@ -90,6 +91,7 @@ class Export:
             "create table export_info (name primary key, value);"
         )
         info = {"schema_version": "1", "published_at": stamp(datetime.now(UTC))}
+        info |= self.info
         connection.executemany("insert into export_info values (?,?)", info.items())
         connection.execute("analyze")
         connection.commit()

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from cclake_web.data import dashboard, rollup
+from cclake_web.data import dashboard, overtime, rollup
 from cclake_web.data.filters import Filters
 from cclake_web.data.sessions import page, totals
 from cclake_web.pages.queries import sql_of
@@ -81,7 +81,7 @@ def test_medians_of_tools_are_exact(
 ) -> None:
     chosen = Filters.from_args(selection, BERLIN)
     wanted = facts(sums, chosen)
-    found = dashboard.tools(sums, chosen)
+    found = dashboard.calls(sums, chosen).tools
     assert {one["tool"] for one in found} == {row["tool_name"] for row in wanted}
     for one in found:
         mine = [row for row in wanted if row["tool_name"] == one["tool"]]
@@ -102,7 +102,7 @@ def test_the_sql_of_a_chart_counts_what_the_chart_counts(
     def rows(name: str) -> list[sqlite3.Row]:
         return sums.execute(sql_of(name, chosen)).fetchall()
 
-    span = dashboard.span(sums, chosen)
+    span = overtime.span(sums, chosen)
     assert span
     costs = dict.fromkeys((start.isoformat() for start in span.starts), 0.0)
     for row in rows("cost_by_day_and_model"):
@@ -110,19 +110,19 @@ def test_the_sql_of_a_chart_counts_what_the_chart_counts(
     assert list(costs.values()) == pytest.approx(
         [day.cost for day in span.line], abs=0.01
     )
-    heat = dashboard.heat(dashboard.by_hour(sums, chosen))
+    heat = dashboard.heat(sums, chosen)
     for row in rows("hours"):
         at = heat[(int(row["weekday"]) - 1) % 7]
         assert at[int(row["hour"])] == row["responses"]
     assert sum(map(sum, heat)) == sum(row["responses"] for row in rows("hours"))
     tools = {row["tool_name"]: (row["calls"], row["errors"]) for row in rows("tools")}
-    shown = dashboard.tools(sums, chosen)
+    shown = dashboard.calls(sums, chosen).tools
     assert {one["tool"]: (one["calls"], one["errors"]) for one in shown} == tools
     medians = {row["tool_name"]: row["median_ms"] for row in rows("tools")}
     for one in shown:
         if one["median_s"] is not None:
             assert one["median_s"] * 1000 == pytest.approx(medians[one["tool"]])
-    kinds = {one["kind"]: one["errors"] for one in dashboard.errors(sums, chosen)}
+    kinds = {one["kind"]: one["errors"] for one in dashboard.calls(sums, chosen).errors}
     by_sql: dict[str, int] = {}
     for row in rows("errors"):
         by_sql[row["error_kind"]] = by_sql.get(row["error_kind"], 0) + row["errors"]
@@ -170,8 +170,8 @@ def test_no_more_zones_are_kept_than_a_few(sums: sqlite3.Connection) -> None:
         "Africa/Lagos",
         "UTC",
     ):
-        assert dashboard.span(sums, Filters(zone=ZoneInfo(name)))
-    tables = sums.execute("select name from sums.sqlite_master where name glob 'days[0-9]*'"
+        assert overtime.span(sums, Filters(zone=ZoneInfo(name)))
+    tables = sums.execute("select name from sums.sqlite_master where name glob 'time[0-9]*'"
                           " and type = 'table'").fetchall()  # fmt: skip
     assert 0 < len(tables) <= 4
-    assert dashboard.span(sums, Filters(zone=BERLIN))
+    assert overtime.span(sums, Filters(zone=BERLIN))

@@ -42,6 +42,10 @@ class Generation(Database):  # type: ignore[misc]
         ready: Whether it is prepared, so that no page has to wait.
         spare: A connection of its own for the sums of the dashboard.
         lock: Held by whoever uses it.
+        summed: Whether the sums are made.
+        list: Another one, for the list of sessions alone, and its `list_lock`.
+        listed: Whether that is made.
+        published: When the export was made, "" where it does not say.
     """
 
     def __init__(self, ds: Datasette, path: Path, stamp: tuple[int, ...]) -> None:
@@ -53,8 +57,10 @@ class Generation(Database):  # type: ignore[misc]
         self.ready = False
         self._opened: list[sqlite3.Connection] = []
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-        self.spare = self.connect()
-        self.lock = threading.Lock()
+        self.spare, self.list = self.connect(), self.connect()
+        self.lock, self.list_lock = threading.Lock(), threading.Lock()
+        self.summed = self.listed = False
+        self.published = _published(self.spare)
         for _ in range(max(ds.setting("num_sql_threads"), 1)):
             connection = self.connect()
             ds._prepare_connection(connection, NAME)
@@ -139,3 +145,14 @@ class Generation(Database):  # type: ignore[misc]
                 connection.set_progress_handler(None, 0)
 
         return await self.execute_fn(within)
+
+
+def _published(connection: sqlite3.Connection) -> str:
+    try:
+        row = connection.execute(_PUBLISHED).fetchone()
+    except sqlite3.Error:
+        return ""  # an export of another make
+    return str(row[0]) if row else ""
+
+
+_PUBLISHED = "select value from export_info where name = 'published_at'"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 
 NEEDED = {"dim_sessions", "thread_entries", "thread_blocks"}
 LOOK_EVERY = 0.4  # seconds between two looks at the file
+WATCH_EVERY = 1.0  # the same while nobody asks for a page
 # seconds that a replaced generation stays open
 GRACE = float(os.environ.get("CCLAKE_WEB_GRACE_S") or 30)
 
@@ -35,15 +36,19 @@ class Exports:
     """Finds the newest generation and hands it to Datasette."""
 
     def __init__(
-        self, ds: Datasette, path: Path, prepare: Callable[[Generation], None]
+        self,
+        ds: Datasette,
+        path: Path,
+        prepare: Callable[[Generation, Generation | None], None],
     ) -> None:
         """Watch a path.
 
         Args:
             ds: The Datasette that serves the generations.
             path: Of the export.
-            prepare: Work that pages would otherwise wait for; it is done in a
-                thread, and a later generation is shown when it is done.
+            prepare: Work that pages would otherwise wait for, with the generation
+                that is shown; it is done in a thread, and a later generation is
+                shown when it is done.
         """
         self.ds, self.path, self.prepare = ds, path, prepare
         self.current: Generation | None = None
@@ -66,6 +71,20 @@ class Exports:
             self._show(new)
         return self.current
 
+    async def watch(self) -> None:
+        """Look at the file for ever, so that a new export is ready before it is asked.
+
+        Else who comes back after hours would be shown what was newest then.
+        """
+        while True:
+            self.look()
+            await asyncio.sleep(WATCH_EVERY)
+
+    @property
+    def counting(self) -> bool:
+        """Whether a newer export is there, whose sums are not yet made."""
+        return self._coming is not None
+
     def _stamp(self) -> tuple[int, ...] | None:
         try:
             stat = self.path.stat()
@@ -77,7 +96,8 @@ class Exports:
         new = self._opened(stamp)
         if new is None:
             return
-        threading.Thread(target=self._prepare, args=(new,), daemon=True).start()
+        work = (new, self.current)
+        threading.Thread(target=self._prepare, args=work, daemon=True).start()
         if self.current is None:
             self._show(new)
         else:
@@ -104,9 +124,9 @@ class Exports:
         print(f"web: {self.path} is no export ({what})", file=sys.stderr)
         return None
 
-    def _prepare(self, new: Generation) -> None:
+    def _prepare(self, new: Generation, before: Generation | None) -> None:
         try:
-            self.prepare(new)
+            self.prepare(new, before)
         except sqlite3.Error as error:
             print(f"web: {self.path}: {error}", file=sys.stderr)
         finally:

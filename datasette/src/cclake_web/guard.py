@@ -1,5 +1,6 @@
 """What stands before every page: Host allow-list and security headers."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -9,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from cclake_web.generation import REVEALING
+from cclake_web.generations import Exports
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -69,14 +71,17 @@ class Guard:
     """ASGI middleware: refuses foreign hosts, adds the headers of every answer."""
 
     def __init__(
-        self, app: App, hosts: frozenset[str], look: Callable[[], object],
+        self, app: App, hosts: frozenset[str], exports: Exports,
         reveals: Callable[[Scope], Awaitable[bool]],
     ) -> None:  # fmt: skip
-        self.app, self.hosts, self.look, self.reveals = app, hosts, look, reveals
+        self.app, self.hosts, self.exports, self.reveals = app, hosts, exports, reveals
+        self.watching: asyncio.Task[None] | None = None
         self.stock = stock_policy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            self.watching = asyncio.create_task(self.exports.watch())
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -84,7 +89,7 @@ class Guard:
         if len(named) != 1 or host_name(named[0].decode("latin-1")) not in self.hosts:
             await _refuse(send)
             return
-        self.look()
+        self.exports.look()
         nonce = secrets.token_urlsafe(16)
         stock = scope["path"].startswith(("/conversations", "/-/", "/_"))
         policy = self.stock if stock else strict_policy(nonce)

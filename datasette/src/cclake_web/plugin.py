@@ -96,7 +96,7 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
 
     def wrap(app: App) -> App:
         asked = partial(reveals, datasette)
-        return Guard(app, state.config.hosts, state.exports.look, asked)
+        return Guard(app, state.config.hosts, state.exports, asked)
 
     return wrap
 

@@ -40,7 +40,7 @@ def state_of(datasette: Datasette) -> State:
     return state
 
 
-def _prepare(export: Generation) -> None:
+def _prepare(export: Generation, before: Generation | None) -> None:
     from cclake_web.warming import prepare  # the pages import this module
 
-    prepare(export)
+    prepare(export, before)

@@ -8,9 +8,15 @@ from cclake_web.pages.sessions import chart, choices, listed, totals
 from cclake_web.pages.web import zones_seen
 
 
-def prepare(export: Generation) -> None:
-    """Make the sums, and all that the first pages show without a filter."""
-    rollup.ask(export, lambda sums: choices(sums, export))
+def prepare(export: Generation, before: Generation | None = None) -> None:
+    """Make the sums, and all that the first pages show without a filter.
+
+    Args:
+        export: The new generation.
+        before: The one whose sums may be carried on.
+    """
+    rollup.ask_list(export, lambda sums: choices(sums, export))
+    rollup.continue_from(export, before)
     for zone in zones_seen():
         filters = Filters(zone=zone)
         listed(filters, "", export)

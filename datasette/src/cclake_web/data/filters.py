@@ -107,7 +107,7 @@ class Filters:
         return [sql for wanted, sql in conditions if wanted], values
 
 
-_ABOUT = r"""s.session in (select rowid from dim_sessions where session_id = :q
+_ABOUT = r"""s.session_id in (select session_id from dim_sessions where session_id = :q
     or title like :like escape '\' or first_prompt like :like escape '\')"""
 _SLOTS = {str(slot) for slot in range(7 * 24)}
 

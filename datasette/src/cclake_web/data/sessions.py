@@ -42,12 +42,12 @@ def page(
         values |= {"value": _number(value, filters.sort), "last": last}
     # First which ones: sorting all columns of all sessions would take longer.
     sql = f"""with chosen as materialized (
-        select s.session, {order} as cursor_value
+        select s.session_id, {order} as cursor_value
         from sums.listed s {_all_of(conditions)}
         order by {order} desc, s.session_id desc limit {PAGE + 1}
     )
     select {_COLUMNS}, chosen.cursor_value from chosen
-    join dim_sessions s on s.rowid = chosen.session {_JOINS}
+    join dim_sessions s on s.session_id = chosen.session_id {_JOINS}
     order by chosen.cursor_value desc, s.session_id desc"""
     rows = [dict(row) for row in connection.execute(sql, values)]
     more = len(rows) > PAGE
@@ -63,18 +63,18 @@ def selected(
     conditions, values = filters.where()
     if filters.tool:
         conditions.append(
-            "s.session in (select session from sums.used where tool = :tool"
+            "s.session in (select session from sums.calls where tool = :tool"
             f"{' and kind = :kind' if filters.kind else ''})"
         )
     elif filters.kind:
         conditions.append(
-            "s.session in (select session from sums.used where kind = :kind)"
+            "s.session in (select session from sums.calls where kind = :kind)"
         )
     if filters.slot:
         zone = f"sums.zone{zoned(connection, filters.zone)}"
         conditions.append(
-            f"""s.session in (select w.session from sums.worked w
-            join {zone} z on z.half = w.half where z.slot = :slot
+            f"""s.session in (select h.session from sums.halves h
+            join {zone} z on z.half = h.half where z.slot = :slot
             and z.day between :since and :until)"""
         )
         values |= {"since": filters.since, "until": filters.until or "9999"}

@@ -1,44 +1,66 @@
-"""The sums by the days of a time zone, and the condition of a selection on them."""
+"""The sums by the days, weeks and months of a time zone."""
 
 import sqlite3
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any
 
-from cclake_web.data.filters import Filters
+from cclake_web.data.sums import ADDED, ADDED_SUMS
 
 MOST = 4  # time zones that are kept
-_DAILY = """
-create table sums.days{n} as
-select z.day, z.week, z.month, h.project, h.model, h.host, h.branch, h.side,
-    sum(h.responses) as responses, sum(h.final) as final, sum(h.unpriced) as unpriced,
-    sum(h.input) as input, sum(h.output) as output, sum(h.written) as written,
-    sum(h.read) as read, sum(h.cost) as cost, max(h.widest) as widest
-from sums.halves h join sums.zone{n} z on z.half = h.half
-group by 1, 2, 3, 4, 5, 6, 7, 8;
-create index sums.days{n}_day on days{n} (day);
-create index sums.days{n}_project on days{n} (project, day);
-create table sums.tools{n} as
-select z.day, c.project, c.model, c.host, c.branch, c.tool, c.kind,
-    sum(c.calls) as calls, sum(c.timed) as timed
-from sums.calls c join sums.zone{n} z on z.half = c.half group by 1, 2, 3, 4, 5, 6, 7;
-create index sums.tools{n}_day on tools{n} (day);
-create index sums.tools{n}_project on tools{n} (project, day);
+TABLES = ("zone", "time", "slots")
+_SUMS = f"{ADDED_SUMS}, max(widest) as widest"
+# In the order of what they are grouped by, so that nothing has to be sorted.
+_CREATE = f"""
+create table sums.zone{{n}} (half integer primary key, day, slot integer);
+create table sums.time{{n}} (unit, start, model, side, who integer,
+    {", ".join(ADDED)}, widest,
+    primary key (unit, start, model, side, who)) without rowid;
+create table sums.slots{{n}} (slot integer, half integer, who integer, responses,
+    primary key (slot, half, who)) without rowid;
 """
+_WEEK = "date({day}, 'weekday 0', '-6 days')"
+_MONTH = "substr({day}, 1, 8) || '01'"
+_RENEW = f"""
+delete from sums.slots{{n}} where half in (select half from sums.touched);
+insert into sums.slots{{n}}
+select z.slot, h.half, h.who, sum(h.responses) from sums.touched t
+cross join sums.halves h on h.half = t.half
+cross join sums.zone{{n}} z on z.half = h.half group by 1, 2, 3;
 
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+create temp table renewed as select 'day' as unit, z.day as start
+from sums.touched t cross join sums.zone{{n}} z on z.half = t.half group by 2;
+insert into renewed select distinct 'week', {_WEEK.format(day="start")} from renewed;
+insert into renewed select distinct 'month', {_MONTH.format(day="start")} from renewed
+where unit = 'day';
+delete from sums.time{{n}} where (unit, start) in (select unit, start from renewed);
+insert into sums.time{{n}}
+select 'day', z.day, coalesce(w.model, ''), h.side, h.who, {_SUMS}
+from sums.halves h cross join sums.zone{{n}} z on z.half = h.half
+cross join sums.who w on w.id = h.who
+where z.day in (select start from renewed where unit = 'day') group by 2, 3, 4, 5;
+insert into sums.time{{n}}
+select 'week', {_WEEK.format(day="start")} as week, model, side, who, {_SUMS}
+from sums.time{{n}} where unit = 'day'
+and week in (select start from renewed where unit = 'week') group by 2, 3, 4, 5;
+insert into sums.time{{n}}
+select 'month', {_MONTH.format(day="start")} as month, model, side, who, {_SUMS}
+from sums.time{{n}} where unit = 'day'
+and month in (select start from renewed where unit = 'month') group by 2, 3, 4, 5;
+drop table renewed;
+"""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ZONES: dict[str, tzinfo] = {}  # those of the tables, by their names
 
 
 @lru_cache(maxsize=100_000)
 def local(half: int, zone: tzinfo) -> datetime:
     """A half hour of the sums, counted from 1970, in a zone."""
-    return (_EPOCH + timedelta(minutes=30 * half)).astimezone(zone)
+    return (EPOCH + timedelta(minutes=30 * half)).astimezone(zone)
 
 
 def zoned(connection: sqlite3.Connection, zone: tzinfo) -> int:
-    """The number of a zone's tables: `zone`, `days` and `tools` with it behind."""
+    """The number of a zone's tables: `zone`, `time` and `slots` with it behind."""
+    _ZONES[str(zone)] = zone
     connection.execute("create table if not exists sums.zones (name primary key)")
     row = connection.execute(
         "select rowid from sums.zones where name = ?", (str(zone),)
@@ -49,23 +71,38 @@ def zoned(connection: sqlite3.Connection, zone: tzinfo) -> int:
 def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
     known = connection.execute("select rowid from sums.zones order by 1").fetchall()
     for (old,) in known[: max(0, len(known) - MOST + 1)]:
-        for table in ("zone", "days", "tools"):
+        for table in TABLES:
             connection.execute(f"drop table sums.{table}{old}")
         connection.execute("delete from sums.zones where rowid = ?", (old,))
     number = known[-1][0] + 1 if known else 1
-    connection.execute(
-        f"""create table sums.zone{number} (
-            half integer primary key, day, week, month, slot integer)"""
+    connection.executescript(_CREATE.format(n=number))
+    connection.executescript(
+        """delete from sums.touched;
+        insert into sums.touched select half from sums.halves
+        union select half from sums.spoken"""
     )
-    times = connection.execute("select half from sums.times").fetchall()
-    rows = [row for (half,) in times if (row := _row(half, zone))]
-    connection.executemany(
-        f"insert into sums.zone{number} values (?, ?, ?, ?, ?)", rows
-    )
-    connection.executescript(_DAILY.format(n=number))
+    _renew(connection, number, zone)
     connection.execute("insert into sums.zones (rowid, name) values (?, ?)",
                        (number, str(zone)))  # fmt: skip
     return number
+
+
+def renew_all(connection: sqlite3.Connection) -> None:
+    """Make the sums of all zones again for the half hours noted as touched."""
+    there = "select 1 from sums.sqlite_master where name = 'zones'"
+    if connection.execute(there).fetchone():
+        known = connection.execute("select rowid, name from sums.zones").fetchall()
+        for number, name in known:
+            _renew(connection, number, _ZONES[name])
+
+
+def _renew(connection: sqlite3.Connection, number: int, zone: tzinfo) -> None:
+    halves = connection.execute("select half from sums.touched").fetchall()
+    rows = [row for (half,) in halves if (row := _row(half, zone))]
+    connection.executemany(
+        f"insert or replace into sums.zone{number} values (?, ?, ?)", rows
+    )
+    connection.executescript(_RENEW.format(n=number))
 
 
 def _row(half: int, zone: tzinfo) -> tuple[object, ...] | None:
@@ -73,37 +110,5 @@ def _row(half: int, zone: tzinfo) -> tuple[object, ...] | None:
         there = local(half, zone)
     except (ValueError, OverflowError):
         return None  # no time that anybody lived in
-    day = there.date()
-    week = day - timedelta(days=day.weekday())
-    slot = day.weekday() * 24 + there.hour
-    days = (one.isoformat() for one in (day, week, day.replace(day=1)))
-    return (half, *days, slot)
-
-
-def where(
-    filters: Filters, *, dated: bool = True, table: str = ""
-) -> tuple[str, dict[str, Any]]:
-    """The condition of a selection on a table of sums.
-
-    Args:
-        filters: The selection.
-        dated: Whether the table has days; else days are left out.
-        table: An alias with its dot, where names would be ambiguous.
-    """
-    values = {
-        name: value
-        for name in ("project", "model", "host", "branch")
-        if (value := getattr(filters, name))
-    }
-    chosen = [f"{table}{name} = :{name}" for name in values]
-    if dated and filters.since:
-        chosen.append("day >= :since")
-    if dated and filters.until:
-        chosen.append("day <= :until")
-    days = {"since": filters.since, "until": filters.until}
-    return " and ".join(chosen) or "true", values | days
-
-
-def dates(rows: Sequence[str]) -> list[date]:
-    """Days of the sums as dates."""
-    return [date.fromisoformat(row) for row in rows]
+    slot = there.weekday() * 24 + there.hour
+    return (half, there.date().isoformat(), slot)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from datasette.utils.asgi import Response
 
 from cclake_web.data import dashboard as numbers
-from cclake_web.data import rollup
+from cclake_web.data import overtime, rollup
 from cclake_web.data.filters import Filters
 from cclake_web.generation import NAME, Generation
 from cclake_web.pages.panels import panels
@@ -43,16 +43,17 @@ def gathered(export: Generation, filters: Filters) -> dict[str, Any]:
     """All numbers of a selection, drawn; read once per generation."""
 
     def gather(sums: sqlite3.Connection) -> dict[str, Any]:
-        span = numbers.span(sums, filters)
-        hours = numbers.by_hour(sums, filters)
+        span = overtime.span(sums, filters)
+        hours = numbers.heat(sums, filters)
+        calls = numbers.calls(sums, filters)
         return {
-            "panels": panels(span, numbers.heat(hours), filters) if span else [],
+            "panels": panels(span, hours, filters) if span else [],
             "total": span.total if span else None,
             "models": span.models if span else [],
-            "blocks": numbers.blocks(hours, filters.zone),
+            "blocks": numbers.blocks(sums, filters),
             "projects": numbers.projects(sums, filters),
-            "tools": numbers.tools(sums, filters),
-            "errors": numbers.errors(sums, filters),
+            "tools": calls.tools,
+            "errors": calls.errors,
             "names": dict(map(tuple, sums.execute(_NAMES))),
         }
 

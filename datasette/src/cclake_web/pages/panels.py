@@ -9,8 +9,8 @@ from markupsafe import Markup
 from cclake_web import fmt
 from cclake_web.charts.scale import label
 from cclake_web.charts.svg import Chart, Number, Series, bars, heatmap, lines
-from cclake_web.data.dashboard import Day, Span
 from cclake_web.data.filters import WEEKDAYS, Filters
+from cclake_web.data.overtime import Day, Span
 
 MODELS = 6  # with a colour of their own; the rest is "other"
 

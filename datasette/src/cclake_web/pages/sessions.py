@@ -35,7 +35,8 @@ def choices(connection: sqlite3.Connection, export: Generation) -> dict[str, Any
 def totals(filters: Filters, export: Generation) -> sessions.Row:
     """The sums of a selection, read once per generation."""
     key = ("totals", replace(filters, sort="recent"), filters.zone)
-    return rollup.kept(export, key, lambda sums: sessions.totals(sums, filters))
+    kept = rollup.kept if filters.deeper else rollup.kept_list
+    return kept(export, key, lambda sums: sessions.totals(sums, filters))
 
 
 @view
@@ -75,11 +76,14 @@ def listed(
             row["title"] = mask(title(row))
         return rows, following
 
-    return rollup.kept(export, ("page", filters, filters.zone, after), read)
+    kept = rollup.kept if filters.deeper else rollup.kept_list
+    return kept(export, ("page", filters, filters.zone, after), read)
 
 
 def chart(filters: Filters, unit: str, export: Generation) -> Timeline | None:
-    """The chart above the list."""
+    """The chart above the list; the list does not wait for it."""
+    if not export.summed:
+        return None
     key = ("chart", filters, filters.zone, unit if unit in UNITS else "")
     return rollup.kept(export, key, lambda sums: timeline(sums, filters, unit))
 

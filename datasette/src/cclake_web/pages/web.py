@@ -97,7 +97,10 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """A template as an answer."""
-        return html(self.request, template, status, zone=self.zone, **context)
+        shown = self.export.published, self.state.exports.counting
+        return html(
+            self.request, template, status, zone=self.zone, shown=shown, **context
+        )
 
 
 View = Callable[[Visit], Awaitable[Response | None]]
@@ -139,7 +142,7 @@ def html(
         nonce=request.scope.get("cclake_nonce", ""),
         path=request.path,
         actor=request.actor,
-        **context,
+        **{"shown": None} | context,
     )  # fmt: skip
     return Response.html(body, status=status, headers={"cache-control": "no-store"})
 

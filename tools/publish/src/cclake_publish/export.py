@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cclake_publish.atomic import publisher_lock
 from cclake_publish.bulk import Error
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
-from cclake_publish.indexes import layout
+from cclake_publish.indexes import BY_SESSION, layout
 from cclake_publish.sqlite_export import Progress
 from cclake_publish.told import Told
 from cclake_publish.update import update_all
@@ -143,7 +144,19 @@ def info(gold: Gold) -> dict[str, str]:
     return {
         "schema_version": str(SCHEMA_VERSION),
         "layout": layout(),
+        "builds": _builds(gold),
         "export_id": uuid.uuid4().hex,
         "published_at": now.replace("+00:00", "Z"),
         "extract_run": "" if run is None else str(run),
     } | {f"rows.{table.name}": str(table.rows) for table in gold.tables}
+
+
+def _builds(gold: Gold) -> str:
+    """A name for the builds of the tables by session; empty where one is not known.
+
+    While it stays, a reader knows what has changed by `updated_run` alone.
+    """
+    builds = [(t.name, t.build) for t in gold.tables if t.name in BY_SESSION]
+    if not all(build for _, build in builds):
+        return ""
+    return blake2b(repr(sorted(builds)).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,56 @@
+"""The conditions of a selection on the sums."""
+
+import sqlite3
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from cclake_web.data.filters import CHOICES, Filters
+from cclake_web.data.tower import TOP
+from cclake_web.data.zoned import EPOCH
+
+
+def whose_of(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """The condition of a selection on `who`."""
+    values = {name: value for name in CHOICES if (value := getattr(filters, name))}
+    chosen = " and ".join(f"{name} = :{name}" for name in values)
+    whose = f"who in (select id from sums.who where {chosen})" if values else "true"
+    return whose, values
+
+
+def chosen_halves(
+    connection: sqlite3.Connection, filters: Filters
+) -> tuple[str, dict[str, Any]]:
+    """The condition of a selection on a table that has half hours and `who`."""
+    whose, values = whose_of(filters)
+    low, end = halves_of(connection, filters)
+    dated = [f"half >= {low}"] * (low > 0) + [f"half < {end}"] * (end < TOP)
+    return " and ".join([*dated, whose]), values
+
+
+def halves_of(connection: sqlite3.Connection, filters: Filters) -> tuple[int, int]:
+    """The chosen days as half hours: the first one, and the one after the last."""
+    first, last = connection.execute(
+        """select min(half), max(half) from (
+        select min(half) as half from sums.halves
+        union all select max(half) from sums.halves
+        union all select min(half) from sums.calls
+        union all select max(half) from sums.calls)"""
+    ).fetchone()
+    low = _midnight(filters.since, filters.zone, 0)
+    end = _midnight(filters.until, filters.zone, 1)
+    # What cuts nothing off is left out, so that the widest blocks are enough.
+    from_start = first is None or low is None or low <= first
+    to_end = last is None or end is None or end > last
+    return 0 if from_start else low or 0, TOP if to_end else end or 0
+
+
+def _midnight(day: str, zone: tzinfo, later: int) -> int | None:
+    """The first half hour of a day, or of the one after it."""
+    if not day:
+        return None
+    try:
+        there = date.fromisoformat(day) + timedelta(days=later)
+        moment = datetime.combine(there, time(), zone).astimezone(UTC)
+    except OverflowError:
+        return TOP if later else 0
+    return -(-int((moment - EPOCH).total_seconds()) // 1800)

@@ -1,0 +1,166 @@
+"""The sums by session and half hour: what is kept in memory beside an export.
+
+By the half hour, as there are time zones that are half an hour off. By session,
+as a session is what a publication replaces as a whole: the sums of those that
+have moved on are made anew, and all others stay.
+"""
+
+import sqlite3
+from bisect import bisect_right
+from itertools import pairwise
+
+EDGES = 15  # durations that part those of a tool into groups of about one size
+SAMPLE = 20_000  # durations that the edges are taken from
+BELOW = ", ".join(f"below{n}" for n in range(1, EDGES + 1))
+BELOW_SUMS = ", ".join(f"sum(below{n}) as below{n}" for n in range(1, EDGES + 1))
+ADDED = ("responses", "final", "unpriced", "input", "output", "written", "read", "cost")
+ADDED_SUMS = ", ".join(f"sum({name}) as {name}" for name in ADDED)
+
+SCHEMA = f"""
+create table sums.ids (session integer primary key, session_id unique);
+create table sums.listed (session integer primary key, session_id, project_key,
+    git_branch, host, models, started_at, ended_at, recent, cost, tokens, turns, time,
+    errors, unpriced, updated_run);
+create index sums.listed_recent on listed (recent, session_id);
+create table sums.moved (session integer primary key, session_id);
+create table sums.touched (half integer primary key);
+
+create table sums.who (id integer primary key, project, model, host, branch);
+create index sums.who_key on who (project, model, host, branch);
+create table sums.halves (session integer, half integer, who integer, side,
+    {", ".join(ADDED)}, widest);
+create index sums.halves_half on halves (half, who);
+create table sums.calls (session integer, half integer, who integer, tool, kind,
+    calls, timed, {BELOW});
+create index sums.calls_half on calls (half);
+create index sums.calls_tool on calls (tool, kind, session);
+create index sums.calls_kind on calls (kind, session);
+create table sums.durations (tool, ms, who integer, half integer, session integer);
+create table sums.edges (tool, {", ".join(f"t{n}" for n in range(1, EDGES + 1))});
+create table sums.spoken (session integer, half integer, messages);
+"""
+
+_LIST = """
+insert or ignore into sums.ids (session_id) select session_id from main.dim_sessions;
+delete from sums.listed;
+insert into sums.listed
+select i.session, s.session_id, s.project_key, s.git_branch, s.host,
+    ',' || replace(coalesce(s.models, ''), ', ', ',') || ',', s.started_at,
+    coalesce(s.ended_at, s.started_at), coalesce(s.ended_at, s.started_at, ''),
+    m.cost_usd, m.total_tokens, m.turns, coalesce(s.active_s, s.wall_s, 0),
+    coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0), m.unpriced_responses, {run}
+from main.dim_sessions s join sums.ids i on i.session_id = s.session_id
+left join main.agg_session_metrics m on m.session_id = s.session_id;
+"""
+
+# The keys of a group begin with numbers: texts are seldom compared then.
+_RESPONSES = """
+create temp table each_half as
+select coalesce(i.session, -1) as session, strftime('%s', r.responded_at) / 1800 as half,
+    r.model, coalesce(r.is_sidechain, 0) as side, r.project_key as project, r.host,
+    count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
+    sum(r.cost_usd is null) as unpriced, sum(r.input_tokens) as input,
+    sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
+    sum(r.cache_read_tokens) as read, sum(r.cost_usd) as cost,
+    max(coalesce(r.input_tokens, 0) + coalesce(r.cache_write_tokens, 0)
+        + coalesce(r.cache_read_tokens, 0)) as widest, l.git_branch as branch
+from main.fct_api_responses r left join sums.ids i on i.session_id = r.session_id
+left join sums.listed l on l.session = i.session
+where strftime('%s', r.responded_at) is not null {only} group by 1, 2, 3, 4, 5, 6;
+insert into sums.who (project, model, host, branch)
+select project, model, host, branch from temp.each_half
+except select project, model, host, branch from sums.who;
+insert into sums.halves
+select e.session, e.half, w.id, e.side, e.responses, e.final, e.unpriced, e.input,
+    e.output, e.written, e.read, e.cost, e.widest
+from temp.each_half e cross join sums.who w on w.project is e.project
+    and w.model is e.model and w.host is e.host and w.branch is e.branch;
+drop table temp.each_half;
+"""
+
+_CALLS = """
+create temp table each_call as
+select coalesce(i.session, -1) as session, strftime('%s', r.called_at) / 1800 as half,
+    r.project_key as project, l.host, l.git_branch as branch,
+    (select a.model from main.fct_api_responses a
+        where a.message_id = r.message_id limit 1) as model,
+    r.tool_name as tool, r.duration_ms as ms,
+    case when r.is_error then coalesce(nullif(r.error_kind, ''), 'other')
+        else '' end as kind
+from main.fct_tool_calls r left join sums.ids i on i.session_id = r.session_id
+left join sums.listed l on l.session = i.session
+where strftime('%s', r.called_at) is not null {only};
+insert into sums.who (project, model, host, branch)
+select project, model, host, branch from temp.each_call
+except select project, model, host, branch from sums.who;
+create temp table known_call as
+select e.session, e.half, (select w.id from sums.who w where w.project is e.project
+    and w.model is e.model and w.host is e.host and w.branch is e.branch) as who,
+    e.tool, e.kind, e.ms from temp.each_call e;
+drop table temp.each_call;
+insert into sums.durations
+select tool, ms, who, half, session from temp.known_call where ms is not null;
+"""
+
+_COUNTED = f"""
+insert into sums.calls
+select c.session, c.half, c.who, c.tool, c.kind, count(*), count(c.ms),
+    {", ".join(f"count(nullif(c.ms < e.t{n}, 0))" for n in range(1, EDGES + 1))}
+from temp.known_call c left join sums.edges e on e.tool is c.tool
+group by 1, 2, 3, 4, 5;
+drop table temp.known_call;
+"""
+
+_SPOKEN = """
+insert into sums.spoken
+select i.session, strftime('%s', r.said_at) / 1800 as half, count(*)
+from main.fct_messages r join sums.ids i on i.session_id = r.session_id
+where r.message_kind in ('prompt', 'answer')
+    and strftime('%s', r.said_at) is not null {only} group by 1, 2;
+"""
+_ONLY = "and r.session_id in (select session_id from sums.moved)"
+
+
+def list_sessions(connection: sqlite3.Connection) -> None:
+    """Make the list of sessions, which is all that the first page needs."""
+    rows = connection.execute("pragma main.table_info(dim_sessions)")
+    known = "updated_run" in [row[1] for row in rows]
+    connection.executescript(_LIST.format(run="s.updated_run" if known else "null"))
+
+
+def gather(connection: sqlite3.Connection, *, moved: bool) -> None:
+    """Read the facts of all sessions, or of those that are noted as moved."""
+    only = _ONLY if moved else ""
+    connection.executescript((_RESPONSES + _CALLS).format(only=only))
+    if not moved:
+        _edges(connection)
+    connection.executescript(_COUNTED + _SPOKEN.format(only=only))
+    if not moved:
+        connection.execute(
+            "create index sums.durations_ms on durations (tool, ms, who, half)"
+        )
+
+
+def _edges(connection: sqlite3.Connection) -> None:
+    """Choose the edges from a sample; they need not be exact for medians to be."""
+    (number,) = connection.execute("select count(*) from sums.durations").fetchone()
+    found: dict[str | None, list[float]] = {}
+    for tool, ms in connection.execute(
+        "select tool, ms from sums.durations where rowid % ? = 0 order by ms",
+        (max(1, number // SAMPLE),),
+    ):
+        found.setdefault(tool, []).append(ms)
+    marks = ", ".join("?" * EDGES)
+    connection.executemany(
+        f"insert into sums.edges values (?, {marks})",
+        [(tool, *_parting(ms)) for tool, ms in found.items()],
+    )
+
+
+def _parting(ms: list[float]) -> list[float]:
+    """Edges among sorted durations; one that is very frequent lies between two."""
+    chosen = [ms[len(ms) * n // (EDGES + 1)] for n in range(1, EDGES + 1)]
+    frequent = {one for one, two in pairwise(chosen) if one == two}
+    after = [ms[at] for one in frequent if (at := bisect_right(ms, one)) < len(ms)]
+    edges = sorted({*chosen, *after})[:EDGES]
+    return edges + edges[-1:] * (EDGES - len(edges))

@@ -1,0 +1,104 @@
+"""Sums of longer and longer times, of which any span is made of few.
+
+A span of half hours is covered by the widest blocks that lie in it, then by
+narrower ones at its ends, and by single half hours at last. All of time is one
+block.
+"""
+
+import sqlite3
+
+from cclake_web.data.sums import BELOW_SUMS
+
+TOP = 1 << 28  # half hours, more than SQLite has dates for
+WIDTHS = (256, 1024, 4096, 16_384, TOP)  # half hours of a block
+Piece = tuple[int, int, int]
+_TABLES = {
+    # of: (keys, sums, the table by the half hour)
+    "answered": (
+        "who",
+        """sum(responses) as responses, sum(unpriced) as unpriced,
+        sum(cost) as cost, sum(tokens) as tokens""",
+        """(select half, who, responses, unpriced, cost,
+        input + output + written + read as tokens from sums.halves)""",
+    ),
+    "called": (
+        "who, tool, kind",
+        f"sum(calls) as calls, sum(timed) as timed, {BELOW_SUMS}",
+        "sums.calls",
+    ),
+}
+
+
+def renew(connection: sqlite3.Connection) -> None:
+    """Make all blocks again in which half hours are noted as touched."""
+    for table, (keys, sums, base) in _TABLES.items():
+        for below, width in zip((1, *WIDTHS), WIDTHS, strict=False):
+            block, source = f"half / {width}", base
+            if below > 1:
+                block = f"block / {width // below}"
+                source = f"sums.{table} where level = {below}"
+            made = f"select {width} as level, {block} as block, {keys}, {sums} from "
+            grouped = f" group by {block}, {keys}"
+            if width == WIDTHS[0]:
+                connection.execute(
+                    f"create table if not exists sums.{table} as"
+                    f" {made}{source} where false{grouped}"
+                )
+                connection.execute(
+                    f"create index if not exists sums.{table}_block"
+                    f" on {table} (level, block)"
+                )
+            which = f"(select half / {width} from sums.touched)"
+            connection.execute(
+                f"delete from sums.{table} where level = {width} and block in {which}"
+            )
+            glue = "where" if below == 1 else "and"
+            connection.execute(
+                f"insert into sums.{table}"
+                f" {made}{source} {glue} {block} in {which}{grouped}"
+            )
+
+
+def pieces(first: int, end: int) -> list[Piece]:
+    """Blocks that cover the half hours from `first` to before `end`.
+
+    Returns:
+        For each run of blocks its width, its first block and its last one.
+    """
+    found: list[Piece] = []
+    gaps = [(max(first, 0), min(end, TOP))]
+    for width in (*reversed(WIDTHS), 1):
+        open_ones = []
+        for low, high in gaps:
+            start, stop = -(-low // width), high // width
+            if start < stop:
+                found.append((width, start, stop - 1))
+                open_ones += [(low, start * width), (stop * width, high)]
+            else:
+                open_ones.append((low, high))
+        gaps = [(low, high) for low, high in open_ones if low < high]
+    return found
+
+
+def source(table: str, span: tuple[int, int], whose: str) -> str:
+    """The sums of a span as a subquery.
+
+    Args:
+        table: `answered` or `called`.
+        span: The first half hour and the one after the last.
+        whose: A condition on `who`.
+    """
+    parts = [
+        f"select * from sums.{table} where level = {width}"
+        f" and block between {low} and {high} and {whose}"
+        for width, low, high in pieces(*span)
+        if width > 1
+    ]
+    keys, sums, base = _TABLES[table]
+    parts += [
+        f"select 1, half, {keys}, {sums} from {base}"
+        f" where half between {low} and {high} and {whose} group by half, {keys}"
+        for width, low, high in pieces(*span)
+        if width == 1
+    ]
+    return f"({' union all '.join(parts) or f'select * from sums.{table} where false'})"
