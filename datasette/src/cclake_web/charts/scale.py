@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 
 DAYS = 100  # more days than these are drawn as weeks
 WEEKS = 150  # more weeks than these are drawn as months
@@ -46,6 +47,7 @@ def after(start: date, unit: str) -> date:
     return start + timedelta(days=7 if unit == "week" else 1)
 
 
+@lru_cache(maxsize=4096)
 def label(start: date, unit: str, year: bool = False) -> str:
     """A period as a short text; with its year where several are shown."""
     if unit == "month":

@@ -52,7 +52,7 @@ def bars(chart: Chart) -> Markup:
                 rects.append(one)
         tip = _tip(chart, index, totals[index])
         rects.append(_rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0))
-        inner = Markup("").join(rects)
+        inner = Markup("".join(rects))  # all of them are markup already
         href = chart.href(start, after(start, chart.unit)) if totals[index] else ""
         parts.append(_linked(inner, href, tip))
     return _svg(parts, "bars")
@@ -187,4 +187,4 @@ def _linked(inner: Markup, href: str, tip: str) -> Markup:
 
 def _svg(parts: Sequence[Markup], kind: str) -> Markup:
     made = Markup('<svg class="chart {}" viewBox="0 0 {} {}" role="group">{}</svg>')
-    return made.format(kind, WIDTH, HEIGHT, Markup("").join(parts))
+    return made.format(kind, WIDTH, HEIGHT, Markup("".join(parts)))
