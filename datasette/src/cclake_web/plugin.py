@@ -18,6 +18,7 @@ from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file, line_image
+from cclake_web.pages.find import find_in_session
 from cclake_web.pages.live import live_stream
 from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
@@ -77,6 +78,7 @@ def register_routes() -> list[Route]:
             r"^/export/(?P<what>sessions|messages)\.(?P<format>json|jsonl|csv|md)$",
             selection_export,
         ),
+        (r"^/session/(?P<session_id>[^/]+)/find\.json$", find_in_session),
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
         (r"^/runs$", runs_page),

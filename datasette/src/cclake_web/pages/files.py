@@ -19,6 +19,7 @@ ASSETS = {
     "web.css": "text/css; charset=utf-8",
     "stock.css": "text/css; charset=utf-8",
     "web.js": "text/javascript; charset=utf-8",
+    "find.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp"}

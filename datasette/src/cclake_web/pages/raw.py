@@ -65,9 +65,9 @@ def _pretty(text: str) -> Markup:
     return colour(dumps(value, indent=True)[:LONGEST], lexer_named("json"))
 
 
-_AWAY = (
+_AWAY = Markup(
     "The lines themselves are kept in MongoDB, which can't be reached now. "
-    "Conversations, search and the dashboard do not need it. `just status` shows "
-    "whether it runs."
+    "Conversations, search and the dashboard do not need it. "
+    "<code>just status</code> shows whether it runs."
 )
 _MISSING = "MongoDB holds no line of this id."

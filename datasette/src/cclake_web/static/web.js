@@ -144,7 +144,7 @@
   const KEYS = [
     ["Ctrl K", "Go to a session, project or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
     ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
-    ["x", "Next error"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
+    ["x", "Next error"], ["f", "Find in this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
   ];
   const help = () => {
     const list = make("dl");

@@ -1,0 +1,136 @@
+"""Finds words within one session, as they stand, whatever their case."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from cclake_web.masking import mask
+from cclake_web.render.items import QUIET
+from cclake_web.render.safe import visible
+
+MOST = 300  # places that are told
+LONGEST = 200  # characters of the words
+BEFORE, AFTER = 48, 110  # characters around a place that are shown
+_MARKS = re.compile(r"[*`]{1,3}|^#+\s+", re.MULTILINE)
+_SPACE = re.compile(r"\s+")
+_PLACES = """select e.entry_key, e.agent_id, e.message_kind, b.block_kind, b.text,
+    b.tool_name, b.tool_input
+from thread_entries e join thread_blocks b on b.entry_key = e.entry_key
+where e.session_id = ? order by e.position, b.block_no"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the words stand, with a little of what is around them.
+
+    Attributes:
+        key: The entry.
+        agent: The subagent whose thread it is in, "" in the main thread.
+        kind: What says it: prompt, answer, thinking, tool_use, tool_result, …
+        before: The text before the words, on one line.
+        words: They themselves, in their own case.
+        after: The text that follows.
+    """
+
+    key: str
+    agent: str
+    kind: str
+    before: str
+    words: str
+    after: str
+
+
+def places(
+    connection: sqlite3.Connection,
+    session_id: str,
+    words: str,
+    *,
+    everything: bool = False,
+    reveal: bool = False,
+) -> list[Place]:
+    """All places of some words in a session, in its order; one more than `MOST`.
+
+    Words inside a masked secret are not found: that would tell what it is.
+
+    Args:
+        connection: Of the export.
+        session_id: The session.
+        words: What is looked for; any white space counts as one space.
+        everything: Whether system lines are shown, and so looked at.
+        reveal: Whether secrets are shown.
+    """
+    wanted = _SPACE.sub(" ", words.strip())[:LONGEST]
+    if not wanted:
+        return []
+    pattern = re.compile(re.escape(wanted), re.IGNORECASE)
+    found: list[Place] = []
+    for row in connection.execute(_PLACES, (session_id,)):
+        if row["message_kind"] in QUIET and not everything:
+            continue
+        place = _place(row, pattern, reveal)
+        if place:
+            found.append(place)
+            if len(found) > MOST:
+                break
+    return found
+
+
+def _place(row: sqlite3.Row, pattern: re.Pattern[str], reveal: bool) -> Place | None:
+    for text in _texts(row):
+        shown = _line(text)
+        match = pattern.search(shown)
+        if match and not reveal:
+            shown = _line(mask(text))
+            match = pattern.search(shown)
+        if match:
+            return _around(row, shown, match)
+    return None
+
+
+def _line(text: str) -> str:
+    return _SPACE.sub(" ", visible(text))
+
+
+def _around(row: sqlite3.Row, text: str, match: re.Match[str]) -> Place:
+    start, end = match.span()
+    kind = row["block_kind"]
+    return Place(
+        key=row["entry_key"],
+        agent=row["agent_id"] or "",
+        kind=row["message_kind"] or "" if kind == "text" else kind,
+        before=text[max(0, start - BEFORE) : start],
+        words=match.group(),
+        after=text[end : end + AFTER],
+    )
+
+
+def _texts(row: sqlite3.Row) -> Iterator[str]:
+    """What a block says: as it is written, then as it looks."""
+    text = row["text"] or ""
+    if row["block_kind"] == "tool_use":
+        yield f"{row['tool_name'] or ''} {_said(row['tool_input'] or '')}"
+        return
+    yield text
+    if row["block_kind"] in ("text", "thinking"):
+        yield _MARKS.sub("", text)
+
+
+def _said(tool_input: str) -> str:
+    """The strings of a tool's input; as it is where it is no JSON."""
+    try:
+        return "\n".join(_strings(orjson.loads(tool_input)))
+    except orjson.JSONDecodeError:
+        return tool_input
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        for one in inner:
+            yield from _strings(one)
