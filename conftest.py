@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from harness import BIN, Mongod, connect
 
+import datasette  # noqa: F401, before pytest takes our folder of this name for it
+
 SETTINGS = (
     "CCLAKE_", "CLAUDE_", "MONGO", "SQLITE_PATH", "SYNC_INTERVAL_MS", "BATCH_SIZE",
     "HEALTH_PORT", "WEB_PORT", "DUCKDB_PATH", "DBT_", "ICEBERG_", "EXPORT_DIR",

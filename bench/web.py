@@ -155,7 +155,8 @@ def _copied(table: str, name: str, key: bool) -> str:
     if name in _TIMES:
         return f"later({name}, i)"
     if name == "duration_ms":  # most are short, a few are long, none is like another
-        return f"{name} + (i * 7919 + {table}.rowid * 104729) % 1009 * ((i * 31) % 1009) / 40"
+        mixed = f"(i * 7919 + {table}.rowid * 104729) % 1009 * (i * 31 % 1009) / 40"
+        return f"{name} + {mixed}"
     if name == "project_key":
         return f"{name} || '-' || (i % {PROJECTS} + 1)"
     return f"{name} || '-' || i" if key else name

@@ -116,7 +116,7 @@ def test_system_lines_are_shown_on_request_only() -> None:
 
 
 @given(st.text())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_text_is_a_question_that_fts_understands(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("create virtual table f using fts5(text)")

@@ -12,6 +12,8 @@ from cclake_web.data import dashboard, overtime, rollup, sessions
 from cclake_web.data.carrying import carry
 from cclake_web.data.filters import Filters
 from cclake_web.data.zoned import zoned
+from cclake_web.generation import Generation
+from datasette.app import Datasette
 from export import Export
 
 ZONES = (ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata"))
@@ -175,12 +177,48 @@ def test_any_days_are_summed_up_exactly(tmp_path: Path) -> None:
             filters = Filters(
                 since=low.date().isoformat(), until=high.date().isoformat(), zone=zone
             )
-            mine = [
-                row for at, row in local if low.date() <= at.date() <= high.date()
-            ]
+            mine = [row for at, row in local if low.date() <= at.date() <= high.date()]
             span = overtime.span(connection, filters)
             assert (span.total.responses if span else 0) == len(mine)
+            assert sum(one.responses for one in (span.line if span else ())) == len(
+                mine
+            )
             assert sum(map(sum, dashboard.heat(connection, filters))) == len(mine)
             projects = dashboard.projects(connection, filters)
             assert sum(one["responses"] for one in projects) == len(mine)
-            assert sum(one.responses for one in span.line if span) == len(mine) if span else True
+
+
+def test_the_list_of_sessions_does_not_wait_for_the_sums(tmp_path: Path) -> None:
+    path = world(0, {"a": 3, "b": 2}, {"a": 1, "b": 1}).write(tmp_path / "c.db")
+    export = Generation(Datasette([]), path, (0,))
+    with export.lock:  # as while they are being made
+        rows, _ = rollup.ask_list(export, lambda sums: sessions.page(sums, Filters()))
+    assert {row["session_id"] for row in rows} == {"a", "b"}
+    assert rollup.ask(export, lambda sums: sessions.page(sums, Filters()))[0] == rows
+    export.close()
+
+
+def test_a_generation_goes_on_with_the_sums_of_the_one_before(tmp_path: Path) -> None:
+    sizes = {"a": 3, "b": 2}
+    old = world(0, sizes, {"a": 1, "b": 1}).write(tmp_path / "0" / "c.db")
+    new = world(1, sizes | {"b": 5}, {"a": 1, "b": 2}).write(tmp_path / "1" / "c.db")
+    before, later = (Generation(Datasette([]), one, (0,)) for one in (old, new))
+    rollup.continue_from(before, None)
+    rollup.continue_from(later, before)
+    moved = rollup.ask(
+        later,
+        lambda sums: [
+            row[0] for row in sums.execute("select session_id from sums.moved")
+        ],
+    )
+    assert moved == ["b"]
+    for one in (before, later):
+        one.close()
+    # One that is closed meanwhile is no ground to build on, and no error.
+    third = Generation(Datasette([]), new, (0,))
+    rollup.continue_from(third, before)
+    assert (
+        rollup.ask(third, lambda sums: sessions.totals(sums, Filters()))["sessions"]
+        == 2
+    )
+    third.close()

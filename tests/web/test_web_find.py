@@ -45,7 +45,9 @@ def test_words_are_found_as_they_look(small: sqlite3.Connection) -> None:
     assert [one.kind for one in places(small, "s", 'row" x')] == ["tool_use"]
 
 
-@pytest.mark.parametrize("words", ["", "   ", "nowhere", "%", "la_t", "[a-z]", "(", "\\"])
+@pytest.mark.parametrize(
+    "words", ["", "   ", "nowhere", "%", "la_t", "[a-z]", "(", "\\"]
+)
 def test_nothing_is_found_where_nothing_is(
     small: sqlite3.Connection, words: str
 ) -> None:
@@ -84,7 +86,9 @@ def test_find_goes_from_place_to_place_over_pages(tab: Watched) -> None:
     expect(page.locator(".finder .count")).to_have_text("11 places")
     page.keyboard.press("Enter")
     expect(page.locator(".finder .count")).to_have_text("1 of 11")
-    expect(page.locator(".bubble", has_text="module number 14").first).to_be_in_viewport()
+    expect(
+        page.locator(".bubble", has_text="module number 14").first
+    ).to_be_in_viewport()
     page.keyboard.press("Enter")  # 140, on another page
     page.wait_for_url("**find=module*")
     expect(page.locator(".finder .count")).to_have_text("2 of 11")
@@ -102,7 +106,9 @@ def test_a_place_in_a_fold_is_unfolded_and_marked(tab: Watched) -> None:
     page.get_by_role("button", name="Find", exact=True).click()
     page.keyboard.type("FAILED tests/test_parser")
     page.keyboard.press("Enter")
-    expect(page.locator(".call", has_text="FAILED tests/test_parser.py")).to_be_visible()
+    expect(
+        page.locator(".call", has_text="FAILED tests/test_parser.py")
+    ).to_be_visible()
     marked = "[...CSS.highlights.get('found-here')].map(range => String(range))"
     assert page.evaluate(marked) == ["FAILED tests/test_parser"]
     page.get_by_label("Find in this session").get_by_role("searchbox").fill("zzzz")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,3 +124,24 @@ def deleted(folder: Path) -> int:
         except OSError:
             continue
     return sum("conversations.db (deleted)" in name for name in names)
+
+
+def test_a_new_export_is_ready_before_anybody_asks(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    path = titled("Title 0").write(exports / "conversations.db")
+    with serving(exports, tmp_path / "web.log") as web:
+        assert "Title 0" in web.get("/?q=Title").text
+        titled("Title 1").write(path)
+        time.sleep(4)  # without a request, as over night
+        assert "Title 1" in web.get("/?q=Title").text
+
+
+def test_a_page_says_which_export_it_shows(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    export = titled("Title 0")
+    export.info["published_at"] = "2026-08-03T11:22:33.000Z"
+    export.write(exports / "conversations.db")
+    with serving(exports, tmp_path / "web.log") as web:
+        for page in ("/", "/dashboard", f"/session/{MAIN}", "/search?q=x"):
+            assert "Export of <time" in web.get(page).text
+            assert "Mon 3 August 2026, 11:22:33" in web.get(page).text

@@ -52,9 +52,10 @@ def duration(seconds: float | None) -> str:
 
 
 def plural(number: float | None, word: str) -> str:
-    """1 call, 12 calls."""
+    """1 call, 12 calls, 12 entries, 12 days."""
     if number != 1:
-        word = word[:-1] + "ies" if word.endswith("y") else word + "s"
+        soft = word.endswith("y") and word[-2:-1] not in "aeiou"  # entry, not day
+        word = word[:-1] + "ies" if soft else word + "s"
     return f"{count(number)} {word}"
 
 

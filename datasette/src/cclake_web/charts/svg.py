@@ -54,7 +54,7 @@ def bars(chart: Chart) -> Markup:
         rects.append(_rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0))
         inner = Markup("".join(rects))  # all of them are markup already
         href = chart.href(start, after(start, chart.unit)) if totals[index] else ""
-        parts.append(_linked(inner, href, tip))
+        parts.append(linked(inner, href, tip))
     return _svg(parts, "bars")
 
 
@@ -80,7 +80,7 @@ def lines(chart: Chart, highest: float | None = None) -> Markup:
         space = _rect(LEFT + index * width, TOP, width, HEIGHT - TOP - BOTTOM, 0)
         known_here = any(series.values[index] >= 0 for series in chart.series)
         href = chart.href(start, after(start, chart.unit)) if known_here else ""
-        parts.append(_linked(space, href, _tip(chart, index, None)))
+        parts.append(linked(space, href, _tip(chart, index, None)))
     return _svg(parts, "lines")
 
 
@@ -105,7 +105,7 @@ def heatmap(
                 f'height="{at[3]}" rx="3" fill-opacity="{share:.2f}"/>'
             )
             tip = f"{name} {x}:00–{x + 1}:00\n{number(value)}"
-            parts.append(_linked(cell, href(y * 24 + x) if value else "", tip))
+            parts.append(linked(cell, href(y * 24 + x) if value else "", tip))
     for hour in range(0, 24, 3):
         text = Markup('<text x="{:.1f}" y="{}">{}</text>')
         parts.append(text.format(LEFT + hour * width + 2, TOP + 7 * height + 14, hour))
@@ -148,9 +148,15 @@ def _dates(chart: Chart, width: float) -> Markup:
         x = LEFT + (index + 0.5) * width
         end = "end" if x > WIDTH - 40 else "start" if x < LEFT + 20 else "middle"
         parts += Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
-            x, HEIGHT - 7, end, _name(chart, index)
+            x, HEIGHT - 7, end, _tick(chart, index)
         )
     return parts
+
+
+def _tick(chart: Chart, index: int) -> str:
+    """A period at the axis; over years its month is enough, and short."""
+    start = chart.starts[index]
+    return start.strftime("%b %Y") if _has_years(chart) else _name(chart, index)
 
 
 def _name(chart: Chart, index: int) -> str:
@@ -174,7 +180,8 @@ def _tip(chart: Chart, index: int, total: float | None) -> str:
     return "\n".join(said[:10])
 
 
-def _linked(inner: Markup, href: str, tip: str) -> Markup:
+def linked(inner: Markup, href: str, tip: str) -> Markup:
+    """A part of a chart with what it says, and where it leads if that is anywhere."""
     said = plain(tip)
     if not href:
         return Markup(f'<g data-tip="{said}">{inner}</g>')

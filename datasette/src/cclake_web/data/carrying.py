@@ -14,9 +14,10 @@ _MOVED = """
 delete from sums.moved;
 insert into sums.moved
 select session, session_id from sums.ids where session in (
-    select session from (select * from sums.listed except select * from temp.before_it)
-    union
-    select session from (select * from temp.before_it except select * from sums.listed));
+    select session from
+        (select * from sums.listed except select * from temp.before_it)
+    union select session from
+        (select * from temp.before_it except select * from sums.listed));
 drop table temp.before_it;
 """
 _TOUCHED = """
@@ -43,9 +44,9 @@ def carry(before: sqlite3.Connection, connection: sqlite3.Connection) -> bool:
     Returns:
         Whether that was possible; else the sums have to be made.
     """
-    if not _is_next(before, connection):
-        return False
     try:
+        if not _is_next(before, connection):
+            return False
         connection.deserialize(before.serialize(name="sums"), name="sums")
         _renew(connection)
     except sqlite3.Error:

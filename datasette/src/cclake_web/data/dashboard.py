@@ -62,8 +62,8 @@ _WINDOWS = f"""with recursive windows (half) as (
 def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
     """The last windows of five hours; each begins with its first response's hour."""
     chosen, values = chosen_halves(connection, filters)
-    rows = connection.execute(_WINDOWS.format(chosen=chosen), values)
-    starts = [half for (half,) in rows]
+    windows = connection.execute(_WINDOWS.format(chosen=chosen), values)
+    starts = [half for (half,) in windows]
     found = []
     shown = starts[-SHOWN_BLOCKS:]
     rows = connection.execute(

@@ -18,6 +18,7 @@ MODELS = 20  # that are listed
 _WIDE = len(ADDED) + 1
 _COST = ADDED.index("cost")
 
+
 @dataclass
 class Day:
     """Sums of one day, week or month in the viewer's zone."""
@@ -108,7 +109,8 @@ def _within(unit: str, starts: list[date], filters: Filters) -> list[str]:
 def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Span:
     by_day = {start.isoformat(): n for n, start in enumerate(starts)}
     # Plain lists, as there may be thousands of rows.
-    line, models = [[0.0] * _WIDE for _ in starts], defaultdict(lambda: [0.0] * _WIDE)
+    line = [[0.0] * _WIDE for _ in starts]
+    models: dict[str, list[float]] = defaultdict(lambda: [0.0] * _WIDE)
     widest = [0] * len(starts)
     costs: list[dict[str, float]] = [defaultdict(float) for _ in starts]
     for start, model, most, *sums in rows:
@@ -123,7 +125,7 @@ def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Spa
     total = [sum(column) for column in zip(*line, strict=True)]
     found = {model: _day(sums) for model, sums in models.items()}
     ranked = sorted(found.items(), key=lambda pair: (-pair[1].cost, -pair[1].responses))
-    days = [_day(sums, *more) for sums, *more in zip(line, widest, costs, strict=True)]
+    days = [_day(*one) for one in zip(line, widest, costs, strict=True)]
     rows_of_models = [{"model": name, "sums": sums} for name, sums in ranked[:MODELS]]
     return Span(unit, starts, days, rows_of_models, _day(total))
 

@@ -72,6 +72,7 @@ def start(connection: sqlite3.Connection) -> None:
     connection.execute("pragma temp_store = memory")
     connection.execute("attach ':memory:' as sums")
     connection.executescript(sums.SCHEMA)
+    tower.create(connection)
 
 
 def make(connection: sqlite3.Connection) -> None:

@@ -56,7 +56,8 @@ left join main.agg_session_metrics m on m.session_id = s.session_id;
 # The keys of a group begin with numbers: texts are seldom compared then.
 _RESPONSES = """
 create temp table each_half as
-select coalesce(i.session, -1) as session, strftime('%s', r.responded_at) / 1800 as half,
+select coalesce(i.session, -1) as session,
+    strftime('%s', r.responded_at) / 1800 as half,
     r.model, coalesce(r.is_sidechain, 0) as side, r.project_key as project, r.host,
     count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
     sum(r.cost_usd is null) as unpriced, sum(r.input_tokens) as input,

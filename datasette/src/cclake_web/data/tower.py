@@ -13,7 +13,7 @@ TOP = 1 << 28  # half hours, more than SQLite has dates for
 WIDTHS = (256, 1024, 4096, 16_384, TOP)  # half hours of a block
 Piece = tuple[int, int, int]
 _TABLES = {
-    # of: (keys, sums, the table by the half hour)
+    # of: (what is told apart, what is summed up, where single half hours are)
     "answered": (
         "who",
         """sum(responses) as responses, sum(unpriced) as unpriced,
@@ -29,34 +29,32 @@ _TABLES = {
 }
 
 
+def create(connection: sqlite3.Connection) -> None:
+    """Create the tables of blocks, empty."""
+    for table, (keys, sums, base) in _TABLES.items():
+        connection.executescript(
+            f"""create table sums.{table} as select 1 as level, half as block, {keys},
+            {sums} from {base} where false group by half, {keys};
+            create index sums.{table}_block on {table} (level, block)"""
+        )
+
+
 def renew(connection: sqlite3.Connection) -> None:
     """Make all blocks again in which half hours are noted as touched."""
     for table, (keys, sums, base) in _TABLES.items():
-        for below, width in zip((1, *WIDTHS), WIDTHS, strict=False):
-            block, source = f"half / {width}", base
-            if below > 1:
-                block = f"block / {width // below}"
-                source = f"sums.{table} where level = {below}"
-            made = f"select {width} as level, {block} as block, {keys}, {sums} from "
-            grouped = f" group by {block}, {keys}"
-            if width == WIDTHS[0]:
-                connection.execute(
-                    f"create table if not exists sums.{table} as"
-                    f" {made}{source} where false{grouped}"
-                )
-                connection.execute(
-                    f"create index if not exists sums.{table}_block"
-                    f" on {table} (level, block)"
-                )
-            which = f"(select half / {width} from sums.touched)"
-            connection.execute(
-                f"delete from sums.{table} where level = {width} and block in {which}"
+        source, block = f"{base} where", "half / {}"
+        narrow = 1
+        for width in WIDTHS:
+            at = block.format(width // narrow)
+            touched = f"in (select half / {width} from sums.touched)"
+            connection.executescript(
+                f"""delete from sums.{table} where level = {width} and block {touched};
+                insert into sums.{table} select {width}, {at}, {keys}, {sums}
+                from {source} {at} {touched} group by {at}, {keys}"""
             )
-            glue = "where" if below == 1 else "and"
-            connection.execute(
-                f"insert into sums.{table}"
-                f" {made}{source} {glue} {block} in {which}{grouped}"
-            )
+            # The next blocks are made of these.
+            source, block = f"sums.{table} where level = {width} and", "block / {}"
+            narrow = width
 
 
 def pieces(first: int, end: int) -> list[Piece]:

@@ -4,6 +4,7 @@ from cclake_web.pages.queries import QUERIES, sql_of
 
 _TITLES = {
     "cost_by_day_and_model": "Cost by day and model",
+    "days": "Cost, responses and sessions by day",
     "tokens_by_day": "Tokens by day",
     "hours": "Responses by weekday and hour",
     "cache": "Cache hit ratio by day",

@@ -8,12 +8,14 @@ from datasette.utils.asgi import Response
 
 from cclake_web.data import dashboard as numbers
 from cclake_web.data import overtime, rollup
+from cclake_web.data.calendar import calendar
 from cclake_web.data.filters import Filters
 from cclake_web.generation import NAME, Generation
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
+from cclake_web.pages.year import year
 from cclake_web.permissions import may_reveal
 
 
@@ -46,8 +48,10 @@ def gathered(export: Generation, filters: Filters) -> dict[str, Any]:
         span = overtime.span(sums, filters)
         hours = numbers.heat(sums, filters)
         calls = numbers.calls(sums, filters)
+        days = calendar(sums, filters)
         return {
             "panels": panels(span, hours, filters) if span else [],
+            "year": year(days, filters) if days else None,
             "total": span.total if span else None,
             "models": span.models if span else [],
             "blocks": numbers.blocks(sums, filters),

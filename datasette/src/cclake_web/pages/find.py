@@ -10,9 +10,9 @@ from cclake_web.data.find import MOST, Place, places
 from cclake_web.pages.web import Visit, view
 
 _WHO = {
-    "prompt": "You", "answer": "Claude", "thinking": "Thinking", "tool_use": "Tool input",
-    "tool_result": "Tool output", "agent_prompt": "Task", "queued_prompt": "You",
-    "compact_summary": "Summary",
+    "prompt": "You", "answer": "Claude", "thinking": "Thinking",
+    "tool_use": "Tool input", "tool_result": "Tool output", "agent_prompt": "Task",
+    "queued_prompt": "You", "compact_summary": "Summary",
 }  # fmt: skip
 
 

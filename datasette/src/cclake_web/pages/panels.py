@@ -26,7 +26,7 @@ class Panel:
     sql: str = ""
     legend: Sequence[tuple[str, int]] = ()
     note: str = ""
-    wide: bool = False
+    wide: bool = False  # as wide as the page
 
 
 def panels(span: Span, hours: list[list[int]], filters: Filters) -> list[Panel]:
@@ -78,7 +78,7 @@ def _cost(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
     return Panel(
         "Cost by model", bars(chart(series, axis_money)),
         ("", *(one.name for one in series), "All"), rows, "cost_by_day_and_model",
-        [(one.name, one.colour) for one in series], wide=True,
+        [(one.name, one.colour) for one in series],
     )  # fmt: skip
 
 

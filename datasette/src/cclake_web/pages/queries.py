@@ -16,6 +16,12 @@ select substr({at}, 1, 10) as day, model,
 from fct_api_responses as r
 {where}group by day, model
 order by day desc, cost_usd desc""",
+    "days": """\
+select substr({at}, 1, 10) as day, round(sum(cost_usd), 4) as cost_usd,
+    count(*) as responses, count(distinct session_id) as sessions
+from fct_api_responses as r
+{where}group by day
+order by day desc""",
     "tokens_by_day": """\
 select substr({at}, 1, 10) as day, sum(input_tokens) as input,
     sum(cache_write_tokens) as cache_written, sum(cache_read_tokens) as cache_read,

@@ -1,0 +1,74 @@
+"""The calendar: a square for each day, weeks side by side, as SVG."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from markupsafe import Markup
+
+from cclake_web.charts.svg import linked
+from cclake_web.data.calendar import WEEKS, Calendar
+
+SIDE = 20  # of a day with the gap around it
+LEFT, TOP, BELOW = 34, 18, 14
+LEVELS = (0.28, 0.46, 0.64, 0.82, 1.0)  # how strong the fifths of all days are
+_NAMES = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
+
+
+def drawn(
+    shown: Calendar, tip: Callable[[date], str], href: Callable[[date], str]
+) -> Markup:
+    """All days; one with something in it says so and leads to its sessions."""
+    strong = _strengths(shown)
+    monday = shown.last - timedelta(days=shown.last.weekday())
+    parts: list[str] = []
+    for row in range(shown.rows):
+        top = row * (7 * SIDE + TOP + BELOW)
+        start = monday - timedelta(weeks=WEEKS * (row + 1) - 1)
+        parts += _names(start, top, shown.first)
+        for number in range(WEEKS * 7):
+            day = start + timedelta(days=number)
+            if not shown.first <= day <= shown.last:
+                continue
+            x, y = LEFT + number // 7 * SIDE, top + TOP + number % 7 * SIDE
+            cell = (
+                f'<rect class="heat" x="{x}" y="{y}" width="{SIDE - 3}" '
+                f'height="{SIDE - 3}" rx="3" fill-opacity="{strong.get(day, 0.07)}"/>'
+            )
+            if day in shown.days:
+                cell = linked(Markup(cell), href(day), tip(day))
+            parts.append(cell)
+    width = LEFT + WEEKS * SIDE
+    height = shown.rows * (7 * SIDE + TOP + BELOW) - BELOW
+    return Markup(
+        f'<svg class="chart calendar" viewBox="0 0 {width} {height}" role="group" '
+        f'aria-label="Days">{"".join(parts)}</svg>'
+    )
+
+
+def _names(start: date, top: int, first: date) -> list[str]:
+    """The days of the week, and each month above the week that it begins in."""
+    parts = [
+        f'<text x="{LEFT - 8}" y="{top + TOP + number * SIDE + 13}" '
+        f'text-anchor="end">{name}</text>'
+        for number, name in _NAMES
+    ]
+    for week in range(WEEKS):
+        days = [start + timedelta(days=week * 7 + number) for number in range(7)]
+        begins = next((day for day in days if day.day == 1), None)
+        if begins and begins >= first and week < WEEKS - 1:
+            name = begins.strftime("%Y" if begins.month == 1 else "%b")
+            x = LEFT + week * SIDE
+            parts.append(f'<text x="{x}" y="{top + TOP - 6}">{name}</text>')
+    return parts
+
+
+def _strengths(shown: Calendar) -> dict[date, float]:
+    """By rank, not by size: one great day would leave all others pale."""
+    paid = any(done.cost for done in shown.days.values())
+    sizes = {d: done.cost if paid else done.responses for d, done in shown.days.items()}
+    ranked = sorted(sizes.values())
+    return {
+        day: LEVELS[bisect_left(ranked, size) * len(LEVELS) // len(ranked)]
+        for day, size in sizes.items()
+    }

@@ -1,0 +1,39 @@
+"""The calendar of the dashboard."""
+
+from datetime import date
+
+from cclake_web import fmt
+from cclake_web.charts.calendar import drawn
+from cclake_web.data.calendar import Calendar, Done
+from cclake_web.data.filters import Filters
+from cclake_web.pages.panels import Panel
+
+
+def year(shown: Calendar, filters: Filters) -> Panel:
+    """The calendar of the last years, with a table of its months."""
+    base = filters.query(since="", until="")
+
+    def href(day: date) -> str:
+        return f"/?{base}{'&' if base else ''}since={day}&until={day}"
+
+    def tip(day: date) -> str:
+        done = shown.days[day]
+        said = fmt.plural(done.responses, "response")
+        return f"{day:%A, %-d %B %Y}\n{fmt.money(done.cost)}, {said}"
+
+    months: dict[str, list[Done]] = {}
+    for day in sorted(shown.days):
+        months.setdefault(f"{day:%b %Y}", []).append(shown.days[day])
+    rows = [
+        (name, str(len(days)), fmt.count(sum(one.responses for one in days)),
+         fmt.money(sum(one.cost for one in days)))
+        for name, days in months.items()
+    ]  # fmt: skip
+    run = fmt.plural(shown.longest, "day")
+    note = f"{fmt.plural(len(shown.days), 'day')} in use, longest run {run}"
+    older = sum(day < shown.first for day in shown.days)
+    note += f"; {fmt.count(older)} of them older, see the table" if older else ""
+    return Panel(
+        "Day by day", drawn(shown, tip, href), ("", "Days in use", "Responses", "Cost"),
+        rows, "days", note=note, wide=True,
+    )  # fmt: skip

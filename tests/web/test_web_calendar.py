@@ -1,0 +1,85 @@
+"""The calendar of the dashboard: every day in its square, leading to its sessions."""
+
+import sqlite3
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from cclake_web.data import rollup
+from cclake_web.data.calendar import FEW, ROWS, WEEKS, Calendar, calendar
+from cclake_web.data.filters import Filters
+from export import Export
+from playwright.sync_api import expect
+from webface import Watched, Web
+
+pytest_plugins = ("webfixtures",)
+LAST = date(2026, 6, 10)  # a Wednesday
+ZONE = ZoneInfo("America/Los_Angeles")
+
+
+def shown(folder: Path, ago: tuple[int, ...], **chosen: str) -> Calendar | None:
+    """The calendar of sessions so many days before the last one."""
+    export = Export()
+    for number in ago:
+        day = LAST - timedelta(days=number)
+        start = datetime(day.year, day.month, day.day, 12, tzinfo=ZONE)
+        session = export.session(f"s{number}", start=start.astimezone(UTC))
+        session.prompt("Go")
+        session.answer(cost=number + 1.0)
+        session.end()
+    connection = sqlite3.connect(export.write(folder / "c.db"))
+    rollup.make(connection)
+    found = calendar(connection, Filters.from_args(chosen, ZONE))
+    connection.close()
+    return found
+
+
+def test_days_are_those_of_the_viewers_zone(tmp_path: Path) -> None:
+    found = shown(tmp_path, (0, 1, 2, 9))
+    assert found
+    assert sorted((LAST - day).days for day in found.days) == [0, 1, 2, 9]
+    assert found.days[LAST].responses == 1
+    assert found.days[LAST - timedelta(days=9)].cost == pytest.approx(10)
+    assert (found.rows, found.last, found.longest) == (1, LAST, 3)
+    assert found.first == date(2025, 6, 9)  # 53 weeks with the last one, from a Monday
+
+
+@pytest.mark.parametrize(
+    ("oldest", "rows"),
+    [(0, 1), (WEEKS * 7, 1), ((WEEKS + FEW + 1) * 7, 2), (2000, ROWS)],
+)
+def test_older_days_get_rows_of_their_own_where_they_are_many(
+    tmp_path: Path, oldest: int, rows: int
+) -> None:
+    found = shown(tmp_path, tuple({0, oldest, min(oldest, 1000)}))
+    assert found
+    assert found.rows == rows
+    assert found.first <= found.last == LAST
+
+
+def test_a_selection_ends_where_it_is_chosen_to(tmp_path: Path) -> None:
+    found = shown(tmp_path, (0, 5, 9), since="2026-06-02", until="2026-06-08")
+    assert found
+    assert list(found.days) == [LAST - timedelta(days=5)]
+    assert found.first == date(2026, 6, 2)
+    assert shown(tmp_path, (0,), until="2020-01-01") is None
+
+
+@pytest.mark.browser
+def test_a_day_says_what_was_done_and_leads_to_its_sessions(tab: Watched) -> None:
+    page = tab.open("/dashboard?project=alpha")
+    cells = page.locator(".calendar a")
+    cells.last.hover()
+    expect(page.locator(".tip")).to_contain_text("response")
+    cells.last.click()
+    page.wait_for_url("**/?project=alpha&since=*&until=*")
+    expect(page.locator(".sessions li").first).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_phone_begins_with_the_newest_days(tab: Watched, web: Web) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    page = tab.open("/dashboard")
+    page.locator(".calendar").scroll_into_view_if_needed()
+    expect(page.locator(".calendar a").last).to_be_in_viewport()
