@@ -27,7 +27,7 @@ def drawn(
         start = monday - timedelta(weeks=WEEKS * (row + 1) - 1)
         parts += _names(start, top, shown.first)
         for number in range(WEEKS * 7):
-            day = start + timedelta(days=number)
+            day = date.fromordinal(start.toordinal() + number)
             if not shown.first <= day <= shown.last:
                 continue
             x, y = LEFT + number // 7 * SIDE, top + TOP + number % 7 * SIDE
@@ -36,7 +36,7 @@ def drawn(
                 f'height="{SIDE - 3}" rx="3" fill-opacity="{strong.get(day, 0.07)}"/>'
             )
             if day in shown.days:
-                cell = linked(Markup(cell), href(day), tip(day))
+                cell = linked(cell, href(day), tip(day))
             parts.append(cell)
     width = LEFT + WEEKS * SIDE
     height = shown.rows * (7 * SIDE + TOP + BELOW) - BELOW
@@ -54,9 +54,9 @@ def _names(start: date, top: int, first: date) -> list[str]:
         for number, name in _NAMES
     ]
     for week in range(WEEKS):
-        days = [start + timedelta(days=week * 7 + number) for number in range(7)]
-        begins = next((day for day in days if day.day == 1), None)
-        if begins and begins >= first and week < WEEKS - 1:
+        sunday = start + timedelta(days=week * 7 + 6)
+        begins = sunday.replace(day=1)
+        if sunday.day <= 7 and begins >= first and week < WEEKS - 1:
             name = begins.strftime("%Y" if begins.month == 1 else "%b")
             x = LEFT + week * SIDE
             parts.append(f'<text x="{x}" y="{top + TOP - 6}">{name}</text>')

@@ -40,7 +40,7 @@ def bars(chart: Chart) -> Markup:
     totals = [sum(column) for column in zip(*_columns(chart), strict=True)] or [0.0]
     marks = ticks(max(totals))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
-    parts = [_axis(marks, chart.number), _dates(chart, width)]
+    parts: list[str] = [_axis(marks, chart.number), _dates(chart, width)]
     for index, start in enumerate(chart.starts):
         x, y = LEFT + index * width, float(HEIGHT - BOTTOM)
         rects = []
@@ -52,9 +52,8 @@ def bars(chart: Chart) -> Markup:
                 rects.append(one)
         tip = _tip(chart, index, totals[index])
         rects.append(_rect(x, TOP, width, HEIGHT - TOP - BOTTOM, 0))
-        inner = Markup("".join(rects))  # all of them are markup already
         href = chart.href(start, after(start, chart.unit)) if totals[index] else ""
-        parts.append(linked(inner, href, tip))
+        parts.append(linked("".join(rects), href, tip))
     return _svg(parts, "bars")
 
 
@@ -63,7 +62,7 @@ def lines(chart: Chart, highest: float | None = None) -> Markup:
     known = [v for series in chart.series for v in series.values if v >= 0]
     marks = ticks(highest if highest is not None else max(known, default=0))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
-    parts = [_axis(marks, chart.number), _dates(chart, width)]
+    parts: list[str] = [_axis(marks, chart.number), _dates(chart, width)]
     for series in chart.series:
         points = [
             (LEFT + (n + 0.5) * width, HEIGHT - BOTTOM - _high(value, marks[-1]))
@@ -93,14 +92,14 @@ def heatmap(
     """Seven rows of 24 hours; a cell with something in it leads to `href(cell)`."""
     highest = max((value for row in values for value in row), default=0) or 1
     width, height = (WIDTH - LEFT - RIGHT) / 24, 24
-    parts = []
+    parts: list[str] = []
     for y, (name, row) in enumerate(zip(rows, values, strict=True)):
         text = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>')
         parts.append(text.format(LEFT - 8, TOP + y * height + 15, name))
         for x, value in enumerate(row):
             share = 0.06 if not value else 0.18 + 0.82 * (value / highest) ** 0.6
             at = (LEFT + x * width + 1, TOP + y * height + 1, width - 2, height - 2)
-            cell = Markup(
+            cell = (
                 f'<rect class="heat" x="{at[0]:.1f}" y="{at[1]}" width="{at[2]:.1f}" '
                 f'height="{at[3]}" rx="3" fill-opacity="{share:.2f}"/>'
             )
@@ -121,9 +120,9 @@ def _high(value: float, top: float) -> float:
     return share * (HEIGHT - TOP - BOTTOM)
 
 
-def _rect(x: float, y: float, width: float, height: float, colour: int) -> Markup:
+def _rect(x: float, y: float, width: float, height: float, colour: int) -> str:
     kind = f"f{colour}" if colour else "space"
-    return Markup(
+    return (
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
         f'height="{height:.1f}"/>'
     )
@@ -180,18 +179,22 @@ def _tip(chart: Chart, index: int, total: float | None) -> str:
     return "\n".join(said[:10])
 
 
-def linked(inner: Markup, href: str, tip: str) -> Markup:
-    """A part of a chart with what it says, and where it leads if that is anywhere."""
-    said = plain(tip)
+def linked(inner: str, href: str, tip: str) -> str:
+    """A part of a chart with what it says, and where it leads if that is anywhere.
+
+    Plain strings, as there are a thousand of them; what comes in as text is escaped
+    here, `inner` is markup.
+    """
+    said = str(plain(tip))
     if not href:
-        return Markup(f'<g data-tip="{said}">{inner}</g>')
+        return f'<g data-tip="{said}">{inner}</g>'
     label = said.replace("\n", ", ")
-    return Markup(
+    return (
         f'<a href="{escape(href)}" data-tip="{said}" aria-label="{label}" '
         f'tabindex="-1">{inner}</a>'
     )
 
 
-def _svg(parts: Sequence[Markup], kind: str) -> Markup:
+def _svg(parts: Sequence[str], kind: str) -> Markup:
     made = Markup('<svg class="chart {}" viewBox="0 0 {} {}" role="group">{}</svg>')
     return made.format(kind, WIDTH, HEIGHT, Markup("".join(parts)))

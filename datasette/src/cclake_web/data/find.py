@@ -109,14 +109,14 @@ def _around(row: sqlite3.Row, text: str, match: re.Match[str]) -> Place:
 
 
 def _texts(row: sqlite3.Row) -> Iterator[str]:
-    """What a block says: as it is written, then as it looks."""
+    """What a block says: as it looks, then as it is written."""
     text = row["text"] or ""
     if row["block_kind"] == "tool_use":
         yield f"{row['tool_name'] or ''} {_said(row['tool_input'] or '')}"
         return
-    yield text
     if row["block_kind"] in ("text", "thinking"):
         yield _MARKS.sub("", text)
+    yield text
 
 
 def _said(tool_input: str) -> str:

@@ -103,8 +103,10 @@ def _tokens(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
 
 
 def _heat(hours: list[list[int]], filters: Filters) -> Panel:
+    base = filters.query(slot="")
+
     def href(slot: int) -> str:
-        return "/?" + filters.query(slot=str(slot))
+        return f"/?{base}{'&' if base else ''}slot={slot}"
 
     def number(value: float) -> str:
         return fmt.plural(value, "response")

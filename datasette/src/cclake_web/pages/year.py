@@ -1,12 +1,18 @@
 """The calendar of the dashboard."""
 
 from datetime import date
+from functools import lru_cache
 
 from cclake_web import fmt
 from cclake_web.charts.calendar import drawn
 from cclake_web.data.calendar import Calendar, Done
 from cclake_web.data.filters import Filters
 from cclake_web.pages.panels import Panel
+
+
+@lru_cache(maxsize=4096)
+def _named(day: date) -> str:
+    return f"{day:%a %-d %b %Y}"
 
 
 def year(shown: Calendar, filters: Filters) -> Panel:
@@ -19,7 +25,7 @@ def year(shown: Calendar, filters: Filters) -> Panel:
     def tip(day: date) -> str:
         done = shown.days[day]
         said = fmt.plural(done.responses, "response")
-        return f"{day:%A, %-d %B %Y}\n{fmt.money(done.cost)}, {said}"
+        return f"{_named(day)}\n{fmt.money(done.cost)}, {said}"
 
     months: dict[str, list[Done]] = {}
     for day in sorted(shown.days):

@@ -58,7 +58,10 @@
     return found;
   };
   const mark = (name, found) => {
-    if (paint) CSS.highlights.set(name, new Highlight(...found));
+    if (!paint) return;
+    const made = new Highlight(...found);
+    made.priority = name === "found-here" ? 1 : 0;
+    CSS.highlights.set(name, made);
   };
 
   const row = (place, number) => {
@@ -83,6 +86,16 @@
     });
     bar.list.children[at]?.scrollIntoView({ block: "nearest" });
   };
+  // An entry may have several parts, of which only the first has an address.
+  const partOf = (target, place) => {
+    // The anchor of a result is empty: what belongs to it is around it.
+    if (target.matches(".anchor")) return target.parentElement;
+    const parts = [target];
+    for (let one = target.nextElementSibling; one && !one.id; one = one.nextElementSibling) parts.push(one);
+    const fitting = parts.filter((one) => ranges(one, bar.field.value).length);
+    const before = places.slice(0, at).filter((one) => one.key === place.key).length;
+    return fitting[Math.min(before, fitting.length - 1)] ?? target;
+  };
   const go = (to) => {
     if (!places.length) return;
     at = (to + places.length) % places.length;
@@ -94,9 +107,8 @@
       location.href = place.href.replace(/#.*/, "");
       return;
     }
-    for (let one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
-    // The anchor of a result is empty: what belongs to it is around it.
-    const around = target.matches(".anchor") ? target.parentElement : target;
+    const around = partOf(target, place);
+    for (let one = around; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
     const [first] = ranges(around, bar.field.value);
     mark("found-here", first ? [first] : []);
     const box = (first ?? around).getBoundingClientRect();
