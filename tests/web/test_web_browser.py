@@ -20,7 +20,8 @@ _HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
 REPOSITORY = Path(__file__).parents[2]
 PAGES = (
     "/", "/search?q=window", "/search?q=window&tool_use=1&tool_result=1&thinking=1",
-    "/dashboard", f"/session/{HOSTILE}", f"/session/{HOSTILE}?all=1&page=2",
+    "/dashboard", "/dashboard?branch=%22%3E%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E",
+    f"/session/{HOSTILE}", f"/session/{HOSTILE}?all=1&page=2",
     f"/session/{MAIN}", f"/session/{FORK}", f"/session/{LONG}", "/?errors=1&sort=errors",
     "/search?q=%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E", "/session/%3Cimg%20src=x%3E",
     "/?q=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/conversations",

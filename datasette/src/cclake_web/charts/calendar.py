@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from cclake_web.charts.svg import linked
+from cclake_web.charts.svg import anchored
 from cclake_web.data.calendar import WEEKS, Calendar
 
 SIDE = 20  # of a day with the gap around it
@@ -18,7 +18,13 @@ _NAMES = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
 def drawn(
     shown: Calendar, tip: Callable[[date], str], href: Callable[[date], str]
 ) -> Markup:
-    """All days; one with something in it says so and leads to its sessions."""
+    """All days; one with something in it says so and leads to its sessions.
+
+    Args:
+        shown: The days.
+        tip: What a day says, escaped.
+        href: Where it leads, escaped.
+    """
     strong = _strengths(shown)
     monday = shown.last - timedelta(days=shown.last.weekday())
     parts: list[str] = []
@@ -36,7 +42,7 @@ def drawn(
                 f'height="{SIDE - 3}" rx="3" fill-opacity="{strong.get(day, 0.07)}"/>'
             )
             if day in shown.days:
-                cell = linked(cell, href(day), tip(day))
+                cell = anchored(cell, href(day), tip(day))
             parts.append(cell)
     width = LEFT + WEEKS * SIDE
     height = shown.rows * (7 * SIDE + TOP + BELOW) - BELOW

@@ -188,9 +188,14 @@ def linked(inner: str, href: str, tip: str) -> str:
     said = str(plain(tip))
     if not href:
         return f'<g data-tip="{said}">{inner}</g>'
+    return anchored(inner, escape(href), said)
+
+
+def anchored(inner: str, href: str, said: str) -> str:
+    """The same of an address and words that are escaped already."""
     label = said.replace("\n", ", ")
     return (
-        f'<a href="{escape(href)}" data-tip="{said}" aria-label="{label}" '
+        f'<a href="{href}" data-tip="{said}" aria-label="{label}" '
         f'tabindex="-1">{inner}</a>'
     )
 

@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cclake_web.data.chosen import whose_of
+from cclake_web.data.chosen import over_time
 from cclake_web.data.filters import Filters
 from cclake_web.data.zoned import zoned
 
@@ -52,9 +52,9 @@ class Calendar:
 def calendar(connection: sqlite3.Connection, filters: Filters) -> Calendar | None:
     """The days of a selection; None where it holds no response."""
     time = f"sums.time{zoned(connection, filters.zone)}"
-    whose, values = whose_of(filters)
+    grain, whose, values = over_time(filters)
     last = connection.execute(
-        f"""select start from {time} where unit = 'day' and start <= :until
+        f"""select start from {time} where unit = '{grain}day' and start <= :until
         and start >= :since and {whose} order by start desc limit 1""",
         values | {"since": filters.since, "until": filters.until or "9999"},
     ).fetchone()
@@ -65,7 +65,7 @@ def calendar(connection: sqlite3.Connection, filters: Filters) -> Calendar | Non
     first = monday - timedelta(weeks=WEEKS * ROWS - 1)
     rows = connection.execute(
         f"""select start, sum(cost), sum(responses) from {time}
-        where unit = 'day' and start between :first and :last and {whose}
+        where unit = '{grain}day' and start between :first and :last and {whose}
         group by start""",
         values | {"first": max(first.isoformat(), filters.since), "last": last[0]},
     )

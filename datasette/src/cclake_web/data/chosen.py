@@ -17,6 +17,19 @@ def whose_of(filters: Filters) -> tuple[str, dict[str, Any]]:
     return whose, values
 
 
+def over_time(filters: Filters) -> tuple[str, str, dict[str, Any]]:
+    """How a selection is read from the sums of a zone over time.
+
+    Returns:
+        What stands before the units, the condition, and what that needs.
+    """
+    if filters.project or filters.host or filters.branch:
+        return "", *whose_of(filters)
+    if filters.model:
+        return "all ", "model = :model", {"model": filters.model}
+    return "all ", "true", {}
+
+
 def chosen_halves(
     connection: sqlite3.Connection, filters: Filters
 ) -> tuple[str, dict[str, Any]]:

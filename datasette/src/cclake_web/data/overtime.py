@@ -9,7 +9,7 @@ from operator import add
 from typing import Any
 
 from cclake_web.charts.scale import after, periods, start_of
-from cclake_web.data.chosen import whose_of
+from cclake_web.data.chosen import over_time
 from cclake_web.data.filters import Filters
 from cclake_web.data.sums import ADDED, ADDED_SUMS
 from cclake_web.data.zoned import zoned
@@ -63,8 +63,8 @@ class Span:
 def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
     """Sums by period and by model; None where the selection holds no response."""
     time = f"sums.time{zoned(connection, filters.zone)}"
-    whose, values = whose_of(filters)
-    days = f"""from {time} where unit = 'day' and start >= :since
+    grain, whose, values = over_time(filters)
+    days = f"""from {time} where unit = '{grain}day' and start >= :since
     and start <= :until and {whose} order by start"""
     values |= {"since": filters.since, "until": filters.until or "9999"}
     ends = [
@@ -76,7 +76,7 @@ def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
         return None
     unit, starts = periods([date.fromisoformat(day) for day in ends])
     rows: list[Sequence[Any]] = []
-    for condition in _within(unit, starts, filters):
+    for condition in _within(grain, unit, starts, filters):
         rows += connection.execute(
             f"""select start, model, max(widest), {ADDED_SUMS},
             case when side then sum(cost) end as side_cost
@@ -87,7 +87,7 @@ def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
     return _summed(unit, starts, rows)
 
 
-def _within(unit: str, starts: list[date], filters: Filters) -> list[str]:
+def _within(grain: str, unit: str, starts: list[date], filters: Filters) -> list[str]:
     """The conditions on whole periods, and on the days of those that are cut."""
     first, end = starts[0], after(starts[-1], unit)
     low = date.fromisoformat(filters.since) if filters.since else first
@@ -100,7 +100,7 @@ def _within(unit: str, starts: list[date], filters: Filters) -> list[str]:
     if tail < end and tail >= head:
         parts.append(("day", tail, high + timedelta(days=1)))
     return [
-        f"unit = '{unit}' and start >= '{first}' and start < '{end}'"
+        f"unit = '{grain}{unit}' and start >= '{first}' and start < '{end}'"
         for unit, first, end in parts
         if first < end
     ]

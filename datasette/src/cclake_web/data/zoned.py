@@ -9,7 +9,8 @@ from cclake_web.data.sums import ADDED, ADDED_SUMS
 MOST = 4  # time zones that are kept
 TABLES = ("zone", "time", "slots")
 _SUMS = f"{ADDED_SUMS}, max(widest) as widest"
-# In the order of what they are grouped by, so that nothing has to be sorted.
+# In the order of what they are grouped by, so that nothing has to be sorted. Units
+# with "all " before them do not tell apart who but by model.
 _CREATE = f"""
 create table sums.zone{{n}} (half integer primary key, day, slot integer);
 create table sums.time{{n}} (unit, start, model, side, who integer,
@@ -32,7 +33,8 @@ from sums.touched t cross join sums.zone{{n}} z on z.half = t.half group by 2;
 insert into renewed select distinct 'week', {_WEEK.format(day="start")} from renewed;
 insert into renewed select distinct 'month', {_MONTH.format(day="start")} from renewed
 where unit = 'day';
-delete from sums.time{{n}} where (unit, start) in (select unit, start from renewed);
+delete from sums.time{{n}} where (unit, start) in (select unit, start from renewed
+    union all select 'all ' || unit, start from renewed);
 insert into sums.time{{n}}
 select 'day', z.day, coalesce(w.model, ''), h.side, h.who, {_SUMS}
 from sums.halves h cross join sums.zone{{n}} z on z.half = h.half
@@ -46,6 +48,9 @@ insert into sums.time{{n}}
 select 'month', {_MONTH.format(day="start")} as month, model, side, who, {_SUMS}
 from sums.time{{n}} where unit = 'day'
 and month in (select start from renewed where unit = 'month') group by 2, 3, 4, 5;
+insert into sums.time{{n}}
+select 'all ' || unit, start, model, side, 0, {_SUMS} from sums.time{{n}}
+where (unit, start) in (select unit, start from renewed) group by unit, start, 3, 4;
 drop table renewed;
 """
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

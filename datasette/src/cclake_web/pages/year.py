@@ -3,6 +3,8 @@
 from datetime import date
 from functools import lru_cache
 
+from markupsafe import escape
+
 from cclake_web import fmt
 from cclake_web.charts.calendar import drawn
 from cclake_web.data.calendar import Calendar, Done
@@ -17,23 +19,25 @@ def _named(day: date) -> str:
 
 def year(shown: Calendar, filters: Filters) -> Panel:
     """The calendar of the last years, with a table of its months."""
-    base = filters.query(since="", until="")
+    # What a reader chose is escaped once; dates and numbers need not be.
+    base = escape(filters.query(since="", until=""))
+    start = f"/?{base}{'&amp;' if base else ''}since="
 
     def href(day: date) -> str:
-        return f"/?{base}{'&' if base else ''}since={day}&until={day}"
+        return f"{start}{day}&amp;until={day}"
 
     def tip(day: date) -> str:
         done = shown.days[day]
         said = fmt.plural(done.responses, "response")
         return f"{_named(day)}\n{fmt.money(done.cost)}, {said}"
 
-    months: dict[str, list[Done]] = {}
+    months: dict[date, list[Done]] = {}
     for day in sorted(shown.days):
-        months.setdefault(f"{day:%b %Y}", []).append(shown.days[day])
+        months.setdefault(day.replace(day=1), []).append(shown.days[day])
     rows = [
-        (name, str(len(days)), fmt.count(sum(one.responses for one in days)),
+        (f"{month:%b %Y}", str(len(days)), fmt.count(sum(one.responses for one in days)),
          fmt.money(sum(one.cost for one in days)))
-        for name, days in months.items()
+        for month, days in months.items()
     ]  # fmt: skip
     run = fmt.plural(shown.longest, "day")
     note = f"{fmt.plural(len(shown.days), 'day')} in use, longest run {run}"
