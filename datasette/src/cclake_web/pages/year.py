@@ -35,7 +35,8 @@ def year(shown: Calendar, filters: Filters) -> Panel:
     for day in sorted(shown.days):
         months.setdefault(day.replace(day=1), []).append(shown.days[day])
     rows = [
-        (f"{month:%b %Y}", str(len(days)), fmt.count(sum(one.responses for one in days)),
+        (f"{month:%b %Y}", str(len(days)),
+         fmt.count(sum(one.responses for one in days)),
          fmt.money(sum(one.cost for one in days)))
         for month, days in months.items()
     ]  # fmt: skip
