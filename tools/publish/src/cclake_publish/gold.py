@@ -12,7 +12,7 @@ from cclake_common.failure import TRY_LATER, Failure
 
 SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
-MEMORY = "600MB"
+MEMORY = "400MB"
 WINDOW = 32
 RANGE_ROWS = 10_000
 RANGES = 64
