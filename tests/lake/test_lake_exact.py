@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import threading
+from collections import Counter
 from typing import Any
 
 import bson
 import gridfs
 import orjson
+import pytest
 from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
-from cclake_extract import reader
+from cclake_extract import backfill as rebuild
+from cclake_extract import mongo, reader
 from cclake_extract.backfill import backfill
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
@@ -160,6 +163,37 @@ def test_a_backfill_replaces_the_table_in_one_commit(db: Db, lake: Lake) -> None
     assert len(lake.require().metadata.snapshots) == before + 1
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
+
+
+def test_the_files_of_a_backfill_have_rising_numbers_that_no_other_run_gives(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "FILE_ROWS", 50)
+    monkeypatch.setattr(reader, "BATCH_ROWS", 25)
+    monkeypatch.setattr(mongo, "SLICE", 25)
+    monkeypatch.setattr(rebuild, "BLOCK", 3)
+    store(db, list(documents(1, 320)))
+    old = extract(lake, db).run
+    taken: list[int] = []
+
+    def meanwhile(count: int) -> None:
+        if not taken:  # another run commits while the rebuild reads
+            store(db, list(documents(321, 330)))
+            taken.append(extract(lake, db).run)
+
+    assert backfill(lake, db, advance=meanwhile).rows == 320
+    found = sorted((r["extract_run"], r["seq"]) for r in rows(lake))
+    assert [seq for _, seq in found] == list(range(1, 321))
+    runs = Counter(run for run, _ in found)
+    assert list(runs.values()) == [50] * 6 + [20]
+    table = lake.require()
+    bounds = sorted(f.file.record_count for f in table.scan().plan_files())
+    assert bounds == [20] + [50] * 6
+    head = state_of(table)
+    assert head.base == head.run > max(runs) > min(runs) > old
+    assert taken[0] not in runs and taken[0] < head.base
+    assert extract(lake, db).run > head.base
+    assert keys(lake) == wanted(db)
 
 
 def test_a_backfill_since_leaves_out_what_was_ingested_before(

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from bson import Int64
+from cclake_extract import reader
 from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
@@ -181,6 +182,26 @@ def test_a_backfill_is_loaded_as_a_whole(db: Db, lake: Lake, path: Path) -> None
     backfill(lake, db)
     grow(db, lake, 41, 50)
     assert loaded(lake, path)["total"] == 40
+    assert same(lake, path)
+
+
+def test_a_backfill_of_several_files_is_noticed_once(
+    db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "FILE_ROWS", 100)
+    monkeypatch.setattr(reader, "BATCH_ROWS", 50)
+    grow(db, lake, 1, 250)
+    loaded(lake, path)
+    backfill(lake, db)
+    again = loaded(lake, path)
+    assert (again["mode"], again["rows"], again["removed"]) == ("reconcile", 250, 250)
+    numbers = duck(path, "select extract_run from raw.conversations group by 1")
+    assert len(numbers) == 3
+    assert max(numbers) < (again["extract_run"],)
+    assert loaded(lake, path)["mode"] == "nothing"
+    grow(db, lake, 251, 260)
+    then = loaded(lake, path)
+    assert (then["mode"], then["rows"], then["total"]) == ("incremental", 10, 260)
     assert same(lake, path)
 
 

@@ -1,5 +1,6 @@
 """Rebuilding the whole table from MongoDB in one commit."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from cclake_lake.lake import Lake
@@ -9,13 +10,15 @@ from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
-from cclake_extract.commit import commit, replace
+from cclake_extract.commit import assert_unmoved, commit, replace
 from cclake_extract.dead import DeadLetters
 from cclake_extract.names import LAST_RUN
 from cclake_extract.outcome import Outcome
 from cclake_extract.reader import Reader
 from cclake_extract.run import Advance, Document, finish
 from cclake_extract.state import State, last_run
+
+BLOCK = 100
 
 
 def backfill(
@@ -36,12 +39,11 @@ def backfill(
         advance: Called with the number of documents read.
     """
     table = ensure_table(lake, lake.catalog())
-    run = _reserve(table)
     ranges = mongo.behind(mongo.acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
     dead, files, outcome, marks = DeadLetters(database), [], Outcome(), dict[str, int]()
     for piece in Reader(database, dead, advance, extra).pieces(
-        table, ranges, {}, run, 0
+        table, ranges, {}, numbers(table)
     ):
         dead.write()
         marks = piece.watermarks
@@ -65,14 +67,27 @@ def live_files(table: Table) -> list[DataFile]:
     return [task.file for task in table.scan().plan_files()]
 
 
-def _reserve(table: Table) -> int:
-    """Take the next number, so that no other run gives it to other rows."""
-    taken = 0
+def numbers(table: Table) -> Iterator[int]:
+    """Rising numbers for the files of a rebuild, that no other run gives to its rows.
+
+    They are taken `BLOCK` at a time: an extraction that commits meanwhile goes on
+    above them, and those that are left over are never given.
+    """
+    while True:
+        first = _reserve(table, BLOCK)
+        yield from range(first, first + BLOCK)
+
+
+def _reserve(table: Table, count: int) -> int:
+    """Take the next numbers; returns the first."""
+    first = 0
 
     def attempt(transaction: Transaction) -> None:
-        nonlocal taken
-        taken = last_run(table) + 1
-        transaction.set_properties({LAST_RUN: str(taken)})
+        nonlocal first
+        first = last_run(table) + 1
+        transaction.set_properties({LAST_RUN: str(first + count - 1)})
+        assert_unmoved(table, transaction)
 
+    table.refresh()
     commit(table, attempt)
-    return taken
+    return first

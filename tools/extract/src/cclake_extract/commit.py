@@ -10,6 +10,8 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.update import AssertRefSnapshotId
 from sqlalchemy.exc import OperationalError
 
 from cclake_extract.state import State, last_run, state_of
@@ -113,6 +115,13 @@ def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
         "another extraction or table care is running; run it again later",
         TRY_LATER,
     )
+
+
+def assert_unmoved(table: Table, transaction: Transaction) -> None:
+    """Have a change refused that does not make a snapshot, when the head has moved."""
+    head = table.current_snapshot()
+    unmoved = {"ref": MAIN_BRANCH, "snapshot-id": head.snapshot_id if head else None}
+    transaction._stage((), (AssertRefSnapshotId.model_validate(unmoved),))
 
 
 def landed(table: Table, snapshot: int | None) -> bool:

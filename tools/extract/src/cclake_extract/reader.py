@@ -65,8 +65,7 @@ class Reader:
         table: Table,
         ranges: list[tuple[str, int, int]],
         taken: dict[str, int],
-        run: int,
-        step: int = 1,
+        runs: Iterator[int],
     ) -> Iterator[Piece]:
         """Write the documents of the ranges, one file at a time.
 
@@ -74,11 +73,10 @@ class Reader:
             table: Where the files are written.
             ranges: (buffer, after, up to), as of `mongo.behind`.
             taken: The watermarks before; not changed.
-            run: Number that the rows of the first file carry.
-            step: What the number grows by from file to file.
+            runs: Rising numbers; the rows of each file carry the next one.
         """
         marks = dict(taken)
-        out = _File(table, run, step)
+        out = _File(table, runs)
         with out.guard(), no_collection():
             for buffer, after, up_to in ranges:
                 condition = mongo.query(buffer, after, up_to) | self._extra
@@ -128,13 +126,13 @@ def seq_of(raw: bytes, otherwise: int) -> int:
 class _File:
     """The file being written, the rows that wait for it, and its number."""
 
-    def __init__(self, table: Table, run: int, step: int) -> None:
+    def __init__(self, table: Table, runs: Iterator[int]) -> None:
         self._table = table
-        self._step = step
+        self._runs = runs
         self._writer: DataFileWriter | None = None
         self._waiting: Columns = {}
         self._bytes = self._batch_bytes = 0
-        self.run = run
+        self.run = next(runs)
 
     @property
     def full(self) -> bool:
@@ -163,7 +161,7 @@ class _File:
             watermarks=dict(marks),
         )
         self._bytes = 0
-        self.run += self._step
+        self.run = next(self._runs)
         return piece
 
     @contextmanager

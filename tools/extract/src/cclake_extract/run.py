@@ -1,5 +1,6 @@
 """One extraction: everything acknowledged that the table does not have yet."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -51,9 +52,9 @@ def _extract(
     if not ranges:
         return
     dead = DeadLetters(database)
-    run = last_run(table) + 1
+    runs = itertools.count(last_run(table) + 1)
     for piece in Reader(database, dead, advance).pieces(
-        table, ranges, state.watermarks, run
+        table, ranges, state.watermarks, runs
     ):
         dead.write()
         if piece.file is None:

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update import AssertRefSnapshotId
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from cclake_extract.care.reach import needed, present, reachable
-from cclake_extract.commit import commit, remove
+from cclake_extract.commit import assert_unmoved, commit, remove
 from cclake_extract.names import LAST_RUN
 from cclake_extract.state import last_run
 
@@ -128,9 +126,6 @@ def _forget(table: Table, transaction: Transaction, victims: set[int]) -> None:
     """Stage the removal; refused when the head moves, since a rollback may need one."""
     named = {ref.snapshot_id for ref in table.metadata.refs.values()}
     known = {snapshot.snapshot_id for snapshot in table.metadata.snapshots}
-    head = table.current_snapshot()
-    current = head.snapshot_id if head else None
     transaction.set_properties({LAST_RUN: str(last_run(table))})
     ExpireSnapshots(transaction).by_ids(sorted((victims & known) - named)).commit()
-    unmoved = {"ref": MAIN_BRANCH, "snapshot-id": current}
-    transaction._stage((), (AssertRefSnapshotId.model_validate(unmoved),))
+    assert_unmoved(table, transaction)
