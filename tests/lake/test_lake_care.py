@@ -14,7 +14,8 @@ from cclake_extract.care.expire import doomed, expire
 from cclake_extract.care.orphans import orphans, sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.cli import app
-from cclake_extract.datafile import DataFileWriter
+from cclake_extract.datafile import destination, new_path
+from cclake_extract.parquet import ParquetFile
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
 from cclake_lake.lake import Lake
@@ -168,7 +169,7 @@ def test_tagged_snapshots_and_their_files_stay(db: Db, lake: Lake) -> None:
 
 def test_orphans_are_old_files_that_nothing_needs(db: Db, lake: Lake) -> None:
     table = grow(db, lake, 2)
-    left = DataFileWriter(table)
+    left = ParquetFile(destination(table), new_path(table))
     left.discard()
     Path(left.path).write_bytes(b"half a file")
     fresh = Path(left.path).with_name("young.parquet")

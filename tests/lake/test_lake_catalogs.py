@@ -14,16 +14,18 @@ from urllib.request import urlopen
 import duckdb
 import pyarrow.fs
 import pytest
+from cclake_extract import shares, source
 from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
 from cclake_extract.care.orphans import sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.care.rollback import rollback
+from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.lake import Lake
 from documents import documents, store
-from harness import BIN, free_port, wait_for
+from harness import BIN, Mongod, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted
 from pymongo.database import Database
 
@@ -150,6 +152,18 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
     assert loaded(lake, path)["total"] == 60
     listed = duck(path, "select seq from raw.conversations order by all")
     assert [seq for (seq,) in listed] == list(range(1, 61))
+
+
+def test_two_processes_write_there(
+    db: Db, mongod: Mongod, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "FILE_ROWS", 50)
+    monkeypatch.setattr(source, "ABOVE", 100)
+    store(db, list(documents(1, 420)))
+    assert extract(lake, db, crew=Crew(mongod.uri, 2)).commits == 9
+    assert keys(lake) == wanted(db)
+    assert backfill(lake, db, crew=Crew(mongod.uri, 2)).rows == 420
+    assert keys(lake) == wanted(db)
 
 
 def test_several_extractors_at_once_take_everything_once_there(

@@ -1,11 +1,14 @@
 """Whatever is killed, and whenever: the table is MongoDB's acknowledged rows."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
 import random
+import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -64,6 +67,11 @@ def fork_server(monkeypatch: pytest.MonkeyPatch) -> Any:
     return processes
 
 
+def children(process: BaseProcess) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(pid) for pid in found.split()]
+
+
 def operations(lake: Lake) -> set[str]:
     snapshots = lake.require().metadata.snapshots
     return {s.summary.operation.value for s in snapshots if s.summary}
@@ -71,12 +79,17 @@ def operations(lake: Lake) -> set[str]:
 
 @pytest.mark.fault
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extractor", "most"), [(lake_workers.extractor, 0.5), (lake_workers.pair, 1.0)]
+)
 def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     db: Database[dict[str, Any]],
     mongod: Mongod,
     lake: Lake,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    extractor: Callable[[str, str, str], None],
+    most: float,
 ) -> None:
     processes = fork_server(monkeypatch)
     store(db, list(documents(1, 20, buffer="z" * 32, host="z")))
@@ -91,16 +104,24 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
         process.start()
         return process
 
-    loops = [lake_workers.extractor, lake_workers.extractor, lake_workers.keeper]
+    loops = [extractor, extractor, lake_workers.keeper]
     running = [begin(work) for work in loops]
     duckdb = tmp_path / "analytics.duckdb"
     seen: set[str] = set()
+    pairs = 0
     try:
         for number in range(KILLS):
-            time.sleep(dice.uniform(0.02, 0.5))
+            time.sleep(dice.uniform(0.02, most))
             seen |= operations(lake)
             place = ORDER[number % len(ORDER)]
             assert running[place].exitcode is None, "it ended by itself"
+            others = children(running[place])
+            pairs += bool(others)
+            # Every third time it is the second process that dies, where there is one.
+            if others and number % 3 == 0:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(others[0], signal.SIGKILL)
+                continue
             running[place].kill()
             running[place].join(30)
             running[place] = begin(loops[place])
@@ -122,6 +143,7 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     assert loaded(lake, duckdb, full=True)["total"] == sum(wanted(db).values())
 
     table = lake.require()
+    assert bool(pairs) == (extractor is lake_workers.pair)
     assert seen == {"append", "overwrite"}, "the loops did not all work"
     assert len(table.metadata.snapshots) < state_of(table).run, "nothing expired"
     for snapshot in table.metadata.snapshots:

@@ -12,8 +12,7 @@ import orjson
 import pytest
 from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
-from cclake_extract import backfill as rebuild
-from cclake_extract import mongo, reader
+from cclake_extract import shares
 from cclake_extract.backfill import backfill
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
@@ -124,8 +123,7 @@ def test_an_acknowledged_range_without_documents_is_no_commit(
 def test_large_runs_are_several_commits_that_each_stand_alone(
     db: Db, lake: Lake, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(reader, "FILE_ROWS", 300)
-    monkeypatch.setattr(reader, "BATCH_ROWS", 150)
+    monkeypatch.setattr(shares, "FILE_ROWS", 300)
     store(db, list(documents(1, 1000)))
     outcome = extract(lake, db)
     assert outcome.commits == 4
@@ -168,10 +166,7 @@ def test_a_backfill_replaces_the_table_in_one_commit(db: Db, lake: Lake) -> None
 def test_the_files_of_a_backfill_have_rising_numbers_that_no_other_run_gives(
     db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "FILE_ROWS", 50)
-    monkeypatch.setattr(reader, "BATCH_ROWS", 25)
-    monkeypatch.setattr(mongo, "SLICE", 25)
-    monkeypatch.setattr(rebuild, "BLOCK", 3)
+    monkeypatch.setattr(shares, "FILE_ROWS", 50)
     store(db, list(documents(1, 320)))
     old = extract(lake, db).run
     taken: list[int] = []

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from bson import Int64
-from cclake_extract import reader
+from cclake_extract import shares
 from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
@@ -188,8 +188,7 @@ def test_a_backfill_is_loaded_as_a_whole(db: Db, lake: Lake, path: Path) -> None
 def test_a_backfill_of_several_files_is_noticed_once(
     db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "FILE_ROWS", 100)
-    monkeypatch.setattr(reader, "BATCH_ROWS", 50)
+    monkeypatch.setattr(shares, "FILE_ROWS", 100)
     grow(db, lake, 1, 250)
     loaded(lake, path)
     backfill(lake, db)

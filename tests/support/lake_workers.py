@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from cclake_common.failure import Failure
-from cclake_extract import mongo, reader
+from cclake_extract import mongo, reader, shares, source
 from cclake_extract.backfill import backfill
 from cclake_extract.care import compact as compaction
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
+from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.lake import Lake
 from harness import connect
@@ -18,9 +19,9 @@ from harness import connect
 
 def small_files() -> None:
     """Files of a few rows, so that a short test has many commits."""
-    reader.FILE_ROWS = 40
+    shares.FILE_ROWS = 40
     reader.BATCH_ROWS = 20
-    mongo.SLICE = 10
+    mongo.BATCH = 10
     compaction.SMALL_ROWS = 200
     vars(compaction)["FILE_ROWS"] = 400
 
@@ -32,6 +33,16 @@ def extractor(uri: str, name: str, warehouse: str) -> None:
     with connect(uri) as client:
         while True:
             _calmly(lambda: extract(lake, client[name]))
+
+
+def pair(uri: str, name: str, warehouse: str) -> None:
+    """Extract for ever with a second process, also where there is little."""
+    small_files()
+    source.ABOVE = 60
+    lake = Lake(warehouse=warehouse)
+    with connect(uri) as client:
+        while True:
+            _calmly(lambda: extract(lake, client[name], crew=Crew(uri, 2)))
 
 
 def keeper(_uri: str, _name: str, warehouse: str) -> None:
@@ -57,3 +68,11 @@ def rebuilder(uri: str, name: str, warehouse: str) -> None:
     with connect(uri) as client:
         while True:
             _calmly(lambda: backfill(Lake(warehouse=warehouse), client[name]))
+
+
+def once(uri: str, name: str, warehouse: str) -> None:
+    """Extract what is new with a second process, also where there is little."""
+    small_files()
+    source.ABOVE = 60
+    with connect(uri) as client:
+        extract(Lake(warehouse=warehouse), client[name], crew=Crew(uri, 2))

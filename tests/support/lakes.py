@@ -56,7 +56,7 @@ def wanted(database: Database[Row]) -> Counter[tuple[str, int]]:
     """The (doc_id, part) that the table has to hold: all that is acknowledged."""
     acked = {w["_id"]: w["acked_seq"] for w in database["watermarks"].find()}
     found: Counter[tuple[str, int]] = Counter()
-    for one in database["conversations"].find({}, {"entry": 0, "raw": 0}):
+    for one in database["conversations"].find({}, {"entry": 0, "raw": 0, "host": 0}):
         if one["seq"] <= acked.get(one["buffer"], 0):
             parts = range(len(one.get("salvaged", [])) + 1)
             found.update((one["_id"].hex(), part) for part in parts)

@@ -1,6 +1,7 @@
 """Rebuilding the whole table from MongoDB in one commit."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 
 from cclake_lake.lake import Lake
@@ -10,15 +11,16 @@ from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
-from cclake_extract.commit import assert_unmoved, commit, replace
-from cclake_extract.dead import DeadLetters
+from cclake_extract.commit import assert_unmoved, commit, remove, replace
+from cclake_extract.crew import ALONE, Crew
+from cclake_extract.datafile import described
+from cclake_extract.mongo import Document
 from cclake_extract.names import LAST_RUN
 from cclake_extract.outcome import Outcome
-from cclake_extract.reader import Reader
-from cclake_extract.run import Advance, Document, finish
+from cclake_extract.run import finish
+from cclake_extract.shares import most
+from cclake_extract.source import Advance, Source
 from cclake_extract.state import State, last_run
-
-BLOCK = 100
 
 
 def backfill(
@@ -26,6 +28,7 @@ def backfill(
     database: Database[Document],
     since: datetime | None = None,
     advance: Advance = lambda _: None,
+    crew: Crew = ALONE,
 ) -> Outcome:
     """Write every acknowledged document again and put it in place of the table.
 
@@ -37,29 +40,39 @@ def backfill(
         database: Where the documents are.
         since: Leave out what MongoDB ingested before this moment.
         advance: Called with the number of documents read.
+        crew: Who reads.
     """
     table = ensure_table(lake, lake.catalog())
     ranges = mongo.behind(mongo.acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
-    dead, files, outcome, marks = DeadLetters(database), [], Outcome(), dict[str, int]()
-    for piece in Reader(database, dead, advance, extra).pieces(
-        table, ranges, {}, numbers(table)
+    source = Source(database, crew, advance, extra)
+    outcome, files = Outcome(commits=1), list[DataFile]()
+    runs = _reserve(table, most(ranges))
+    with (
+        _removed_on_failure(table, files),
+        closing(source.read(table, ranges, iter(runs))) as found,
     ):
-        dead.write()
-        marks = piece.watermarks
-        outcome.rows += piece.rows
-        if piece.file:
-            files.append(piece.file)
-    outcome.dead = dead.count
+        for _, piece in found:
+            outcome.rows += piece.rows
+            outcome.dead += piece.dead
+            files += [described(table, file) for file in piece.files]
 
     def state() -> State:
         base = last_run(table) + 1
-        return State(marks, base, base)
+        return State({buffer: seq for buffer, _, seq in ranges}, base, base)
 
     table.refresh()
     replace(table, lambda: live_files(table), files, state)
-    outcome.commits = 1
     return finish(table, database, outcome)
+
+
+@contextmanager
+def _removed_on_failure(table: Table, files: list[DataFile]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        remove(table, (file.file_path for file in files))
+        raise
 
 
 def live_files(table: Table) -> list[DataFile]:
@@ -67,19 +80,8 @@ def live_files(table: Table) -> list[DataFile]:
     return [task.file for task in table.scan().plan_files()]
 
 
-def numbers(table: Table) -> Iterator[int]:
-    """Rising numbers for the files of a rebuild, that no other run gives to its rows.
-
-    They are taken `BLOCK` at a time: an extraction that commits meanwhile goes on
-    above them, and those that are left over are never given.
-    """
-    while True:
-        first = _reserve(table, BLOCK)
-        yield from range(first, first + BLOCK)
-
-
-def _reserve(table: Table, count: int) -> int:
-    """Take the next numbers; returns the first."""
+def _reserve(table: Table, count: int) -> range:
+    """Take the next numbers, so that no other run gives them to its rows."""
     first = 0
 
     def attempt(transaction: Transaction) -> None:
@@ -90,4 +92,4 @@ def _reserve(table: Table, count: int) -> int:
 
     table.refresh()
     commit(table, attempt)
-    return first
+    return range(first, first + count)

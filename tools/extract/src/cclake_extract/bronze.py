@@ -70,13 +70,6 @@ SCHEMA = Schema(
     identifier_field_ids=[1, 2],
 )
 
-# Few distinct values: these get a dictionary in Parquet, the others only lose by it.
-DICTIONARY = [
-    "record_kind", "host", "buffer", "extract_run", "project_id", "source_file",
-    "file_key", "gen", "session_id", "type", "subtype", "model", "is_sidechain",
-    "agent_id", "version", "cwd", "git_branch", "error", "part",
-]  # fmt: skip
-
 PROPERTIES = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",

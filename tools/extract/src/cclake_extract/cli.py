@@ -73,6 +73,15 @@ CareEvery = Annotated[
         help="Compact and expire after so many small commits; 0: never.",
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="CCLAKE_EXTRACT_PROCESSES",
+        help="Most processes that read, once there are 100,000 documents.",
+        show_default="2, or 1 on one core",
+    ),
+]
 
 
 @app.callback()
@@ -93,6 +102,7 @@ def run_command(
     follow: Follow = False,
     interval: Interval = 5.0,
     care_every: CareEvery = 20,
+    processes: Processes = None,
     json: Json = False,
 ) -> None:
     """Take over what is new since the last run, each document exactly once."""
@@ -107,9 +117,12 @@ def run_command(
             if plain and (result := quick.nothing_new(lake, acked)):
                 show(json, result, sentence(result))
                 return
-            from cclake_extract import job
+            from cclake_extract import crew, job
 
-            work = job.Job(lake, client[mongo_db], full_backfill, since, care_every)
+            team = crew.Crew.of(uri, processes)
+            work = job.Job(
+                lake, client[mongo_db], full_backfill, since, care_every, team
+            )
             if follow:
                 work.follow(interval, lambda r: show(json, r, sentence(r)))
             else:

@@ -14,6 +14,7 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.update import AssertRefSnapshotId
 from sqlalchemy.exc import OperationalError
 
+from cclake_extract.calm import undisturbed
 from cclake_extract.state import State, last_run, state_of
 
 ATTEMPTS = 20
@@ -43,11 +44,12 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
         producer.commit()
         return producer.snapshot_id
 
-    try:
-        commit(table, attempt)
-    except Moved:
-        remove(table, (file.file_path for file in files))
-        raise
+    with undisturbed():
+        try:
+            commit(table, attempt)
+        except Moved:
+            remove(table, (file.file_path for file in files))
+            raise
 
 
 def replace(
@@ -89,6 +91,11 @@ def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
     Raises:
         Failure: Too many others were faster.
     """
+    with undisturbed():
+        _commit(table, attempt)
+
+
+def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
     for number in range(ATTEMPTS):
         if number:
             time.sleep(random.uniform(0, min(0.02 * 2**number, 2)))

@@ -14,9 +14,11 @@ from pymongo.database import Database
 from cclake_extract import mongo
 from cclake_extract.backfill import backfill
 from cclake_extract.care.auto import care, due
+from cclake_extract.crew import ALONE, Crew
 from cclake_extract.follow import follow
+from cclake_extract.mongo import Document
 from cclake_extract.progress import bar
-from cclake_extract.run import Document, extract
+from cclake_extract.run import extract
 from cclake_extract.state import state_of
 
 
@@ -29,6 +31,7 @@ class Job:
     full: bool = False
     since: datetime | None = None
     care_every: int = 20
+    crew: Crew = ALONE
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the outcome.
@@ -39,9 +42,11 @@ class Job:
         with bar("extract", self._total) as advance:
             if self.full or self.since:
                 self._taken()
-                outcome = backfill(self.lake, self.database, self._since(), advance)
+                outcome = backfill(
+                    self.lake, self.database, self._since(), advance, self.crew
+                )
             else:
-                outcome = extract(self.lake, self.database, advance)
+                outcome = extract(self.lake, self.database, advance, self.crew)
         return outcome.as_dict() | {"care": self._care() if outcome.commits else None}
 
     def follow(self, interval: float, report: Callable[[dict[str, Any]], None]) -> None:

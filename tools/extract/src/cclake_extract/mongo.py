@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
-from bson.raw_bson import RawBSONDocument
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
 from pymongo import MongoClient
@@ -14,14 +13,15 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
 
 Document = dict[str, Any]
+Range = tuple[str, int, int]
+"""A buffer, and its numbers after the second up to and including the third."""
 OPTIONS: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-LENIENT: CodecOptions[RawBSONDocument] = CodecOptions(
-    document_class=RawBSONDocument, unicode_decode_error_handler="replace"
-)
-SLICE = 100
-BATCH = 1_000  # in one answer of the server; without it an answer is 16 MB
+# What is decoded at once should fit into the caches of a processor; without a number
+# of documents an answer of the server is 16 MB.
+BATCH = 250
+SLICE_BYTES = 1 << 20
 REACH_MS = 5000
 
 
@@ -55,8 +55,8 @@ def acknowledged(database: Database[Document]) -> dict[str, int]:
     return {str(w["_id"]): int(w["acked_seq"]) for w in found}
 
 
-def behind(acked: dict[str, int], taken: dict[str, int]) -> list[tuple[str, int, int]]:
-    """The ranges that are acknowledged and not taken: (buffer, after, up to)."""
+def behind(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:
+    """The ranges that are acknowledged and not taken."""
     return [
         (buffer, taken.get(buffer, 0), seq)
         for buffer, seq in sorted(acked.items())
@@ -69,22 +69,42 @@ def query(buffer: str, after: int, up_to: int) -> Document:
     return {"buffer": buffer, "seq": {"$gt": after, "$lte": up_to}}
 
 
-def slices(database: Database[Document], condition: Document) -> Iterator[bytes]:
+def count(database: Database[Document], part: Range, most: int = 0) -> int:
+    """How many documents a range has; counts no further than `most`, unless 0."""
+    limit: dict[str, Any] = {"limit": most} if most else {}
+    return database["conversations"].count_documents(query(*part), **limit)
+
+
+def seq_of_place(database: Database[Document], part: Range, places: int) -> int | None:
+    """The number of the range's n-th document, from 1; None where it has fewer."""
+    found = database["conversations"].find(
+        query(*part),
+        {"_id": 0, "seq": 1},
+        sort=[("seq", 1)],
+        skip=places - 1,
+        limit=1,
+    )
+    return next((int(document["seq"]) for document in found), None)
+
+
+def read(database: Database[Document], condition: Document) -> Iterator[bytes]:
     """The documents of a condition by rising seq, as raw BSON, some at a time."""
     cursor = database["conversations"].find_raw_batches(
         condition, sort=[("seq", 1)], allow_disk_use=True, batch_size=BATCH
     )
     with cursor:
         for batch in cursor:
-            yield from cut(cast("bytes", batch), SLICE)
+            yield from cut(cast("bytes", batch), SLICE_BYTES)
 
 
-def cut(batch: bytes, count: int) -> Iterator[bytes]:
-    """Cut concatenated BSON documents into pieces of `count` documents."""
-    start = place = found = 0
+def cut(batch: bytes, size: int) -> Iterator[bytes]:
+    """Cut concatenated BSON documents where a piece has reached `size` bytes."""
+    start = place = 0
+    if 0 < len(batch) <= size:
+        place = len(batch)
+        yield batch
     while place < len(batch):
         place += int.from_bytes(batch[place : place + 4], "little")
-        found += 1
-        if found == count or place >= len(batch):
+        if place - start >= size or place >= len(batch):
             yield batch[start:place]
-            start, found = place, 0
+            start = place

@@ -1,4 +1,4 @@
-"""From ranges of MongoDB to data files of the table."""
+"""From a share of the documents to data files."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -8,137 +8,123 @@ from dataclasses import dataclass
 import bson
 import gridfs
 from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
-from pyiceberg.manifest import DataFile
-from pyiceberg.table import Table
 from pymongo.database import Database
 
 from cclake_extract import mongo
-from cclake_extract.datafile import DataFileWriter
 from cclake_extract.dead import DeadLetters
 from cclake_extract.entry import Bytes, Document
+from cclake_extract.parquet import Destination, ParquetFile, Written
 from cclake_extract.rows import Columns, batch_of, columns_of
+from cclake_extract.shares import Share
 
-FILE_ROWS = 50_000
 FILE_BYTES = 256 << 20
 # Python objects take several times what Arrow takes: they wait only this long.
-BATCH_ROWS = 1_000
+BATCH_ROWS = 500
 BATCH_BYTES = 8 << 20
 
 BROKEN = (BSONError, gridfs.NoFile, ValueError, KeyError, TypeError)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Piece:
-    """A data file that is ready to be committed, and how far it goes."""
+    """A share whose files are ready to be committed.
 
-    file: DataFile | None
-    rows: int
-    run: int
-    watermarks: dict[str, int]
+    Attributes:
+        files: Its data files; none where it has no rows.
+        dead: Documents that went to the dead letters.
+    """
+
+    files: list[Written]
+    dead: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of all its files."""
+        return sum(file.rows for file in self.files)
 
 
 class Reader:
-    """Reads ranges of documents into data files of about 50,000 rows.
+    """Reads shares of the documents into data files.
 
     Args:
         database: Where `conversations` is.
-        dead: Takes the documents that can't be converted.
+        destination: Where the files go.
         advance: Called with the number of documents read.
+        extra: A condition that documents have to meet, too.
     """
 
     def __init__(
         self,
         database: Database[Document],
-        dead: DeadLetters,
+        destination: Destination,
         advance: Callable[[int], None] = lambda _: None,
         extra: Document | None = None,
     ) -> None:
         self._database = database
-        self._dead = dead
-        self._advance = advance
+        self._destination = destination
+        self.advance = advance
         self._extra = extra or {}
         self._lines = Bytes(database)
 
-    def pieces(
-        self,
-        table: Table,
-        ranges: list[tuple[str, int, int]],
-        taken: dict[str, int],
-        runs: Iterator[int],
-    ) -> Iterator[Piece]:
-        """Write the documents of the ranges, one file at a time.
+    def read(self, share: Share) -> Piece:
+        """Write the documents of a share; leaves no file when it fails.
 
-        Args:
-            table: Where the files are written.
-            ranges: (buffer, after, up to), as of `mongo.behind`.
-            taken: The watermarks before; not changed.
-            runs: Rising numbers; the rows of each file carry the next one.
+        Raises:
+            PyMongoError: MongoDB fails.
+            OSError: A file can't be written.
         """
-        marks = dict(taken)
-        out = _File(table, runs)
+        dead = DeadLetters(self._database)
+        out = _Files(self._destination, share)
         with out.guard(), no_collection():
-            for buffer, after, up_to in ranges:
+            for buffer, after, up_to in share.ranges:
                 condition = mongo.query(buffer, after, up_to) | self._extra
-                for raw in mongo.slices(self._database, condition):
-                    marks[buffer] = self._add(
-                        out, raw, buffer, marks.get(buffer, after)
-                    )
-                    if out.full:
-                        yield out.finish(marks)
-                marks[buffer] = up_to
-            yield out.finish(marks)
+                for raw in mongo.read(self._database, condition):
+                    self._add(out, raw, buffer, dead)
+            files = out.finish()
+            dead.write()
+        return Piece(files, dead.count)
 
-    def _add(self, out: "_File", raw: bytes, buffer: str, seq: int) -> int:
+    def discard(self, piece: Piece) -> None:
+        """Remove the files of a piece that the table did not take."""
+        for file in piece.files:
+            self._destination.delete(file.path)
+
+    def _add(self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters) -> None:
         if b"\x07raw_file\x00" in raw:  # big ones: not a hundred of them at once
-            return self._one_by_one(out, raw, buffer, seq)
+            return self._one_by_one(out, raw, buffer, dead)
         try:
             documents = bson.decode_all(raw, mongo.OPTIONS)
             columns = columns_of(documents, out.run, self._lines)
         except BROKEN:
-            return self._one_by_one(out, raw, buffer, seq)
+            return self._one_by_one(out, raw, buffer, dead)
         out.add(columns, len(raw))
-        self._advance(len(documents))
-        return int(documents[-1]["seq"])
+        return self.advance(len(documents))
 
-    def _one_by_one(self, out: "_File", raw: bytes, buffer: str, seq: int) -> int:
+    def _one_by_one(
+        self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters
+    ) -> None:
         for one in mongo.cut(raw, 1):
-            seq = seq_of(one, seq)
             try:
                 columns = columns_of(
                     [bson.decode(one, mongo.OPTIONS)], out.run, self._lines
                 )
                 out.add(columns, max(len(one), columns["len"][0] or 0))
             except BROKEN as error:
-                self._dead.add(one, buffer, f"{type(error).__name__}: {error}")
-            self._advance(1)
-        return seq
+                dead.add(one, buffer, f"{type(error).__name__}: {error}")
+            self.advance(1)
 
 
-def seq_of(raw: bytes, otherwise: int) -> int:
-    """The number of a document, also of one whose texts can't be decoded."""
-    try:
-        return int(RawBSONDocument(raw, mongo.LENIENT)["seq"])
-    except (BSONError, KeyError, ValueError, TypeError):
-        return otherwise
+class _Files:
+    """The files of a share, and the rows that wait for the next batch."""
 
-
-class _File:
-    """The file being written, the rows that wait for it, and its number."""
-
-    def __init__(self, table: Table, runs: Iterator[int]) -> None:
-        self._table = table
-        self._runs = runs
-        self._writer: DataFileWriter | None = None
+    def __init__(self, destination: Destination, share: Share) -> None:
+        self._destination = destination
+        self._share = share
+        self._writer: ParquetFile | None = None
+        self._written: list[Written] = []
         self._waiting: Columns = {}
         self._bytes = self._batch_bytes = 0
-        self.run = next(runs)
-
-    @property
-    def full(self) -> bool:
-        waiting = len(self._waiting.get("doc_id", ()))
-        rows = waiting + (self._writer.rows if self._writer else 0)
-        return rows >= FILE_ROWS or self._bytes >= FILE_BYTES
+        self.run = share.run
 
     def add(self, columns: Columns, size: int) -> None:
         for name, values in columns.items():
@@ -150,33 +136,36 @@ class _File:
             or self._batch_bytes >= BATCH_BYTES
         ):
             self._flush()
+        if self._bytes >= FILE_BYTES:
+            self._close()
 
-    def finish(self, marks: dict[str, int]) -> Piece:
-        self._flush()
-        writer, self._writer = self._writer, None
-        piece = Piece(
-            file=writer.close() if writer else None,
-            rows=writer.rows if writer else 0,
-            run=self.run,
-            watermarks=dict(marks),
-        )
-        self._bytes = 0
-        self.run = next(self._runs)
-        return piece
+    def finish(self) -> list[Written]:
+        self._close()
+        return self._written
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Remove a half-written file when the reading ends early."""
+        """Remove the files when the reading ends early."""
         try:
             yield
-        finally:
+        except BaseException:
             if self._writer is not None:
                 self._writer.discard()
+            for file in self._written:
+                self._destination.delete(file.path)
+            raise
+
+    def _close(self) -> None:
+        self._flush()
+        if self._writer is not None:
+            self._written.append(self._writer.close())
+        self._writer, self._bytes = None, 0
 
     def _flush(self) -> None:
         if self._waiting:
             if self._writer is None:
-                self._writer = DataFileWriter(self._table)
+                path = self._share.file(len(self._written))
+                self._writer = ParquetFile(self._destination, path)
             self._writer.write(batch_of(self._waiting, self._writer.schema))
         self._waiting, self._batch_bytes = {}, 0
 

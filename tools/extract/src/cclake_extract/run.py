@@ -1,8 +1,7 @@
 """One extraction: everything acknowledged that the table does not have yet."""
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from contextlib import closing
 
 from cclake_lake.lake import Lake
 from pyiceberg.table import Table
@@ -11,60 +10,60 @@ from pymongo.database import Database
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.commit import Moved, append
-from cclake_extract.dead import DeadLetters
+from cclake_extract.crew import ALONE, Crew
+from cclake_extract.datafile import described
+from cclake_extract.mongo import Document
 from cclake_extract.outcome import Outcome
-from cclake_extract.reader import Reader
+from cclake_extract.source import Advance, Source
 from cclake_extract.state import State, last_run, state_of
 
-Document = dict[str, Any]
 TRIES = 50
 
 
-Advance = Callable[[int], None]
-
-
 def extract(
-    lake: Lake, database: Database[Document], advance: Advance = lambda _: None
+    lake: Lake,
+    database: Database[Document],
+    advance: Advance = lambda _: None,
+    crew: Crew = ALONE,
 ) -> Outcome:
     """Take over what is new, exactly once, whoever else does the same.
 
     Raises:
-        Failure: The catalog can't be reached or stays busy.
+        Failure: The catalog can't be reached or stays busy, or a process was killed.
         PyMongoError: MongoDB fails; what was committed before stays right.
     """
     catalog = lake.catalog()
     table = ensure_table(lake, catalog)
+    source = Source(database, crew, advance)
     outcome = Outcome()
     for _ in range(TRIES):
         try:
-            _extract(table, database, outcome, advance)
+            _extract(table, source, outcome)
             break
         except Moved:
             table.refresh()
     return finish(table, database, outcome)
 
 
-def _extract(
-    table: Table, database: Database[Document], outcome: Outcome, advance: Advance
-) -> None:
+def _extract(table: Table, source: Source, outcome: Outcome) -> None:
     state = state_of(table)
-    ranges = mongo.behind(mongo.acknowledged(database), state.watermarks)
+    ranges = mongo.behind(mongo.acknowledged(source.database), state.watermarks)
     if not ranges:
         return
-    dead = DeadLetters(database)
     runs = itertools.count(last_run(table) + 1)
-    for piece in Reader(database, dead, advance).pieces(
-        table, ranges, state.watermarks, runs
-    ):
-        dead.write()
-        if piece.file is None:
-            continue  # nothing to add: no commit for a watermark alone
-        after = State(piece.watermarks, piece.run, state.base)
-        append(table, [piece.file], state, after)
-        state = after
-        outcome.rows += piece.rows
-        outcome.commits += 1
-    outcome.dead += dead.count
+    with closing(source.read(table, ranges, runs)) as found:
+        for share, piece in found:
+            outcome.dead += piece.dead
+            if not piece.files:
+                continue  # nothing to add: no commit for a watermark alone
+            marks = state.watermarks | {buffer: seq for buffer, _, seq in share.ranges}
+            after = State(marks, share.run, state.base)
+            append(
+                table, [described(table, file) for file in piece.files], state, after
+            )
+            state = after
+            outcome.rows += piece.rows
+            outcome.commits += 1
 
 
 def finish(table: Table, database: Database[Document], outcome: Outcome) -> Outcome:

@@ -9,8 +9,10 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
 from cclake_extract.commit import remove, replace
-from cclake_extract.datafile import DataFileWriter
-from cclake_extract.reader import FILE_BYTES, FILE_ROWS
+from cclake_extract.datafile import described, destination, new_path
+from cclake_extract.parquet import ParquetFile
+from cclake_extract.reader import FILE_BYTES
+from cclake_extract.shares import FILE_ROWS
 from cclake_extract.state import state_of
 
 # A merged file below this is merged again later; above it, it rests. So each
@@ -74,21 +76,21 @@ def small(table: Table) -> list[FileScanTask]:
 
 def _merge(table: Table, tasks: list[FileScanTask]) -> list[DataFile]:
     done: list[DataFile] = []
-    writer: DataFileWriter | None = None
+    writer: ParquetFile | None = None
     scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-    size = 0
+    place, size = destination(table), 0
     try:
         for task in tasks:
-            writer = writer or DataFileWriter(table)
+            writer = writer or ParquetFile(place, new_path(table))
             rows = scan.to_table([task]).cast(writer.schema)
             for batch in rows.to_batches(max_chunksize=GROUP_ROWS):
                 writer.write(batch)
             size += task.file.file_size_in_bytes
             if writer.rows >= FILE_ROWS or size >= FILE_BYTES:
-                done.append(writer.close())
+                done.append(described(table, writer.close()))
                 writer, size = None, 0
         if writer is not None:
-            done.append(writer.close())
+            done.append(described(table, writer.close()))
             writer = None
     finally:
         if writer is not None:

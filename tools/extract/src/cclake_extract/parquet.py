@@ -1,0 +1,148 @@
+"""One Parquet file of the table, written piece by piece.
+
+Knows nothing of Iceberg: a process that only writes files starts without its library.
+"""
+
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSystem, LocalFileSystem
+
+LEVEL = 3
+GROUP_ROWS = 10_000
+GROUP_BYTES = 16 << 20
+# Texts repeat what was said long before: a larger page is smaller and made faster.
+PAGE_BYTES = 4 << 20
+
+# Few distinct values: these get a dictionary in Parquet, the others only lose by it.
+DICTIONARY = [
+    "record_kind", "host", "buffer", "extract_run", "project_id", "source_file",
+    "file_key", "gen", "session_id", "type", "subtype", "model", "is_sidechain",
+    "agent_id", "version", "cwd", "git_branch", "error", "part",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the files of a table lie, and their schema; can be sent to a process.
+
+    Attributes:
+        system: The file system.
+        prefix: What an address in the table has before the path in it.
+        schema: Arrow schema of the files.
+    """
+
+    system: FileSystem
+    prefix: str
+    schema: pa.Schema
+
+    def create(self, address: str) -> pa.NativeFile:
+        """Open a new file for writing; its folder is made where folders are."""
+        path = self._path(address)
+        if isinstance(self.system, LocalFileSystem):
+            self.system.create_dir(str(PurePosixPath(path).parent), recursive=True)
+        return self.system.open_output_stream(path)
+
+    def delete(self, address: str) -> None:
+        """Delete a file; one that is gone already is fine."""
+        with contextlib.suppress(OSError):
+            self.system.delete_file(self._path(address))
+
+    def _path(self, address: str) -> str:
+        return address.removeprefix(self.prefix)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished file that belongs to nothing yet.
+
+    Attributes:
+        path: Its address, as the table names it.
+        rows: How many it has.
+        bytes: Its size.
+        metadata: What stands in its footer.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    metadata: pq.FileMetaData
+
+
+class ParquetFile:
+    """Writes batches to a new file, while the caller makes the next.
+
+    The file belongs to nothing until the table takes it; `discard` removes it again.
+    """
+
+    def __init__(self, destination: Destination, path: str) -> None:
+        self.schema = destination.schema
+        self.path = path
+        self.rows = 0
+        self._destination = destination
+        self._stream = destination.create(path)
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+        self._group: list[pa.RecordBatch] = []
+        self._group_rows = self._group_bytes = 0
+        self._writer = pq.ParquetWriter(
+            self._stream,
+            self.schema,
+            compression="zstd",
+            compression_level=LEVEL,
+            use_dictionary=[c for c in DICTIONARY if c in self.schema.names],
+            write_statistics=[
+                c for c in self.schema.names if c not in ("entry", "raw")
+            ],
+            data_page_size=PAGE_BYTES,
+            store_decimal_as_integer=True,
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows; a row group is written once there are enough.
+
+        Raises:
+            OSError: The row group before could not be written.
+        """
+        self.rows += batch.num_rows
+        self._group.append(batch)
+        self._group_rows += batch.num_rows
+        self._group_bytes += batch.nbytes
+        if self._group_rows >= GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        self._settle()
+        if self._group:
+            group = pa.Table.from_batches(self._group, self.schema)
+            size = self._group_rows
+            self._pending = self._thread.submit(self._writer.write_table, group, size)
+        self._group, self._group_rows, self._group_bytes = [], 0, 0
+
+    def close(self) -> Written:
+        """Finish the file."""
+        self._write_group()
+        self._settle()
+        self._thread.shutdown()
+        self._writer.close()
+        size = self._stream.tell()
+        self._stream.close()
+        return Written(self.path, self.rows, size, self._writer.writer.metadata)
+
+    def discard(self) -> None:
+        """Remove the file, finished or not."""
+        self._thread.shutdown(cancel_futures=True)
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._destination.delete(self.path)
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
