@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +19,11 @@ from cclake_lake.lake import Lake
 from harness import BIN, Mongod, connect
 from lake_data import fill
 
+SAMPLE_S = 0.02
+
 
 class Cost(NamedTuple):
-    """What a process took."""
+    """What a process and its children took; `mb` is resident at once, of all."""
 
     wall: float
     cpu: float
@@ -58,15 +61,47 @@ class Place:
         process = subprocess.Popen(
             [program, *command[1:]], env=self.env, stdout=subprocess.DEVNULL
         )
-        _, status, used = os.wait4(process.pid, 0)
+        with most_resident(process.pid) as most:
+            _, status, used = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, command
-        wall = time.perf_counter() - begin
-        return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)
+        peak = max(used.ru_maxrss >> 10, most[0])
+        return Cost(wall, used.ru_utime + used.ru_stime, peak)
 
     def fresh(self) -> None:
         """Forget the lake and DuckDB; MongoDB stays."""
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+@contextmanager
+def most_resident(pid: int) -> Iterator[list[int]]:
+    """The most megabytes that a process and its children had at a time, sampled."""
+    most, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(SAMPLE_S):
+            most[0] = max(most[0], resident(pid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
+
+
+def resident(pid: int) -> int:
+    """Megabytes of a process and its children now; 0 where it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        children = [int(child) for task in tasks for child in task.read_text().split()]
+    except (OSError, ValueError, IndexError):
+        return 0
+    own = pages * os.sysconf("SC_PAGE_SIZE") >> 20
+    return own + sum(resident(child) for child in children)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
-from cclake_extract import shares
+from cclake_extract import mongo, reader, shares
 from cclake_extract.backfill import backfill
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
@@ -135,6 +135,21 @@ def test_large_runs_are_several_commits_that_each_stand_alone(
             selected_fields=("seq",), snapshot_id=snapshot.snapshot_id
         ).to_arrow()
         assert sorted(held["seq"].to_pylist()) == list(range(1, mark + 1))
+
+
+def test_documents_of_many_bytes_are_several_files_of_one_commit(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo, "BATCH", 10)
+    monkeypatch.setattr(reader, "FILE_BYTES", 30_000)
+    store(db, list(documents(1, 100, size=500)))
+    outcome = extract(lake, db)
+    assert (outcome.rows, outcome.commits) == (100, 1)
+    files = [task.file for task in lake.require().scan().plan_files()]
+    assert len(files) > 3
+    assert all(file.record_count <= 40 for file in files)
+    assert {r["extract_run"] for r in rows(lake, "extract_run")} == {outcome.run}
+    assert keys(lake) == wanted(db)
 
 
 def test_several_extractors_at_once_take_everything_once(db: Db, lake: Lake) -> None:

@@ -51,13 +51,14 @@ def _extract(table: Table, source: Source, outcome: Outcome) -> None:
     if not ranges:
         return
     runs = itertools.count(last_run(table) + 1)
+    marks = dict(state.watermarks)
     with closing(source.read(table, ranges, runs)) as found:
         for share, piece in found:
             outcome.dead += piece.dead
+            marks |= {buffer: seq for buffer, _, seq in share.ranges}
             if not piece.files:
                 continue  # nothing to add: no commit for a watermark alone
-            marks = state.watermarks | {buffer: seq for buffer, _, seq in share.ranges}
-            after = State(marks, share.run, state.base)
+            after = State(dict(marks), share.run, state.base)
             append(
                 table, [described(table, file) for file in piece.files], state, after
             )
