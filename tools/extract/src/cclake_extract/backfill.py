@@ -11,6 +11,7 @@ from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
+from cclake_extract.calm import undisturbed
 from cclake_extract.commit import assert_unmoved, commit, remove, replace
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
@@ -55,7 +56,8 @@ def backfill(
         for _, piece in found:
             outcome.rows += piece.rows
             outcome.dead += piece.dead
-            files += [described(table, file) for file in piece.files]
+            with undisturbed():
+                files += [described(table, file) for file in piece.files]
 
     def state() -> State:
         base = last_run(table) + 1

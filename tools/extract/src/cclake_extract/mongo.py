@@ -20,8 +20,8 @@ OPTIONS: CodecOptions[Document] = CodecOptions(
 )
 # What is decoded at once should fit into the caches of a processor; without a number
 # of documents an answer of the server is 16 MB.
-BATCH = 250
-SLICE_BYTES = 1 << 20
+BATCH = 500
+SLICE_BYTES = 2 << 20
 REACH_MS = 5000
 
 

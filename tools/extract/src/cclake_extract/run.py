@@ -9,6 +9,7 @@ from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
+from cclake_extract.calm import undisturbed
 from cclake_extract.commit import Moved, append
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
@@ -59,9 +60,9 @@ def _extract(table: Table, source: Source, outcome: Outcome) -> None:
             if not piece.files:
                 continue  # nothing to add: no commit for a watermark alone
             after = State(dict(marks), share.run, state.base)
-            append(
-                table, [described(table, file) for file in piece.files], state, after
-            )
+            with undisturbed():  # from here on the files are nobody's but ours
+                files = [described(table, file) for file in piece.files]
+                append(table, files, state, after)
             state = after
             outcome.rows += piece.rows
             outcome.commits += 1
