@@ -94,7 +94,7 @@ def test_follow_outlives_a_mongodb_that_goes_away(tmp_path: Path, lake: Lake) ->
 def test_an_interrupted_run_ends_with_130_and_the_next_one_goes_on(
     db: Db, lake: Lake
 ) -> None:
-    store(db, list(documents(1, 30_000)))
+    store(db, list(documents(1, 60_000)))
     process = subprocess.Popen([BIN / "extract"], stdout=subprocess.DEVNULL)
     wait_for(lambda: list(Path(lake.warehouse).rglob("*.parquet")), 60, "it writes")
     process.send_signal(signal.SIGINT)
