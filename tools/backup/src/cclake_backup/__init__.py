@@ -1,0 +1,1 @@
+"""Save the archive in a folder, load it again, and check what was saved."""

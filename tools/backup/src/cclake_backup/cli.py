@@ -1,0 +1,145 @@
+"""The command line: `backup`."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from cclake_common import settings
+from cclake_common.failure import run
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from cclake_backup.check import check
+from cclake_backup.load import load
+from cclake_backup.save import Source, Tell, save
+
+HELP = """Save the archive in a folder, load it again, and check what was saved.
+
+Exit status: 0 done, 1 failed, 75 MongoDB does not answer, or another save is at work.
+"""
+SAVE_HELP = """Save what is new since the last save, or everything the first time.
+
+The folder gets a numbered part each time, whole or not at all; parts are never
+changed. When nothing is new, no part is made.
+
+\b
+Examples:
+  backup save /media/disk/cclake
+  backup save /media/disk/cclake --whole && rm -r /media/disk/cclake/000[1-8]
+"""
+LOAD_HELP = """Bring a backup into MongoDB; what is there stays.
+
+All hashes are checked first. A load that was interrupted can be run again.
+"""
+CHECK_HELP = (
+    """Compare every file of a backup with its hash, and count the documents."""
+)
+
+Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+MongoUri = Annotated[
+    str | None, typer.Option(envvar="MONGO_URI", show_default="the private mongod")
+]
+MongoDb = Annotated[str, typer.Option(envvar="MONGO_DB")]
+Done = TypeVar("Done")
+
+app = typer.Typer(
+    help=HELP,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command("save", help=SAVE_HELP)
+def save_command(
+    folder: Folder,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Save everything; the parts before may then go."),
+    ] = False,
+    as_json: AsJson = False,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = "claude_logs",
+) -> None:
+    """Save what is new."""
+    source = Source(mongo_uri or settings.mongo_uri(), mongo_db, settings.host())
+    part = _with_progress("saving", lambda tell: save(source, folder, whole, tell))
+    made = part.manifest if part else None
+    done = {
+        "part": str(part.path) if part else None,
+        "whole": bool(made and not made.after),
+        "documents": made.documents if made else 0,
+        "bytes": made.bytes if made else 0,
+    }
+    line = "{part}: {documents:,} documents, {bytes:,} bytes" if part else "nothing new"
+    _print(done, line, as_json)
+
+
+@app.command("load", help=LOAD_HELP)
+def load_command(
+    folder: Folder,
+    as_json: AsJson = False,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = "claude_logs",
+) -> None:
+    """Bring a backup into MongoDB."""
+    uri = mongo_uri or settings.mongo_uri()
+    loaded = _with_progress("loading", lambda tell: load(uri, mongo_db, folder, tell))
+    done = {
+        "inserted": loaded.inserted.total(),
+        "present": loaded.present.total(),
+        "changed": loaded.changed,
+        "collections": {
+            name: {"inserted": new, "present": loaded.present[name]}
+            for name, new in sorted(loaded.inserted.items())
+        },
+    }
+    line = "{inserted:,} documents inserted, {present:,} were there already"
+    _print(done, line, as_json)
+
+
+@app.command("check", help=CHECK_HELP)
+def check_command(folder: Folder, as_json: AsJson = False) -> None:
+    """Compare every file with its hash."""
+    done = asdict(_with_progress("checking", lambda tell: check(folder, tell)))
+    line = (
+        "whole: {parts} parts, {documents:,} documents, {bytes:,} bytes, of {saved_at}"
+    )
+    _print(done, line, as_json)
+
+
+def _print(done: dict[str, Any], line: str, as_json: bool) -> None:
+    print(json.dumps(done) if as_json else line.format(**done))
+
+
+def _with_progress(what: str, work: Callable[[Tell], Done]) -> Done:
+    counted = TextColumn("{task.completed:,.0f} documents")
+    with Progress(
+        TextColumn("{task.description}"),
+        counted,
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(collection: str, number: int) -> None:
+            if collection not in tasks:
+                name = f"{what} {collection}"
+                tasks[collection] = progress.add_task(name, total=None)
+            progress.advance(tasks[collection], number)
+
+        return work(tell)
+
+
+def main() -> None:
+    """Run `backup`."""
+    run("backup", app, at_once=True)

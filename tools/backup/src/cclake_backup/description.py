@@ -1,0 +1,82 @@
+"""How a collection is made: its options and its indexes, as mongodump writes them."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+from bson import json_util
+from cclake_common.failure import Failure
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from cclake_backup.mongo import Document
+
+NAMESPACE_EXISTS = 48
+# An index of this name, or over these fields, is there already: it stays.
+INDEX_IS_THERE = (85, 86)
+
+
+def collections(db: Database[Document]) -> dict[str, Document]:
+    """What the server says of each collection; views and its own left out."""
+    return {
+        found["name"]: dict(found)
+        for found in db.list_collections()
+        if found.get("type", "collection") == "collection"
+        and not found["name"].startswith("system.")
+    }
+
+
+def text(db: Database[Document], found: Document) -> bytes:
+    """The description of a collection, as extended JSON."""
+    name = found["name"]
+    described = {
+        "options": found.get("options", {}),
+        "indexes": list(db[name].list_indexes()),
+        "collectionName": name,
+        "type": "collection",
+    }
+    options = json_util.CANONICAL_JSON_OPTIONS
+    return json_util.dumps(described, json_options=options).encode()
+
+
+class Description:
+    """A description that was saved.
+
+    Raises:
+        Failure: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            made = json_util.loads(gzip.decompress(path.read_bytes()))
+            self._name = str(made["collectionName"])
+            self._options = dict(made["options"])
+            self._indexes = list(_without_version(made["indexes"]))
+        except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
+            raise Failure(f"{path} is damaged") from error
+
+    def create(self, db: Database[Document]) -> None:
+        """Make the collection, unless it is there."""
+        try:
+            db.command("create", self._name, **self._options)
+        except OperationFailure as error:
+            if error.code == NAMESPACE_EXISTS:
+                return
+            # A server with another storage engine makes its own collection.
+            db.command("create", self._name)
+
+    def create_indexes(self, db: Database[Document]) -> None:
+        """Make the indexes that are missing: over what is there, since it is faster."""
+        for index in self._indexes:
+            try:
+                db.command("createIndexes", self._name, indexes=[index])
+            except OperationFailure as error:
+                if error.code not in INDEX_IS_THERE:
+                    raise
+
+
+def _without_version(indexes: list[Document]) -> Iterator[Document]:
+    """The indexes that have to be made; the server chooses how it stores them."""
+    for index in indexes:
+        if index["name"] != "_id_":
+            yield {name: index[name] for name in index if name not in ("v", "ns")}

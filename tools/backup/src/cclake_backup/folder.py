@@ -1,0 +1,116 @@
+"""The folder of a backup: numbered parts, each whole or not there at all."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cclake_common.failure import TRY_LATER, Failure
+
+from cclake_backup import manifest
+from cclake_backup.manifest import Manifest
+
+DRAFT = ".unfinished"
+LOCK = ".lock"
+NUMBER = re.compile(r"\d{4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part on disk: a folder as mongodump would write it, and its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+
+def parts(folder: Path) -> list[Part]:
+    """What a load needs: the last whole part, and the parts after it, oldest first.
+
+    Raises:
+        Failure: The folder is no backup, or a part is missing or damaged.
+    """
+    found = [Part(path, manifest.read(path / manifest.NAME)) for path in _paths(folder)]
+    if not found:
+        raise Failure(f"{folder} is no backup", "Make one with `backup save`.")
+    chain = [found.pop()]
+    while after := chain[0].manifest.after:
+        before = found.pop() if found else None
+        if before is None or before.manifest.id != after:
+            raise Failure(f"the part before {chain[0].path} is missing")
+        chain.insert(0, before)
+    return chain
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[list[Part]]:
+    """Hold a folder alone; gives what it holds, which may be nothing.
+
+    Raises:
+        Failure: It holds something else, or another save is at work.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    names = {path.name for path in folder.iterdir()}
+    if names - {DRAFT, LOCK} and not _paths(folder):
+        raise Failure(
+            f"{folder} is no backup, and not empty",
+            "Name a new folder, or an empty one.",
+        )
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Failure(
+                f"another save into {folder} is at work", code=TRY_LATER
+            ) from error
+        _discard(folder)
+        yield parts(folder) if _paths(folder) else []
+
+
+@contextlib.contextmanager
+def draft(folder: Path) -> Iterator[Path]:
+    """A new part that is not there yet; it goes away unless it is published."""
+    path = folder / DRAFT
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        _discard(folder)
+
+
+def publish(folder: Path, made: Manifest) -> Part:
+    """Make the draft the next part: on the disk first, then under its name."""
+    with (folder / DRAFT / manifest.NAME).open("x", encoding="utf-8") as file:
+        file.write(made.text())
+        file.flush()
+        os.fsync(file.fileno())
+    for path in (folder / DRAFT / made.database, folder / DRAFT):
+        _sync(path)
+    last = _paths(folder)[-1:]
+    path = folder / f"{int(last[0].name) + 1 if last else 1:04}"
+    (folder / DRAFT).rename(path)
+    _sync(folder)
+    return Part(path, made)
+
+
+def _paths(folder: Path) -> list[Path]:
+    """The parts, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if NUMBER.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _discard(folder: Path) -> None:
+    shutil.rmtree(folder / DRAFT, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

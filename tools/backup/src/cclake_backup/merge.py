@@ -1,0 +1,124 @@
+"""Documents of a backup among those that are there: what is further stays."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bson import decode
+from bson.raw_bson import RawBSONDocument
+from cclake_common.failure import Failure
+from pymongo import UpdateOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from cclake_backup.mongo import CONVERSATIONS, FILES, WATERMARKS, Document
+
+REPEATED = 11000
+SEEN = {"buffer": 1, "seq": 1, "source.last_gen": 1, "source.len": 1}
+TRIES = 10
+
+
+def insert(collection: Collection[Document], packed: list[bytes]) -> list[bytes]:
+    """Insert documents; gives those that are there already.
+
+    Raises:
+        Failure: MongoDB refuses one.
+        PyMongoError: MongoDB does not answer; it can be repeated.
+    """
+    try:
+        collection.insert_many([RawBSONDocument(one) for one in packed], ordered=False)
+    except BulkWriteError as error:
+        details: Document = dict(error.details or {})
+        errors = details.get("writeErrors", [])
+        wrong = [each for each in errors if each["code"] != REPEATED]
+        wrong += details.get("writeConcernErrors", [])
+        if wrong:
+            # The error itself carries whole documents.
+            why = str(wrong[0].get("errmsg"))[:300]
+            raise Failure(f"MongoDB refuses {collection.name}: {why}") from None
+        return [packed[each["index"]] for each in errors]
+    return []
+
+
+class Lines:
+    """Lines that are there already: their generation and length never go back.
+
+    Args:
+        db: The database that is loaded into.
+        acked: The highest acknowledged `seq` of each buffer, there or in the backup.
+    """
+
+    def __init__(self, db: Database[Document], acked: dict[str, int]) -> None:
+        self._lines, self._acked = db[CONVERSATIONS], acked
+
+    def refresh(self, packed: list[bytes]) -> int:
+        """Move what is further in the backup; gives how many documents have changed."""
+        if not packed:
+            return 0
+        wanted: dict[bytes, Any] = {}
+        for one in packed:
+            document = RawBSONDocument(one)
+            wanted[bytes(document["_id"])] = document
+        found = self._lines.find({"_id": {"$in": list(wanted)}}, SEEN)
+        updates = [
+            update
+            for stored in found
+            for update in self._updates(stored, wanted[bytes(stored["_id"])])
+        ]
+        if not updates:
+            return 0
+        return self._lines.bulk_write(updates, ordered=False).modified_count
+
+    def _updates(self, stored: Document, saved: Any) -> Iterable[UpdateOne]:
+        mine, other = stored["source"], saved["source"]
+        gen, length = other["last_gen"], other["len"]
+        here = {"_id": stored["_id"]}
+        if gen > mine["last_gen"]:
+            moved = {"source.last_gen": gen, "source.len": length}
+            yield UpdateOne({**here, "source.last_gen": {"$lt": gen}}, {"$set": moved})
+        elif gen == mine["last_gen"] and length > mine["len"]:
+            yield UpdateOne(here, {"$max": {"source.len": length}})
+        # A line above the watermark of its buffer is not seen by extraction.
+        if not self._is_acked(stored) and self._is_acked(saved):
+            where = {**here, "buffer": stored["buffer"], "seq": stored["seq"]}
+            stamp = {"buffer": saved["buffer"], "seq": saved["seq"]}
+            yield UpdateOne(where, {"$set": stamp})
+
+    def _is_acked(self, line: Any) -> bool:
+        return bool(line["seq"] <= self._acked.get(line["buffer"], -1))
+
+
+def merge_files(db: Database[Document], packed: list[bytes]) -> int:
+    """Bring in the checkpoints that are further than those there.
+
+    Returns:
+        How many have moved.
+    """
+    return sum(_merge_file(db, decode(one)) for one in packed)
+
+
+def _merge_file(db: Database[Document], saved: Document) -> bool:
+    for _ in range(TRIES):
+        stored = db[FILES].find_one({"_id": saved["_id"]})
+        if stored is None or _reached(stored) >= _reached(saved):
+            return False
+        paths = dict.fromkeys([*saved.get("paths", []), *stored.get("paths", [])])
+        # Ingestion may move it meanwhile: then it is looked at again.
+        seen = {name: stored.get(name) for name in ("_id", "gen", "off", "path")}
+        new = {**saved, "paths": list(paths)}
+        if db[FILES].replace_one(seen, new).matched_count:
+            return True
+    raise Failure(f"the file {saved['_id']} changes all the time", "Load again.")
+
+
+def merge_watermarks(db: Database[Document], packed: list[bytes]) -> int:
+    """Raise watermarks to those of the backup; gives how many have moved."""
+    moved = 0
+    for saved in map(decode, packed):
+        behind = {"_id": saved["_id"], "acked_seq": {"$lt": saved["acked_seq"]}}
+        moved += db[WATERMARKS].replace_one(behind, saved).modified_count
+    return moved
+
+
+def _reached(file: Document) -> tuple[int, int]:
+    return int(file.get("gen") or 0), int(file.get("off") or 0)
