@@ -30,6 +30,7 @@
         "buffer"
         "flusher"
         "restore"
+        "backup"
       ];
 
       # A tool as a Nix package: its metadata is read from its pyproject.toml,
@@ -76,7 +77,6 @@
             pkgs.jq
             pkgs.shellcheck
             pkgs.mongosh
-            pkgs.mongodb-tools
           ] ++ lib.optional pkgs.stdenv.isLinux pkgs.chromium;
 
           # Wheels from PyPI look for the C++ runtime.

@@ -170,17 +170,17 @@ verify *options:
 restore *options:
     @restore "$@"
 
-# Dump the archive into one file (needs mongodump): just export-db FILE
+# Save what is new in the archive into a folder: just export-db FOLDER
 [group('archive')]
 [no-exit-message]
-export-db file: (_database_tool "mongodump")
-    @mongodump --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --db "${MONGO_DB:-claude_logs}" --gzip --archive="$1"
+export-db folder *options:
+    @backup save "$@"
 
-# Bring a dump back; what is there already stays (needs mongorestore)
+# Bring a backup back; what is there already stays: just import-db FOLDER
 [group('archive')]
 [no-exit-message]
-import-db file: (_database_tool "mongorestore")
-    @mongorestore --uri "${MONGO_URI:-mongodb://127.0.0.1:${MONGO_PORT:-27117}}" --gzip --archive="$1"
+import-db folder *options:
+    @backup load "$@"
 
 # Usage and cost in the terminal: just report daily
 [group('archive')]
@@ -258,14 +258,6 @@ _prefect:
         .prefect/bin/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.lock; \
         echo "$PWD/flows/src" > "$(.prefect/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_flows.pth"; \
         cp flows/requirements.lock .prefect/lock; }
-
-[no-exit-message]
-[private]
-_database_tool name:
-    @command -v "$1" >/dev/null || { \
-        echo "just: $1 is not there: it is one of MongoDB's database tools, to be installed by itself." >&2; \
-        echo "      Without it: ./just down, and copy the data directory (docs/running.md)." >&2; \
-        exit 1; }
 
 [private]
 _deployment name: _prefect

@@ -137,21 +137,17 @@ def test_the_recipes_of_the_readme_exist() -> None:
     assert used <= set(listing)
 
 
-def test_a_recipe_that_fails_lets_its_tool_speak_alone(tmp_path: Path) -> None:
-    just = str(shutil.which("just"))
-    for tool in ("bash", "just"):
-        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+def test_a_recipe_that_fails_lets_its_tool_speak_alone() -> None:
     for recipe in ("export-db", "import-db"):
         ended = subprocess.run(
-            [just, recipe, "dump"],
+            ["just", recipe, "/dev/null/backup"],
             cwd=ROOT,
-            env={"PATH": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,
         )
         assert ended.returncode == 1
-        assert "database tools" in ended.stderr
+        assert ended.stderr.startswith("backup: ")
         assert "error: recipe" not in ended.stderr
 
 

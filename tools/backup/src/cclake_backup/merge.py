@@ -55,15 +55,15 @@ class Lines:
         """Move what is further in the backup; gives how many documents have changed."""
         if not packed:
             return 0
-        wanted: dict[bytes, Any] = {}
-        for one in packed:
-            document = RawBSONDocument(one)
-            wanted[bytes(document["_id"])] = document
-        found = self._lines.find({"_id": {"$in": list(wanted)}}, SEEN)
+        # The same line may come twice: as two parts have it.
+        saved = [RawBSONDocument(one) for one in packed]
+        found = self._lines.find({"_id": {"$in": [one["_id"] for one in saved]}}, SEEN)
+        stored = {bytes(one["_id"]): one for one in found}
         updates = [
             update
-            for stored in found
-            for update in self._updates(stored, wanted[bytes(stored["_id"])])
+            for one in saved
+            if (there := stored.get(bytes(one["_id"])))
+            for update in self._updates(there, one)
         ]
         if not updates:
             return 0
@@ -77,7 +77,8 @@ class Lines:
             moved = {"source.last_gen": gen, "source.len": length}
             yield UpdateOne({**here, "source.last_gen": {"$lt": gen}}, {"$set": moved})
         elif gen == mine["last_gen"] and length > mine["len"]:
-            yield UpdateOne(here, {"$max": {"source.len": length}})
+            same = {**here, "source.last_gen": gen}
+            yield UpdateOne(same, {"$max": {"source.len": length}})
         # A line above the watermark of its buffer is not seen by extraction.
         if not self._is_acked(stored) and self._is_acked(saved):
             where = {**here, "buffer": stored["buffer"], "seq": stored["seq"]}
