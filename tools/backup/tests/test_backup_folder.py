@@ -6,14 +6,17 @@ import resource
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import Int64
-from corpus import Archive, file_key, run, some_lines
+from corpus import Archive, document_of, file_key, run, some_lines
 from harness import BIN, Mongod, connect, wait_for
 from pymongo import ASCENDING, TEXT
 from pymongo.database import Database
@@ -344,18 +347,19 @@ def written(folder: Path) -> int:
     return sum(path.stat().st_size for path in found)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_at_any_time_a_save_and_a_load_can_be_run_again(
     archive: Archive, other: Database[Document], tmp_path: Path, number: int
 ) -> None:
     folder = tmp_path / "backup"
-    with many_lines(archive, 20_000, 5000) as count:
+    with many_lines(archive, 8000, 5000) as number_of_lines:
         saving = start("save", folder)
-        wait_for(lambda: written(folder) > 5_000_000, 60)
+        wait_for(lambda: written(folder) > 3_000_000, 60)
         end(saving, number)
         assert "is no backup" in backup("check", folder, status=1)
-        assert backup("save", folder)["documents"] == count
+        assert backup("save", folder)["documents"] == number_of_lines
         assert not (folder / ".unfinished").exists()
         loading = start("load", folder, "--mongo-db", other.name)
         wait_for(lambda: other.conversations.estimated_document_count() > 2000, 60)
@@ -363,8 +367,8 @@ def test_killed_at_any_time_a_save_and_a_load_can_be_run_again(
         assert "watermarks" not in other.list_collection_names()
         done = load(folder, other)["collections"]["conversations"]
         assert done["present"] >= 2000
-        assert done["inserted"] + done["present"] == count
-        assert other.conversations.count_documents({}) == count
+        assert done["inserted"] + done["present"] == number_of_lines
+        assert other.conversations.count_documents({}) == number_of_lines
 
 
 @pytest.mark.fault
@@ -392,6 +396,7 @@ def test_a_full_disk_is_one_line_and_the_parts_before_stay(
     assert tree(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -403,9 +408,9 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
     try:
         with connect(server.uri) as client:
             archive = Archive(client["claude_logs"])
-            with many_lines(archive, 20_000, 5000) as count:
+            with many_lines(archive, 8000, 5000) as number_of_lines:
                 saving = start("save", folder)
-                wait_for(lambda: written(folder) > 5_000_000, 60)
+                wait_for(lambda: written(folder) > 3_000_000, 60)
                 server.kill()
                 _, said = saving.communicate(timeout=90)
         assert (saving.returncode, said.splitlines()[0][:18]) == (
@@ -414,7 +419,7 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
         )
         assert not (folder / ".unfinished").exists()
         server.start()
-        assert backup("save", folder)["documents"] == count
+        assert backup("save", folder)["documents"] == number_of_lines
         loading = start("load", folder, "--mongo-db", "other")
         with connect(server.uri) as client:
             there = client["other"].conversations
@@ -427,7 +432,7 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
         )
         server.start()
         done = backup("load", folder, "--mongo-db", "other")
-        assert done["inserted"] + done["present"] == count
+        assert done["inserted"] + done["present"] == number_of_lines
     finally:
         server.kill()
 
@@ -436,12 +441,52 @@ def test_two_saves_into_one_folder_do_not_meet(
     archive: Archive, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
-    with many_lines(archive, 20_000, 5000):
+    with many_lines(archive, 8000, 5000):
         saving = start("save", folder)
         wait_for(lambda: written(folder) > 1_000_000, 60)
         assert "another save" in backup("save", folder, status=75)
         _, said = saving.communicate(timeout=60)
         assert (saving.returncode, said) == (0, "")
+
+
+def ingest_for_ever(db: Database[Document], stop: threading.Event) -> None:
+    """Lines, then their checkpoint, then the watermark: as the flusher does."""
+    key = file_key("testhost", MAIN)
+    for seq in count(1):
+        if stop.is_set():
+            return
+        body = b'{"n":%d}' % seq
+        line = document_of(key, seq * 10, body, 10)
+        db.conversations.insert_one({**line, "buffer": "b" * 32, "seq": Int64(seq)})
+        file = {"gen": 0, "off": Int64(seq * 10 + 10), "buffer": "b" * 32}
+        db.files.update_one({"_id": key}, {"$set": file}, upsert=True)
+        acked = {"acked_seq": Int64(seq), "at": datetime.now(UTC)}
+        db.watermarks.update_one({"_id": "b" * 32}, {"$set": acked}, upsert=True)
+
+
+def test_what_a_backup_claims_is_in_it_while_ingestion_goes_on(
+    archive: Archive, other: Database[Document], tmp_path: Path
+) -> None:
+    folder, stop = tmp_path / "backup", threading.Event()
+    archive.db.conversations.create_index([("buffer", ASCENDING), ("seq", ASCENDING)])
+    writer = threading.Thread(target=ingest_for_ever, args=(archive.db, stop))
+    writer.start()
+    acked = 0
+    try:
+        wait_for(lambda: archive.db.watermarks.find_one({"acked_seq": {"$gt": 50}}))
+        for _ in range(4):
+            backup("save", folder)
+            other.client.drop_database(other.name)
+            load(folder, other)
+            (watermark,), (file,) = other.watermarks.find(), other.files.find()
+            there = {one["seq"] for one in other.conversations.find()}
+            assert there >= set(range(1, watermark["acked_seq"] + 1))
+            assert there >= set(range(1, file["off"] // 10))
+            assert watermark["acked_seq"] > acked
+            acked = watermark["acked_seq"]
+    finally:
+        stop.set()
+        writer.join()
 
 
 def peak(*arguments: object) -> int:

@@ -32,10 +32,10 @@ def connected(uri: str, name: str) -> Iterator[Database[Document]]:
     Raises:
         Failure: MongoDB does not answer, or stops to.
     """
+    named = "serverselectiontimeoutms" in uri.lower()
+    waits: Document = {} if named else {"serverSelectionTimeoutMS": TIMEOUT_MS}
     try:
-        with MongoClient[Document](
-            uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="backup"
-        ) as client:
+        with MongoClient[Document](uri, appname="backup", **waits) as client:
             hello = client.admin.command("hello")
             many = "setName" in hello or hello.get("msg") == "isdbgrid"
             concern = WriteConcern("majority" if many else 1, j=True)

@@ -67,7 +67,7 @@ class News:
         A lost buffer's documents are stamped anew by the buffer after it. So the
         youngest buffer comes last: what leaves one during the save is met in another.
         """
-        at = {one["_id"]: one["at"] for one in self._db[WATERMARKS].find()}
+        at = {one["_id"]: one.get("at") for one in self._db[WATERMARKS].find()}
         buffers = self._db[CONVERSATIONS].distinct("buffer")
         for name in sorted(buffers, key=lambda one: (one not in at, str(at.get(one)))):
             above = {"$gt": self._acked.get(name, -1)}
