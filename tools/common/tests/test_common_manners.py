@@ -44,6 +44,15 @@ def test_a_file_that_may_not_be_written_is_one_line(
     assert said == "flusher: /data/buffer.db.lock: Permission denied\n"
 
 
+def test_what_a_tool_writes_is_for_its_user_alone(tmp_path: Path) -> None:
+    code = (
+        "import os; os.umask(0o022)\nfrom cclake_common.failure import run\n"
+        "run('load', lambda: open('made', 'w').close())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(FileNotFoundError):
         run("stack", lambda: open("/nowhere/at/all"))  # noqa: PTH123, SIM115

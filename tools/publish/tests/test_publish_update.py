@@ -84,6 +84,15 @@ def test_the_first_publication_is_full_and_the_next_ones_are_not(
     assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
 
 
+def test_only_their_owner_may_read_the_exports(gold: Path, exports: Path) -> None:
+    publish(gold, exports)
+    for path in exports.iterdir():
+        path.chmod(0o644)  # as an earlier version made them
+    publish(gold, exports)
+    for name in ("conversations.db", "analytics.duckdb"):
+        assert (exports / name).stat().st_mode & 0o777 == 0o600
+
+
 def test_nothing_new_writes_no_row(gold: Path, exports: Path) -> None:
     publish(gold, exports)
     for _ in range(3):

@@ -34,6 +34,9 @@ class Failure(Exception):
 def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     """Run a typer application and exit; an expected failure is one line on stderr.
 
+    The files that it and its children make are for this user alone: they hold what
+    was said, wherever a setting puts them.
+
     Args:
         tool: Its name.
         app: The application.
@@ -41,6 +44,7 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
             sleep for half a second before they notice the end.
     """
     code: object = 0
+    os.umask(0o077)
     try:
         app()
     except Failure as failure:

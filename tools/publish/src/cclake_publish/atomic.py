@@ -33,7 +33,7 @@ def replacing(
     """Write a file beside `target`; it takes the place of `target` at the end.
 
     What a dead run left under the temporary name is removed first. If the body
-    fails, `target` stays as it was.
+    fails, `target` stays as it was. Only its owner may read the new file.
 
     Args:
         target: The file to replace.
@@ -43,6 +43,7 @@ def replacing(
     discard(temporary)
     try:
         yield temporary
+        temporary.chmod(0o600)  # whatever the umask, and whatever it was made from
         sync(temporary)
         if target.exists():
             before(target)
