@@ -4,11 +4,14 @@ import os
 import signal
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import Stop
+from cclake_pipeline import past
 from cclake_pipeline.places import script
 from cclake_pipeline.project import dbt_project, fingerprint
 from cclake_pipeline.record import Record
@@ -27,6 +30,45 @@ def test_a_record_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "pipeline.db").write_text("no database at all" * 100)
     with pytest.raises(Failure, match="cannot be used: file is not a database"):
         Record(tmp_path / "pipeline.db")
+
+
+def test_the_runs_are_shown_to_whoever_may_only_read(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pipeline.db"
+    record.begin("daily", 1)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("drop table meta")  # whoever opens it to write makes it anew
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    command = [BIN / "pipeline", "runs", "--json"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [run["mode"] for run in json.loads(shown.stdout)] == ["daily"]
+    with closing(sqlite3.connect(path)) as db:
+        assert not db.execute(
+            "select 1 from sqlite_schema where name='meta'"
+        ).fetchall()
+
+
+def test_a_folder_that_may_not_be_written_can_be_read(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.begin("daily", 1)
+    connect = sqlite3.connect
+
+    def in_such_a_folder(address: str, **options: Any) -> sqlite3.Connection:
+        if "immutable" not in address:  # what SQLite says there
+            address = f"file:{tmp_path}/nowhere.db?mode=ro"
+        return connect(address, **options)
+
+    monkeypatch.setattr(past.sqlite3, "connect", in_such_a_folder)
+    assert len(past.recent(tmp_path / "pipeline.db", 5)) == 1
+
+
+def test_a_record_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    assert past.recent(tmp_path / "pipeline.db", 5) == []
+    (tmp_path / "pipeline.db").write_text("no database at all" * 100)
+    with pytest.raises(Failure, match="cannot be read: file is not a database"):
+        past.recent(tmp_path / "pipeline.db", 5)
 
 
 def test_a_run_is_remembered_with_its_stages(record: Record) -> None:

@@ -10,6 +10,7 @@ from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
+from cclake_pipeline import past
 from cclake_pipeline.places import Places
 from cclake_pipeline.project import dbt_project
 from cclake_pipeline.record import Record
@@ -193,8 +194,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """Show the last runs: when, how long, how many rows, and what went wrong."""
-    path = home() / "pipeline.db"
-    recent = Record(path).recent(limit) if path.exists() else []
+    recent = past.recent(home() / "pipeline.db", limit)
     print(json.dumps(recent) if as_json else runs_table(recent))
 
 

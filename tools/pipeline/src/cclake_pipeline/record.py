@@ -9,6 +9,7 @@ from typing import Any
 
 from cclake_common.failure import Failure
 
+from cclake_pipeline.past import newest
 from cclake_pipeline.stages import StageResult
 
 _SCHEMA = """
@@ -166,15 +167,7 @@ class Record:
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """The newest runs first, each with its `stages` in order."""
         with self._open() as db:
-            runs = db.execute(
-                "select * from runs order by run_id desc limit ?", (limit,)
-            ).fetchall()
-            stages = "select * from stages where run_id = ? order by rowid"
-            return [
-                dict(run)
-                | {"stages": [dict(s) for s in db.execute(stages, (run["run_id"],))]}
-                for run in runs
-            ]
+            return newest(db, limit)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

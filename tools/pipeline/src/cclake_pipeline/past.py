@@ -1,0 +1,61 @@
+"""Reading the record of runs without a right to write it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from cclake_common.failure import Failure
+
+
+def recent(path: Path, limit: int) -> list[dict[str, Any]]:
+    """The newest runs first, each with its `stages`; none where there is no record.
+
+    Raises:
+        Failure: The record cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        with closing(_open(path)) as db:
+            return newest(db, limit)
+    except sqlite3.DatabaseError as error:
+        raise Failure(
+            f"{path} cannot be read: {error}",
+            "May you read it? Where the file is damaged, delete it: it is only the"
+            " record of runs.",
+        ) from error
+
+
+def newest(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest runs of an open record, each with its `stages` in order."""
+    db.row_factory = sqlite3.Row
+    runs = db.execute(
+        "select * from runs order by run_id desc limit ?", (limit,)
+    ).fetchall()
+    stages = "select * from stages where run_id = ? order by rowid"
+    return [
+        dict(run) | {"stages": [dict(s) for s in db.execute(stages, (run["run_id"],))]}
+        for run in runs
+    ]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for reading only.
+
+    SQLite reads a file in WAL mode through files beside it, and must make them where
+    no writer has it open. In a folder that may not be written it takes the file as
+    it lies, which is whole then.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    db = None
+    try:
+        db = sqlite3.connect(address, uri=True, timeout=10)
+        db.execute("select 1 from sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        if db:
+            db.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return sqlite3.connect(f"{address}&immutable=1", uri=True)
+    return db
