@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,4 +305,10 @@ def test_stats_show_the_loads_and_change_nothing(
     loaded(lake, path)
     stats = answer("load", "--stats")
     assert (stats["total"], len(stats["loads"])) == (10, 1)
-    assert "10 rows up to run 1" in tool("load", "--stats").stdout
+    (at,) = {one["loaded_at"] for one in stats["loads"]}
+    assert at.endswith("Z")
+    age = datetime.now(UTC) - datetime.fromisoformat(at)
+    assert timedelta(0) < age < timedelta(minutes=2)
+    said = tool("load", "--stats").stdout
+    assert "10 rows up to run 1" in said
+    assert f"{at[:10]} {at[11:19]}Z  full" in said

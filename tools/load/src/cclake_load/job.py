@@ -1,7 +1,6 @@
 """What one call of `load` does."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from cclake_load.outcome import NOTHING
 LOADS = """
 select
     load_id, mode, extract_run, snapshot_id, rows, removed,
-    epoch(loaded_at) as loaded_at
+    strftime(loaded_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%gZ') as loaded_at
 from raw.loads
 order by load_id desc
 limit 10
@@ -85,9 +84,9 @@ def text(result: dict[str, Any]) -> str:
     if "loads" in result:
         lines = [f"{result['total']:,} rows up to run {result['extract_run']}"]
         for one in result["loads"]:
-            at = datetime.fromtimestamp(one["loaded_at"], UTC)
+            at = one["loaded_at"].replace("T", " ")[:19]
             lines.append(
-                f"{at:%Y-%m-%d %H:%M:%S}Z  {one['mode']:<11}"
+                f"{at}Z  {one['mode']:<11}"
                 f" run {one['extract_run']}: {one['rows']:,} rows in,"
                 f" {one['removed']:,} out"
             )
