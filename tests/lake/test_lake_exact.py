@@ -229,6 +229,8 @@ def test_a_dry_run_counts_and_changes_nothing(db: Db, lake: Lake) -> None:
 def test_a_document_that_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(
     db: Db, lake: Lake
 ) -> None:
+    assert tool("extract", "dead-letters").stdout == "no dead letters\n"
+    assert answer("extract", "dead-letters") == []
     store(db, list(documents(1, 300)))
     good = document(orjson.dumps(entry(301)), 301, host="X" * 8)
     broken = bson.encode(good).replace(b"X" * 8, b"\xff" * 8)

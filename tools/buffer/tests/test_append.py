@@ -460,3 +460,20 @@ def test_the_old_names_still_answer(tmp_path: Path) -> None:
     assert query(tmp_path, sql) == [(1,)]
     sql = "select file_path, position from file_positions"
     assert query(tmp_path, sql) == [(PATH, 3)]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -> None:
+    environ = os.environ | {"SQLITE_PATH": str(tmp_path / "buffer.db")}
+
+    def said(*words: str) -> str:
+        command = [BUFFER, *words]
+        done = subprocess.run(command, env=environ, input=b"", capture_output=True)
+        assert done.returncode == 0
+        return done.stdout.decode()
+
+    if exists:
+        said("append")
+    assert said("peek") == "no line waits\n"
+    assert said("dead-letters", "list") == "no dead letters\n"
+    assert said("peek", "--json") == said("dead-letters", "list", "--json") == ""

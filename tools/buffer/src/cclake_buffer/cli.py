@@ -156,8 +156,11 @@ def peek(
     as_json: JsonOption = False,
 ) -> None:
     """Show the oldest lines that wait."""
-    for row in inspection.peek(_path(sqlite_path), limit):
+    rows = inspection.peek(_path(sqlite_path), limit)
+    for row in rows:
         print(json.dumps(row) if as_json else _one_line(row))
+    if not (rows or as_json):
+        print("no line waits")
 
 
 def _one_line(row: dict[str, Any]) -> str:
@@ -168,10 +171,13 @@ def _one_line(row: dict[str, Any]) -> str:
 @letters.command("list")
 def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
     """List the dead letters."""
-    for letter in dead_letters.listed(_path(sqlite_path)):
+    found = dead_letters.listed(_path(sqlite_path))
+    for letter in found:
         where = f"{letter['host']}:{letter['path']}@{letter['off']}"
         line = f"{letter['id']}  {where}  {letter['len']} bytes  {letter['reason']}"
         print(json.dumps(letter) if as_json else line)
+    if not (found or as_json):
+        print("no dead letters")
 
 
 @letters.command("show")

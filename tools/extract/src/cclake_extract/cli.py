@@ -151,7 +151,7 @@ def dead_letters(
     except PyMongoError as error:
         raise mongo.unreachable(uri, error) from error
     lines = [f"{one['doc_id']}  {one['at']}  {one['reason']}" for one in found]
-    show(json, found, "\n".join(lines) or "none")
+    show(json, found, "\n".join(lines) or "no dead letters")
 
 
 def main() -> None:
