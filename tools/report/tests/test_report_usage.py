@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 from cclake_report.filters import Filters, day, zone
+from cclake_report.model import Report
+from cclake_report.render import as_csv
 from cclake_report.source import open_gold
 from cclake_report.usage import By, usage
 from gold_usage import MODELS, START, make_export, response
@@ -199,6 +201,29 @@ def test_csv_has_a_header_and_exact_money(exports: Path) -> None:
     assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal("17.7000000059")
 
 
+def test_no_name_in_a_csv_is_a_formula(tmp_path: Path) -> None:
+    titles = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "1-1"]
+    names = [f"session-{number}" for number in range(len(titles))]
+    exports = make_export(
+        tmp_path,
+        fct_api_responses=[
+            response(number) | {"session_id": name, "project_key": "-home-me"}
+            for number, name in enumerate(names)
+        ],
+        dim_sessions=[
+            {"session_id": name, "title": title}
+            for name, title in zip(names, titles, strict=True)
+        ],
+    )
+    text = report(exports, "session", "--csv")
+    rows = {row["session_id"]: row for row in csv.DictReader(io.StringIO(text))}
+    shown = [rows[name]["title"] for name in names]
+    assert shown == ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(1)", "'=1", "1-1"]
+    assert all(Decimal(row["cost_usd"]) >= 0 for row in rows.values())
+    below_zero = Report("diff", (), [{"cost_usd": Decimal("-1.5"), "count": -2}])
+    assert as_csv(below_zero).endswith("\n-1.5,-2")
+
+
 def test_nothing_found_is_said(exports: Path) -> None:
     assert report(exports, "daily", "--since", "2030-01-01") == "nothing found\n"
 
@@ -250,6 +275,19 @@ def test_the_local_zone_is_that_of_the_environment(
 ) -> None:
     monkeypatch.setenv("TZ", ":Asia/Tokyo")
     assert zone("local") == "Asia/Tokyo"
+    monkeypatch.setenv("TZ", "/usr/share/zoneinfo/Europe/Berlin")
+    assert zone("local") == "Europe/Berlin"
+
+
+def test_a_local_zone_without_a_name_is_one_clear_line(
+    exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rule in ("CET-1CEST", "/nowhere/at/all"):
+        monkeypatch.setenv("TZ", rule)
+        done = report(exports, "daily", "-z", "local", check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"report: TZ={rule} does not name a time zone")
+        assert "--timezone" in done.stderr
 
 
 def test_a_missing_or_foreign_export_is_one_clear_line(tmp_path: Path) -> None:

@@ -93,15 +93,20 @@ def zone(name: str) -> str:
     """The IANA name of a time zone; `local` is the zone of this machine.
 
     Raises:
-        Failure: There is no such zone.
+        Failure: There is no such zone, or that of this machine has no IANA name:
+            `TZ` may also be a rule such as `CET-1CEST`, which DuckDB cannot follow.
     """
-    if name == "local":
+    local = name == "local"
+    if local:
         name = local_zone()
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        which = f"TZ={name} does not name a time zone" if local else ""
         raise Failure(
-            f"there is no time zone {name}", "Name one such as Europe/Berlin.", code=2
+            which or f"there is no time zone {name}",
+            "Name one with --timezone, such as Europe/Berlin.",
+            code=2,
         ) from None
     return name
 
@@ -109,7 +114,9 @@ def zone(name: str) -> str:
 def local_zone() -> str:
     """The time zone of this machine, UTC where it cannot be told."""
     named = os.environ.get("TZ", "").lstrip(":")
-    link = Path("/etc/localtime")
-    target = str(link.readlink()) if link.is_symlink() else ""
+    if named and not Path(named).is_absolute():
+        return named
+    link = Path(named or "/etc/localtime")
+    target = str(link.readlink()) if link.is_symlink() else named
     _, found, tail = target.partition("zoneinfo/")
-    return named or (tail if found else "UTC")
+    return tail if found else named or "UTC"

@@ -17,6 +17,7 @@ _CONTROL = re.compile(
 )
 _RIGHT = {"count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
+_FORMULA = ("=", "+", "-", "@")
 
 
 def as_json(report: Report) -> str:
@@ -31,7 +32,11 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """The rows as CSV, with a header; breakdowns are left out."""
+    """The rows as CSV, with a header; breakdowns are left out.
+
+    A text that a spreadsheet would take for a formula begins with `'`: names come
+    from logs, which others write. Numbers stay numbers.
+    """
     out = io.StringIO()
     names = [name for name in (report.rows or [{}])[0] if name != "breakdown"]
     names = names or [column.key for column in report.columns]
@@ -172,8 +177,9 @@ def _plain(value: Any) -> Any:
 
 
 def _csv_cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return " ".join(clean(str(item)) for item in value)
     if isinstance(value, Decimal):
         return f"{value:f}"
-    return clean(value) if isinstance(value, str) else value
+    if not isinstance(value, str | list):
+        return value
+    text = " ".join(map(clean, [value] if isinstance(value, str) else map(str, value)))
+    return f"'{text}" if text.startswith(_FORMULA) else text
