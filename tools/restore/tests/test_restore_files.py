@@ -134,6 +134,61 @@ def test_one_session_or_project_is_restored_alone(
     }
 
 
+FORK, AGENT = "33333333-3333-4333-8333-333333333333", "agent-a1b2"
+
+
+def keep_family(archive: Archive, root: Path) -> None:
+    """A session, a fork that begins with a line of it, and a subagent apart."""
+    files = {
+        MAIN: SESSION,
+        f"-home-me-x/{FORK}.jsonl": SESSION,
+        f"-home-me-x/{AGENT}.jsonl": SESSION,
+        "-home-me-x/22222222-2222-4222-8222-222222222222.jsonl": "22222222",
+    }
+    for path, session in files.items():
+        key = archive.keep(root, path, data=b'{"a":1}\n{"b":1}\n')
+        one = {"source.file": key, "source.off": 0}
+        archive.db.conversations.update_one(one, {"$set": {"sessionId": session}})
+    archive.keep(root, f"-home-me-x/{FORK}/tool-results/{SESSION[:4]}.txt", data=b"r")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (SESSION, {SESSION, FORK, AGENT}),
+        (SESSION[:3], {SESSION, FORK, AGENT}),
+        (FORK[:8], {FORK, SESSION[:4]}),
+        (AGENT, {AGENT}),
+    ],
+)
+def test_a_session_is_known_by_its_lines_and_by_the_names_of_files(
+    archive: Archive, tmp_path: Path, wanted: str, names: set[str]
+) -> None:
+    keep_family(archive, tmp_path)
+    restore(tmp_path / "out", "--session", wanted)
+    assert {Path(path).stem for path in tree(tmp_path / "out")} == names
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--session", "2"), "2 sessions or files are called 2…"),
+        (("--session", "1.1"), "no session or file of the archive is called 1.1…"),
+        (("--session", SESSION, "--host", "desk"), "no session or file of the archive"),
+        (("--project", "/home/me/z"), "no such file of the project /home/me/z"),
+    ],
+)
+def test_a_name_that_fits_none_or_several_is_one_clear_line(
+    archive: Archive, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    keep_family(archive, tmp_path)
+    done = run("restore", "--dry-run", *options)
+    assert done.returncode == 1
+    assert said in done.stderr
+    if said.startswith("2"):
+        assert "22222222, 22222222-2222-4222-8222-222222222222" in done.stderr
+
+
 def test_hosts_and_roots_get_their_own_folders(
     archive: Archive, tmp_path: Path
 ) -> None:

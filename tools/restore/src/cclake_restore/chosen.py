@@ -47,17 +47,20 @@ class Archived:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the user asked for; None stands for everything."""
+    """What the user asked for; None stands for everything.
+
+    Attributes:
+        session: A session's id or a file's name, or the beginning of one.
+        project: The name of a project's folder, or the project's path.
+    """
 
     session: str | None = None
     project: str | None = None
 
     def takes(self, path: str) -> bool:
-        """Whether a path belongs to the chosen session and project."""
-        parts = path.split("/")
-        if self.project and parts[0] not in (self.project, encoded(self.project)):
-            return False
-        return not self.session or _session_of(parts) == self.session
+        """Whether a path belongs to the chosen project."""
+        folders = (self.project, encoded(self.project or ""))
+        return not self.project or path.split("/")[0] in folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +126,6 @@ def _rank(file: Archived) -> tuple[bool, float]:
     """Files that are live come first, then the newest."""
     newest = file.at.timestamp() if hasattr(file.at, "timestamp") else 0.0
     return file.state != "live", -newest
-
-
-def _session_of(parts: list[str]) -> str:
-    return parts[1].removesuffix(".jsonl") if len(parts) > 1 else ""
 
 
 def _folders(files: Iterable[Archived]) -> dict[tuple[str, str], str]:

@@ -25,7 +25,7 @@ Exit status: 0 all is restored, 1 some file is not, 75 MongoDB does not answer.
 \b
 Examples:
   restore --host laptop --out /tmp/projects
-  restore --out /tmp/x --session 5f0c0b5e-0000-4000-8000-000000000000
+  restore --out /tmp/x --session 5f0c0b5e
   restore --out /tmp/x --project /home/me/alpha --dry-run
 """
 
@@ -52,11 +52,17 @@ def main_command(
     ] = None,
     session: Annotated[
         str | None,
-        typer.Option(help="One session: its file, and its folder with subagents."),
+        typer.Option(
+            help="One session, by its id as the pages show it, or a file's name"
+            " without its ending; their beginning is enough. Comes with its folder, and"
+            " with all files that have a line of it: forks, subagents."
+        ),
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(help="One project: its folder's name, or its path."),
+        typer.Option(
+            help="One project: the name of its folder in the archive, or its path."
+        ),
     ] = None,
     generation: Annotated[
         int | None,

@@ -22,6 +22,7 @@ from cclake_restore.chosen import (
 )
 from cclake_restore.content import Content
 from cclake_restore.folder import THERE, Folder
+from cclake_restore.sessions import files_of
 
 TIMEOUT_MS = 10_000
 EVERYTHING = Choice()
@@ -98,18 +99,16 @@ def _restore(
 ) -> Iterator[Result]:
     wanted = {"host": request.host} if request.host else {}
     found = db.files.find(wanted, {"checkpoint": 0, "paths": 0})
+    files = [Archived.of(document) for document in found]
+    if session := request.choice.session:
+        keys = files_of(db, files, session)
+        files = [file for file in files if file.key in keys or file.path == HISTORY]
     job = Job(db, request)
     chosen = [
-        target
-        for target in targets(map(Archived.of, found), request.choice)
-        if job.concerns(target.file)
+        target for target in targets(files, request.choice) if job.concerns(target.file)
     ]
     if not chosen:
-        hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
-        raise Failure(
-            "the archive has no such file",
-            f"`restore --dry-run` lists all. Hosts: {hosts or 'none'}.",
-        )
+        raise _nothing(db, request)
     begin(len(chosen))
     if request.dry_run or request.out is None:
         for target in chosen:
@@ -118,6 +117,16 @@ def _restore(
     with Folder(request.out) as folder:
         for target in chosen:
             yield job.run(target, lambda one: job.write(one, folder))
+
+
+def _nothing(db: Database[Document], request: Request) -> Failure:
+    hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
+    project = request.choice.project
+    of = f" of the project {project}" if project else ""
+    return Failure(
+        f"the archive has no such file{of}",
+        f"`restore --dry-run` lists all. Hosts: {hosts or 'none'}.",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Which files belong to a session that is named by the beginning of its id."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from cclake_common.failure import Failure
+from pymongo.database import Database
+
+from cclake_restore.chosen import Archived, Document
+
+SHOWN = 5
+_ENDING = re.compile(r"(\.meta)?\.jsonl?$")
+
+
+def files_of(
+    db: Database[Document], files: Sequence[Archived], beginning: str
+) -> frozenset[str]:
+    """The keys of the files of one session.
+
+    A session has the files that are named after it, those of its folder, and those
+    with a line that names it: a fork or a subagent may lie anywhere.
+
+    Args:
+        db: The archive.
+        files: The files to choose from.
+        beginning: A session's id or a file's name, or their beginning, where no
+            other one begins so.
+
+    Raises:
+        Failure: Nothing begins so, or more than one do.
+    """
+    named: dict[str, set[str]] = {}
+    for file in files:
+        for name in _names(file.path):
+            if name.startswith(beginning):
+                named.setdefault(name, set()).add(file.key)
+    keys = {file.key for file in files}
+    for session, key in _of_lines(db, beginning):
+        if key in keys:
+            named.setdefault(session, set()).add(key)
+    return frozenset(named[_only(named.keys(), beginning)])
+
+
+def _names(path: str) -> set[str]:
+    """What a file may be called: its own name, and the session whose folder it is in.
+
+    The files of tools have names of their own that mean nothing.
+    """
+    parts = path.split("/")
+    if len(parts) < 2:
+        return set()
+    ending = _ENDING.search(parts[-1])
+    own = {parts[-1][: ending.start()]} if ending else set()
+    return own | {_ENDING.sub("", parts[1])}
+
+
+def _of_lines(db: Database[Document], beginning: str) -> list[tuple[str, str]]:
+    """The sessions that begin so, each with the key of a file with lines of it."""
+    begins = {"$regex": f"^{re.escape(beginning)}"}
+    pair = {"session": "$sessionId", "file": "$source.file"}
+    found = db.conversations.aggregate(
+        [{"$match": {"sessionId": begins}}, {"$group": {"_id": pair}}]
+    )
+    return [(str(one["_id"]["session"]), str(one["_id"]["file"])) for one in found]
+
+
+def _only(names: Collection[str], beginning: str) -> str:
+    if beginning in names:
+        return beginning
+    ordered = sorted(names)
+    if not ordered:
+        raise Failure(
+            f"no session or file of the archive is called {beginning}…",
+            "The pages show the id of a session; `restore --dry-run` lists all files.",
+        )
+    if len(ordered) > 1:
+        more = ", …" if len(ordered) > SHOWN else ""
+        raise Failure(
+            f"{len(ordered)} sessions or files are called {beginning}…",
+            f"Give more of it: {', '.join(ordered[:SHOWN])}{more}",
+        )
+    return ordered[0]
