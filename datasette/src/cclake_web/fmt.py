@@ -36,6 +36,17 @@ def money(value: float | None) -> str:
     return f"${value:,.2f}" if value < 1000 else f"${value:,.0f}"
 
 
+def no_cost(unpriced: int) -> str:
+    """Why no cost is known at all: no price, or no token counts."""
+    return "no price" if unpriced else "no usage"
+
+
+def missing(unpriced: int, uncounted: int) -> str:
+    """What a sum of costs leaves out, in the words of `report`."""
+    said = ((unpriced, "without a price"), (uncounted, "logged without token counts"))
+    return ", ".join(f"{plural(n, 'response')} {why}" for n, why in said if n)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as 8s, 2m 10s, 3h 5m or 2d 4h."""
     if seconds is None:

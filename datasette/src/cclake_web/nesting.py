@@ -114,8 +114,8 @@ def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list
 
 def _merge(into: Sums, other: Sums) -> None:
     for name in (
-        "responses", "final", "unpriced", "cost", "input", "output", "written", "read",
-        "calls", "errors",
+        "responses", "final", "unpriced", "uncounted", "cost", "input", "output",
+        "written", "read", "calls", "errors",
     ):  # fmt: skip
         setattr(into, name, getattr(into, name) + getattr(other, name))
     into.models |= other.models

@@ -99,7 +99,7 @@ def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str,
     answered = source("answered", halves_of(connection, filters), whose)
     rows = connection.execute(
         f"""select w.project, sum(a.cost) as cost, sum(a.responses) as responses,
-        sum(a.unpriced) as unpriced, sum(a.tokens) as tokens
+        sum(a.unpriced + a.uncounted) as unknown, sum(a.tokens) as tokens
         from {answered} a join sums.who w on w.id = a.who
         group by 1 order by 2 desc, 5 desc limit 15""",
         values,

@@ -26,6 +26,7 @@ class Day:
     responses: int = 0
     final: int = 0
     unpriced: int = 0
+    uncounted: int = 0
     input: int = 0
     output: int = 0
     written: int = 0

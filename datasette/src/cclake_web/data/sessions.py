@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.data.zoned import zoned
 
@@ -19,7 +20,10 @@ s.parent_session_id, s.relation, s.models, s.claude_version,
 m.turns, m.messages, m.tool_calls, m.tool_errors, m.api_errors, m.subagents,
 m.compactions, m.api_responses, m.unpriced_responses, m.final_responses,
 m.input_tokens, m.output_tokens, m.cache_write_tokens, m.cache_read_tokens,
-m.total_tokens, m.cost_usd
+m.total_tokens, m.cost_usd,
+case when m.unpriced_responses > 0 then (select count(*) from fct_api_responses r
+    where r.session_id = s.session_id and r.input_tokens is null)
+    else 0 end as uncounted_responses
 """
 Row = dict[str, Any]
 
@@ -99,7 +103,7 @@ def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
     conditions, values = selected(connection, filters)
     sql = f"""select count(*) as sessions, sum(s.cost) as cost_usd,
     sum(s.tokens) as total_tokens, sum(s.turns) as turns,
-    sum(s.unpriced) as unpriced_responses, max(s.cost) as highest
+    sum(s.unpriced) as unpriced, sum(s.uncounted) as uncounted, max(s.cost) as highest
     from sums.listed s {_all_of(conditions)}"""
     return dict(connection.execute(sql, values).fetchone())
 
@@ -117,10 +121,14 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     for name, column in (
         ("project", "s.project_key"), ("branch", "s.git_branch"), ("host", "s.host"),
     ):  # fmt: skip
-        label = "max(coalesce(p.project_name, s.project_key))"
-        sql = f"""select {column}, {label if name == "project" else column}, count(*)
-        {_FROM} where {column} <> '' group by 1 order by 3 desc, 1 limit 300"""
-        found[name] = [tuple(row) for row in connection.execute(sql)]
+        sql = f"""select {column}, {column}, count(*), max(p.project_name),
+        max(p.project_path) {_FROM} where {column} <> ''
+        group by 1 order by 3 desc, 1 limit 300"""
+        rows = connection.execute(sql).fetchall()
+        found[name] = [tuple(row[:3]) for row in rows]
+        if name == "project":
+            named = labels.of_projects([(row[0], row[3], row[4]) for row in rows])
+            found[name] = [(row[0], named[row[0]], row[2]) for row in rows]
     models: dict[str, int] = {}
     for joined, number in connection.execute(
         "select models, count(*) from dim_sessions where models <> '' group by 1"
@@ -128,5 +136,6 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
         for model in (part.strip() for part in joined.split(",")):
             models[model] = models.get(model, 0) + number
     ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
-    found["model"] = [(model, model, number) for model, number in ranked]
+    said = labels.of_models([model for model, _ in ranked])
+    found["model"] = [(model, said[model], number) for model, number in ranked]
     return found

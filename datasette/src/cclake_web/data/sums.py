@@ -13,14 +13,20 @@ EDGES = 15  # durations that part those of a tool into groups of about one size
 SAMPLE = 20_000  # durations that the edges are taken from
 BELOW = ", ".join(f"below{n}" for n in range(1, EDGES + 1))
 BELOW_SUMS = ", ".join(f"sum(below{n}) as below{n}" for n in range(1, EDGES + 1))
-ADDED = ("responses", "final", "unpriced", "input", "output", "written", "read", "cost")
+ADDED = (
+    "responses", "final", "unpriced", "uncounted", "input", "output", "written", "read",
+    "cost",
+)  # fmt: skip
+# What a response without a cost lacks, as `report` says it: a price, or its tokens.
+UNPRICED = "r.cost_usd is null and r.input_tokens is not null"
+UNCOUNTED = "r.input_tokens is null"
 ADDED_SUMS = ", ".join(f"sum({name}) as {name}" for name in ADDED)
 
 SCHEMA = f"""
 create table sums.ids (session integer primary key, session_id unique);
 create table sums.listed (session integer primary key, session_id, project_key,
     git_branch, host, models, started_at, ended_at, recent, cost, tokens, turns, time,
-    errors, unpriced, updated_run);
+    errors, unpriced, uncounted, updated_run);
 create index sums.listed_recent on listed (recent, session_id);
 create table sums.moved (session integer primary key, session_id);
 create table sums.touched (half integer primary key);
@@ -48,32 +54,39 @@ select i.session, s.session_id, s.project_key, s.git_branch, s.host,
     ',' || replace(coalesce(s.models, ''), ', ', ',') || ',', s.started_at,
     coalesce(s.ended_at, s.started_at), coalesce(s.ended_at, s.started_at, ''),
     m.cost_usd, m.total_tokens, m.turns, coalesce(s.active_s, s.wall_s, 0),
-    coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0), m.unpriced_responses, {run}
+    coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0), 0, 0, {run}
 from main.dim_sessions s join sums.ids i on i.session_id = s.session_id
 left join main.agg_session_metrics m on m.session_id = s.session_id;
-"""
+update sums.listed as l set unpriced = found.unpriced, uncounted = found.uncounted
+from (select m.session_id, sum(UNPRICED) as unpriced, sum(UNCOUNTED) as uncounted
+    from main.agg_session_metrics m
+    join main.fct_api_responses r on r.session_id = m.session_id
+    where m.unpriced_responses > 0 group by 1) as found
+join sums.ids i on i.session_id = found.session_id where l.session = i.session;
+""".replace("UNPRICED", UNPRICED).replace("UNCOUNTED", UNCOUNTED)
 
 # The keys of a group begin with numbers: texts are seldom compared then.
-_RESPONSES = """
+_RESPONSES = f"""
 create temp table each_half as
 select coalesce(i.session, -1) as session,
     strftime('%s', r.responded_at) / 1800 as half,
     r.model, coalesce(r.is_sidechain, 0) as side, r.project_key as project, r.host,
     count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
-    sum(r.cost_usd is null) as unpriced, sum(r.input_tokens) as input,
+    sum({UNPRICED}) as unpriced,
+    sum({UNCOUNTED}) as uncounted, sum(r.input_tokens) as input,
     sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
     sum(r.cache_read_tokens) as read, sum(r.cost_usd) as cost,
     max(coalesce(r.input_tokens, 0) + coalesce(r.cache_write_tokens, 0)
         + coalesce(r.cache_read_tokens, 0)) as widest, l.git_branch as branch
 from main.fct_api_responses r left join sums.ids i on i.session_id = r.session_id
 left join sums.listed l on l.session = i.session
-where strftime('%s', r.responded_at) is not null {only} group by 1, 2, 3, 4, 5, 6;
+where strftime('%s', r.responded_at) is not null {{only}} group by 1, 2, 3, 4, 5, 6;
 insert into sums.who (project, model, host, branch)
 select project, model, host, branch from temp.each_half
 except select project, model, host, branch from sums.who;
 insert into sums.halves
-select e.session, e.half, w.id, e.side, e.responses, e.final, e.unpriced, e.input,
-    e.output, e.written, e.read, e.cost, e.widest
+select e.session, e.half, w.id, e.side, e.responses, e.final, e.unpriced,
+    e.uncounted, e.input, e.output, e.written, e.read, e.cost, e.widest
 from temp.each_half e cross join sums.who w on w.project is e.project
     and w.model is e.model and w.host is e.host and w.branch is e.branch;
 drop table temp.each_half;

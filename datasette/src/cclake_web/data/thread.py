@@ -40,6 +40,7 @@ class Sums:
     responses: int = 0
     final: int = 0
     unpriced: int = 0
+    uncounted: int = 0
     cost: float = 0.0
     input: int = 0
     output: int = 0
@@ -52,7 +53,12 @@ class Sums:
     @property
     def lower_bound(self) -> bool:
         """Whether output and cost may be more than the log says."""
-        return self.final < self.responses or bool(self.unpriced)
+        return self.final < self.responses or bool(self.unpriced + self.uncounted)
+
+    @property
+    def known_cost(self) -> float | None:
+        """The dollars; None where no response has any that is known."""
+        return self.cost if self.cost or not self.unpriced + self.uncounted else None
 
 
 def outline(
@@ -193,7 +199,8 @@ def add(sums: Sums, row: sqlite3.Row) -> None:
     """Add one row of `fct_api_responses`."""
     sums.responses += 1
     sums.final += bool(row["usage_final"])
-    sums.unpriced += row["cost_usd"] is None
+    sums.uncounted += row["input_tokens"] is None
+    sums.unpriced += row["cost_usd"] is None and row["input_tokens"] is not None
     sums.cost += row["cost_usd"] or 0.0
     sums.input += row["input_tokens"] or 0
     sums.output += row["output_tokens"] or 0

@@ -17,8 +17,8 @@ _TABLES = {
     "answered": (
         "who",
         """sum(responses) as responses, sum(unpriced) as unpriced,
-        sum(cost) as cost, sum(tokens) as tokens""",
-        """(select half, who, responses, unpriced, cost,
+        sum(uncounted) as uncounted, sum(cost) as cost, sum(tokens) as tokens""",
+        """(select half, who, responses, unpriced, uncounted, cost,
         input + output + written + read as tokens from sums.halves)""",
     ),
     "called": (

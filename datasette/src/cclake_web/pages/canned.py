@@ -34,7 +34,8 @@ limit 100""",
 select substr(responded_at, 1, 7) as month, count(*) as responses,
     sum(input_tokens + cache_write_tokens + cache_read_tokens) as input,
     sum(output_tokens) as output, round(sum(cost_usd), 2) as cost_usd,
-    sum(cost_usd is null) as unpriced
+    sum(cost_usd is null and input_tokens is not null) as unpriced,
+    sum(input_tokens is null) as uncounted
 from fct_api_responses
 group by month
 order by month desc""",
@@ -45,7 +46,7 @@ order by month desc""",
 select model, count(*) as responses, min(responded_at) as first_seen,
     max(responded_at) as last_seen
 from fct_api_responses
-where cost_usd is null
+where cost_usd is null and input_tokens is not null
 group by model
 order by responses desc""",
     ),

@@ -27,15 +27,19 @@ async def dashboard_page(visit: Visit) -> Response:
     free = await may_reveal(visit.datasette, visit.request.actor)
 
     def answer(connection: sqlite3.Connection) -> Response:
+        known = choices(connection, visit.export)
+        found = gathered(visit.export, filters)
+        called = {name: {one[0]: one[1] for one in known[name]} for name in _CALLED}
         return visit.page(
             "dashboard.html",
             filters=filters,
-            choices=choices(connection, visit.export),
+            choices=known,
+            called=called["model"],
             queries={
                 name: sql_link(sql_of(name, filters)) if free else f"/{NAME}/{name}"
                 for name in QUERIES
             },
-            **gathered(visit.export, filters),
+            **found | {"names": found["names"] | called["project"]},
         )
 
     return await visit.export.read(answer, limit_ms=60_000)
@@ -64,6 +68,7 @@ def gathered(export: Generation, filters: Filters) -> dict[str, Any]:
     return rollup.kept(export, ("dashboard", filters, filters.zone), gather)
 
 
+_CALLED = ("model", "project")
 _NAMES = "select project_key, project_name from dim_projects"
 
 

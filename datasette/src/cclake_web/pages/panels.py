@@ -10,6 +10,7 @@ from cclake_web import fmt
 from cclake_web.charts.scale import label
 from cclake_web.charts.svg import Chart, Number, Series, bars, heatmap, lines
 from cclake_web.data.filters import WEEKDAYS, Filters
+from cclake_web.data.labels import of_models
 from cclake_web.data.overtime import Day, Span
 
 MODELS = 6  # with a colour of their own; the rest is "other"
@@ -64,8 +65,9 @@ def _cost(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
         for model, cost in day.by_model.items():
             sums[model] = sums.get(model, 0.0) + cost
     ranked = [m for m in sorted(sums, key=lambda m: -sums[m]) if sums[m] > 0]
+    called = of_models(ranked)
     series = [
-        Series(fmt.model_name(model), [day.by_model.get(model, 0.0) for day in line], n)
+        Series(called[model], [day.by_model.get(model, 0.0) for day in line], n)
         for n, model in enumerate(ranked[:MODELS], 1)
     ]
     if ranked[MODELS:]:

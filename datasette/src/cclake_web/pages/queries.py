@@ -12,7 +12,8 @@ QUERIES = {
     "cost_by_day_and_model": """\
 select substr({at}, 1, 10) as day, model,
     count(*) as responses, round(sum(cost_usd), 4) as cost_usd,
-    sum(cost_usd is null) as unpriced
+    sum(cost_usd is null and input_tokens is not null) as unpriced,
+    sum(input_tokens is null) as uncounted
 from fct_api_responses as r
 {where}group by day, model
 order by day desc, cost_usd desc""",
@@ -57,7 +58,9 @@ from fct_api_responses as r
 order by day desc""",
     "projects": """\
 select r.project_key, p.project_name, round(sum(r.cost_usd), 4) as cost_usd,
-    count(*) as responses, sum(r.cost_usd is null) as unpriced
+    count(*) as responses,
+    sum(r.cost_usd is null and r.input_tokens is not null) as unpriced,
+    sum(r.input_tokens is null) as uncounted
 from fct_api_responses as r
 left join dim_projects as p on p.project_key = r.project_key
 {where}group by r.project_key
@@ -65,7 +68,9 @@ order by cost_usd desc""",
     "models": """\
 select model, count(*) as responses, sum(output_tokens) as output,
     round(1.0 * sum(usage_final) / count(*), 4) as share_final,
-    round(sum(cost_usd), 4) as cost_usd, sum(cost_usd is null) as unpriced
+    round(sum(cost_usd), 4) as cost_usd,
+    sum(cost_usd is null and input_tokens is not null) as unpriced,
+    sum(input_tokens is null) as uncounted
 from fct_api_responses as r
 {where}group by model
 order by cost_usd desc""",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cclake_web.data.blocks import Call, Entry
 from cclake_web.data.thread import Sums
-from cclake_web.fmt import duration, model_name, moment, money, plural
+from cclake_web.fmt import duration, model_name, moment, money, no_cost, plural
 from cclake_web.render.items import Item, items_of, model_change
 
 PROMPTS = ("prompt", "agent_prompt")  # by a human, or by the agent's caller
@@ -61,8 +61,8 @@ class Card:
             kinds = {item.kind for item in self.work}
             words = ["Thinking"] if kinds <= {"thinking"} else ["Steps"]
         if self.sums and self.sums.responses:
-            known = self.sums.cost or not self.sums.unpriced
-            words.append(money(self.sums.cost) if known else "no price")
+            cost = self.sums.known_cost
+            words.append(no_cost(self.sums.unpriced) if cost is None else money(cost))
         if self.seconds and self.seconds >= 1:
             words.append(duration(self.seconds))
         return words
