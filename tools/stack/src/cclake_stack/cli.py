@@ -15,6 +15,7 @@ from cclake_common.stop import die_with_parent
 from rich.console import Console
 
 from cclake_stack import checks, config, gold, mongod, show, state, validate
+from cclake_stack import foreground as lasting
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
 
@@ -31,22 +32,39 @@ PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
 
 
 @app.command()
-def up() -> None:
+def up(
+    foreground: Annotated[
+        bool,
+        typer.Option(
+            "--foreground", help="Stay until SIGTERM, and then stop all: for systemd."
+        ),
+    ] = False,
+) -> None:
     """Start everything, archive all logs, build the lake and show the addresses."""
     out, err = show.screen(), Console(stderr=True)
+
+    def say(line: str) -> None:
+        out.print(line, highlight=False)
+
+    def ready() -> None:
+        out.print(show.overview(state.addresses(), state.archived_lines()))
+
+    if foreground:
+        lasting.last(say, err, ready)
+        return
     supervisor = Supervisor()
     if starting.is_up(supervisor):
         starting.check_settings()
         out.print("cclake runs already.")
     else:
         try:
-            starting.up(lambda line: out.print(line, highlight=False), err)
+            starting.up(say, err, supervisor)
         except KeyboardInterrupt:
             if supervisor.running():
                 err.print("What has started goes on; `just up` ends what is missing,")
                 err.print("`just down` stops all.")
             raise
-    out.print(show.overview(state.addresses(), state.archived_lines()))
+    ready()
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from cclake_common import settings
 from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.stop import die_with_parent
 from supervisor.xmlrpc import SupervisorTransport
 
 # The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
@@ -54,10 +56,21 @@ def socket_path() -> Path:
     return Path(tempfile.gettempdir()) / f"cclake-{os.getuid()}-{digest}.sock"
 
 
-class Supervisor:
-    """The supervisord of the data directory `CCLAKE_HOME`."""
+def _end_with_parent() -> None:
+    die_with_parent(signal.SIGTERM)
 
-    def __init__(self) -> None:
+
+class Supervisor:
+    """The supervisord of the data directory `CCLAKE_HOME`.
+
+    Args:
+        foreground: One that is started is a child of this process, and stops all in
+            order when this process dies.
+    """
+
+    def __init__(self, foreground: bool = False) -> None:
+        self._foreground = foreground
+        self._child: subprocess.Popen[bytes] | None = None
         transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
         self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport)
 
@@ -71,7 +84,7 @@ class Supervisor:
         return True
 
     def start_daemon(self) -> None:
-        """Start supervisord in the background and wait until it answers.
+        """Start supervisord and wait until it answers.
 
         Raises:
             Failure: It does not come up.
@@ -85,22 +98,49 @@ class Supervisor:
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         }
         command = [sys.executable, "-m", "supervisor.supervisord"]
-        ended = subprocess.run(
-            [*command, "-c", str(root / "supervisord.conf")],
-            env=environment,
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        deadline = time.monotonic() + 15
-        while not self.running():
-            if ended.returncode or time.monotonic() > deadline:
-                raise Failure(
-                    f"supervisord does not start: {ended.stderr.strip()[-500:]}",
-                    f"See {home / 'logs' / 'supervisord.log'}.",
-                )
-            time.sleep(0.05)
+        command += ["-c", str(root / "supervisord.conf")]
+        with tempfile.TemporaryFile() as said:
+            child = subprocess.Popen(
+                [*command, *(["--nodaemon", "--silent"] if self._foreground else [])],
+                env=environment,
+                cwd=root,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,  # Ctrl-C is for this process
+                preexec_fn=_end_with_parent if self._foreground else None,
+            )
+            deadline = time.monotonic() + 15
+            while not self.running():
+                if child.poll() or time.monotonic() > deadline:
+                    said.seek(0)
+                    words = said.read().decode(errors="replace").strip()
+                    raise Failure(
+                        f"supervisord does not start: {words[-500:]}",
+                        f"See {home / 'logs' / 'supervisord.log'}.",
+                    )
+                time.sleep(0.05)
+        if self._foreground:
+            self._child = child
+        else:
+            child.wait()  # it has left a daemon behind
+
+    def ended(self, seconds: float) -> bool:
+        """Whether a supervisord that is a child of this process ends in this time."""
+        try:
+            return self._child is None or self._child.wait(seconds) is not None
+        except subprocess.TimeoutExpired:
+            return False
+
+    def last(self) -> None:
+        """Wait for the end of a supervisord that is a child of this process.
+
+        Raises:
+            Failure: It was killed, or has failed.
+        """
+        if self._child and (code := self._child.wait()):
+            raise Failure(
+                f"supervisord has died ({code})", "`just up` starts it again."
+            )
 
     def processes(self) -> list[Process]:
         """All processes in the order of their priority."""

@@ -40,18 +40,18 @@ def is_up(supervisor: Supervisor) -> bool:
     return running.issuperset(wanted())
 
 
-def up(say: Say, console: Console) -> None:
+def up(say: Say, console: Console, supervisor: Supervisor) -> None:
     """Start what does not run, archive all logs and build the lake once.
 
     Args:
         say: Prints one sentence.
         console: Where progress bars go (stderr).
+        supervisor: The supervisord of the data directory, or the one to be.
 
     Raises:
         Failure: A check, a process or a pipeline stage failed. What was started
             by this call is stopped again, unless the logs are already flowing.
     """
-    supervisor = Supervisor()
     checks.check_data_directory()
     work = config.ROLES[config.role()]
     roots = checks.check_roots() if "ingest" in work else []
