@@ -467,7 +467,7 @@ def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -
     environ = os.environ | {"SQLITE_PATH": str(tmp_path / "buffer.db")}
 
     def said(*words: str) -> str:
-        command = [BUFFER, *words]
+        command = [str(BUFFER), *words]
         done = subprocess.run(command, env=environ, input=b"", capture_output=True)
         assert done.returncode == 0
         return done.stdout.decode()
@@ -477,3 +477,17 @@ def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -
     assert said("peek") == "no line waits\n"
     assert said("dead-letters", "list") == "no dead letters\n"
     assert said("peek", "--json") == said("dead-letters", "list", "--json") == ""
+
+
+def test_a_file_of_another_program_is_left_alone_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "buffer.db"
+    with contextlib.closing(sqlite3.connect(path)) as foreign:
+        foreign.execute("create table pending_entries (id integer, synced integer)")
+    before = path.read_bytes()
+    environ = os.environ | {"SQLITE_PATH": str(path)}
+    done = subprocess.run(
+        [BUFFER, "append"], env=environ, input=b"", capture_output=True
+    )
+    assert done.returncode == 1
+    assert b"Where another program made it, move it away" in done.stderr
+    assert path.read_bytes() == before

@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def test_the_runs_are_shown_to_whoever_may_only_read(
     with closing(sqlite3.connect(path)) as db:
         db.execute("drop table meta")  # whoever opens it to write makes it anew
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
-    command = [BIN / "pipeline", "runs", "--json"]
+    command = [str(BIN / "pipeline"), "runs", "--json"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [run["mode"] for run in json.loads(shown.stdout)] == ["daily"]
     with closing(sqlite3.connect(path)) as db:
@@ -53,14 +54,14 @@ def test_a_folder_that_may_not_be_written_can_be_read(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record.begin("daily", 1)
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def in_such_a_folder(address: str, **options: Any) -> sqlite3.Connection:
         if "immutable" not in address:  # what SQLite says there
             address = f"file:{tmp_path}/nowhere.db?mode=ro"
         return connect(address, **options)
 
-    monkeypatch.setattr(past.sqlite3, "connect", in_such_a_folder)
+    monkeypatch.setattr(sqlite3, "connect", in_such_a_folder)
     assert len(past.recent(tmp_path / "pipeline.db", 5)) == 1
 
 

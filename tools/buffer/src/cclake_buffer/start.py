@@ -51,6 +51,10 @@ def _open(path: Path) -> Store:
             return Store(path)
         except sqlite3.DatabaseError as error:
             if primary_code(error) not in DAMAGED:
-                raise Failure(f"cannot open the buffer {path}: {error}") from error
+                raise Failure(
+                    f"cannot open the buffer {path}: {error}",
+                    "Where another program made it, move it away; or name another"
+                    " place with SQLITE_PATH.",
+                ) from error
             problem = str(error)
     raise damaged(path, problem)
