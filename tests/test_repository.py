@@ -15,6 +15,8 @@ PROJECTS = [
     ROOT / "datasette" / "pyproject.toml",
     ROOT / "metabase" / "pyproject.toml",
 ]
+JUSTFILE = ROOT / "justfile"
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?\s*(?P<spec>[^;]*)")
 
 
@@ -131,10 +133,26 @@ def test_the_recipes_of_the_readme_exist() -> None:
     listing = subprocess.run(
         ["just", "--summary"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    used = set(re.findall(r"(?:\./just|`just) ([a-z][a-z-]*)", readme))
-    assert {"up", "test"} <= used
-    assert used <= set(listing)
+    # The summary leaves out what is only another name.
+    known = {
+        *listing,
+        *re.findall(r"^alias ([a-z-]+)", JUSTFILE.read_text(), re.MULTILINE),
+    }
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        used = set(re.findall(r"(?:\./just|`just) ([a-z][a-z-]*)", text))
+        assert used <= known, document
+        assert {"up", "test"} <= used or document != DOCUMENTS[0]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (document.parent / link).exists(), f"{document}: {link}"
+    readme = DOCUMENTS[0].read_text(encoding="utf-8")
+    for document in DOCUMENTS[1:]:
+        assert f"(docs/{document.name})" in readme
 
 
 def test_a_recipe_that_fails_lets_its_tool_speak_alone() -> None:
