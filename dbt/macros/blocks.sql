@@ -27,7 +27,7 @@
 
 {#
     toolUseResult without what is only ballast: an image's bytes stand in
-    `images`, and the whole old text of an edited file in its patch.
+    `image_data`, and the whole old text of an edited file in its patch.
 #}
 {% macro lean_result(body) -%}
     case json_type({{ body }}, '$.toolUseResult')
@@ -61,18 +61,41 @@
 {%- endmacro %}
 
 
+{#
+    The blocks of a record that may be images: of a message, of a tool's result, of an
+    old form and of a queued prompt. `images` counts in this list, and `image_data`
+    looks there: another order needs a full refresh.
+#}
+{% macro image_blocks(body) -%}
+    list_concat(
+        json_extract({{ body }}, '$.message.content[*]'),
+        json_extract({{ body }}, '$.message.content[*].content[*]'),
+        json_extract({{ body }}, '$.content[*]'),
+        json_extract({{ body }}, '$.attachment.prompt[*]')
+    )
+{%- endmacro %}
+
+
 {# The name of an image: a hash of its bytes as they stand in the log. #}
-{% macro image_key(block) -%}
+{% macro image_name(media_type, encoded) -%}
     case
         when
-            json_type({{ block }}, '$.source.data') = 'VARCHAR'
-            and json_extract_string({{ block }}, '$.source.media_type') in (
-                'image/png', 'image/jpeg', 'image/gif', 'image/webp'
-            )
-            and try(
-                from_base64(json_extract_string({{ block }}, '$.source.data'))
-            ) is not null
-            then md5(json_extract_string({{ block }}, '$.source.data'))
+            {{ media_type }} in ('image/png', 'image/jpeg', 'image/gif', 'image/webp')
+            and try(from_base64({{ encoded }})) is not null
+            then md5({{ encoded }})
+    end
+{%- endmacro %}
+
+
+{# The name of the image that a block holds; null where it is none that can be shown. #}
+{% macro image_key(block) -%}
+    case
+        when json_type({{ block }}, '$.source.data') = 'VARCHAR'
+            then
+                {{ image_name(
+                    "json_extract_string(" ~ block ~ ", '$.source.media_type')",
+                    "json_extract_string(" ~ block ~ ", '$.source.data')"
+                ) }}
     end
 {%- endmacro %}
 

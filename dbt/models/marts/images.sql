@@ -4,13 +4,18 @@
     unique_key='image_key'
 ) }}
 
-{# An image is its bytes: what is known stays, whatever entry it came with. #}
+{#
+    An image is its bytes: what is known stays, whatever entry it came with. The bytes
+    themselves stay in their line, where `image_data` finds them.
+#}
 
 with lines as (
 
     select
+        conversations.doc_id,
+        conversations.part,
         conversations.extract_run,
-        {{ valid_json('conversations.entry') }} as body
+        conversations.entry
     from {{ ref('stg_conversations') }} as conversations
     inner join {{ ref('stg_messages') }} as messages
         on
@@ -23,53 +28,100 @@ with lines as (
 
 ),
 
+bodies as (
+
+    select
+        doc_id,
+        part,
+        extract_run,
+        {{ valid_json('entry') }} as body
+    from {{ few_at_a_time('lines', 'entry') }}
+
+),
+
+lists as (
+
+    select
+        doc_id,
+        part,
+        extract_run,
+        {{ image_blocks('body') }} as blocks
+    from bodies
+
+),
+
 blocks as (
 
     select
+        doc_id,
+        part,
         extract_run,
-        unnest(
-            list_concat(
-                json_extract(body, '$.message.content[*]'),
-                json_extract(body, '$.message.content[*].content[*]'),
-                json_extract(body, '$.content[*]'),
-                json_extract(body, '$.attachment.prompt[*]')
-            )
-        ) as block
-    from lines
+        unnest(generate_series(1, len(blocks))) as place,
+        unnest(blocks) as block
+    from lists
 
 ),
 
 sources as (
 
     select
+        doc_id,
+        part,
         extract_run,
-        {{ image_key('block') }} as image_key,
-        json_extract_string(block, '$.source.media_type') as media_type,
-        json_extract_string(block, '$.source.data') as encoded
+        place,
+        {{ json_strings('block', ['source.media_type', 'source.data']) }} as f
     from blocks
-    where json_extract_string(block, '$.type') = 'image'
+    where
+        json_extract_string(block, '$.type') = 'image'
+        and json_type(block, '$.source.data') = 'VARCHAR'
 
 ),
 
-distinct_images as (
+keys as (
+
+    select
+        doc_id,
+        part,
+        extract_run,
+        place,
+        f[1] as media_type,
+        {{ image_name('f[1]', 'f[2]') }} as image_key,
+        octet_length(try(from_base64(f[2]))) as bytes
+    from sources
+
+),
+
+{# Of several lines with an image the first is kept, and nothing is held but these. #}
+first_sources as (
 
     select
         image_key,
-        min(media_type) as media_type,
-        min(encoded) as encoded,
-        min(extract_run) as extract_run
-    from sources
-    where image_key is not null
+        min(
+            struct_pack(
+                extract_run := extract_run,
+                doc_id := doc_id,
+                part := part,
+                place := place,
+                media_type := media_type,
+                bytes := bytes
+            )
+        ) as source
+    from keys
     group by image_key
 
 )
 
 select
     image_key,
-    media_type,
-    from_base64(encoded) as data,
-    extract_run
-from distinct_images
-{% if is_incremental() -%}
-    where image_key not in (select known.image_key from {{ this }} as known)
-{%- endif %}
+    source.media_type,
+    source.bytes,
+    source.doc_id,
+    source.part,
+    source.place,
+    source.extract_run
+from first_sources
+where
+    image_key is not null
+    {% if is_incremental() -%}
+        and image_key not in (select known.image_key from {{ this }} as known)
+    {%- endif %}

@@ -44,16 +44,25 @@ files as (
 
 ),
 
-bodies as (
+found as (
 
     select
         shown.*,
-        {{ valid_json('lines.entry') }} as body
+        lines.entry
     from {{ within_reach(ref('stg_conversations'), 'extract_run') }} as lines
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
     -- Says nothing new, but lets the scan pass over all other files' text.
     where lines.file_key in (select files.file_key from files)
+
+),
+
+bodies as (
+
+    select
+        * exclude (entry),
+        {{ valid_json('entry') }} as body
+    from {{ few_at_a_time('found', 'entry') }}
 
 ),
 

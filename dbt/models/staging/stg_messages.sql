@@ -19,9 +19,7 @@
 
 with lines as (
 
-    select
-        *,
-        {{ valid_json('entry') }} as body
+    select *
     from {{ ref('stg_conversations') }} as conversations
     where
         record_kind in ('line', 'salvaged')
@@ -29,6 +27,15 @@ with lines as (
         and not is_history
         and session_id is not null
         and {{ new_lines('conversations') }}
+
+),
+
+bodies as (
+
+    select
+        *,
+        {{ valid_json('entry') }} as body
+    from {{ few_at_a_time('lines', 'entry') }}
 
 ),
 
@@ -42,7 +49,7 @@ objects as (
             json_type(body, '$.content'),
             json_type(body, '$.attachment.prompt')
         ) as content_type
-    from lines
+    from bodies
     where json_type(body) = 'OBJECT'
 
 ),

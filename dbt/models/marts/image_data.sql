@@ -1,0 +1,35 @@
+{{ config(materialized='view') }}
+
+{#
+    Decoded when somebody asks. Each image names its line, so a few of them are a few
+    lines to read: DuckDB passes over the parts of the table that other runs brought.
+#}
+
+with lines as (
+
+    select
+        images.image_key,
+        images.place,
+        {{ valid_json('conversations.entry') }} as body
+    from {{ ref('images') }} as images
+    inner join {{ ref('stg_conversations') }} as conversations
+        on
+            images.extract_run = conversations.extract_run
+            and images.doc_id = conversations.doc_id
+            and images.part = conversations.part
+
+),
+
+blocks as (
+
+    select
+        image_key,
+        {{ image_blocks('body') }}[place] as block
+    from lines
+
+)
+
+select
+    image_key,
+    from_base64(json_extract_string(block, '$.source.data')) as data
+from blocks
