@@ -113,9 +113,13 @@ def test_progress_records_count_where_the_agents_file_is_gone(
     assert rows == [("msg_01l", 77)]
 
 
-def test_an_image_is_stored_once_and_shown_twice(gold_account: Path) -> None:
-    key, data = one(gold_account, "select image_key, data from marts.images")
-    assert data == PNG
+def test_an_image_is_known_once_and_shown_twice(gold_account: Path) -> None:
+    """In a prompt and in a tool's result; what is no image of ours is none."""
+    key, kind, size = one(
+        gold_account, "select image_key, media_type, bytes from marts.images"
+    )
+    assert (kind, size) == ("image/png", len(PNG))
+    assert one(gold_account, "select * from marts.image_data") == (key, PNG)
     shown = query(
         gold_account,
         "select block_kind from marts.thread_blocks where image_key = ?",

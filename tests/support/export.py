@@ -22,7 +22,8 @@ SCHEMA = {
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
     "thread_entries": "session_id, position integer, entry_key, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
     "thread_blocks": "entry_key, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
-    "images": "image_key primary key, media_type, data blob",
+    "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
+    "image_data": "image_key primary key, data blob",
     "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text",
     "fct_api_responses": "message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
@@ -173,8 +174,9 @@ class Session:
             key = hashlib.blake2b(image, digest_size=16).hexdigest()
             if all(row["image_key"] != key for row in self.export.rows["images"]):
                 self.export.add(
-                    "images", image_key=key, media_type="image/png", data=image
+                    "images", image_key=key, media_type="image/png", bytes=len(image)
                 )
+                self.export.add("image_data", image_key=key, data=image)
             blocks.append({"block_kind": "image", "image_key": key})
         return self.entry("prompt", blocks, **{"after": 40, **values})
 

@@ -1,5 +1,6 @@
 """A small DuckDB file with gold tables, as dbt leaves one, for tests of its readers."""
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ TABLES = {
     "thread_blocks": "session_id varchar, entry_key varchar, block_no integer,"
     " block_kind varchar, text varchar, tool_use_id varchar, tags varchar[],"
     " image_key varchar, updated_run bigint",
-    "images": "image_key varchar, media_type varchar, data blob",
+    "images": "image_key varchar, media_type varchar, bytes bigint, doc_id varchar,"
+    " part integer, place bigint, extract_run bigint",
     "search_documents": "search_id bigint, session_id varchar, entry_key varchar,"
     " block_no integer, said_at timestamptz, text varchar, updated_run bigint",
     "dim_date": "date_day date, is_weekend boolean",
@@ -34,12 +36,24 @@ def make_gold(path: Path, sessions: int = 3, entries: int = 4, run: int = 1) -> 
             " rows bigint, loaded_at timestamptz)"
         )
         gold.execute("insert into raw.loads values (?, 1, 1, now())", [run])
+        gold.execute(
+            "create or replace table raw.conversations (doc_id varchar, part integer,"
+            " extract_run bigint, entry varchar)"
+        )
         for name, columns in TABLES.items():
             gold.execute(f"create or replace table marts.{name} ({columns})")
         for number in range(sessions):
             add_session(gold, number, entries, run)
-        images = [(f"img{n}", "image/png", b"\x89PNG\x00\xff") for n in range(50)]
-        insert(gold, "images", images)
+        # Bound to the name of the file, as dbt's views are.
+        lines = f"{path.stem}.raw.conversations"
+        gold.execute(
+            "create or replace view marts.image_data as"
+            " select image_key, from_base64(entry) as data"
+            f" from {path.stem}.marts.images join {lines}"
+            " using (extract_run, doc_id, part)"
+        )
+        for number in range(50):
+            add_image(gold, f"img{number}", b"\x89PNG\x00\xff", run)
         insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
     return path
 
@@ -84,6 +98,15 @@ def add_session(
         "search_documents",
         [(n, session, key, 0, at, f"Café word{n} in {key}", run) for key, n in keys],
     )
+
+
+def add_image(
+    gold: duckdb.DuckDBPyConnection, key: str, data: bytes, run: int = 1
+) -> None:
+    """Add an image, alone in its line."""
+    line = (f"doc-{key}", 0, run, base64.b64encode(data).decode())
+    gold.execute("insert into raw.conversations values (?, ?, ?, ?)", line)
+    insert(gold, "images", [(key, "image/png", len(data), f"doc-{key}", 0, 1, run)])
 
 
 def insert(

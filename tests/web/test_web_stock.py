@@ -68,7 +68,7 @@ def test_a_row_is_masked_and_revealed_on_request(web: Web) -> None:
 
 
 def test_images_leave_datasette_as_they_are(web: Web) -> None:
-    rows = web.get("/conversations/images.json?_shape=array").json()
+    rows = web.get("/conversations/image_data.json?_shape=array").json()
     assert rows[0]["data"]["$base64"]
 
 
@@ -95,7 +95,7 @@ def test_where_nothing_may_be_revealed_nobody_runs_sql_of_their_own(
         f"{TABLE}.json?{WHERE}", f"{TABLE}/1", f"{TABLE}/1.json", f"{TABLE}.csv?_stream=1",
         "/conversations/dim_sessions.json?first_prompt__startswith=The",
         "/conversations/search_documents.json?_search=key", "/conversations/search_fts.json",
-        "/conversations/search_fts_data.json", "/conversations/images.json",
+        "/conversations/search_fts_data.json", "/conversations/image_data.json",
         "/conversations/fct_messages.json?_where=exists(select+1)",
     ):  # fmt: skip
         for reveal in ("", "_reveal=1"):

@@ -10,7 +10,7 @@ with lines as (
     select
         images.image_key,
         images.place,
-        {{ valid_json('conversations.entry') }} as body
+        conversations.entry
     from {{ ref('images') }} as images
     inner join {{ ref('stg_conversations') }} as conversations
         on
@@ -20,12 +20,22 @@ with lines as (
 
 ),
 
+bodies as (
+
+    select
+        image_key,
+        place,
+        {{ valid_json('entry') }} as body
+    from {{ few_at_a_time('lines', 'entry') }}
+
+),
+
 blocks as (
 
     select
         image_key,
         {{ image_blocks('body') }}[place] as block
-    from lines
+    from bodies
 
 )
 

@@ -15,9 +15,10 @@ from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
 from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
+from cclake_publish import images
 from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
-from gold_tables import make_gold
+from gold_tables import add_image, make_gold
 from harness import BIN, wait_for
 
 
@@ -50,7 +51,8 @@ def test_every_gold_table_is_in_both_exports(gold: Path, exports: Path) -> None:
             "select distinct schema_name from duckdb_tables()"
         ).fetchall()
     assert schemas == [("marts",)]
-    assert done.rows == sum(done.tables.values())
+    # The bytes of images are in SQLite only.
+    assert done.rows == sum(done.tables.values()) + done.tables["images"]
 
 
 def test_values_have_the_types_that_the_contract_names(
@@ -68,7 +70,7 @@ def test_values_have_the_types_that_the_contract_names(
     ) == [(0.12345678, "real", 20, "integer")]
     assert query(lite, "select distinct is_copy from thread_entries") == [(0,)]
     assert query(lite, "select distinct tags from thread_blocks") == [('["a","b"]',)]
-    assert query(lite, "select data from images limit 1") == [(b"\x89PNG\x00\xff",)]
+    assert query(lite, "select data from image_data limit 1") == [(b"\x89PNG\x00\xff",)]
     assert query(lite, "select date_day, is_weekend from dim_date") == [
         ("2026-01-02", 0),
         ("2026-01-03", 1),
@@ -118,6 +120,7 @@ def test_every_join_of_a_thread_uses_an_index(gold: Path, exports: Path) -> None
         "explain query plan select * from thread_entries e"
         " join thread_blocks b using (entry_key)"
         " left join images i using (image_key)"
+        " left join image_data d using (image_key)"
         " where e.session_id = 's1' order by e.position",
     )
     steps = [row[3] for row in plan]
@@ -137,7 +140,7 @@ def test_an_export_without_a_known_load_is_made_all_the_same(
     gold: Path, exports: Path
 ) -> None:
     with duckdb.connect(str(gold)) as writer:
-        writer.execute("drop schema raw cascade")
+        writer.execute("drop table raw.loads")
     assert publish(gold, exports).extract_run is None
 
 
@@ -239,25 +242,53 @@ def test_gold_that_dbt_has_not_finished_is_not_published(
     assert (exports / "conversations.db").stat().st_ino != before
 
 
-def test_images_are_read_a_few_at_a_time(gold: Path, exports: Path) -> None:
+def test_images_are_read_a_few_megabytes_at_a_time(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect(str(gold)) as writer:
+        add_image(writer, "large", bytes(5000))
+        writer.execute("update marts.images set doc_id = 'doc-img7' where part = 0 and"
+                       " image_key in ('img8', 'img9')")  # fmt: skip
+    monkeypatch.setattr(images, "BATCH_BYTES", 60)
+    batches = []
+    publish(gold, exports, progress=lambda name, rows: batches.append((name, rows)))
+    seen = [rows for table, rows in batches if table == "image_data"]
+    # Images of 6 bytes; three share a line, which weighs as much as they all.
+    assert (sum(seen), max(seen), seen.count(1)) == (51, 10, 1)
+    rows = dict(query(exports / "conversations.db", "select * from image_data"))
+    assert rows.pop("large") == bytes(5000)
+    assert set(rows.values()) == {b"\x89PNG\x00\xff"}
+
+
+def test_many_images_need_little_memory(gold: Path, exports: Path) -> None:
+    """300 MB of images with 150 MB for DuckDB, and more is not asked for."""
     with duckdb.connect(str(gold)) as writer:
         writer.execute("delete from marts.images")
         writer.execute(
-            "insert into marts.images (image_key, media_type, data)"
-            " select md5(range::varchar), 'image/png', repeat('x', 2000)::blob"
-            " from range(100)"
+            "insert into raw.conversations select 'big' || range, 0, 2,"
+            " repeat(to_base64(unhex(md5(range::varchar)) || 'ab'::blob), 114_000)"
+            " from range(150)"
         )
-        writer.execute("delete from marts.images where image_key < '4'")
-        ((count,),) = writer.execute("select count(*) from marts.images").fetchall()
-    batches = []
-    published = publish(
-        gold, exports, progress=lambda table, rows: batches.append((table, rows))
+        writer.execute(
+            "insert into marts.images select doc_id, 'image/png', 2_052_000, doc_id, 0,"
+            " 1, 2 from raw.conversations where extract_run = 2"
+        )
+    code = (
+        "import sys; from pathlib import Path; from resource import *;"
+        "from cclake_publish import export, gold;"
+        "export.half_of_memory = lambda: '1MB'; opened = gold.open_gold;"
+        "export.open_gold = lambda path, scratch, memory='150MB':"
+        " opened(path, scratch, memory);"
+        "export.publish(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "print(getrusage(RUSAGE_SELF).ru_maxrss)"
     )
-    seen = [rows for table, rows in batches if table == "images"]
-    assert sum(seen) == count == published.tables["images"]
-    assert max(seen) <= gold_module.WINDOW
-    rows = query(exports / "conversations.db", "select length(data) from images")
-    assert rows == [(2000,)] * count
+    done = subprocess.run(
+        [BIN / "python", "-c", code, gold, exports], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    total = "select count(*), sum(length(data)) from image_data"
+    assert query(exports / "conversations.db", total) == [(150, 150 * 2_052_000)]
+    assert int(done.stdout) // 1024 < 550
 
 
 def test_texts_are_written_in_the_order_of_their_key(
@@ -410,7 +441,8 @@ def test_an_unknown_table_names_the_known_ones(gold: Path, tmp_path: Path) -> No
 def test_the_command_prints_one_json_line(gold: Path, exports: Path) -> None:
     done = run_publish(gold, exports, "--json")
     printed = json.loads(done.stdout)
-    assert printed["rows"] == sum(printed["tables"].values()) > 50
+    tables = printed["tables"]
+    assert printed["rows"] == sum(tables.values()) + tables["images"] > 50
     assert printed["sqlite_bytes"] == (exports / "conversations.db").stat().st_size
     assert done.stderr == ""
 

@@ -189,7 +189,8 @@ async def _standalone(visit: Visit, session_id: str, reveal: bool) -> Response:
 
 
 def _data_url(connection: sqlite3.Connection, key: str) -> str:
-    sql = "select media_type, data from images where image_key = ?"
+    sql = "select media_type, data from images join image_data using (image_key)"
+    sql += " where image_key = ?"
     row = connection.execute(sql, (key,)).fetchone()
     if row is None or row["media_type"] not in IMAGES:
         return ""

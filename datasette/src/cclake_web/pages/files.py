@@ -41,7 +41,8 @@ async def image_file(visit: Visit) -> Response:
     key = visit.part("key")
 
     def find(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
-        sql = "select media_type, data from images where image_key = ?"
+        sql = "select media_type, data from images join image_data using (image_key)"
+        sql += " where image_key = ?"
         row = connection.execute(sql, (key,)).fetchone()
         return (row["media_type"], row["data"]) if row else None
 

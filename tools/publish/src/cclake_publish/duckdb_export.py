@@ -77,6 +77,11 @@ def builds(gold: Gold) -> dict[str, str]:
     return dict(found.fetchall())
 
 
+def has(gold: Gold, table: str) -> bool:
+    """Whether the attached export has a table."""
+    return table in columns(gold)
+
+
 def update_table(gold: Gold, table: Table, changed: Changed) -> None:
     """Replace the changed units of one table."""
     run, target = gold.connection.execute, name_of(table.name)

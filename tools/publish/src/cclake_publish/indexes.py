@@ -10,6 +10,9 @@ from hashlib import blake2b
 # Tables with a primary key; one of integers is SQLite's own row number.
 PRIMARY_KEYS = {"export_info": "name", "search_documents": "search_id"}
 
+# No table of gold: what gold decodes when it is asked.
+IMAGE_DATA = "create table image_data (image_key TEXT PRIMARY KEY, data BLOB)"
+
 # Tables that dbt rebuilds session by session, and the column that says whose a row is.
 BY_SESSION = {
     "agg_message_hours": "session_id",
@@ -88,7 +91,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
 
 def layout() -> str:
     """A name for all that is declared here; an export of another one is made anew."""
-    declared = repr((PRIMARY_KEYS, BY_SESSION, INDEXES)).encode()
+    declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES)).encode()
     return blake2b(declared, digest_size=8).hexdigest()
 
 

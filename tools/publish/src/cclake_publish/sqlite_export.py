@@ -1,6 +1,5 @@
 """The SQLite export: every gold table, indexes, full-text search and `export_info`."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from cclake_publish.bulk import Bulk, bulk
@@ -8,14 +7,13 @@ from cclake_publish.changes import Changed
 from cclake_publish.columns import declared, expression
 from cclake_publish.duckdb_export import name_of
 from cclake_publish.gold import Gold, Table, quote
+from cclake_publish.images import Progress, write_images
 from cclake_publish.indexes import INDEXES, PRIMARY_KEYS, columns_of
 from cclake_publish.told import TABLES
 
 CHUNK = 10_000
 SEARCH_MEMORY = 16 << 20
 SEARCHED = "search_documents"
-
-Progress = Callable[[str, int], None]
 
 
 def write_all(gold: Gold, path: Path, progress: Progress) -> int:
@@ -37,6 +35,7 @@ def write_all(gold: Gold, path: Path, progress: Progress) -> int:
         for table in gold.tables:
             create_table(file, table)
             rows += copy_rows(gold, table, file, progress)
+        rows += write_images(gold, file, progress)
         for table in gold.tables:
             create_indexes(file, table)
         create_search(file, gold.tables)
@@ -91,7 +90,7 @@ def copy_rows(
         ranges = gold.ranges(table, key)
         pieces = [f"{source} where {part} order by {quote(key)}" for part in ranges]
     else:
-        pieces = [f"{source} where {window}" for window in gold.windows(table)]
+        pieces = [source]
     return sum(insert(gold, table, piece, file, progress) for piece in pieces)
 
 

@@ -7,6 +7,7 @@ from cclake_publish.bulk import Bulk, bulk
 from cclake_publish.changes import Changed, Moved
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
+from cclake_publish.images import update_images
 from cclake_publish.indexes import BY_SESSION
 from cclake_publish.sqlite_export import SEARCHED, Progress
 from cclake_publish.warming import warm
@@ -26,8 +27,8 @@ def update_all(gold: Gold, path: Path, progress: Progress) -> int:
     before = duckdb_export.columns(gold)
     found = _all_changes(gold, before)
     warm(gold, path, found)
-    rows = 0
     with bulk(path) as file:
+        rows = update_images(gold, file, progress)
         for name in set(before) - {table.name for table in gold.tables}:
             _drop(gold, file, name)
         for table, changed in found:
