@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from bson import Int64
+from cclake_common.failure import Failure
 from cclake_extract import shares
 from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
@@ -16,7 +17,9 @@ from cclake_extract.care.expire import expire
 from cclake_extract.care.rollback import rollback
 from cclake_extract.run import extract
 from cclake_lake.lake import Lake
-from documents import acknowledge, documents, store
+from cclake_load import job
+from cclake_load.job import Job
+from documents import acknowledge, document, documents, entry, store
 from lakes import answer, duck, loaded, rows, tool
 from pymongo.database import Database
 
@@ -106,6 +109,21 @@ def test_loads_bring_only_the_runs_that_are_new(db: Db, lake: Lake, path: Path) 
         (100, 1),
         (10, 3),
     ]
+
+
+def test_lines_that_do_not_fit_into_its_memory_get_more(
+    db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = entry(1) | {"content": "x" * 1_000_000}
+    lines = [orjson.dumps(long | {"uuid": f"{n:036}"}) for n in range(80)]
+    store(db, [document(line, seq) for seq, line in enumerate(lines, 1)])
+    extract(lake, db)
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "half_of_memory", lambda: "60MB")
+        with pytest.raises(Failure, match="60MB of memory is too little"):
+            Job(lake, path, "60MB", 5.0).run(False, None)
+    assert Job(lake, path, "60MB", 5.0).run(False, None)["rows"] == 80
+    assert same(lake, path)
 
 
 def test_a_full_reload_gives_the_same_table(db: Db, lake: Lake, path: Path) -> None:

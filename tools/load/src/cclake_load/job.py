@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from cclake_common.failure import Failure
+from cclake_common.settings import half_of_memory
 from cclake_lake.lake import Lake
 
 from cclake_load import quick, raw
 from cclake_load.database import open_database
 from cclake_load.outcome import NOTHING
+
+if TYPE_CHECKING:
+    from cclake_load.snapshot import Target
 
 LOADS = """
 select
@@ -39,28 +43,37 @@ class Job:
         """
         if not (full or as_of) and (found := quick.nothing_new(self.lake, self.path)):
             return found
-        # Most of a load's start; one that finds nothing new does without.
-        from cclake_load import loader
-        from cclake_load.snapshot import target
+        from cclake_load.snapshot import target  # most of a load's start
 
         table = self.lake.load(self.lake.catalog())
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
         aim = target(table, as_of) if table else None
-        with open_database(self.path, self.memory, self.wait) as db:
+        try:
+            return self._load(aim, full, self.memory)
+        except duckdb.Error as error:
+            if not _is_memory(error):
+                raise _unreadable(error) from error
+        # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
+        memory = half_of_memory()
+        try:
+            return self._load(aim, full, memory)
+        except duckdb.Error as error:
+            if not _is_memory(error):
+                raise _unreadable(error) from error
+            raise Failure(
+                f"{memory} of memory is too little for this load",
+                "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
+            ) from error
+
+    def _load(self, aim: "Target | None", full: bool, memory: str) -> dict[str, Any]:
+        from cclake_load import loader
+
+        with open_database(self.path, memory, self.wait) as db:
             try:
                 return loader.load(db, aim, full).as_dict()
-            except duckdb.OutOfMemoryException as error:
-                raise Failure(
-                    f"{self.memory} of memory is too little for this load",
-                    "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
-                ) from error
-            except (duckdb.Error, OSError) as error:
-                raise Failure(
-                    f"a file of the lake can't be read: {str(error).splitlines()[0]}",
-                    "run load again; if it stays, `extract --full-backfill` makes"
-                    " the lake anew from MongoDB",
-                ) from error
+            except OSError as error:
+                raise _unreadable(error) from error
 
     def stats(self) -> dict[str, Any]:
         """What is loaded now."""
@@ -77,6 +90,22 @@ class Job:
                 "bytes": self.path.stat().st_size,
                 "loads": loads,
             }
+
+
+def _is_memory(error: duckdb.Error) -> bool:
+    """Whether memory was too little; a commit tells it in words only."""
+    said = ("Out of Memory", "failed to pin block", "could not allocate block")
+    return isinstance(error, duckdb.OutOfMemoryException) or any(
+        words in str(error) for words in said
+    )
+
+
+def _unreadable(error: Exception) -> Failure:
+    return Failure(
+        f"a file of the lake can't be read: {str(error).splitlines()[0]}",
+        "run load again; if it stays, `extract --full-backfill` makes"
+        " the lake anew from MongoDB",
+    )
 
 
 def text(result: dict[str, Any]) -> str:
