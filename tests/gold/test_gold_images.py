@@ -10,8 +10,9 @@ from typing import Any
 
 import bronze
 import pytest
-from account import Log, image, sid, text
+from account import image, sid, text
 from gold import Workshop, one, query
+from logfile import Log
 
 MODELS = ("stg_conversations", "stg_messages", "images", "image_data")
 SELECTED = ("run", "--select", *MODELS)

@@ -4,7 +4,7 @@ No value becomes a Python object on its way, which is most of the work otherwise
 other threads run meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,9 @@ PRAGMAS = (
     "threads = 2",  # they sort when indexes are made
 )
 Error = adbc.Error
+
+# Called with a table's name and a number of rows just written.
+Progress = Callable[[str, int], None]
 
 
 class Bulk:

@@ -16,7 +16,7 @@ from cclake_common.settings import half_of_memory
 
 from cclake_publish import duckdb_export, runs, sqlite_export
 from cclake_publish.atomic import publisher_lock
-from cclake_publish.bulk import Error
+from cclake_publish.bulk import Error, Progress
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
 from cclake_publish.images import Progress

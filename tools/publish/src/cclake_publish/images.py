@@ -4,10 +4,10 @@ Where DuckDB writes a table it holds 2,048 values at once: gigabytes, of images.
 export goes without, and they are read some at a time, and each of them once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from cclake_publish import duckdb_export, indexes
-from cclake_publish.bulk import Bulk
+from cclake_publish.bulk import Bulk, Progress
 from cclake_publish.gold import IMAGE_DATA, Gold, literal
 
 NAMES = "images"
@@ -18,8 +18,6 @@ SETTINGS = (
     # DuckDB would gather what was cut into small pieces, to hold it all together.
     "enable_caching_operators = false",
 )
-
-Progress = Callable[[str, int], None]
 
 
 def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:

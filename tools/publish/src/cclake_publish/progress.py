@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cclake_publish.images import Progress
+from cclake_publish.bulk import Progress
 
 
 @contextmanager

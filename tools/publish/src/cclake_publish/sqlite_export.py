@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from cclake_publish.bulk import Bulk, bulk
+from cclake_publish.bulk import Bulk, Progress, bulk
 from cclake_publish.changes import Changed
 from cclake_publish.columns import declared, expression
 from cclake_publish.duckdb_export import name_of
 from cclake_publish.gold import Gold, Table, quote
-from cclake_publish.images import Progress, write_images
+from cclake_publish.images import write_images
 from cclake_publish.indexes import INDEXES, PRIMARY_KEYS, columns_of
 from cclake_publish.told import TABLES
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cclake_publish import changes, duckdb_export, sqlite_export
-from cclake_publish.bulk import Bulk, bulk
+from cclake_publish.bulk import Bulk, Progress, bulk
 from cclake_publish.changes import Changed, Moved
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
