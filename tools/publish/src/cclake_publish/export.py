@@ -19,7 +19,6 @@ from cclake_publish.atomic import publisher_lock
 from cclake_publish.bulk import Error, Progress
 from cclake_publish.generations import current, make_spare, next_export, take_base
 from cclake_publish.gold import Gold, open_gold
-from cclake_publish.images import Progress
 from cclake_publish.indexes import BY_SESSION, layout
 from cclake_publish.told import Told
 from cclake_publish.update import update_all

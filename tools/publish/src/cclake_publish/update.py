@@ -7,7 +7,7 @@ from cclake_publish.bulk import Bulk, Progress, bulk
 from cclake_publish.changes import Changed, Moved
 from cclake_publish.columns import expression
 from cclake_publish.gold import Gold, Table, quote
-from cclake_publish.images import Progress, update_images
+from cclake_publish.images import update_images
 from cclake_publish.indexes import BY_SESSION
 from cclake_publish.sqlite_export import SEARCHED
 from cclake_publish.warming import warm
