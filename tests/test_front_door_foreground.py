@@ -73,7 +73,7 @@ def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> N
     assert stops[0] == "web"
     assert stops[-1] == "mongod"
     ended = start(stack)
-    wait_for(lambda: stack.just("status").returncode == 0, 120, "all runs again")
+    wait_for(lambda: address in said(stack).read_text(), 120, "all runs again")
     assert len(stack.documents()) == stack.lines()
     assert stack.just("down").returncode == 0
     ended.communicate(timeout=20)
