@@ -118,11 +118,10 @@ def test_lines_that_do_not_fit_into_its_memory_get_more(
     lines = [orjson.dumps(long | {"uuid": f"{n:036}"}) for n in range(80)]
     store(db, [document(line, seq) for seq, line in enumerate(lines, 1)])
     extract(lake, db)
-    with monkeypatch.context() as patched:
-        patched.setattr(job, "half_of_memory", lambda: "60MB")
-        with pytest.raises(Failure, match="60MB of memory is too little"):
-            Job(lake, path, "60MB", 5.0).run(False, None)
-    assert Job(lake, path, "60MB", 5.0).run(False, None)["rows"] == 80
+    with pytest.raises(Failure, match="60MB of memory is too little"):
+        Job(lake, path, "60MB").run(False, None)  # a limit that is named is kept
+    monkeypatch.setattr(job, "MEMORY", "60MB")
+    assert Job(lake, path).run(False, None)["rows"] == 80
     assert same(lake, path)
 
 

@@ -335,6 +335,18 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     assert not list(exports.glob(".*.new*"))
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(gold: Path) -> None:
+    done = subprocess.run(
+        [BIN / "publish", "--duckdb", gold, "--export-dir", "/proc/exports"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("publish: cannot write the exports: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_an_interrupted_publication_leaves_the_last_export(
     gold: Path, exports: Path
 ) -> None:

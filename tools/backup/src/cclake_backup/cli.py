@@ -109,9 +109,7 @@ def load_command(
 def check_command(folder: Folder, as_json: AsJson = False) -> None:
     """Compare every file with its hash."""
     done = asdict(_with_progress("checking", lambda tell: check(folder, tell)))
-    line = (
-        "whole: {parts} parts, {documents:,} documents, {bytes:,} bytes, of {saved_at}"
-    )
+    line = "whole: {documents:,} documents, {bytes:,} bytes, of {saved_at}"
     _print(done, line, as_json)
 
 

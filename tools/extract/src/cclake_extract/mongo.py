@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import mask
+from cclake_common.settings import driver_words, mask
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
@@ -43,7 +43,7 @@ def unreachable(uri: str, error: PyMongoError) -> Failure:
     """The failure to raise when MongoDB did not answer; what was committed stays."""
     where = urlsplit(mask(uri)).netloc or mask(uri)
     return Failure(
-        f"MongoDB at {where} failed: {str(error).splitlines()[0][:200]}",
+        f"MongoDB at {where} failed: {driver_words(error).splitlines()[0][:200]}",
         "start it or check MONGO_URI, then run extract again: it goes on where it was",
         TRY_LATER,
     )

@@ -60,8 +60,12 @@ CatalogUri = Annotated[
     ),
 ]
 Memory = Annotated[
-    str,
-    typer.Option(envvar="CCLAKE_LOAD_MEMORY", help="DuckDB's memory limit."),
+    str | None,
+    typer.Option(
+        envvar="CCLAKE_LOAD_MEMORY",
+        help="DuckDB's memory limit.",
+        show_default="500MB, or half of the machine's where long lines need it",
+    ),
 ]
 Wait = Annotated[
     float,
@@ -81,7 +85,7 @@ def load(
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
-    memory_limit: Memory = "500MB",
+    memory_limit: Memory = None,
     wait: Wait = 30.0,
     json: Json = False,
 ) -> None:

@@ -24,16 +24,25 @@ from raw.loads
 order by load_id desc
 limit 10
 """
+MEMORY = "500MB"
 
 
 @dataclass
 class Job:
-    """One load with its options."""
+    """One load with its options.
+
+    Attributes:
+        lake: Where the table is.
+        path: The DuckDB file.
+        memory: DuckDB's memory limit, such as `1GB`; None: 500 MB, and half of the
+            machine's where that is too little.
+        wait: Seconds to wait for a locked file.
+    """
 
     lake: Lake
     path: Path
-    memory: str
-    wait: float
+    memory: str | None = None
+    wait: float = 30.0
 
     def run(self, full: bool, as_of: str | None) -> dict[str, Any]:
         """Bring DuckDB to the head, or to `as_of`; returns the outcome.
@@ -49,22 +58,18 @@ class Job:
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
         aim = target(table, as_of) if table else None
-        try:
-            return self._load(aim, full, self.memory)
-        except duckdb.Error as error:
-            if not _is_memory(error):
-                raise _unreadable(error) from error
         # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
-        memory = half_of_memory()
-        try:
-            return self._load(aim, full, memory)
-        except duckdb.Error as error:
-            if not _is_memory(error):
-                raise _unreadable(error) from error
-            raise Failure(
-                f"{memory} of memory is too little for this load",
-                "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
-            ) from error
+        limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
+        for memory in limits:
+            try:
+                return self._load(aim, full, memory)
+            except duckdb.Error as error:
+                if not _is_memory(error):
+                    raise _unreadable(error) from error
+        raise Failure(
+            f"{limits[-1]} of memory is too little for this load",
+            "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
+        )
 
     def _load(self, aim: "Target | None", full: bool, memory: str) -> dict[str, Any]:
         from cclake_load import loader
@@ -77,7 +82,7 @@ class Job:
 
     def stats(self) -> dict[str, Any]:
         """What is loaded now."""
-        with open_database(self.path, self.memory, self.wait) as db:
+        with open_database(self.path, self.memory or MEMORY, self.wait) as db:
             raw.prepare(db)
             at = raw.position(db)
             result = db.execute(LOADS)

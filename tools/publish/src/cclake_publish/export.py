@@ -76,7 +76,7 @@ def publish(
             exports cannot be written.
     """
     begin = time.monotonic()
-    with publisher_lock(export_dir) as scratch, _clear_failures(export_dir):
+    with _clear_failures(export_dir), publisher_lock(export_dir) as scratch:
         try:
             with open_gold(duckdb_path, scratch) as gold:
                 return _publish(gold, export_dir, record, full, progress, begin)

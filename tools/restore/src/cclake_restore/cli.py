@@ -105,11 +105,15 @@ def main_command(
     whole = [result for result in results if not result.error]
     verb = "would be restored" if dry_run else "restored"
     size = sum(result.bytes for result in whole)
-    print(f"{len(whole):,} files {verb}, {size:,} bytes", file=sys.stderr)
+    print(f"{_files(len(whole))} {verb}, {size:,} bytes", file=sys.stderr)
     failed = sum(bool(result.error) for result in results)
     if failed:
-        print(f"restore: {failed} files are not restored", file=sys.stderr)
+        print(f"restore: not restored: {_files(failed)}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file" if number == 1 else f"{number:,} files"
 
 
 def _with_progress(uri: str, database: str, request: Request) -> list[Result]:
