@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import lake_gold
+import lake_partitions
 import lake_peers
 from cclake_extract.care.auto import care, due
 from cclake_extract.run import extract
@@ -25,7 +26,9 @@ from cclake_lake.lake import Lake
 from cclake_load.job import Job
 from lake_place import Cost, Place, medians, middle, places, ratios
 
-PARTS = ("full", "small", "growth", "commits", "peers", "publish", "gold")
+PARTS = (
+    "full", "small", "growth", "commits", "partitions", "peers", "publish", "gold",
+)  # fmt: skip
 NEW = 1_000
 
 
@@ -193,6 +196,7 @@ def main() -> None:
         "small": small,
         "growth": growth,
         "commits": commits,
+        "partitions": lake_partitions.partitions,
         "peers": peers,
         "publish": lake_gold.publish,
         "gold": lake_gold.gold,

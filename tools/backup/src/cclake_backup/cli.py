@@ -29,7 +29,7 @@ changed. When nothing is new, no part is made.
 \b
 Examples:
   backup save /media/disk/cclake
-  backup save /media/disk/cclake --whole && rm -r /media/disk/cclake/000[1-8]
+  backup save /media/disk/cclake --whole
 """
 LOAD_HELP = """Bring a backup into MongoDB; what is there stays.
 
