@@ -20,8 +20,8 @@ SCHEMA = {
     "dim_tools": "tool_name primary key, category, is_mcp, mcp_server",
     "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
-    "thread_entries": "session_id, position integer, entry_key, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
-    "thread_blocks": "entry_key, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
+    "thread_entries": "session_id, position integer, entry_key, owner_session_id, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
+    "thread_blocks": "entry_key, session_id, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
     "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text",
@@ -30,8 +30,8 @@ SCHEMA = {
 }
 INDEXES = (
     ("thread_entries", "session_id, position"),
-    ("thread_entries", "entry_key"),
-    ("thread_blocks", "entry_key, block_no"),
+    ("thread_entries", "session_id, entry_key"),
+    ("thread_blocks", "session_id, entry_key, block_no"),
     ("thread_blocks", "tool_use_id"),
     ("search_documents", "entry_key"),
     ("fct_api_responses", "session_id"),
@@ -140,7 +140,7 @@ class Session:
             "session_id": self.id, "entry_key": key, "agent_id": self.agent,
             "turn_number": self.turn, "message_kind": kind, "said_at": stamp(self.clock),
             "doc_id": hashlib.blake2b(key.encode(), digest_size=24).hexdigest(),
-            "part": 0, "is_copy": 0, **values,
+            "part": 0, "is_copy": 0, "owner_session_id": self.id, **values,
         }  # fmt: skip
         self.export.add("thread_entries", position=self.position, **common)
         if common["is_copy"]:
@@ -153,7 +153,10 @@ class Session:
             is_sidechain=int(bool(self.agent)), text_chars=sum(map(len, texts)),
         )  # fmt: skip
         for number, block in enumerate(blocks):
-            self.export.add("thread_blocks", entry_key=key, block_no=number, **block)
+            self.export.add(
+                "thread_blocks", entry_key=key, session_id=self.id, block_no=number,
+                **block,
+            )  # fmt: skip
             text = block.get("text") or block.get("tool_input")
             if text:
                 self.export.serial += 1

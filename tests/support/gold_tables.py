@@ -13,7 +13,7 @@ TABLES = {
     "agg_session_metrics": "session_id varchar, prompts bigint, total_tokens hugeint,"
     " cost_usd decimal(18, 8)",
     "thread_entries": "session_id varchar, position bigint, entry_key varchar,"
-    " is_copy boolean, agent_id varchar, said_at timestamptz, updated_run bigint",
+    " owner_session_id varchar, is_copy boolean, agent_id varchar, said_at timestamptz, updated_run bigint",
     "thread_blocks": "session_id varchar, entry_key varchar, block_no integer,"
     " block_kind varchar, text varchar, tool_use_id varchar, tags varchar[],"
     " image_key varchar, updated_run bigint",
@@ -83,13 +83,16 @@ def add_session(
     insert(
         gold,
         "thread_entries",
-        [(session, i, key, False, None, at, run) for i, (key, _) in enumerate(keys, 1)],
+        [
+            (session, i, key, session, False, None, at, run)
+            for i, (key, _) in enumerate(keys, 1)
+        ],
     )
     insert(
         gold,
         "thread_blocks",
         [
-            (session, key, 0, "text", f"Café {key}", None, ["a", "b"], None, run)
+            (session, key, 0, "text", f"Café {key}", key, ["a", "b"], None, run)
             for key, _ in keys
         ],
     )

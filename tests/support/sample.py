@@ -199,7 +199,8 @@ def _fork(export: Export, start: datetime) -> None:
         :3
     ]:
         s.turn = row["turn_number"]
-        s.entry(row["message_kind"], [], entry_key=row["entry_key"], is_copy=1)
+        copied = {name: row[name] for name in ("entry_key", "owner_session_id")}
+        s.entry(row["message_kind"], [], is_copy=1, **copied)
     s.prompt("Try it with the csv module instead.")
     s.answer("Done: `csv.reader` keeps every row.")
     s.end()

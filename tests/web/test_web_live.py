@@ -215,7 +215,12 @@ def publish_with(web: Web, doc_id: str, text: str) -> None:
     }
     export.add("thread_entries", **entry)
     export.add(
-        "thread_blocks", entry_key="new", block_no=0, block_kind="text", text=text
+        "thread_blocks",
+        entry_key="new",
+        session_id=RUNNING,
+        block_no=0,
+        block_kind="text",
+        text=text,
     )
     export.write(web.exports / "conversations.db")
 

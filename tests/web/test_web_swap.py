@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def test_what_is_no_export_is_left_alone(tmp_path: Path) -> None:
         assert web.get(f"/session/{MAIN}").status_code == 200
         path.unlink()
         assert web.get("/").status_code == 200
+        older = sample(NOW).write(exports / "older")
+        with closing(sqlite3.connect(older)) as db:
+            db.execute("alter table thread_entries drop column owner_session_id")
+        older.replace(path)
+        wait_for(
+            lambda: web.get("/").status_code == 200
+            and "thread_entries.owner_session_id" in web.log.read_text(),
+            10, "the export of an older version is refused",
+        )  # fmt: skip
+        assert web.get(f"/session/{MAIN}").status_code == 200
         titled("After all").write(path)
         wait_for(lambda: "After all" in web.get("/").text, 10, "the next one is shown")
 

@@ -25,7 +25,14 @@ from cclake_web.generation import NAME, Generation
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
-NEEDED = {"dim_sessions", "thread_entries", "thread_blocks"}
+# Columns that an export of this version has.
+NEEDED = {
+    "dim_sessions.session_id",
+    "thread_entries.owner_session_id",
+    "thread_blocks.session_id",
+}
+_COLUMNS = """select t.name || '.' || c.name from sqlite_master t
+join pragma_table_info(t.name) c where t.type = 'table'"""
 LOOK_EVERY = 0.4  # seconds between two looks at the file
 WATCH_EVERY = 1.0  # the same while nobody asks for a page
 # seconds that a replaced generation stays open
@@ -109,19 +116,22 @@ class Exports:
         """The file as a generation, or None where it is no export."""
         try:
             new = Generation(self.ds, self.path, stamp)
-            tables = new.spare.execute("select name from sqlite_master").fetchall()
+            columns = new.spare.execute(_COLUMNS).fetchall()
         except sqlite3.Error as error:
-            missing = {str(error)}
+            reason = str(error)
         else:
-            missing = NEEDED - {name for (name,) in tables}
+            missing = NEEDED - {name for (name,) in columns}
             if self._stamp() != stamp:
                 new.close()  # replaced just now: the next look sees it
                 return None
-        if not missing:
-            return new
+            if not missing:
+                return new
+            reason = f"no {', '.join(sorted(missing))}"
         self._refused = stamp
-        what = ", ".join(sorted(missing))
-        print(f"web: {self.path} is no export ({what})", file=sys.stderr)
+        print(
+            f"web: {self.path} is no export of this version ({reason})",
+            file=sys.stderr,
+        )
         return None
 
     def _prepare(self, new: Generation, before: Generation | None) -> None:

@@ -14,6 +14,7 @@ select
     threads.session_id,
     threads.position,
     threads.entry_key,
+    entries.session_id as owner_session_id,
     threads.is_copy,
     threads.agent_id,
     threads.turn_number,

@@ -118,7 +118,8 @@ def test_every_join_of_a_thread_uses_an_index(gold: Path, exports: Path) -> None
     plan = query(
         exports / "conversations.db",
         "explain query plan select * from thread_entries e"
-        " join thread_blocks b using (entry_key)"
+        " join thread_blocks b"
+        " on b.session_id = e.owner_session_id and b.entry_key = e.entry_key"
         " left join images i using (image_key)"
         " left join image_data d using (image_key)"
         " where e.session_id = 's1' order by e.position",

@@ -10,6 +10,7 @@ import orjson
 from cclake_web.masking import has_hint, mask, mask_value
 
 CHUNK = 500  # keys in one query
+Key = tuple[str, str]  # of an entry: its own session and its name
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Entry:
     part: int = 0
     is_copy: bool = False
     subtype: str = ""
+    owner: str = ""  # the session that has its blocks
     blocks: list[Block] = field(default_factory=list)
 
 
@@ -94,7 +96,7 @@ def entry_of(row: sqlite3.Row) -> Entry:
         said_at=row["said_at"] or "", agent_id=row["agent_id"] or "",
         message_id=row["message_id"] or "", model=row["model"] or "",
         doc_id=row["doc_id"] or "", part=row["part"] or 0, is_copy=bool(row["is_copy"]),
-        subtype=row["subtype"] or "",
+        subtype=row["subtype"] or "", owner=row["owner_session_id"],
     )  # fmt: skip
 
 
@@ -102,13 +104,13 @@ def fill(
     connection: sqlite3.Connection, entries: Sequence[Entry], reveal: bool = False
 ) -> None:
     """Read the blocks of entries."""
-    by_key: dict[str, list[Entry]] = {}
+    by_key: dict[Key, list[Entry]] = {}
     for entry in entries:
-        by_key.setdefault(entry.key, []).append(entry)
-    sql = "select * from thread_blocks where entry_key in ({}) order by block_no"
-    for row in _in_chunks(connection, sql, by_key):
+        by_key.setdefault((entry.owner, entry.key), []).append(entry)
+    blocks = "select * from thread_blocks where {} order by block_no"
+    for row in _of_entries(connection, blocks, by_key):
         block = block_of(row, reveal)
-        for entry in by_key[row["entry_key"]]:
+        for entry in by_key[row["session_id"], row["entry_key"]]:
             entry.blocks.append(block)
 
 
@@ -123,49 +125,61 @@ def calls_of(
         if block.kind == "tool_use" and block.tool_use_id
     }
     facts = "select * from fct_tool_calls where tool_use_id in ({})"
-    results: dict[str, str] = {}
     for row in _in_chunks(connection, facts, calls):
         call = calls[row["tool_use_id"]]
         call.duration_ms = row["duration_ms"]
         call.subagent_id = row["subagent_id"] or ""
         call.is_error = bool(row["is_error"])
         call.result_key = row["result_entry_key"] or ""
-        if call.result_key:
-            results[call.result_key] = row["tool_use_id"]
+    results: dict[Key, Call] = {}
     blocks = "select * from thread_blocks where tool_use_id in ({})"
     for row in _in_chunks(connection, blocks, calls):
         call = calls[row["tool_use_id"]]
+        if row["entry_key"] == call.result_key:
+            results[row["session_id"], call.result_key] = call
         if row["block_kind"] == "tool_result" and call.result is None:
             call.result = block_of(row, reveal)
             call.is_error = call.is_error or call.result.is_error
         elif row["block_kind"] == "image":
             call.images.append(block_of(row, reveal))
-    _attach_loose(connection, calls, results, reveal)
+    _attach_loose(connection, results, reveal)
     return calls
 
 
 def _attach_loose(
     connection: sqlite3.Connection,
-    calls: dict[str, Call],
-    results: dict[str, str],
+    results: dict[Key, Call],
     reveal: bool,
 ) -> None:
     """Images of a result's entry that do not name their call; its document."""
-    sql = (
-        "select * from thread_blocks where entry_key in ({}) and image_key is not null"
-    )
-    for row in _in_chunks(connection, sql, results):
+    images = "select * from thread_blocks where {} and image_key is not null"
+    for row in _of_entries(connection, images, results):
         if not row["tool_use_id"]:
-            calls[results[row["entry_key"]]].images.append(block_of(row, reveal))
-    sql = "select entry_key, doc_id from fct_messages where entry_key in ({})"
-    for row in _in_chunks(connection, sql, results):
-        calls[results[row["entry_key"]]].result_doc = row["doc_id"] or ""
+            call = results[row["session_id"], row["entry_key"]]
+            call.images.append(block_of(row, reveal))
+    messages = "select session_id, entry_key, doc_id from fct_messages where {}"
+    for row in _of_entries(connection, messages, results):
+        call = results[row["session_id"], row["entry_key"]]
+        call.result_doc = row["doc_id"] or ""
+
+
+def _of_entries(
+    connection: sqlite3.Connection, sql: str, entries: Iterable[Key]
+) -> Iterable[sqlite3.Row]:
+    """Rows of some entries; they lie together, so their session is asked for too."""
+    by_owner: dict[str, list[str]] = {}
+    for owner, key in entries:
+        by_owner.setdefault(owner, []).append(key)
+    for owner, keys in by_owner.items():
+        where = "session_id = ? and entry_key in ({})"
+        yield from _in_chunks(connection, sql.format(where), keys, owner)
 
 
 def _in_chunks(
-    connection: sqlite3.Connection, sql: str, keys: Iterable[str]
+    connection: sqlite3.Connection, sql: str, keys: Iterable[str], *before: str
 ) -> Iterable[sqlite3.Row]:
     wanted = list(keys)
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
-        yield from connection.execute(sql.format(",".join("?" * len(some))), some)
+        marks = ",".join("?" * len(some))
+        yield from connection.execute(sql.format(marks), (*before, *some))

@@ -19,7 +19,8 @@ _MARKS = re.compile(r"[*`]{1,3}|^#+\s+", re.MULTILINE)
 _SPACE = re.compile(r"\s+")
 _PLACES = """select e.entry_key, e.agent_id, e.message_kind, b.block_kind, b.text,
     b.tool_name, b.tool_input
-from thread_entries e join thread_blocks b on b.entry_key = e.entry_key
+from thread_entries e join thread_blocks b
+    on b.session_id = e.owner_session_id and b.entry_key = e.entry_key
 where e.session_id = ? order by e.position, b.block_no"""
 
 

@@ -111,7 +111,8 @@ def _details(
         from search_documents d
         left join dim_sessions s on s.session_id = d.session_id
         left join dim_projects p on p.project_key = d.project_key
-        left join fct_messages t on t.entry_key = d.entry_key
+        left join fct_messages t
+            on t.session_id = d.session_id and t.entry_key = d.entry_key
         where d.search_id in ({marks})""",
         found,
     )

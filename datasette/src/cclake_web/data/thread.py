@@ -108,7 +108,8 @@ def entries(
     """The entries of a page with their blocks."""
     rows = connection.execute(
         """select e.*, m.subtype from thread_entries e
-        left join fct_messages m on m.entry_key = e.entry_key
+        left join fct_messages m
+            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
         where e.session_id = ? and e.agent_id is ?
         and e.position between ? and ? order by e.position""",
         (session_id, agent_id, page.first, page.last),
@@ -122,7 +123,8 @@ def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
     """The beginning of each prompt of the main thread, by entry."""
     rows = connection.execute(
         """select e.entry_key, substr(b.text, 1, 2000) from thread_entries e
-        join thread_blocks b on b.entry_key = e.entry_key
+        join thread_blocks b
+            on b.session_id = e.owner_session_id and b.entry_key = e.entry_key
         where e.session_id = ? and e.agent_id is null and e.message_kind = 'prompt'
         and b.block_kind = 'text' order by e.position, b.block_no desc""",
         (session_id,),
@@ -153,7 +155,8 @@ def tasks(
 ) -> dict[str, str]:
     """What each agent was asked: the first text of its thread."""
     sql = """select b.text from thread_entries e
-    join thread_blocks b on b.entry_key = e.entry_key and b.block_kind = 'text'
+    join thread_blocks b on b.session_id = e.owner_session_id
+        and b.entry_key = e.entry_key and b.block_kind = 'text'
     where e.session_id = ? and e.agent_id = ? order by e.position, b.block_no limit 1"""
     found = {}
     for agent in agents[:MOST_TASKS]:

@@ -33,7 +33,8 @@ def entries_after(
     """The next batch of a session's entries, subagents included, with blocks."""
     rows = connection.execute(
         """select e.*, m.subtype from thread_entries e
-        left join fct_messages m on m.entry_key = e.entry_key
+        left join fct_messages m
+            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
         where e.session_id = ? and e.position > ? order by e.position limit ?""",
         (session_id, position, BATCH),
     )

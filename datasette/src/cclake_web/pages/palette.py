@@ -80,7 +80,8 @@ def _prompts(connection: sqlite3.Connection, text: str) -> Found:
         """select d.session_id, d.entry_key, substr(d.text, 1, 400) as text,
         coalesce(s.title, s.first_prompt) as title
         from search_fts f join search_documents d on d.search_id = f.rowid
-        join fct_messages m on m.entry_key = d.entry_key
+        join fct_messages m
+            on m.session_id = d.session_id and m.entry_key = d.entry_key
         left join dim_sessions s on s.session_id = d.session_id
         where search_fts match ? and m.message_kind = 'prompt'
         and d.block_kind = 'text' order by f.rowid desc limit ?""",

@@ -19,7 +19,7 @@ THREADS = 8
 KEYS = 200
 
 # Indexes over random keys; where other columns come first, new rows lie together.
-RANDOM = {"entry_key", "message_id", "tool_use_id", "uuid"}
+RANDOM = {"message_id", "tool_use_id", "uuid"}
 
 
 def warm(gold: Gold, path: Path, found: list[tuple[Table, Changed | None]]) -> int:
