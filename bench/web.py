@@ -36,8 +36,8 @@ KEYED = {
     "dim_sessions": ("session_id",),
     "agg_session_metrics": ("session_id",),
     "fct_messages": ("entry_key", "session_id", "message_id"),
-    "thread_entries": ("entry_key", "session_id", "message_id"),
-    "thread_blocks": ("entry_key", "tool_use_id"),
+    "thread_entries": ("entry_key", "session_id", "owner_session_id", "message_id"),
+    "thread_blocks": ("entry_key", "session_id", "tool_use_id"),
     "fct_api_responses": ("message_id", "session_id"),
     "fct_tool_calls": (
         "tool_use_id", "message_id", "session_id", "call_entry_key", "result_entry_key",
@@ -194,7 +194,7 @@ def bare(path: Path) -> float:
         start = time.perf_counter()
         connection.execute(
             """select * from thread_entries e join thread_blocks b
-            on b.entry_key = e.entry_key
+            on b.session_id = e.owner_session_id and b.entry_key = e.entry_key
             where e.session_id = ? and e.position <= 200""",
             (LONG,),
         ).fetchall()

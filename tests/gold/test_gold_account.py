@@ -37,6 +37,14 @@ def test_copies_stand_in_the_thread_of_their_session_and_in_no_sum(
             session,
         )
         assert copied == [(False, 2), (True, shared)]
+        shown = one(
+            gold_account,
+            "select count(distinct e.entry_key) from marts.thread_entries as e"
+            " join marts.thread_blocks as b on b.session_id = e.owner_session_id"
+            " and b.entry_key = e.entry_key where e.session_id = ?",
+            session,
+        )
+        assert shown == (2 + shared,)
         own = one(
             gold_account,
             "select messages, api_responses from marts.agg_session_metrics where session_id = ?",
