@@ -10,6 +10,7 @@ import orjson
 import pytest
 from bson import Int64
 from cclake_common.failure import Failure
+from cclake_extract import backfill as rebuilding
 from cclake_extract import shares
 from cclake_extract.backfill import backfill
 from cclake_extract.care.compact import compact
@@ -218,6 +219,25 @@ def test_a_backfill_of_several_files_is_noticed_once(
     grow(db, lake, 251, 260)
     then = loaded(lake, path)
     assert (then["mode"], then["rows"], then["total"]) == ("incremental", 10, 260)
+    assert same(lake, path)
+
+
+def test_two_rebuilds_that_took_the_same_numbers_are_told_apart(
+    db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "FILE_ROWS", 100)
+    grow(db, lake, 1, 250)
+    backfill(lake, db)
+    loaded(lake, path)
+    numbers = duck(
+        path, "select min(extract_run), max(extract_run) + 1 from raw.conversations"
+    )
+    monkeypatch.setattr(rebuilding, "_reserve", lambda *_: range(*numbers[0]))
+    db["conversations"].delete_many({"seq": {"$lte": 20}})
+    store(db, list(documents(251, 270)))
+    backfill(lake, db)
+    again = loaded(lake, path)
+    assert (again["mode"], again["total"]) == ("reconcile", 250)
     assert same(lake, path)
 
 

@@ -64,8 +64,8 @@ def _change(
 def _reconcile(db: duckdb.DuckDBPyConnection, target: Target) -> tuple[int, int]:
     """Take out the runs that the snapshot lacks, add those that are missing."""
     have, want = raw.runs(db), source.runs(db, target)
-    wrong = [run for run, rows in have.items() if want.get(run) != rows]
-    missing = [run for run, rows in want.items() if have.get(run) != rows]
+    wrong = [run for run, found in have.items() if want.get(run) != found]
+    missing = [run for run, found in want.items() if have.get(run) != found]
     removed = db.execute(
         "delete from raw.conversations where extract_run in (select unnest(?))", [wrong]
     ).fetchone()

@@ -99,10 +99,18 @@ def position(db: duckdb.DuckDBPyConnection) -> Position:
     return Position(*found) if found else Position()
 
 
-def runs(db: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """How many rows of each extraction run are loaded."""
-    counted = "select extract_run, count(*) from raw.conversations group by all"
-    return dict(db.execute(counted).fetchall())
+def runs(
+    db: duckdb.DuckDBPyConnection, relation: str = "raw.conversations"
+) -> dict[int, tuple[int, int]]:
+    """The rows of each extraction run: how many, and a checksum over their keys.
+
+    Two rebuilds at once may give the same run to other rows, as many of them.
+    """
+    found = db.execute(
+        "select extract_run, count(*), sum(hash(doc_id, part)::hugeint)"
+        f" from {relation} group by extract_run"
+    ).fetchall()
+    return {run: (rows, checksum) for run, rows, checksum in found}
 
 
 def count(db: duckdb.DuckDBPyConnection) -> int:

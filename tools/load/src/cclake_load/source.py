@@ -2,6 +2,7 @@
 
 import duckdb
 
+from cclake_load import raw
 from cclake_load.raw import COLUMNS
 from cclake_load.snapshot import Target
 
@@ -34,13 +35,10 @@ def insert(
     return int(found[0]) if found else 0
 
 
-def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, int]:
-    """How many rows of each extraction run the snapshot has."""
+def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, tuple[int, int]]:
+    """The rows of each extraction run in the snapshot, as `raw.runs` tells them."""
     relation = _relation(db, target)
-    if relation is None:
-        return {}
-    counted = f"select extract_run, count(*) from {relation} group by all"
-    return dict(db.execute(counted).fetchall())
+    return raw.runs(db, relation) if relation else {}
 
 
 SHARED = """
