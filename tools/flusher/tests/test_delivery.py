@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -374,7 +375,10 @@ def test_a_line_that_is_refused_in_every_form_is_a_dead_letter(bench: Bench) -> 
     tool: list[Any] = [BIN / "buffer", "dead-letters"]
     environ = os.environ | {"CCLAKE_HOME": str(bench.home)}
     listed = subprocess.run([*tool, "list", "--json"], env=environ, capture_output=True)
-    assert json.loads(listed.stdout)["reason"]
+    letter = json.loads(listed.stdout)
+    assert letter["reason"]
+    age = datetime.now(UTC) - datetime.fromisoformat(letter["at"])
+    assert timedelta() <= age < timedelta(minutes=5)
     shown = subprocess.run([*tool, "show", "1"], env=environ, capture_output=True)
     assert shown.stdout == b'{"n":2}\n'
     subprocess.run([*tool, "retry"], env=environ, check=True, capture_output=True)

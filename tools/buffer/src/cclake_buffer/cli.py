@@ -174,7 +174,8 @@ def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) ->
     found = dead_letters.listed(_path(sqlite_path))
     for letter in found:
         where = f"{letter['host']}:{letter['path']}@{letter['off']}"
-        line = f"{letter['id']}  {where}  {letter['len']} bytes  {letter['reason']}"
+        line = f"{letter['id']}  {letter['at']}  {where}  {letter['len']} bytes"
+        line += f"  {letter['reason']}"
         print(json.dumps(letter) if as_json else line)
     if not (found or as_json):
         print("no dead letters")

@@ -3,6 +3,7 @@
 import base64
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ def _move_back(connection: sqlite3.Connection, letters: list[int]) -> None:
 def _rows(
     connection: sqlite3.Connection, sql: str, *values: Any
 ) -> list[dict[str, Any]]:
+    """Rows by column; `at` as ISO 8601 in UTC."""
     cursor = connection.execute(sql, values)
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    for row in rows:
+        at = datetime.fromtimestamp(row["at"], UTC)
+        row["at"] = at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rows
