@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -20,7 +21,7 @@ from cclake_flusher.flusher import Flusher, Settings
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
-from harness import BIN, Mongod, connect, wait_for
+from harness import BIN, Mongod, connect, free_port, wait_for
 from pymongo.database import Database
 
 PATH = "-home-me/a.jsonl"
@@ -385,6 +386,45 @@ def test_a_line_that_is_refused_in_every_form_is_a_dead_letter(bench: Bench) -> 
     assert bench.flush().delivered == 1
     assert bench.db.conversations.count_documents({}) == 3
     assert bench.counters()["dead"] == 0
+
+
+@pytest.mark.parametrize("refused", ["watermarks", "files"])
+def test_no_line_leaves_the_buffer_before_the_watermark_is_above_it(
+    bench: Bench, refused: str
+) -> None:
+    bench.db.create_collection(refused, validator={"_id": "nothing"})
+    bench.append(b'{"n":1}', b'{"n":2}')
+    environ = os.environ | {
+        "CCLAKE_HOME": str(bench.home),
+        "MONGO_URI": bench.uri,
+        "MONGO_DB": bench.name,
+        "HEALTH_PORT": str(free_port()),
+        "SYNC_INTERVAL_MS": "100",
+    }
+    process = subprocess.Popen([BIN / "flusher", "run"], env=environ)
+    try:
+        wait_for(lambda: bench.db.conversations.count_documents({}) == 2)
+        time.sleep(1)  # it goes on trying, with nothing new to deliver
+        assert bench.query("select count(*) from queue") == [(2,)]
+        bench.db.command("collMod", refused, validator={})
+        wait_for(lambda: bench.query("select count(*) from queue") == [(0,)])
+    finally:
+        process.terminate()
+        process.wait()
+    mark = bench.db.watermarks.find_one({"_id": bench.buffer_id()})
+    assert mark is not None
+    assert mark["acked_seq"] == 2
+    assert bench.counters()["delivered"] == 2
+
+
+def test_a_watermark_that_an_earlier_process_left_behind_is_moved(bench: Bench) -> None:
+    bench.append(b'{"n":1}')
+    bench.flush()
+    bench.db.watermarks.delete_many({})
+    bench.flush()
+    mark = bench.db.watermarks.find_one({"_id": bench.buffer_id()})
+    assert mark is not None
+    assert mark["acked_seq"] == 1
 
 
 def test_another_unique_index_is_no_success(bench: Bench) -> None:

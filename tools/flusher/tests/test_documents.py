@@ -8,6 +8,7 @@ from typing import Any
 import bson
 import orjson
 import pytest
+from cclake_flusher import documents
 from cclake_flusher.documents import (
     LARGEST,
     Line,
@@ -92,6 +93,8 @@ POISON = {
     "a NUL in a key": b'{"a\\u0000b":1}',
     "nesting of 150": b'{"a":' * 150 + b"1" + b"}" * 150,
     "nesting of 5000": b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    "an integer of 5000 digits": b'{"a":' + b"7" * 5000 + b"}",
+    "broken, and 600 deep": b'{"a":' + b"[" * 600 + b"]" * 600 + b'}{"b":1}',
     "an array": b"[1,2]",
     "a scalar": b"12",
     "300 keys": orjson.dumps({f"k{n}": n for n in range(300)}),
@@ -247,6 +250,8 @@ def test_every_run_of_bytes_comes_back(body: bytes) -> None:
         (1785924000000, datetime(2026, 8, 5, 10, tzinfo=UTC)),
         ("yesterday, or the day before", None),
         ("9999-99-99T99:99:99Z", None),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("9999-12-31T23:59:59-10:00", None),
         (True, None),
         (1e300, None),
         (None, None),
@@ -255,6 +260,24 @@ def test_every_run_of_bytes_comes_back(body: bytes) -> None:
 )
 def test_timestamps_are_read_or_left_empty(value: object, expected: object) -> None:
     assert moment(value) == expected
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"]
+)
+def test_a_time_that_no_store_can_hold_is_kept_as_text(moment: str) -> None:
+    found = document(orjson.dumps({"type": "user", "timestamp": moment}))
+    assert found["entry"]["timestamp"] == moment
+    assert found["timestamp"] is None
+
+
+def test_a_line_that_breaks_what_reads_it_is_stored_as_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(documents, "words", lambda _entry: 1 // 0)
+    found = document(b'{"type":"user"}')
+    assert bytes(found["raw"]) == b'{"type":"user"}'
+    assert found["error"].startswith("not understood: ZeroDivisionError")
 
 
 def test_project_and_session_follow_from_the_path() -> None:

@@ -58,6 +58,18 @@ def test_what_mongodb_cannot_hold_is_not_salvaged() -> None:
     ]
 
 
+def test_an_integer_longer_than_python_makes_becomes_null() -> None:
+    assert salvage(b'{"uuid":"u1","n":' + b"7" * 5_000 + b"}") == [
+        {"uuid": "u1", "n": None}
+    ]
+
+
+@pytest.mark.parametrize("depth", [120, 300, 600, 900, 100_000])
+def test_what_is_nested_too_deep_is_left_out(depth: int) -> None:
+    deep = b'{"uuid":"u1","a":' + b"[" * depth + b"]" * depth + b"}"
+    assert salvage(deep + WHOLE) in ([RECORD], [])
+
+
 @pytest.mark.parametrize(
     "hostile",
     [b'{"a":' * 200_000, b'{"' * 500_000, b'{"a":1},' * 100_000, b"\0" * 5_000_000],

@@ -80,6 +80,14 @@ def bulky_id(id_: bytes) -> bson.ObjectId:
 
 def build(line: Line, buffer: str, now: datetime) -> Document:
     """Make the document of a line, whatever the line holds."""
+    try:
+        return _understood(line, buffer, now)
+    except Exception as error:  # one line that nobody thought of must not stop all
+        reason = f"not understood: {type(error).__name__}: {error}"[:200]
+        return raw_only(line, buffer, now, reason)
+
+
+def _understood(line: Line, buffer: str, now: datetime) -> Document:
     id_ = document_id(line.file, line.off, line.body)
     if line.kind == "chunk":
         return _finish(id_, line, buffer, now, None, {"raw": line.body})
@@ -212,7 +220,8 @@ def moment(value: object) -> datetime | None:
     try:
         if isinstance(value, str) and len(value) >= 19:
             parsed = datetime.fromisoformat(value)
-            return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+            zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+            return zoned.astimezone(UTC)  # beyond year 1 or 9999: an overflow
         if isinstance(value, int | float) and 1e11 < value < 1e14:
             return datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):

@@ -128,7 +128,7 @@ class Flusher:
             self._state.delivered += outcome.delivered
             self._state.duplicates += outcome.duplicates
             self._guard.look(documents)
-        self._finish(queue, generations, moved=bool(lines))
+        self._finish(queue, generations)
         if lines:
             self._last_lines = time.monotonic()
             self._handled += sum(line.len for line in lines)
@@ -137,25 +137,29 @@ class Flusher:
             return True
         return self._idle(queue)
 
-    def _finish(self, queue: Queue, generations: Generations, *, moved: bool) -> None:
-        """Write what depends on the batch, in the order that is safe at any kill."""
+    def _finish(self, queue: Queue, generations: Generations) -> None:
+        """Write what depends on the batch, in the order that is safe at any kill.
+
+        What an error of MongoDB left undone is made good by the next call: no row
+        leaves the buffer before the watermark is above it.
+        """
         checkpoints = queue.undelivered()
         if checkpoints:
             generations.lift(checkpoints)
             records.write_files(self._mongo, checkpoints, queue.buffer)
             self._answered()
-        if moved:
+        if queue.marked < queue.acked:
             records.move_watermark(
                 self._mongo, queue.buffer, self._settings.host, queue.acked
             )
-            settle(queue, self._state)
+            queue.marked = queue.acked
             self._state.last_sync = time.time()
+        if queue.owes:
+            settle(queue, self._state)
         if checkpoints:
             mark_delivered(queue, checkpoints, self._state)
 
     def _idle(self, queue: Queue) -> bool:
-        if queue.owes:
-            settle(queue, self._state)
         if time.monotonic() - self._checked > CHECK_EVERY_S:
             look(self._settings.path)
             self._checked = time.monotonic()

@@ -87,6 +87,8 @@ class Queue:
         buffer: The id of this buffer.
         acked: Every row up to this `seq` is in MongoDB or dead. It lives in
             memory, so that a disk too full to delete from stops nothing.
+        marked: The watermark in MongoDB is known to say this much; 0 at first, so
+            that what an earlier process left undone is made good.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,6 +108,7 @@ class Queue:
             self._connection.executescript(PRAGMAS)
             self.buffer = self._meta("buffer_id")
             self.acked = self._delivered_before()
+            self.marked = 0
         except BaseException:
             self._connection.close()
             raise

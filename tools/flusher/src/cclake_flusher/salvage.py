@@ -24,6 +24,7 @@ ENVELOPE = frozenset(
         "snapshot",
     )
 )
+MOST_DIGITS = 4_000  # Python makes no integer of more than 4,300
 _START = re.compile(r'\{\s*"')
 _BLANK = "\0 \t\r\ufeff"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -34,7 +35,13 @@ def _float(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-DECODER = json.JSONDecoder(parse_float=_float, parse_constant=lambda _name: None)
+def _integer(text: str) -> int | None:
+    return int(text) if len(text) <= MOST_DIGITS else None
+
+
+DECODER = json.JSONDecoder(
+    parse_float=_float, parse_int=_integer, parse_constant=lambda _name: None
+)
 
 
 def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, Any]]:
@@ -59,14 +66,15 @@ def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, 
         except RecursionError:
             break
         if value is not None and _is_record(value, text, end, searching=searching):
-            found.append(_clean(value))
+            if not walk(value):
+                found.append(_clean(value))
             position, searching = end, False
             continue
         start = _START.search(text, position + 1)
         if not start:
             break
         position, searching = start.start(), True
-    return [record for record in found if not walk(record)]
+    return found
 
 
 def _is_record(value: Any, text: str, end: int, *, searching: bool) -> bool:
