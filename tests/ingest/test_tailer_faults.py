@@ -319,6 +319,31 @@ def test_a_file_that_cannot_be_read_now_is_read_later(
     assert tailer.counters()["reasons"] == []
 
 
+def test_a_folder_that_must_not_be_searched_stops_no_other(
+    root: Path, tmp_path: Path
+) -> None:
+    tailer = Tailer(root, tmp_path)
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may search any folder")
+        rights = "--bounding-set=-dac_override,-dac_read_search"
+        tailer.prefix = ["setpriv", rights, "--inh-caps=-all"]
+    (root / "q").mkdir()
+    (root / "p" / "a.jsonl").write_bytes(text(lines(0, 3)))
+    (root / "q" / "b.jsonl").write_bytes(text(lines(3, 3)))
+    (root / "p").chmod(0o644)  # listed, but nothing in it can be looked at
+    with tailer:
+        tailer.wait_lines(set(lines(3, 3)))
+        time.sleep(3)  # it tries again meanwhile
+        with (root / "q" / "b.jsonl").open("ab") as file:
+            file.write(text(lines(6, 1)))
+        tailer.wait_lines(set(lines(3, 4)))
+        (root / "p").chmod(0o755)
+        check(tailer, lines(0, 7))
+    states = [json.loads(each) for each in tailer.kept.checkpoints.values()]
+    assert {state["state"] for state in states} == {"live"}
+
+
 def test_without_file_handles_content_tells_files_apart(
     root: Path, tmp_path: Path
 ) -> None:

@@ -240,7 +240,10 @@ def test_names_that_are_not_utf8_are_read(root: Path, tmp_path: Path) -> None:
     assert [line.path for line in tailer.kept.lines] == ["caf\\xe9/a\\xff.jsonl"]
     with Path(os.fsdecode(folder + b"/a\xff.jsonl")).open("ab") as file:
         file.write(b'{"b":2}\n')
-    tailer.once()
+    for _ in range(3):  # and never taken for deleted
+        tailer.once()
+        states = [json.loads(each) for each in tailer.kept.checkpoints.values()]
+        assert {state["state"] for state in states} == {"live"}
     assert [line.off for line in tailer.kept.lines] == [0, 8]
 
 

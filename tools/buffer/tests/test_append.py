@@ -158,6 +158,9 @@ def test_the_numbers_of_the_tailer_are_kept(tmp_path: Path) -> None:
     append(tmp_path, json.dumps(stats).encode() + b"\n")
     status = json.loads(run(tmp_path, "status", "--json").stdout)
     assert status["tailer"] == stats
+    append(tmp_path)
+    status = json.loads(run(tmp_path, "status", "--json").stdout)
+    assert status["tailer"] is None, "another tailer has not told anything yet"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The loop of `buffer append`: pipe in, transactions out."""
 
+import contextlib
 import select
+import sqlite3
 import sys
 import time
 from dataclasses import dataclass, field
@@ -56,6 +58,7 @@ class Appender:
             Failure: The pipe holds something else than records, a gap, or the
                 buffer's file was taken away or is damaged.
         """
+        self._tell_stats("")  # those of an earlier tailer say nothing about now
         while not self.reader.ended:
             if not self._wait():
                 break
@@ -106,9 +109,15 @@ class Appender:
             self.committed += len(self.pending.rows)
             self.pending.clear()
         if self._stats:
-            self.store.set_meta("tailer_stats", self._stats.decode("utf-8", "replace"))
+            self._tell_stats(self._stats.decode("utf-8", "replace"))
             self._stats = b""
         self.limits.wait_for_room(self.stop)
+
+    def _tell_stats(self, stats: str) -> None:
+        # Nothing hangs on them: a full disk must not end the reading here.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.store.set_meta("tailer_stats", stats)
+            self.store.set_meta("tailer_stats_at", time.time())
 
     def _wait(self) -> bool:
         """Wait for bytes; false when the producer does not end after SIGTERM."""

@@ -63,7 +63,7 @@ def driver_words(error: Exception) -> str:
 
 
 def _path(value: str) -> Path:
-    return Path(os.path.expandvars(value)).expanduser()
+    return Path(os.path.expandvars(value)).expanduser().absolute()
 
 
 def half_of_memory() -> str:

@@ -13,6 +13,7 @@ from cclake_flusher.state import State, quantile
 from cclake_flusher.suspicion import suspect
 
 OLDEST_FINE_S = 60.0
+SILENT_FINE_S = 120.0  # the tailer tells every 30 s that it is there
 WAL_FINE = 64 << 20
 NUMBERS = """
 select
@@ -41,6 +42,7 @@ class Buffer:
     paused: str = "no"
     counters: dict[str, int] | None = None
     tailer: dict[str, Any] | None = None
+    tailer_silent_s: float | None = None
     problem: str = ""
 
     @property
@@ -94,7 +96,12 @@ def _read(connection: sqlite3.Connection, path: Path) -> Buffer:
         paused=str(meta.get("paused") or "no"),
         counters=counters,
         tailer=_parsed(meta.get("tailer_stats")),
+        tailer_silent_s=_age(meta.get("tailer_stats_at")),
     )
+
+
+def _age(moment: float | None) -> float | None:
+    return None if moment is None else max(0.0, time.time() - moment)
 
 
 def _parsed(text: str | None) -> dict[str, Any] | None:
@@ -182,6 +189,8 @@ def _degraded(state: State, buffer: Buffer) -> list[str]:
         reasons.append(f"the oldest line waits for {buffer.oldest_s:.0f} s")
     if buffer.wal_bytes > WAL_FINE:
         reasons.append("the WAL does not shrink: some program holds the buffer open")
+    if buffer.tailer and (buffer.tailer_silent_s or 0) > SILENT_FINE_S:
+        reasons.append(f"the tailer says nothing for {buffer.tailer_silent_s:.0f} s")
     tailer = buffer.tailer or {}
     given = tailer.get("reasons")
     if isinstance(given, list):

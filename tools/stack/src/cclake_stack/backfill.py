@@ -84,7 +84,7 @@ def _progress(db: sqlite3.Connection) -> Progress:
     (queued,) = db.execute("select count(*) from queue").fetchone()
     counters = dict(db.execute("select name, value from counters").fetchall())
     row = db.execute("select value from meta where name = 'tailer_stats'").fetchone()
-    stats = json.loads(row[0]) if row else {}
+    stats = json.loads(row[0]) if row and row[0] else {}
     return Progress(
         read_bytes=read,
         read_lines=counters.get("lines_read", 0),

@@ -74,6 +74,8 @@ class Catalog:
                 return None
             known.root = place.root
             self._put(known, place)
+        elif known.path != place.path:  # a checkpoint does not have such a name
+            self._odd_names[at] = place.path
         return known
 
     def with_key(self, key: str) -> Checkpoint:

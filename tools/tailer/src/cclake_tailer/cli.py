@@ -20,7 +20,7 @@ from cclake_tailer.output import Output
 from cclake_tailer.progress import progress
 from cclake_tailer.reader import Reader
 from cclake_tailer.resume import load
-from cclake_tailer.tree import Walker
+from cclake_tailer.tree import Walker, is_folder
 
 app = typer.Typer(
     add_completion=False,
@@ -156,7 +156,7 @@ def tailer(
         pace = Pace(rest_seconds, rescan_seconds, poll_seconds)
         Follower(engine, out, counters, pace, side_files, stop).run(poll)
         return
-    missing = [each for each in catalog.roots if not Path(each).is_dir()]
+    missing = [each for each in catalog.roots if not is_folder(each)]
     if missing:
         raise failure.Failure(
             f"no folder {missing[0]}", "Name the folder with --root or CLAUDE_DIR."

@@ -12,7 +12,7 @@ from cclake_tailer.counters import Counters
 from cclake_tailer.moves import Moves
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found, Place
+from cclake_tailer.tree import Found, Place, is_folder
 from cclake_tailer.visit import Replaced, Visitor
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
@@ -124,12 +124,12 @@ class Engine:
         former = self.catalog.at(place)
         if known is None and former is not None:
             # It came and went between two looks: a generation of what is known there.
-            self.visitor.read_passing(former, fd, last=not Path(place.full).exists())
+            self.visitor.read_passing(former, fd, last=_is_absent(place.full))
             return
         if known is None:
             known = self.catalog.create(item)
         self.visitor.rescue(known, fd)
-        if not Path(self.catalog.place_of(known).full).exists():
+        if _is_absent(self.catalog.place_of(known).full):
             self.visitor.leave(known)
 
     def trouble(self, place: Place, error: OSError) -> None:
@@ -204,7 +204,7 @@ class Engine:
             self.refused.pop(place, None)
             self._suspects.pop(place, None)
             # A root that is not there was unmounted, not emptied.
-            if known and known.state == "live" and Path(known.root).is_dir():
+            if known and known.state == "live" and is_folder(known.root):
                 self.visitor.leave(known)
                 gone.add(place)
         return gone
@@ -217,3 +217,12 @@ class Engine:
         told = known.file not in self.visitor.untold
         read = known.off == known.size or known.file in self.visitor.held
         return not (same and quiet and told and read)
+
+
+def _is_absent(path: str) -> bool:
+    """Whether nothing is there; where that can't be told, no."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno in _ABSENT
+    return False

@@ -4,7 +4,6 @@ import select
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from cclake_common.stop import Stop
 
@@ -15,7 +14,7 @@ from cclake_tailer.once import scan
 from cclake_tailer.output import Output
 from cclake_tailer.report import Report
 from cclake_tailer.roots import network_type
-from cclake_tailer.tree import Found, Place, Walker, is_chunk, is_source
+from cclake_tailer.tree import Found, Place, Walker, is_chunk, is_folder, is_source
 from cclake_tailer.watch import Changes, Watch
 
 RETRY = 2.0
@@ -72,7 +71,7 @@ class Follower:
         for root in self._engine.catalog.roots:
             if (kind := network_type(root)) is not None:
                 self._degrade(f"{root} is on a network file system ({kind})")
-            if not Path(root).is_dir():
+            if not is_folder(root):
                 say(f"no folder {root} yet: waiting for it")
         self._scan()
         self._counters.rescan_found_total = self._counters.rescans_total = 0
@@ -159,7 +158,7 @@ class Follower:
     def _retry(self) -> None:
         """Look again at what could not be read."""
         places, self._engine.refused = set(self._engine.refused), {}
-        directories = {place for place in places if Path(place.full).is_dir()}
+        directories = {place for place in places if is_folder(place.full)}
         found = [item for place in directories for item in self._walker.walk(place)]
         self._engine.look(places - directories, found)
 

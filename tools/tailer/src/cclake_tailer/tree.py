@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 HISTORY = "../history.jsonl"
@@ -146,3 +147,14 @@ class Walker:
                     yield Found(place, info)
         except OSError as error:
             self._trouble(place, error)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is there; False where that can't be told.
+
+    `Path.is_dir` raises then, as for a place that must not be looked at.
+    """
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
