@@ -1,7 +1,8 @@
-{# '2.1.97' as 2001097, so that versions compare as numbers; null for others. #}
+{# '2.1.97' as 2001097, so that versions compare as numbers; null for others, and for
+   numbers of four digits, which fit into no integer. #}
 {% macro version_number(column) -%}
     case
-        when regexp_matches({{ column }}, '^\d{1,4}\.\d{1,3}\.\d{1,3}')
+        when regexp_matches({{ column }}, '^\d{1,3}\.\d{1,3}\.\d{1,3}')
             then
                 cast(split_part({{ column }}, '.', 1) as integer) * 1000000
                 + cast(split_part({{ column }}, '.', 2) as integer) * 1000

@@ -109,7 +109,7 @@ renamed as (
         len(list_filter(patch_lines, lambda line: starts_with(line, '+'))) as lines_added,
         len(list_filter(patch_lines, lambda line: starts_with(line, '-'))) as lines_removed,
         {{ tokens(picked('f', paths, 'toolUseResult.searchCount')) }} as search_count,
-        cast(
+        try_cast(
             coalesce(
                 try_cast({{ picked('f', paths, 'toolUseResult.durationMs') }} as double),
                 try_cast({{ picked('f', paths, 'toolUseResult.totalDurationMs') }} as double),
