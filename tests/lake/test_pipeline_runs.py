@@ -209,6 +209,52 @@ def test_rows_that_the_lake_took_back_are_taken_out_of_gold(
     assert published(home) == 15
 
 
+MADE_BY = (
+    "{{ config(materialized='incremental') }} select doc_id, part, extract_run,"
+    " '%s' as made_by from raw.conversations {%% if is_incremental() %%}"
+    " where extract_run > (select max(extract_run) from {{ this }}) {%% endif %%}"
+)
+
+
+def test_rows_that_a_load_outside_of_a_run_took_back_are_taken_out_of_gold(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    make_project(tmp_path / "dbt", MADE_BY % "A")
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    with connect(mongod.uri) as client:
+        client[mongo_db]["conversations"].delete_one({"seq": 3})
+    # As a run does that is killed behind its load, which nobody hears of then.
+    for command in ("extract --full-backfill", "load"):
+        name, *options = command.split()
+        subprocess.run([BIN / name, *options], check=True, capture_output=True)
+    assert pipeline("run").returncode == 0
+    assert published(home) == 9
+    add(mongod, mongo_db, 11, 12)
+    assert pipeline("run").returncode == 0
+    assert published(home) == 11
+
+
+def test_a_return_to_the_models_before_a_failed_change_makes_gold_anew(
+    home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
+) -> None:
+    make_project(tmp_path / "dbt", MADE_BY % "A")
+    add(mongod, mongo_db, 1, 10)
+    assert pipeline("run").returncode == 0
+    make_project(tmp_path / "dbt", MADE_BY % "B")
+    broken = tmp_path / "dbt" / "models" / "zz.sql"
+    broken.write_text("select nothing from {{ ref('fct_messages') }}")
+    assert pipeline("run").returncode == 1
+    broken.unlink()
+    make_project(tmp_path / "dbt", MADE_BY % "A")
+    add(mongod, mongo_db, 11, 12)
+    assert pipeline("run").returncode == 0
+    path = home / "exports" / "conversations.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as export:
+        query = "select made_by, count(*) from fct_messages group by 1"
+        assert export.execute(query).fetchall() == [("A", 12)]
+
+
 def test_a_dbt_that_runs_out_of_memory_gets_more(
     home: Path,
     mongod: Mongod,

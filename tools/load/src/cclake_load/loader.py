@@ -30,8 +30,9 @@ def load(
             _record(db, target, rows, removed, mode)
         at = raw.position(db)
     return Outcome(
-        mode, rows, removed, raw.count(db), at.run, at.snapshot_id, at.load_id, at.born
-    )
+        mode, rows, removed, raw.count(db),
+        at.run, at.snapshot_id, at.load_id, at.born, at.removal,
+    )  # fmt: skip
 
 
 def mode_of(target: Target | None, at: raw.Position) -> str:

@@ -21,6 +21,8 @@ class Outcome:
         snapshot_id: Snapshot that the table stands at.
         load_id: Number of the load that last changed something; 0 before any.
         born: When the first load filled the file, as ISO 8601; null before any.
+        removal: Number of the newest load that took rows out; 0 where none did. What
+            is built on the rows has to be built anew when it has changed.
     """
 
     mode: str
@@ -31,6 +33,7 @@ class Outcome:
     snapshot_id: int | None
     load_id: int
     born: str | None
+    removal: int
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome for `--json`."""

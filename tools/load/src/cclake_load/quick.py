@@ -31,7 +31,7 @@ def nothing_new(lake: Lake, path: Path) -> dict[str, Any] | None:
     except (*UNREADABLE, duckdb.Error):
         return None
     return Outcome(
-        NOTHING, 0, 0, rows, at.run, at.snapshot_id, at.load_id, at.born
+        NOTHING, 0, 0, rows, at.run, at.snapshot_id, at.load_id, at.born, at.removal
     ).as_dict()
 
 

@@ -87,6 +87,7 @@ class Position:
     table_uuid: str | None = None
     load_id: int = 0
     born: str | None = None
+    removal: int = 0
 
 
 def position(db: duckdb.DuckDBPyConnection) -> Position:
@@ -94,7 +95,9 @@ def position(db: duckdb.DuckDBPyConnection) -> Position:
     found = db.execute(
         "select extract_run, snapshot_id, table_uuid, load_id,"
         " (select strftime(min(loaded_at) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
-        " from raw.loads) from raw.loads order by load_id desc limit 1"
+        " from raw.loads),"
+        " (select coalesce(max(load_id) filter (where removed > 0), 0) from raw.loads)"
+        " from raw.loads order by load_id desc limit 1"
     ).fetchone()
     return Position(*found) if found else Position()
 

@@ -101,6 +101,10 @@ class _Run:
     def stage(self, stage: str, stop: Stop | None) -> StageResult:
         """Run one stage, or skip it."""
         self.record.begin_stage(self.number, stage)
+        if stage == "dbt" and self.mode not in ("incremental", "daily"):
+            # Its tables are of no project until all are made: one that breaks off
+            # must not be gone on with by the project that it replaces.
+            self.record.set_project("")
         if self.idle:
             result = self.stages.skip(stage)
         else:
@@ -117,11 +121,12 @@ class _Run:
         if self.idle:
             return
         self.record.set_note("published", "")
-        another = self.record.note("born") != result.born
-        if result.removed or another:
+        seen = f"{result.born} {result.removal}"
+        if self.record.note("born") != seen:
+            # Another file, or rows were taken back, by this load or one before it.
             # Remembered, so that the next run makes it good if this one ends early.
             self.record.set_project("")
-            self.record.set_note("born", result.born)
+            self.record.set_note("born", seen)
             if self.mode in ("incremental", "daily"):
                 self.mode = "rebuild"
 

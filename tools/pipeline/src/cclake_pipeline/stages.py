@@ -63,7 +63,8 @@ class StageResult:
     Attributes:
         rows: Rows that it moved; None where it does not say.
         detail: What it did, or the end of what it said when it failed.
-        removed: Rows that it took back, because the lake has them no more.
+        removal: Which load was the newest that took rows back, because the lake has
+            them no more.
         state: What is loaded now; the same until a load changes something.
         born: When the DuckDB file was first loaded into.
     """
@@ -73,7 +74,7 @@ class StageResult:
     seconds: float
     rows: int | None
     detail: str
-    removed: int = 0
+    removal: str = ""
     state: str = ""
     born: str = ""
 
@@ -85,7 +86,7 @@ class _Ended:
     ok: bool
     detail: str = ""
     rows: int | None = None
-    removed: int = 0
+    removal: str = ""
     state: str = ""
     born: str = ""
 
@@ -125,7 +126,7 @@ class Stages:
             seconds=round(time.monotonic() - begin, 3),
             rows=ended.rows,
             detail=ended.detail,
-            removed=ended.removed,
+            removal=ended.removal,
             state=ended.state,
             born=ended.born,
         )
@@ -167,11 +168,11 @@ class Stages:
             said = child.tail() or f"{stage} ended with exit code {code}"
             return _Ended(ok=False, detail=said)
         report = _last_object(printed)
-        rows, removed = report.get("rows"), report.get("removed")
+        rows = report.get("rows")
         return _Ended(
             ok=True,
             rows=rows if isinstance(rows, int) else None,
-            removed=removed if isinstance(removed, int) else 0,
+            removal=str(report.get("removal")),
             state=" ".join(str(report.get(name)) for name in _STATE),
             born=str(report.get("born")),
         )
