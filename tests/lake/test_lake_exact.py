@@ -12,13 +12,21 @@ import orjson
 import pytest
 from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_extract import backfill as rebuilding
 from cclake_extract import mongo, reader, shares
+from cclake_extract import run as running
 from cclake_extract.backfill import backfill
+from cclake_extract.commit import Moved
+from cclake_extract.datafile import described
+from cclake_extract.parquet import Written
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
 from cclake_lake.lake import Lake
 from documents import acknowledge, document, documents, entry, store
 from lakes import answer, keys, rows, tool, wanted
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 from pymongo.database import Database
 
 Db = Database[dict[str, Any]]
@@ -280,12 +288,46 @@ def test_bytes_in_gridfs_are_read_from_there(db: Db, lake: Lake) -> None:
     del big["entry"]
     missing = document(b"[]", 2, raw_file=Binary(b"0" * 12))
     del missing["raw"]
-    store(db, [big, missing])
+    torn = gridfs.GridFSBucket(db, "raw").upload_from_stream("y", b"[1]")
+    half = document(b"[1]", 3, raw_file=torn)
+    del half["raw"]
+    db["raw.chunks"].delete_one({"files_id": half["raw_file"]})
+    store(db, [big, missing, half])
     outcome = extract(lake, db)
-    assert (outcome.rows, outcome.dead) == (1, 1)
+    assert (outcome.rows, outcome.dead) == (1, 2)
     (row,) = rows(lake)
     assert row["entry"].encode() == line
     assert row["model"] == entry(1)["message"]["model"]
+
+
+def test_an_extraction_that_others_always_overtake_does_not_say_that_it_is_done(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*_: object) -> None:
+        raise Moved
+
+    store(db, list(documents(1, 20)))
+    monkeypatch.setattr(running, "_extract", overtaken)
+    with pytest.raises(Failure, match="not all is extracted") as failed:
+        extract(lake, db)
+    assert failed.value.code == TRY_LATER
+
+
+def test_a_rebuild_whose_files_were_taken_for_orphans_leaves_the_table(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(db, list(documents(1, 20)))
+    extract(lake, db)
+
+    def swept(table: Table, file: Written) -> DataFile:
+        found = described(table, file)
+        table.io.delete(found.file_path)
+        return found
+
+    monkeypatch.setattr(rebuilding, "described", swept)
+    with pytest.raises(Failure, match="files of this rebuild are gone"):
+        backfill(lake, db)
+    assert keys(lake) == wanted(db)
 
 
 def test_a_table_that_is_ahead_of_mongodb_says_so(db: Db, lake: Lake) -> None:

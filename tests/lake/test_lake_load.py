@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from bson import Int64
@@ -333,6 +334,34 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(
     assert duck(path, "select count(*) from raw.conversations") == [(10,)]
     newest.write_bytes(kept)
     assert loaded(lake, path)["rows"] == 10
+
+
+def test_a_limit_that_is_none_is_wrong_usage(db: Db, lake: Lake, path: Path) -> None:
+    grow(db, lake, 1, 10)
+    failed = tool("load", "--memory-limit", "lots")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("load: 'lots' is no memory limit")
+
+
+def test_a_damaged_file_is_not_taken_for_a_locked_one(
+    db: Db, lake: Lake, tmp_path: Path
+) -> None:
+    grow(db, lake, 1, 10)
+    damaged = tmp_path / "lockwood" / "analytics.duckdb"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no database at all" * 1000)
+    failed = tool("load", "--duckdb-path", str(damaged))
+    assert failed.returncode == 1
+    assert "can't be opened" in failed.stderr
+
+
+def test_stats_of_what_was_never_loaded_make_nothing(lake: Lake, path: Path) -> None:
+    assert answer("load", "--stats")["loads"] == []
+    assert not path.exists()
+    assert tool("load", "--stats").stdout == "nothing is loaded\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.connect(str(path)).close()
+    assert answer("load", "--stats")["total"] == 0
 
 
 def test_stats_show_the_loads_and_change_nothing(

@@ -469,6 +469,46 @@ def test_a_generation_that_somebody_reads_is_never_written(
     assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
 
 
+def test_a_spare_that_is_the_current_export_is_never_written(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        publish(gold, exports)
+    # As a kill leaves it between the link to the old file and the rename of the new.
+    spare, current = generations.spare(exports), generations.current(exports)
+    spare.lite.unlink()
+    os.link(current.lite, spare.lite)
+    held, before = inode(current.lite), current.lite.read_bytes()
+    with current.lite.open("rb") as read:
+        change(gold, "delete from marts.dim_sessions where session_id = 's1'")
+        publish(gold, exports)
+        assert inode(current.lite) != held
+        assert read.read() == before
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
+def test_a_spare_with_a_damaged_page_is_made_anew(
+    gold: Path, exports: Path, tmp_path: Path
+) -> None:
+    stamped(gold, "one")
+    for _ in range(2):
+        publish(gold, exports)
+    lite = generations.spare(exports).lite
+    with closing(sqlite3.connect(lite)) as db:
+        pages = db.execute(
+            "select rootpage from sqlite_master where tbl_name like 'thread_%'"
+        ).fetchall()
+    with lite.open("r+b") as file:
+        for (page,) in pages:
+            file.seek((page - 1) * 8_192)
+            file.write(b"\xff" * 8_192)
+    moved = "set updated_run = 2 where session_id = 's2'"
+    tables = ("dim_sessions", "search_documents", "thread_blocks", "thread_entries")
+    change(gold, *(f"update marts.{name} {moved}" for name in tables))
+    assert publish(gold, exports).mode == "full"
+    assert_equals_a_full_export(gold, exports, tmp_path / "fresh")
+
+
 @pytest.mark.parametrize("broken", ["spare", "current", "both"])
 def test_a_broken_generation_is_not_built_upon(
     gold: Path, exports: Path, tmp_path: Path, broken: str

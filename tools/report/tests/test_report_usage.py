@@ -84,6 +84,11 @@ def test_every_grouping_has_the_same_exact_total(exports: Path, by: By) -> None:
     assert sum(row["responses"] for row in found.rows) == len(RESPONSES)
 
 
+def test_the_last_day_that_there_is_can_be_named(exports: Path) -> None:
+    named = as_json(exports, "daily", "--until", "99991231")
+    assert named["rows"] == as_json(exports, "daily")["rows"]
+
+
 def test_weeks_begin_on_monday(exports: Path) -> None:
     weeks = [row["week"] for row in as_json(exports, "weekly", "-z", "UTC")["rows"]]
     assert weeks == ["2026-10-26", "2026-11-02"]

@@ -1,5 +1,6 @@
 """Restored files against the originals, and archives that lie."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cclake_common.failure import Failure
+from cclake_restore.folder import Folder
 from corpus import Archive, document_of, file_key, run, some_lines
 from harness import Mongod, connect
 
@@ -273,6 +276,36 @@ def test_a_link_in_the_folder_does_not_lead_out(
     (result,) = restore(tmp_path / "out", status=1)
     assert result["error"]
     assert tree(tmp_path / "victim") == {}
+
+
+def test_bytes_that_gridfs_has_lost_cost_their_file_only(
+    archive: Archive, tmp_path: Path
+) -> None:
+    files = keep_all(archive, tmp_path / "projects")
+    archive.db["raw.chunks"].delete_many({"n": 0})
+    results = restore(tmp_path / "out", status=1)
+    failed = [one for one in results if one["error"]]
+    assert [one["path"] for one in failed] == [
+        "-home-me-y/name with 雪 and\nnewline.jsonl"
+    ]
+    assert "bytes are missing in GridFS" in failed[0]["error"]
+    assert tree(tmp_path / "out") == {
+        path: data for path, data in files.items() if path != failed[0]["path"]
+    }
+
+
+def test_a_file_system_without_links_gets_whole_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with Folder(tmp_path / "stick") as folder:
+        assert folder.write("p/a.jsonl", [b"one\n", b"two\n"]) == 8
+        with pytest.raises(Failure, match="there already"):
+            folder.write("p/a.jsonl", [b"other"])
+    assert tree(tmp_path / "stick") == {"p/a.jsonl": b"one\ntwo\n"}
 
 
 def test_a_hole_or_a_forged_line_leaves_no_file(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 
+from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.lake import Lake
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -64,8 +65,24 @@ def backfill(
         return State({buffer: seq for buffer, _, seq in ranges}, base, base)
 
     table.refresh()
+    _assert_there(table, files)
     replace(table, lambda: live_files(table), files, state)
     return finish(table, database, outcome)
+
+
+def _assert_there(table: Table, files: list[DataFile]) -> None:
+    """Refuse files that care took for orphans, as after a day of sleep.
+
+    Raises:
+        Failure: One is gone.
+    """
+    for file in files:
+        if not table.io.new_input(file.file_path).exists():
+            raise Failure(
+                "files of this rebuild are gone: it took over a day",
+                "run it again: the table is as it was",
+                TRY_LATER,
+            )
 
 
 @contextmanager

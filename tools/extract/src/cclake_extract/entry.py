@@ -27,7 +27,7 @@ class Bytes:
         """The line's own bytes; None where the parsed entry is the line.
 
         Raises:
-            gridfs.NoFile: The document points to a file that is not there.
+            GridFSError: The document points to a file that is not there, or not whole.
         """
         raw = document.get("raw")
         if raw is None and "raw_file" in document:

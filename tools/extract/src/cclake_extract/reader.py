@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import bson
-import gridfs
 from bson.errors import BSONError
+from gridfs.errors import GridFSError
 from pymongo.database import Database
 
 from cclake_extract import mongo
@@ -22,7 +22,7 @@ FILE_BYTES = 256 << 20
 BATCH_ROWS = 500
 BATCH_BYTES = 8 << 20
 
-BROKEN = (BSONError, gridfs.NoFile, ValueError, KeyError, TypeError)
+BROKEN = (BSONError, GridFSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)

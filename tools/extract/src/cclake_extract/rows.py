@@ -24,7 +24,7 @@ def columns_of(documents: list[Document], run: int, lines: Bytes) -> Columns:
 
     Raises:
         ValueError: A document lacks what every row must have.
-        gridfs.NoFile: The bytes of a document are not there.
+        GridFSError: The bytes of a document are not there, or not all.
     """
     columns = _lines(documents, run, lines)
     for place in range(len(documents) - 1, -1, -1):

@@ -3,6 +3,7 @@
 import itertools
 from contextlib import closing
 
+from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.lake import Lake
 from pyiceberg.table import Table
 from pymongo.database import Database
@@ -43,6 +44,12 @@ def extract(
             break
         except Moved:
             table.refresh()
+    else:
+        raise Failure(
+            "other extractions were faster each time: not all is extracted",
+            "run it again: it goes on from what they have committed",
+            TRY_LATER,
+        )
     return finish(table, database, outcome)
 
 

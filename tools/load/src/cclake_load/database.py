@@ -7,28 +7,37 @@ import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 
 PAUSE_S = 0.25
+LOCKED = "Could not set lock"
 
 
 def open_database(
-    path: Path, memory: str, wait: float = 30.0
+    path: Path, memory: str, wait: float = 30.0, read: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    """Open the file for writing; wait while another process holds it.
+    """Open the file; wait while another process holds it.
 
     Args:
         path: The file; made with its folder when missing.
         memory: DuckDB's memory limit, such as `1GB`.
         wait: Seconds to wait for the lock.
+        read: Only for reading.
 
     Raises:
-        Failure: The file stays locked, or is no DuckDB file of this version.
+        Failure: The file stays locked, or is no DuckDB file of this version, or the
+            limit is none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait
     while True:
         try:
-            return duckdb.connect(str(path), config={"memory_limit": memory})
+            return duckdb.connect(str(path), read, {"memory_limit": memory})
+        except duckdb.ParserException as error:
+            raise Failure(
+                f"{memory!r} is no memory limit: {str(error).splitlines()[0]}",
+                "give --memory-limit or CCLAKE_LOAD_MEMORY such as 500MB or 2GB",
+                code=2,
+            ) from error
         except duckdb.IOException as error:
-            if "lock" not in str(error):
+            if LOCKED not in str(error):
                 raise Failure(
                     f"{path} can't be opened: {str(error).splitlines()[0]}",
                     "it is made again from the lake when you move it away",

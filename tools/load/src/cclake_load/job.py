@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from cclake_common.failure import Failure
+from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
 from cclake_lake.lake import Lake
 
@@ -81,10 +81,20 @@ class Job:
                 raise _unreadable(error) from error
 
     def stats(self) -> dict[str, Any]:
-        """What is loaded now."""
-        with open_database(self.path, self.memory or MEMORY, self.wait) as db:
-            raw.prepare(db)
-            at = raw.position(db)
+        """What is loaded now; nothing is changed.
+
+        Raises:
+            Failure: The file is locked, or is no DuckDB file.
+        """
+        nothing = {"total": 0, "extract_run": 0, "snapshot_id": None, "bytes": 0}
+        if not self.path.exists():
+            return {**nothing, "loads": []}
+        memory = self.memory or MEMORY
+        with open_database(self.path, memory, self.wait, read=True) as db:
+            try:
+                at = raw.position(db)
+            except duckdb.CatalogException:  # a file that was never loaded into
+                return {**nothing, "loads": []}
             result = db.execute(LOADS)
             names = [column[0] for column in result.description]
             loads = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -106,6 +116,12 @@ def _is_memory(error: duckdb.Error) -> bool:
 
 
 def _unreadable(error: Exception) -> Failure:
+    if "No space left" in str(error):
+        return Failure(
+            f"the disk is full: {str(error).splitlines()[0]}",
+            "free some room and run load again; nothing has changed",
+            TRY_LATER,
+        )
     return Failure(
         f"a file of the lake can't be read: {str(error).splitlines()[0]}",
         "run load again; if it stays, `extract --full-backfill` makes"
@@ -115,6 +131,8 @@ def _unreadable(error: Exception) -> Failure:
 
 def text(result: dict[str, Any]) -> str:
     """The outcome for a person."""
+    if result.get("loads") == []:
+        return "nothing is loaded"
     if "loads" in result:
         lines = [f"{result['total']:,} rows up to run {result['extract_run']}"]
         for one in result["loads"]:

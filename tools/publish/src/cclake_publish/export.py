@@ -18,13 +18,14 @@ from cclake_publish import duckdb_export, runs, sqlite_export
 from cclake_publish.atomic import publisher_lock
 from cclake_publish.bulk import Error, Progress
 from cclake_publish.generations import current, make_spare, next_export, take_base
-from cclake_publish.gold import Gold, open_gold
+from cclake_publish.gold import MEMORY, Gold, open_gold
 from cclake_publish.indexes import BY_SESSION, layout
 from cclake_publish.told import Told
 from cclake_publish.update import update_all
 
 SCHEMA_VERSION = 1
 _OUT_OF_MEMORY = "Out of Memory"
+_DAMAGED = "malformed"
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,19 @@ def publish(
     """
     begin = time.monotonic()
     with _clear_failures(export_dir), publisher_lock(export_dir) as scratch:
+        memory = MEMORY
         try:
-            with open_gold(duckdb_path, scratch) as gold:
+            with open_gold(duckdb_path, scratch, memory) as gold:
                 return _publish(gold, export_dir, record, full, progress, begin)
+        except Error as error:
+            if full or _DAMAGED not in str(error):
+                raise
+            full = True  # what it was to start from is of no use
         except (OSError, duckdb.Error) as error:
             if _OUT_OF_MEMORY not in str(error):  # Arrow tells it as an OSError
                 raise
-        with open_gold(duckdb_path, scratch, half_of_memory()) as gold:
+            memory = half_of_memory()
+        with open_gold(duckdb_path, scratch, memory) as gold:
             return _publish(gold, export_dir, record, full, progress, begin)
 
 

@@ -78,7 +78,7 @@ def take_base(folder: Path, into: Pair, layout: str) -> bool:
         Whether there was one: the spare one as it is, or a copy of the current.
     """
     old, new = spare(folder), current(folder)
-    if _is_whole(old, layout) and all(map(unread, old.both)):
+    if _is_apart(old, new) and _is_whole(old, layout) and all(map(unread, old.both)):
         for source, target in zip(old.both, into.both, strict=True):
             source.replace(target)
         return True
@@ -99,7 +99,7 @@ def make_spare(folder: Path, layout: str) -> None:
         layout: What `export_info` must say about the layout.
     """
     old, new = spare(folder), current(folder)
-    if _is_whole(old, layout):
+    if _is_apart(old, new) and _is_whole(old, layout):
         return
     copies = [path.with_name(f"{path.name}.copy") for path in old.both]
     try:
@@ -136,6 +136,12 @@ def unread(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _is_apart(old: Pair, new: Pair) -> bool:
+    """Whether no file is the current export under another name, as a kill leaves it."""
+    pairs = zip(old.both, new.both, strict=True)
+    return not any(a.exists() and b.exists() and a.samefile(b) for a, b in pairs)
 
 
 def _is_whole(pair: Pair, layout: str) -> bool:

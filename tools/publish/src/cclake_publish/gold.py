@@ -13,6 +13,7 @@ from cclake_common.failure import TRY_LATER, Failure
 SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
 MEMORY = "400MB"
+_LOCKED = "Could not set lock"
 # A view that decodes gigabytes: it is neither counted nor copied as the tables are.
 IMAGE_DATA = "image_data"
 RANGE_ROWS = 10_000
@@ -184,7 +185,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Non
         try:
             connection.execute(f"attach {literal(path)} as {quote(name)} (read_only)")
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
+            if _LOCKED not in str(error):
                 raise Failure(f"cannot read {path}: {error}") from error
             if time.monotonic() > deadline:
                 raise Failure(

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from cclake_publish.changes import Changed
@@ -38,7 +38,12 @@ def warm(gold: Gold, path: Path, found: list[tuple[Table, Changed | None]]) -> i
     def look_up(one: tuple[str, str, list[str]]) -> None:
         name, column, keys = one
         table, key = f"{quote(name)} as t", f"t.{quote(column)}"
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        # What is damaged is told by who writes.
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(address, uri=True)) as file,
+        ):
             file.execute(
                 "select count(*) from json_each(?) as k where exists"
                 f" (select 1 from {table} where {key} = k.value)",

@@ -46,7 +46,7 @@ class Filters:
         parts: list[tuple[str, list[Any]]] = []
         if self.since:
             parts.append((f"{local} >= ?", [self.timezone, self.since]))
-        if self.until:
+        if self.until and self.until < date.max:
             end = self.until + timedelta(days=1)
             parts.append((f"{local} < ?", [self.timezone, end]))
         if self.project:

@@ -10,6 +10,7 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from cclake_common.failure import Failure
 from gridfs import GridFSBucket
+from gridfs.errors import GridFSError
 from pymongo.database import Database
 
 from cclake_restore.chosen import Document
@@ -95,13 +96,17 @@ def stored_bytes(db: Database[Document], document: Document) -> bytes:
     """The bytes of a line without its newline.
 
     Raises:
-        Failure: The document holds none.
+        Failure: The document holds none, or they are not whole.
     """
     if "raw" in document:
         return bytes(document["raw"])
     if "raw_file" in document:
-        with GridFSBucket(db, "raw").open_download_stream(document["raw_file"]) as file:
-            return bytes(file.read())
+        bucket = GridFSBucket(db, "raw")
+        try:
+            with bucket.open_download_stream(document["raw_file"]) as file:
+                return bytes(file.read())
+        except GridFSError as error:
+            raise Failure(f"bytes are missing in GridFS: {error}") from error
     if "entry" not in document:
         raise Failure("a document holds neither entry nor raw")
     try:

@@ -1,6 +1,7 @@
 """Writing below one folder and nowhere else, whatever the paths say."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,8 @@ from cclake_common.failure import Failure
 from cclake_restore.chosen import is_safe
 
 THERE = "it is there already"
+# What a file system says that has no links, as that of many a stick.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -81,8 +84,25 @@ def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
             size = sum(map(file.write, pieces))
+        _put(parent, draft, name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=parent)
+    return size
+
+
+def _put(parent: int, draft: str, name: str) -> None:
+    """Give a draft its name, if no file has it.
+
+    Raises:
+        FileExistsError: One has.
+    """
+    try:
         # Unlike a rename, a link never takes the place of a file.
         os.link(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
-    finally:
-        os.unlink(draft, dir_fd=parent)
-    return size
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(name, flags, 0o600, dir_fd=parent))
+        os.rename(draft, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bson.errors import BSONError
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import driver_words, mask
 from pymongo import MongoClient
@@ -152,6 +153,8 @@ class Job:
             result.bytes = work(target)
         except Failure as failure:
             result.error = str(failure)
+        except BSONError as error:
+            result.error = f"a document of it is damaged: {error}"
         return result
 
     def measure(self, target: Target) -> int:

@@ -9,7 +9,9 @@ import orjson
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from gridfs import GridFSBucket
+from gridfs.errors import GridFSError
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 Document = dict[str, Any]
 FIELDS = {"entry": 1, "raw": 1, "raw_file": 1, "source": 1, "kind": 1}
@@ -97,6 +99,10 @@ def _piece(db: Database[Document], document: Document) -> Piece:
     identity, source = bytes(document["_id"]), document["source"]
     try:
         intact = content_hash(stored_bytes(db, document)) == identity[16:]
+    except GridFSError:
+        intact = False
+    except PyMongoError:
+        raise  # MongoDB has gone away: that says nothing about the line
     except Exception:  # whatever is wrong with it, it does not prove its line
         intact = False
     return Piece(
