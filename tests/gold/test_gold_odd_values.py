@@ -1,6 +1,7 @@
 """Values that no one should have written, but that a log may hold: gold is built."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,24 @@ TIMES = [
 ]
 
 
+PRICES = """\
+model,valid_from,input,output
+claude-opus-4-6-20260205,2026-01-01,1,2
+claude-opus-4-6,2026-02-01,3,4
+glm-4.6,,10,20
+"""
+
+
 @pytest.fixture(scope="module")
 def odd(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("odd")
     (root / "-p").mkdir()
     lines = "".join(json.dumps(line) + "\n" for line in _lines())
     (root / "-p" / f"{SESSION}.jsonl").write_text(lines)
-    return workshop.build("odd", bronze.rows_of(root))
+    (root / "prices.csv").write_text(PRICES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CCLAKE_PRICES", str(root / "prices.csv"))
+        return workshop.build("odd", bronze.rows_of(root))
 
 
 def _lines() -> list[dict[str, Any]]:
@@ -53,6 +65,10 @@ def _lines() -> list[dict[str, Any]]:
         message = {"id": f"msg_01{number}", "model": "claude-opus-4-6"}
         message |= {"usage": {"input_tokens": 1, "output_tokens": 2}}
         say("assistant", "Yes.", version=version, message=message, requestId="r")
+    other = {"id": "msg_019", "model": "GLM-4.6", "usage": {"input_tokens": 1}}
+    say("assistant", "Yes.", message=other, requestId="r")
+    nothing = {"id": "msg_018", "model": "claude-opus-4-6", "usage": {}}
+    say("assistant", "Yes.", message=nothing, requestId="r")
     for number, duration in enumerate(DURATIONS):
         call = f"toolu_{number}"
         block: dict[str, Any] = {"type": "tool_use", "id": call, "name": "Bash"}
@@ -76,6 +92,31 @@ def test_responses_of_impossible_versions_are_counted(odd: Path) -> None:
         " where model = 'claude-opus-4-6'",
     )
     assert counted == (3, 6)
+
+
+def test_a_price_ends_where_the_next_one_of_its_model_begins(odd: Path) -> None:
+    found = query(
+        odd,
+        "select price_parts, input_tokens, cost_usd from marts.fct_api_responses"
+        " where message_id in ('msg_010', 'msg_011', 'msg_012')",
+    )
+    assert found == [(1, 1, Decimal("0.000005"))] * 3
+
+
+def test_a_model_that_is_no_claude_has_the_price_of_the_own_list(odd: Path) -> None:
+    asked = "select cost_usd from marts.fct_api_responses where message_id = ?"
+    assert one(odd, asked, "msg_019") == (Decimal("0.00001"),)
+    priced = "select is_priced from marts.dim_models where model = 'GLM-4.6'"
+    assert one(odd, priced) == (True,)
+
+
+def test_usage_without_any_counter_is_no_usage(odd: Path) -> None:
+    found = one(
+        odd,
+        "select input_tokens, output_tokens, cost_usd from marts.fct_api_responses"
+        " where message_id = 'msg_018'",
+    )
+    assert found == (None, None, None)
 
 
 def test_durations_that_are_no_numbers_are_left_out(odd: Path) -> None:

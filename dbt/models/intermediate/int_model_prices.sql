@@ -15,7 +15,10 @@ with listed as (
 
 own as (
 
-    {{ own_prices(own_list) }}
+    select * replace ({{ price_model('model') }} as model)
+    from (
+        {{ own_prices(own_list) }}
+    )
 
 ),
 
@@ -40,7 +43,14 @@ select
             then date '1970-01-01'
         else valid_from
     end as valid_from,
-    coalesce(valid_to, date '9999-12-31') as valid_to,
+    -- A price ends where the next one of its model begins, said or not.
+    least(
+        coalesce(valid_to, date '9999-12-31'),
+        coalesce(
+            lead(valid_from) over (partition by model order by valid_from nulls first),
+            date '9999-12-31'
+        )
+    ) as valid_to,
     input as input_price,
     output as output_price,
     cast(coalesce(cache_write_5m, input * 1.25) as decimal(12, 4)) as cache_write_5m_price,

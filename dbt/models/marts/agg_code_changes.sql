@@ -11,7 +11,9 @@ select
     cast(count(*) filter (where operation = 'edit') as integer) as edits,
     cast(count(*) filter (where is_error) as integer) as failed_operations,
     cast(
-        count(distinct file_path) filter (where operation <> 'read') as integer
+        count(distinct file_path) filter (
+            where operation <> 'read' and not is_error
+        ) as integer
     ) as files_changed,
     cast(coalesce(sum(lines_added), 0) as bigint) as lines_added,
     cast(coalesce(sum(lines_removed), 0) as bigint) as lines_removed

@@ -36,13 +36,10 @@ select
     cast(sum(web_search_usd) as decimal(20, 10)) as web_search_usd,
     cast(sum(cost_usd) as decimal(20, 10)) as cost_usd,
     cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as cache_write_usd,
-    cast(
-        sum({{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'price_multiplier') }})
-        as decimal(20, 10)
-    ) as uncached_usd,
+    cast(sum(uncached_usd) as decimal(20, 10)) as uncached_usd,
     cast(
         sum(
-            {{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'price_multiplier') }}
+            uncached_usd
             - cache_read_usd - cache_write_5m_usd - cache_write_1h_usd
         ) as decimal(20, 10)
     ) as saved_usd,

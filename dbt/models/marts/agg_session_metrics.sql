@@ -10,7 +10,7 @@ with messages as (
 
     select
         session_id,
-        max(turn_number) as turns,
+        count(*) filter (where message_kind = 'prompt' and agent_id is null) as turns,
         count(*) filter (
             where message_kind in ('prompt', 'queued_prompt')
         ) as prompts,
@@ -73,7 +73,9 @@ file_operations as (
 
     select
         session_id,
-        count(distinct file_path) filter (where operation <> 'read') as files_changed,
+        count(distinct file_path) filter (
+            where operation <> 'read' and not is_error
+        ) as files_changed,
         sum(lines_added) as lines_added,
         sum(lines_removed) as lines_removed
     from {{ ref('fct_file_operations') }} as facts

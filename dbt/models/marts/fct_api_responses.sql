@@ -67,7 +67,9 @@ priced as (
         {% for kind in kinds -%}
             {{ usd(kind ~ '_tokens', kind ~ '_price', 'multiplier') }} as {{ kind }}_usd,
         {% endfor -%}
-        cast(web_search_requests * web_search_price as decimal(20, 10)) as web_search_usd
+        cast(web_search_requests * web_search_price as decimal(20, 10)) as web_search_usd,
+        {{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'multiplier') }}
+            as uncached_usd
     from rated
 
 ),
@@ -99,7 +101,8 @@ summed as (
         sum(cache_write_5m_usd) as cache_write_5m_usd,
         sum(cache_write_1h_usd) as cache_write_1h_usd,
         sum(cache_read_usd) as cache_read_usd,
-        sum(web_search_usd) as web_search_usd
+        sum(web_search_usd) as web_search_usd,
+        sum(uncached_usd) as uncached_usd
     from priced
     group by response_key
 
@@ -163,7 +166,7 @@ final as (
         summed.cache_write_5m_price,
         summed.cache_write_1h_price,
         summed.cache_read_price,
-        {%- for kind in kinds + ['web_search'] %}
+        {%- for kind in kinds + ['web_search', 'uncached'] %}
             case when summed.is_priced then cast(summed.{{ kind }}_usd as decimal(20, 10)) end
                 as {{ kind }}_usd,
         {%- endfor %}

@@ -149,8 +149,19 @@ renamed as (
                 then {{ picked('f', paths, 'message.usage.iterations') }}
         end as iterations,
         coalesce(iteration_count, 0) as iteration_count,
+        -- An object without any counter says as little as none: absence is not zero.
         coalesce(
-            json_type(record, '$.message.usage') = 'OBJECT', false
+            json_type(record, '$.message.usage') = 'OBJECT'
+            and (
+                iteration_count > 0
+                or coalesce(
+                    {{ picked('f', paths, 'message.usage.input_tokens') }},
+                    {{ picked('f', paths, 'message.usage.output_tokens') }},
+                    {{ picked('f', paths, 'message.usage.cache_creation_input_tokens') }},
+                    {{ picked('f', paths, 'message.usage.cache_read_input_tokens') }}
+                ) is not null
+            ),
+            false
         ) as has_usage,
 
         -- counters
