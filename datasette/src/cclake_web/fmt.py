@@ -79,24 +79,33 @@ def moment(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def there(text: str | None, zone: tzinfo) -> datetime | None:
+    """The same in a zone; None where the calendar there does not have it."""
+    found = moment(text)
+    try:
+        return found.astimezone(zone) if found else None
+    except (OverflowError, ValueError):
+        return None
+
+
 def clock(text: str | None, zone: tzinfo) -> str:
     """The time of day in the viewer's zone: 14:05."""
-    found = moment(text)
-    return found.astimezone(zone).strftime("%H:%M") if found else ""
+    found = there(text, zone)
+    return found.strftime("%H:%M") if found else ""
 
 
 def full(text: str | None, zone: tzinfo) -> str:
     """Date and time in the viewer's zone, for titles."""
-    found = moment(text)
-    return found.astimezone(zone).strftime("%a %-d %B %Y, %H:%M:%S") if found else ""
+    found = there(text, zone)
+    return found.strftime("%a %-d %B %Y, %H:%M:%S") if found else ""
 
 
 def day(text: str | None, zone: tzinfo, today: date) -> str:
     """Today, Yesterday, Mon 2 November, or with the year where it is another."""
-    found = moment(text)
+    found = there(text, zone)
     if not found:
         return "No date"
-    that = found.astimezone(zone).date()
+    that = found.date()
     ago = (today - that).days
     if ago in (0, 1):
         return ("Today", "Yesterday")[ago]

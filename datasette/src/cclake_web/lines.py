@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -63,13 +63,22 @@ class Lines:
         except (PyMongoError, GridFSError, BSONError) as error:
             raise Unreachable(str(error)) from error
 
-    def newer(self, session_id: str, since: datetime, limit: int) -> list[Document]:
-        """The lines of a session that were taken in at or after a moment, in order.
+    def newer(
+        self, session_id: str, since: datetime, limit: int, known: Sequence[bytes] = ()
+    ) -> list[Document]:
+        """The first lines of a session taken in at or after a moment, in order.
+
+        Args:
+            session_id: The session.
+            since: The moment.
+            limit: At most so many.
+            known: Ids of lines to leave out.
 
         Raises:
             Unreachable: MongoDB does not answer.
         """
-        asked = {"sessionId": session_id, "ingestedAt": {"$gte": since}}
+        asked: Document = {"sessionId": session_id, "ingestedAt": {"$gte": since}}
+        asked["_id"] = {"$nin": [Binary(key) for key in known]}
         wanted = {"_id": 1, "entry": 1, "ingestedAt": 1, "source": 1, "seq": 1}
         try:
             found = self._database().conversations.find(asked, wanted)

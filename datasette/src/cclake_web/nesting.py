@@ -89,13 +89,17 @@ class Nester:
                 _merge(found, self.own.get(one, Sums()))
         return found
 
+    def _seen(self, text: str | None) -> str:
+        # Masked before it is cut: half a secret is none that a rule knows.
+        return (text or "") if self.ask.reveal else mask(text or "")
+
     def loose(self) -> list[tuple[str, int, str]]:
         """Agents that no call of the session names: id, entries, task."""
         started = {child for many in self.children.values() for child in many}
         left = [agent for agent in self.sizes if agent not in started]
         asked = thread.tasks(self.connection, self.ask.session_id, left)
         return [
-            (agent, self.sizes[agent], mask(one_line(asked.get(agent), 120)))
+            (agent, self.sizes[agent], one_line(self._seen(asked.get(agent)), 120))
             for agent in left
         ]
 

@@ -44,6 +44,10 @@ Route = tuple[str, Callable[..., Awaitable[Response | None]]]
 @hookimpl
 def startup(datasette: Datasette) -> Awaitable[None] | None:
     """Open the export, if there is one; nothing else is served."""
+    from datasette import handle_exception  # type: ignore[attr-defined]
+
+    # With it tracebacks show what variables hold: texts of the log, at great length.
+    handle_exception.rich = None
     datasette.databases = {
         name: db for name, db in datasette.databases.items() if name != "_memory"
     }

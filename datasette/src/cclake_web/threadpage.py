@@ -2,8 +2,9 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
@@ -80,8 +81,9 @@ def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
     nester = Nester(connection, ask)
     cards = _cards(connection, ask, page, nester) if page else []
     return Thread(
-        ask=ask, session=dict(around.session), pages=pages, page=page, cards=cards,
-        prompts=_prompts(around, ask), marks=marks, family=around.family,
+        ask=ask, session=_shown(around.session, ask), pages=pages, page=page,
+        cards=cards, prompts=_prompts(around, ask), marks=marks,
+        family=[_shown(one, ask) for one in around.family],
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
         sums=nester.total(ask.agent) if ask.agent else None,
     )  # fmt: skip
@@ -114,7 +116,18 @@ def load_whole(
     nester = Nester(connection, ask, budget=sys.maxsize, deepest=WHOLE_DEEPEST)
     page = Page(1, 0, sys.maxsize, (0, sys.maxsize)) if marks else None
     cards = _cards(connection, ask, page, nester) if page else []
-    return Thread(ask, session, [], page, cards, [], marks, [], [], len(marks))
+    shown = _shown(session, ask)
+    return Thread(ask, shown, [], page, cards, [], marks, [], [], len(marks))
+
+
+def _shown(session: Mapping[str, Any], ask: Ask) -> Row:
+    """A session with the secrets in its names masked."""
+    names = (
+        {}
+        if ask.reveal
+        else {name: mask(session[name] or "") for name in ("title", "first_prompt")}
+    )
+    return {**session, **names}
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:

@@ -129,9 +129,11 @@ def _said(tool_input: str) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        inner = value.values() if isinstance(value, dict) else value
-        for one in inner:
-            yield from _strings(one)
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict | list):
+            inner = one.values() if isinstance(one, dict) else one
+            waiting += reversed(list(inner))

@@ -105,7 +105,8 @@ def _details(
     )
     texts = {row[0]: row[1] for row in snippets}
     rows = connection.execute(
-        f"""select d.search_id, d.session_id, d.entry_key, d.block_kind, d.said_at,
+        f"""select d.search_id, d.session_id, d.entry_key, d.text,
+            d.block_kind, d.said_at,
             d.host, d.project_key, p.project_name, s.title, s.first_prompt,
             t.message_kind
         from search_documents d

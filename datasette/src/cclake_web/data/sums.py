@@ -22,6 +22,7 @@ UNPRICED = "r.cost_usd is null and r.input_tokens is not null"
 UNCOUNTED = "r.input_tokens is null"
 ADDED_SUMS = ", ".join(f"sum({name}) as {name}" for name in ADDED)
 
+LAST = 7_258_118_400  # seconds: times up to the year 2200 are summed, from 1970 on
 SCHEMA = f"""
 create table sums.ids (session integer primary key, session_id unique);
 create table sums.listed (session integer primary key, session_id, project_key,
@@ -80,7 +81,8 @@ select coalesce(i.session, -1) as session,
         + coalesce(r.cache_read_tokens, 0)) as widest, l.git_branch as branch
 from main.fct_api_responses r left join sums.ids i on i.session_id = r.session_id
 left join sums.listed l on l.session = i.session
-where strftime('%s', r.responded_at) is not null {{only}} group by 1, 2, 3, 4, 5, 6;
+where cast(strftime('%s', r.responded_at) as integer) between 0 and {{last}}
+    {{only}} group by 1, 2, 3, 4, 5, 6;
 insert into sums.who (project, model, host, branch)
 select project, model, host, branch from temp.each_half
 except select project, model, host, branch from sums.who;
@@ -103,7 +105,7 @@ select coalesce(i.session, -1) as session, strftime('%s', r.called_at) / 1800 as
         else '' end as kind
 from main.fct_tool_calls r left join sums.ids i on i.session_id = r.session_id
 left join sums.listed l on l.session = i.session
-where strftime('%s', r.called_at) is not null {only};
+where cast(strftime('%s', r.called_at) as integer) between 0 and {last} {only};
 insert into sums.who (project, model, host, branch)
 select project, model, host, branch from temp.each_call
 except select project, model, host, branch from sums.who;
@@ -130,7 +132,8 @@ insert into sums.spoken
 select i.session, strftime('%s', r.said_at) / 1800 as half, count(*)
 from main.fct_messages r join sums.ids i on i.session_id = r.session_id
 where r.message_kind in ('prompt', 'answer')
-    and strftime('%s', r.said_at) is not null {only} group by 1, 2;
+    and cast(strftime('%s', r.said_at) as integer) between 0 and {last} {only}
+group by 1, 2;
 """
 _ONLY = "and r.session_id in (select session_id from sums.moved)"
 
@@ -145,10 +148,10 @@ def list_sessions(connection: sqlite3.Connection) -> None:
 def gather(connection: sqlite3.Connection, *, moved: bool) -> None:
     """Read the facts of all sessions, or of those that are noted as moved."""
     only = _ONLY if moved else ""
-    connection.executescript((_RESPONSES + _CALLS).format(only=only))
+    connection.executescript((_RESPONSES + _CALLS).format(only=only, last=LAST))
     if not moved:
         _edges(connection)
-    connection.executescript(_COUNTED + _SPOKEN.format(only=only))
+    connection.executescript(_COUNTED + _SPOKEN.format(only=only, last=LAST))
     if not moved:
         connection.execute(
             "create index sums.durations_ms on durations (tool, ms, who, half)"

@@ -42,7 +42,7 @@ class Tail:
 
     def __init__(self, lines: Lines, session_id: str, since: datetime) -> None:
         self.lines, self.session_id, self.since = lines, session_id, since
-        self.known: set[bytes] = set()
+        self.known: dict[bytes, datetime] = {}  # what was told of late
         self.shown: list[Document] = []
 
     def look(self, exported: set[str]) -> bool:
@@ -51,10 +51,11 @@ class Tail:
         Raises:
             Unreachable: MongoDB does not answer.
         """
-        found = self.lines.newer(self.session_id, self.since - OVERLAP, MOST)
-        fresh = [one for one in found if bytes(one["_id"]) not in self.known]
-        self.known.update(bytes(one["_id"]) for one in fresh)
-        new = [one for one in fresh if bytes(one["_id"]).hex() not in exported]
+        begin = self.since - OVERLAP
+        self.known = {key: at for key, at in self.known.items() if at >= begin}
+        found = self.lines.newer(self.session_id, begin, MOST, list(self.known))
+        self.known |= {bytes(one["_id"]): one["ingestedAt"] for one in found}
+        new = [one for one in found if bytes(one["_id"]).hex() not in exported]
         self.shown = (self.shown + list(map(lighten, new)))[-MOST:]
         if found:
             self.since = max(self.since, found[-1]["ingestedAt"])

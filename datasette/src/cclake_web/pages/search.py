@@ -20,6 +20,8 @@ from cclake_web.render.safe import plain
 LIMIT_MS = 4000
 _MARKS = re.compile(r"\*{2,3}|`{1,3}|\s*\n\s*(?=\n)|^#+ ", re.MULTILINE)
 
+AROUND = 120  # characters beside a hit where secrets are masked
+
 
 @view
 async def search_page(visit: Visit) -> Response:
@@ -78,10 +80,22 @@ def _groups(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    # Secrets are searched for in the words as they are, without the marks.
+    # Secrets are searched for in the whole text: of one that an excerpt cuts, no rule
+    # knows the rest.
+    whole = row.pop("text") or ""
+    masked = mask(whole)
     text = row["snippet"] or ""
-    bare = text.replace(OPEN, "").replace(CLOSE, "")
-    masked = mask(bare)
-    shown = plain(_MARKS.sub("", text if masked == bare else masked))
+    shown = plain(_MARKS.sub("", text if masked == whole else _excerpt(text, masked)))
     html = shown.replace(OPEN, Markup("<mark>")).replace(CLOSE, Markup("</mark>"))
     return row | {"html": html, "title": mask(title(row))}
+
+
+def _excerpt(snippet: str, text: str) -> str:
+    """What is around the first hit that a masked text still has, else its beginning."""
+    for part in snippet.split(OPEN)[1:]:
+        word = part.partition(CLOSE)[0]
+        before, found, after = text.partition(word)
+        if found:
+            start = "…" if len(before) > AROUND else ""
+            return f"{start}{before[-AROUND:]}{OPEN}{word}{CLOSE}{after[:AROUND]}…"
+    return text[: 2 * AROUND]

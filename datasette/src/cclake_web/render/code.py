@@ -16,6 +16,7 @@ _COMMON = (
     "go", "java", "sql", "txt",
 )  # fmt: skip
 LONGEST = 20_000  # characters; longer code is shown without colours
+LONGEST_FENCE = 4_000  # the same where the text itself names the language
 _FORMAT = HtmlFormatter(nowrap=True)
 
 

@@ -10,10 +10,11 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
-from cclake_web.render.code import colour, lexer_named
+from cclake_web.render.code import LONGEST_FENCE, colour, lexer_named
 from cclake_web.render.safe import plain, visible
 
 LONGEST = 200_000  # characters; a longer text is shown as it is
+LONGEST_LINKED = 8_000  # characters; a longer one has the links that are marked
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6",
     "hr", "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th",
@@ -39,11 +40,12 @@ class _Renderer(RendererHTML):
 
 
 def _highlight(code: str, language: str, _attrs: str) -> str:
-    return str(colour(code, lexer_named(language)))
+    known = lexer_named(language) if len(code) <= LONGEST_FENCE else None
+    return str(colour(code, known))
 
 
-def _make() -> MarkdownIt:
-    options = {"html": False, "linkify": True, "breaks": True, "highlight": _highlight}
+def _make(links: bool) -> MarkdownIt:
+    options = {"html": False, "linkify": links, "breaks": True, "highlight": _highlight}
     made = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
     made.enable(["table", "strikethrough", "linkify"])
     if made.linkify:
@@ -51,7 +53,7 @@ def _make() -> MarkdownIt:
     return made
 
 
-_MARKDOWN = _make()
+_LINKING, _PLAIN = _make(links=True), _make(links=False)
 
 
 def markdown(text: str) -> Markup:
@@ -63,9 +65,11 @@ def markdown(text: str) -> Markup:
 
 @lru_cache(maxsize=2048)
 def _rendered(text: str) -> Markup:
+    # To look for bare addresses takes quadratic time where a text is made for it.
+    made = _LINKING if len(text) <= LONGEST_LINKED else _PLAIN
     clean = nh3.clean(
         # Alignment comes as a style attribute, which our policy forbids.
-        _MARKDOWN.render(visible(text)).replace(
+        made.render(visible(text)).replace(
             ' style="text-align:right"', ' class="right"'
         ),
         tags=_TAGS,
