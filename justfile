@@ -168,19 +168,19 @@ verify *options:
 [group('archive')]
 [no-exit-message]
 restore *options:
-    @restore "$@"
+    @cd "${JUST_CALLER:-.}" && restore "$@"
 
 # Save what is new in the archive into a folder: just export-db FOLDER
 [group('archive')]
 [no-exit-message]
 export-db folder *options:
-    @backup save "$@"
+    @cd "${JUST_CALLER:-.}" && backup save "$@"
 
 # Bring a backup back; what is there already stays: just import-db FOLDER
 [group('archive')]
 [no-exit-message]
 import-db folder *options:
-    @backup load "$@"
+    @cd "${JUST_CALLER:-.}" && backup load "$@"
 
 # Usage and cost in the terminal: just report daily
 [group('archive')]

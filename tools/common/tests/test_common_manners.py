@@ -65,6 +65,7 @@ def test_a_bug_keeps_its_traceback() -> None:
     [
         ("mongodb://me:secret@h/db", "mongodb://me:***@h/db"),
         ("mongodb+srv://me:s:3%40c@h", "mongodb+srv://me:***@h"),
+        ("mongodb://me:p@ss@h/db", "mongodb://me:***@h/db"),
         ("mongodb://127.0.0.1:27117", "mongodb://127.0.0.1:27117"),
     ],
 )

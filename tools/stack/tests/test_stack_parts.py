@@ -5,6 +5,7 @@ import re
 import socket
 import sqlite3
 import subprocess
+import xmlrpc.client
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -326,12 +327,47 @@ def test_what_was_set_after_the_start_is_named(
         up.check_settings()
 
 
-def test_a_percent_sign_in_the_data_directory_is_named(
+@pytest.mark.parametrize("sign", ["%", "#", "?"])
+def test_a_sign_that_a_tool_takes_for_another_in_the_data_directory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / f"100{sign}"))
+    with pytest.raises(Failure, match=re.escape(f"has a {sign} in its name")):
+        checks.check_data_directory()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["mongodb://me:a/b@db.example/", "mongodb://127.0.0.1:70000", "mongodb://[::1",
+     "mongodb://127.0.0.1/?tls=true&tlsCAFile=/nope"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MONGO_URI", uri)
+    with pytest.raises(Failure, match="MONGO_URI cannot be used"):
+        checks.check_mongo(10)
+
+
+class Stopping:
+    """A supervisord that is about to end."""
+
+    def __getattr__(self, _name: str) -> "Stopping":
+        return self
+
+    def __call__(self) -> None:
+        raise xmlrpc.client.Fault(6, "SHUTDOWN_STATE")
+
+
+def test_a_stack_that_is_stopping_is_waited_for_or_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "100%"))
-    with pytest.raises(Failure, match="has a % in its name"):
-        checks.check_data_directory()
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    supervisor = Supervisor()
+    monkeypatch.setattr(supervisor, "_rpc", Stopping())
+    with pytest.raises(Failure, match="is stopping just now"):
+        supervisor.processes()
+    supervisor.shutdown()  # nothing runs: that is what was wanted
 
 
 def test_gold_that_is_not_built_yet_is_one_sentence(

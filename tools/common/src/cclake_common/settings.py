@@ -5,7 +5,7 @@ import re
 import socket
 from pathlib import Path
 
-_PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)[^@\s]*@")
+_PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)\S*@")
 
 
 def home() -> Path:

@@ -43,7 +43,9 @@ def read(record: Path) -> Rows:
     if not record.exists():
         return []
     try:
-        with closing(sqlite3.connect(f"{record.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(
+            sqlite3.connect(f"{record.absolute().as_uri()}?mode=ro", uri=True)
+        ) as db:
             return db.execute(_QUERY).fetchall()
     except sqlite3.Error:  # a record of another version: gold is worth more
         return []

@@ -21,9 +21,11 @@ def check_data_directory() -> Path:
         Failure: It cannot be made or written, or the disk is full.
     """
     home = settings.home()
-    if "%" in str(home):  # supervisord reads it as the beginning of a name
+    # supervisord reads a % as the beginning of a name, dbt's adapter the others as
+    # parts of a URL.
+    if odd := [sign for sign in "%#?" if sign in str(home)]:
         raise Failure(
-            f"the data directory {home} has a % in its name",
+            f"the data directory {home} has a {odd[0]} in its name",
             "Set CCLAKE_HOME to a folder without.",
         )
     try:
@@ -109,7 +111,7 @@ def check_mongo(wait_ms: int = MONGO_WAIT_MS) -> str:
             uri, serverSelectionTimeoutMS=wait_ms
         ) as client:
             return str(client.server_info()["version"])
-    except (InvalidURI, ConfigurationError) as error:
+    except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
         raise Failure(
             f"MONGO_URI cannot be used: {settings.mask(str(error))}",
             "Write it as mongodb://host:port/ or mongodb+srv://host/.",

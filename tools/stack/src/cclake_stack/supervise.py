@@ -1,6 +1,7 @@
 """Talk to the supervisord of this data directory, or start one."""
 
 import hashlib
+import http.client
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from supervisor.xmlrpc import SupervisorTransport
 # The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
 SOCKET_PATH_LIMIT = 100
 ALREADY_STARTED = 60
+SHUTDOWN_STATE = 6
 AGAIN_SECONDS = 15.0
 STOP_SECONDS = 180.0
 
@@ -143,10 +145,18 @@ class Supervisor:
             )
 
     def processes(self) -> list[Process]:
-        """All processes in the order of their priority."""
+        """All processes in the order of their priority.
+
+        Raises:
+            Failure: It is stopping.
+        """
+        try:
+            found = self._rpc.supervisor.getAllProcessInfo()
+        except (xmlrpc.client.Error, OSError, http.client.HTTPException) as error:
+            raise _stopping(error) from None
         return [
             Process(info["name"], info["statename"], info["description"], info["pid"])
-            for info in self._rpc.supervisor.getAllProcessInfo()
+            for info in found
         ]
 
     def start(self, name: str) -> None:
@@ -193,9 +203,25 @@ class Supervisor:
         Raises:
             Failure: It still runs after three minutes.
         """
-        self._rpc.supervisor.shutdown()
+        try:
+            self._rpc.supervisor.shutdown()
+        except (xmlrpc.client.Error, OSError, http.client.HTTPException) as error:
+            _stopping(error)  # somebody else has asked it to; wait for that
         deadline = time.monotonic() + STOP_SECONDS
         while self.running():
             if time.monotonic() > deadline:
                 raise Failure("the stack did not stop in time", "See: just logs")
             time.sleep(0.1)
+
+
+def _stopping(error: Exception) -> Failure:
+    """What to say where supervisord is about to end.
+
+    Raises:
+        Fault: It says another thing.
+    """
+    if isinstance(error, xmlrpc.client.Fault) and error.faultCode != SHUTDOWN_STATE:
+        raise error
+    return Failure(
+        "cclake is stopping just now", "Wait for its end, then try again.", TRY_LATER
+    )

@@ -1,0 +1,43 @@
+"""That `flows/serve` ends what it started; with stand-ins for Prefect's programs."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from harness import wait_for
+
+SERVE = Path(__file__).parents[1] / "serve"
+PROGRAM = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec sleep 1000\n'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("own_server", [True, False])
+def test_nothing_outlives_it(
+    tmp_path: Path, number: signal.Signals, own_server: bool
+) -> None:
+    shutil.copytree(SERVE.parent, tmp_path / "flows")
+    for name in ("prefect", "python"):
+        program = tmp_path / ".prefect" / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(PROGRAM)
+        program.chmod(0o755)
+    environ = os.environ | {"CCLAKE_HOME": str(tmp_path)}
+    environ["PREFECT_API_URL"] = "" if own_server else "http://127.0.0.1:1/api"
+    serve = subprocess.Popen(
+        [str(tmp_path / "flows" / "serve")], env=environ, start_new_session=True
+    )
+    started = 2 if own_server else 1
+
+    def sleeping() -> list[psutil.Process]:
+        below = psutil.Process(serve.pid).children(recursive=True)
+        return [one for one in below if one.name() == "sleep"]
+
+    wait_for(lambda: len(sleeping()) == started, 30, "it runs")
+    children = sleeping()
+    os.kill(serve.pid, number)
+    assert serve.wait(30) == 128 + number
+    wait_for(lambda: not any(map(psutil.Process.is_running, children)), 5, "all ended")
