@@ -154,3 +154,10 @@ def test_many_lines_at_once_are_all_told_in_a_few_looks() -> None:
     assert tail.look(set())
     assert len(tail.known) == 901
     assert not tail.look(set())
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "0500-01-01", "0999-12-31"])
+def test_a_first_day_before_the_year_1000_leaves_nothing_out(
+    web: Web, day: str
+) -> None:
+    assert web.get(f"/?since={day}").text.count('class="title"') >= 3

@@ -134,4 +134,4 @@ def _moment(day: str, zone: tzinfo, days: int) -> str:
         there = datetime.combine(local, time(), zone).astimezone(UTC)
     except OverflowError:
         return ""
-    return there.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return there.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
