@@ -62,7 +62,8 @@ def _lines() -> list[dict[str, Any]]:
     for number, moment in enumerate(TIMES):
         say("user", f"word{number}", timestamp=moment)
     for number, version in enumerate(["9999.0.0", "99999.1.1", "2.1"]):
-        message = {"id": f"msg_01{number}", "model": "claude-opus-4-6"}
+        message: dict[str, Any] = {"id": f"msg_01{number}"}
+        message |= {"model": "claude-opus-4-6"}
         message |= {"usage": {"input_tokens": 1, "output_tokens": 2}}
         say("assistant", "Yes.", version=version, message=message, requestId="r")
     other = {"id": "msg_019", "model": "GLM-4.6", "usage": {"input_tokens": 1}}
