@@ -1,13 +1,17 @@
 """The export appears, and is replaced, under a running server."""
 
+import asyncio
 import sqlite3
 import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
+import pytest
 from export import Export
 from harness import wait_for
 from sample import MAIN, sample
@@ -156,3 +160,29 @@ def test_a_page_says_which_export_it_shows(tmp_path: Path) -> None:
         for page in ("/", "/dashboard", f"/session/{MAIN}", "/search?q=x"):
             assert "Export of <time" in web.get(page).text
             assert "Mon 3 August 2026, 11:22:33" in web.get(page).text
+
+
+def test_a_generation_that_a_thread_still_reads_is_not_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasette.app  # noqa: F401, it loads its plugins while it is imported
+    from cclake_web import generations
+
+    monkeypatch.setattr(generations, "GRACE", 0)
+    closed, ended = threading.Event(), threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    old: Any = SimpleNamespace(readers=0, threads=[thread], close=closed.set)
+
+    async def wait() -> None:
+        generations._close_later(old)
+        await asyncio.sleep(0.3)
+        assert not closed.is_set()
+        ended.set()
+        for _ in range(50):
+            await asyncio.sleep(0.1)
+            if closed.is_set():
+                return
+
+    asyncio.run(wait())
+    assert closed.is_set()

@@ -39,6 +39,7 @@ class Generation(Database):  # type: ignore[misc]
         stamp: Identifies the file: inode, time of change, size.
         cache: Results that hold for as long as the generation does.
         readers: Number of reads going on.
+        threads: Those that prepare this generation, or a later one from it.
         ready: Whether it is prepared, so that no page has to wait.
         spare: A connection of its own for the sums of the dashboard.
         lock: Held by whoever uses it.
@@ -54,6 +55,7 @@ class Generation(Database):  # type: ignore[misc]
         self.stamp = stamp
         self.cache: dict[Any, Any] = {}
         self.readers = 0
+        self.threads: list[threading.Thread] = []
         self.ready = False
         self._opened: list[sqlite3.Connection] = []
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()

@@ -104,7 +104,10 @@ class Exports:
         if new is None:
             return
         work = (new, self.current)
-        threading.Thread(target=self._prepare, args=work, daemon=True).start()
+        thread = threading.Thread(target=self._prepare, args=work, daemon=True)
+        for one in filter(None, work):
+            one.threads.append(thread)  # neither is closed while it reads them
+        thread.start()
         if self.current is None:
             self._show(new)
         else:
@@ -154,7 +157,7 @@ def _close_later(old: Generation) -> None:
     loop = asyncio.get_running_loop()
 
     def close() -> None:
-        if old.readers:
+        if old.readers or any(thread.is_alive() for thread in old.threads):
             loop.call_later(1.0, close)
         else:
             loop.run_in_executor(None, partial(_close, old))
