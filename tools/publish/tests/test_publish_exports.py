@@ -276,10 +276,8 @@ def test_many_images_need_little_memory(gold: Path, exports: Path) -> None:
         )
     code = (
         "import re, sys; from pathlib import Path;"
-        "from cclake_publish import export, gold;"
-        "export.half_of_memory = lambda: '1MB'; opened = gold.open_gold;"
-        "export.open_gold = lambda path, scratch, memory='150MB':"
-        " opened(path, scratch, memory);"
+        "from cclake_publish import export;"
+        "export.half_of_memory = lambda: '1MB'; export.MEMORY = '150MB';"
         "export.publish(Path(sys.argv[1]), Path(sys.argv[2]));"
         "status = Path('/proc/self/status').read_text();"
         "print(re.search(r'VmHWM:\\s*(\\d+)', status)[1])"
@@ -384,10 +382,11 @@ def test_where_memory_is_short_more_of_it_is_taken(
     taken = []
     opened = gold_module.open_gold
 
-    def open_gold(path: Path, scratch: Path, memory: str = "20MB") -> Any:
+    def open_gold(path: Path, scratch: Path, memory: str) -> Any:
         taken.append(memory)
         return opened(path, scratch, memory)
 
+    monkeypatch.setattr(export_module, "MEMORY", "20MB")
     monkeypatch.setattr(export_module, "open_gold", open_gold)
     assert publish(gold, exports).tables["long_texts"] == 3000
     assert taken[0] == "20MB"
