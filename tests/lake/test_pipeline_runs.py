@@ -47,7 +47,9 @@ def published(home: Path) -> int:
 
 
 def last_run() -> dict[str, Any]:
-    runs = json.loads(pipeline("runs", "--json", "--limit", "1").stdout)
+    done = pipeline("runs", "--json", "--limit", "1")
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(done.stdout)
     run: dict[str, Any] = runs[0] if runs else {}
     return run
 

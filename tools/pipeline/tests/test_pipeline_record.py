@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -244,3 +245,49 @@ def test_only_a_done_run_of_the_same_project_spares_the_next(record: Record) -> 
     assert record.watermark_of("two") is None
     record.end(record.begin("incremental", 8), "failed")
     assert record.watermark_of("one") is None
+
+
+def test_a_record_that_is_just_being_made_has_no_runs_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pipeline.db"
+    monkeypatch.setattr(
+        "cclake_pipeline.record._SCHEMA",
+        "create table runs (run_id integer primary key); select broken;",
+    )
+    with pytest.raises(Failure):
+        Record(path)
+    assert path.stat().st_size
+    assert past.recent(path, 5) == []
+    monkeypatch.undo()
+    assert Record(path).begin("daily", 1) == 1
+    assert [run["run_id"] for run in past.recent(path, 5)] == [1]
+
+
+def test_two_first_runs_may_make_the_record_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from cclake_pipeline.record import Record"
+        "\nfor line in sys.stdin:"
+        "\n    Record(Path(line.strip())).begin('daily', 1); print('made', flush=True)"
+    )
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for number in range(40):
+        path = tmp_path / str(number) / "pipeline.db"
+        for maker in makers:
+            assert maker.stdin
+            print(path, file=maker.stdin, flush=True)
+        for maker in makers:
+            assert maker.stdout
+            assert maker.stdout.readline() == "made\n"
+        assert len(past.recent(path, 5)) == 3
+    for maker in makers:
+        maker.communicate()
+        assert maker.returncode == 0

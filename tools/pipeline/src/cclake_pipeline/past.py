@@ -18,7 +18,7 @@ def recent(path: Path, limit: int) -> list[dict[str, Any]]:
         return []
     try:
         with closing(_open(path)) as db:
-            return newest(db, limit)
+            return newest(db, limit) if _is_made(db) else []
     except sqlite3.DatabaseError as error:
         raise Failure(
             f"{path} cannot be read: {error}",
@@ -38,6 +38,12 @@ def newest(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
         dict(run) | {"stages": [dict(s) for s in db.execute(stages, (run["run_id"],))]}
         for run in runs
     ]
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    """Whether the record has its tables: the first run may be just making it."""
+    made = "select 1 from sqlite_schema where name = 'runs'"
+    return db.execute(made).fetchone() is not None
 
 
 def _open(path: Path) -> sqlite3.Connection:

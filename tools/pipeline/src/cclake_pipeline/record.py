@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,11 @@ class Record:
         self._path = path
         try:
             with self._open() as db:
-                db.executescript("pragma journal_mode = wal;" + _SCHEMA)
+                with suppress(sqlite3.OperationalError):
+                    # Of two that make it at once one may find it locked.
+                    db.execute("pragma journal_mode = wal")
+                # In one transaction: who reads meanwhile sees all tables, or none.
+                db.executescript(f"begin immediate; {_SCHEMA} commit;")
         except sqlite3.DatabaseError as error:
             raise Failure(
                 f"{path} cannot be used: {error}",
