@@ -116,4 +116,4 @@ def test_an_absent_mongodb_is_said_in_one_sentence(lake: Lake) -> None:
 def test_a_mongodb_address_that_is_none_is_refused(lake: Lake) -> None:
     failed = tool("extract", MONGO_URI="postgres://x")
     assert failed.returncode == 1
-    assert "no MongoDB address" in failed.stderr
+    assert "cannot be used as MONGO_URI" in failed.stderr

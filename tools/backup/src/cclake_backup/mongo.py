@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask
+from cclake_common.settings import driver_words, mask, no_address
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -35,14 +35,18 @@ def connected(uri: str, name: str) -> Iterator[Database[Document]]:
     named = "serverselectiontimeoutms" in uri.lower()
     waits: Document = {} if named else {"serverSelectionTimeoutMS": TIMEOUT_MS}
     try:
-        with MongoClient[Document](uri, appname="backup", **waits) as client:
+        client = MongoClient[Document](uri, appname="backup", **waits)
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise no_address(uri, error) from error
+    try:
+        with client:
             hello = client.admin.command("hello")
             many = "setName" in hello or hello.get("msg") == "isdbgrid"
             concern = WriteConcern("majority" if many else 1, j=True)
             yield client.get_database(
                 name, read_preference=ReadPreference.PRIMARY, write_concern=concern
             )
-    except (PyMongoError, ConfigurationError) as error:
+    except PyMongoError as error:
         raise Failure(
             f"MongoDB at {mask(uri)} does not answer: {driver_words(error)}",
             "Start it with `just up`, or set MONGO_URI.",

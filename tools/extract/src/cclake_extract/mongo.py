@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask
+from cclake_common.settings import driver_words, mask, no_address
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
@@ -33,10 +33,8 @@ def connect(uri: str) -> MongoClient[Document]:
     """
     try:
         return MongoClient(uri, serverSelectionTimeoutMS=REACH_MS, appname="extract")
-    except (ConfigurationError, ValueError) as error:
-        raise Failure(
-            f"{mask(uri)} is no MongoDB address: {error}", "check MONGO_URI"
-        ) from error
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise no_address(uri, error) from error
 
 
 def unreachable(uri: str, error: PyMongoError) -> Failure:

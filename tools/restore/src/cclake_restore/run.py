@@ -8,7 +8,7 @@ from typing import Any
 
 from bson.errors import BSONError
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask
+from cclake_common.settings import driver_words, mask, no_address
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
@@ -83,11 +83,15 @@ def restore(
         Failure: MongoDB does not answer, or nothing in it was chosen.
     """
     try:
-        with MongoClient[Document](
+        client = MongoClient[Document](
             uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="restore"
-        ) as client:
+        )
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise no_address(uri, error) from error
+    try:
+        with client:
             yield from _restore(client[database], request, begin)
-    except (PyMongoError, ConfigurationError) as error:
+    except PyMongoError as error:
         raise Failure(
             f"MongoDB at {mask(uri)} does not answer: {driver_words(error)}",
             "Start it with `just up`, or set MONGO_URI.",

@@ -112,10 +112,7 @@ def check_mongo(wait_ms: int = MONGO_WAIT_MS) -> str:
         ) as client:
             return str(client.server_info()["version"])
     except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
-        raise Failure(
-            f"MONGO_URI cannot be used: {settings.mask(str(error))}",
-            "Write it as mongodb://host:port/ or mongodb+srv://host/.",
-        ) from None
+        raise settings.no_address(uri, error) from None
     except PyMongoError as error:
         reason = settings.driver_words(error)[:200]
         raise Failure(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask
+from cclake_common.settings import driver_words, mask, no_address
 from cclake_lake.lake import Lake
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -58,13 +58,17 @@ def verify(
         Failure: A store does not answer.
     """
     try:
-        with MongoClient[Document](
+        client = MongoClient[Document](
             settings.mongo_uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="verify"
-        ) as client:
+        )
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise no_address(settings.mongo_uri, error) from error
+    try:
+        with client:
             return _verify(
                 settings, client[settings.mongo_db], only_host, full, begin, step
             )
-    except (PyMongoError, ConfigurationError) as error:
+    except PyMongoError as error:
         raise Failure(
             f"MongoDB at {mask(settings.mongo_uri)} does not answer:"
             f" {driver_words(error)}",
