@@ -92,11 +92,15 @@ def test_agents_are_linked_to_their_calls_in_every_layout(gold_account: Path) ->
         gold_account,
         "select tool_use_id, agent_id, parent_agent_id, depth from marts.dim_agents order by 1",
     )
-    (old,) = [agent for call, agent, *_ in rows if call == "t8"]
-    assert rows == [("t5", "a1", None, 1), ("t7", "a2", "a1", 2), ("t8", old, None, 1)]
+    (old,) = [agent for call, agent, *_ in rows if call == "toolu_8"]
+    assert rows == [
+        ("toolu_5", "a1", None, 1),
+        ("toolu_7", "a2", "a1", 2),
+        ("toolu_8", old, None, 1),
+    ]
     lost = one(
         gold_account,
-        "select subagent_id from marts.fct_tool_calls where tool_use_id = 't6'",
+        "select subagent_id from marts.fct_tool_calls where tool_use_id = 'toolu_6'",
     )
     assert lost == ("a3",)
 
@@ -149,8 +153,8 @@ def test_results_carry_no_ballast(gold_account: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "row"),
     [
-        ("t1", ("read", "py", 0, 0)),
-        ("t2", ("edit", "py", 2, 1)),
+        ("toolu_1", ("read", "py", 0, 0)),
+        ("toolu_2", ("edit", "py", 2, 1)),
     ],
 )
 def test_changes_are_counted_from_the_patch(
@@ -171,7 +175,7 @@ def test_a_failed_call_tells_why_and_whether_it_was_tried_again(
     row = one(
         gold_account,
         "select is_error, error_kind, is_retried from marts.fct_tool_calls"
-        " where tool_use_id = 't3'",
+        " where tool_use_id = 'toolu_3'",
     )
     assert row == (True, "exit_code", True)
 

@@ -1,8 +1,6 @@
 """Late records change the rows they must, and no others."""
 
 import os
-import random
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,31 +8,11 @@ import bronze
 import duckdb
 import pytest
 from cclake_pipeline.dbt_worker import part
-from gold import BUILD, Workshop, differences, one, query
+from gold import BUILD, Workshop, arrive, compare, differences, one, query
 from parity import FIXTURES
 
 REAL = os.environ.get("CCLAKE_REAL_LOGS")
 IS_WHOLE = "select is_whole from intermediate.build_state"
-
-
-def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze.Row]]:
-    """The same rows, brought by several extraction runs in a random order."""
-    choose = random.Random(seed)
-    shuffled = [row | {"extract_run": choose.randint(1, runs)} for row in rows]
-    choose.shuffle(shuffled)
-    return [
-        [row for row in shuffled if row["extract_run"] == run]
-        for run in range(1, runs + 1)
-    ]
-
-
-def compare(
-    workshop: Workshop, rows: Sequence[bronze.Row], runs: int, seed: int
-) -> None:
-    batches = arrive(rows, runs, seed)
-    grown = workshop.build("grown", *batches)
-    whole = workshop.build("whole", [row for batch in batches for row in batch])
-    assert differences(grown, whole) == {}
 
 
 @pytest.mark.slow

@@ -73,18 +73,18 @@ def _first() -> Log:
     log.put({"type": "file-history-snapshot", "messageId": "x", "snapshot": {}})
     log.user("please fix the door", promptSource="typed")
     log.answer("msg_01a", {"type": "thinking", "thinking": "hm", "signature": "s"},
-               text("Looking."), use("t1", "Read", file_path="/home/me/app/door.py"))  # fmt: skip
-    log.result("t1", "1 import hinge", toolUseResult={"type": "text", "file": {
+               text("Looking."), use("toolu_1", "Read", file_path="/home/me/app/door.py"))  # fmt: skip
+    log.result("toolu_1", "1 import hinge", toolUseResult={"type": "text", "file": {
         "filePath": "/home/me/app/door.py", "content": "import hinge"}})  # fmt: skip
-    log.answer("msg_01b", use("t2", "Edit", file_path="/home/me/app/door.py",
+    log.answer("msg_01b", use("toolu_2", "Edit", file_path="/home/me/app/door.py",
                               old_string="a", new_string="b\nc"))  # fmt: skip
-    log.result("t2", "ok", toolUseResult={
+    log.result("toolu_2", "ok", toolUseResult={
         "filePath": "/home/me/app/door.py", "originalFile": "a\n" * 500,
         "structuredPatch": [{"lines": ["-a", "+b", "+c", " d"]}]})  # fmt: skip
-    log.answer("msg_01c", use("t3", "Bash", command="make"))
-    log.result("t3", "Exit code 2", error=True, toolUseResult="Error: Exit code 2")
-    log.answer("msg_01d", use("t4", "Bash", command="make again"))
-    log.result("t4", [text("ok"), image()], toolUseResult=[image()])
+    log.answer("msg_01c", use("toolu_3", "Bash", command="make"))
+    log.result("toolu_3", "Exit code 2", error=True, toolUseResult="Error: Exit code 2")
+    log.answer("msg_01d", use("toolu_4", "Bash", command="make again"))
+    log.result("toolu_4", [text("ok"), image()], toolUseResult=[image()])
     log.add("attachment", attachment={"type": "queued_command", "commandMode": "prompt",
                                       "prompt": "and the window"})  # fmt: skip
     log.user([text("like this"), image()])
@@ -132,23 +132,23 @@ def _agents(project: Path) -> Iterator[tuple[Path, Log]]:
         {"type": "ai-title", "aiTitle": "Send three agents", "sessionId": sid("d")}
     )
     main.user("send agents")
-    main.answer("msg_01i", use("t5", "Agent", prompt="look left", subagent_type="Explore"),
-                use("t6", "Agent", prompt="look right", subagent_type="Plan"))  # fmt: skip
+    main.answer("msg_01i", use("toolu_5", "Agent", prompt="look left", subagent_type="Explore"),
+                use("toolu_6", "Agent", prompt="look right", subagent_type="Plan"))  # fmt: skip
     inner = Log(sid("d"), day=4, isSidechain=True, agentId="a1")
     inner.user("look left")
-    inner.answer("msg_01j", use("t7", "Agent", prompt="look deeper"), out=33)
-    inner.result("t7", "deep")
+    inner.answer("msg_01j", use("toolu_7", "Agent", prompt="look deeper"), out=33)
+    inner.result("toolu_7", "deep")
     deep = Log(sid("d"), day=4, isSidechain=True, agentId="a2")
     deep.user("look deeper")
     deep.answer("msg_01k", text("It is deep."), model="claude-haiku-4-5-20251001")
     lost = Log(sid("d"), day=4, isSidechain=True, agentId="a3")
     lost.answer("msg_01l", text("Right."), out=77)
-    for call, entry in (("t5", inner.entries[1]), ("t6", lost.entries[0])):
+    for call, entry in (("toolu_5", inner.entries[1]), ("toolu_6", lost.entries[0])):
         main.add("progress", toolUseID="x", parentToolUseID=call, data={
             "type": "agent_progress", "agentId": entry["agentId"], "message": entry})  # fmt: skip
-    main.result("t5", "left", toolUseResult={"agentId": "a1", "totalTokens": 5000,
+    main.result("toolu_5", "left", toolUseResult={"agentId": "a1", "totalTokens": 5000,
                                              "usage": {"output_tokens": 5000}})  # fmt: skip
-    main.result("t6", "right")
+    main.result("toolu_6", "right")
     main.answer("msg_01m", text("All back."))
     folder = project / sid("d") / "subagents"
     yield project / f"{sid('d')}.jsonl", main
@@ -159,13 +159,13 @@ def _agents(project: Path) -> Iterator[tuple[Path, Log]]:
 def _old_sidechains() -> Log:
     log = Log(sid("e"), day=5, version="1.0.60")
     log.user("old times")
-    log.answer("msg_01n", use("t8", "Task", prompt="find it"))
+    log.answer("msg_01n", use("toolu_8", "Task", prompt="find it"))
     main = log.last
     log.last = None
     log.user("find it", isSidechain=True)
     log.answer("msg_01o", text("Found."), isSidechain=True)
     log.last = main
-    log.result("t8", "Found.")
+    log.result("toolu_8", "Found.")
     return log
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -109,3 +110,32 @@ def differences(left: Path, right: Path) -> dict[str, list[tuple[Any, ...]]]:
             if rows:
                 found[table] = rows
     return found
+
+
+def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze.Row]]:
+    """The same rows, brought by several extraction runs in a random order."""
+    choose = random.Random(seed)
+    shuffled = [row | {"extract_run": choose.randint(1, runs)} for row in rows]
+    choose.shuffle(shuffled)
+    return [
+        [row for row in shuffled if row["extract_run"] == run]
+        for run in range(1, runs + 1)
+    ]
+
+
+def compare(
+    workshop: Workshop, rows: Sequence[bronze.Row], runs: int, seed: int
+) -> Path:
+    """Fail where rows that arrive in several runs give other tables than all at once.
+
+    Returns:
+        The database of all at once.
+
+    Raises:
+        AssertionError: Some table differs; the rows that do are in it.
+    """
+    batches = arrive(rows, runs, seed)
+    grown = workshop.build("grown", *batches)
+    whole = workshop.build("whole", [row for batch in batches for row in batch])
+    assert differences(grown, whole) == {}
+    return whole

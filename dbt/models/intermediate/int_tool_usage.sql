@@ -22,6 +22,17 @@ affected as (
 
 ),
 
+{# The copies of a call whose id says which session it is in are not other calls. #}
+standing as (
+
+    select
+        entries.doc_id,
+        entries.part
+    from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+    inner join changed on entries.session_id = changed.session_id
+
+),
+
 calls as (
 
     select
@@ -38,6 +49,11 @@ calls as (
     inner join affected on calls.tool_use_id = affected.tool_use_id
     inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on calls.doc_id = messages.doc_id and calls.part = messages.part
+    left join standing
+        on calls.doc_id = standing.doc_id and calls.part = standing.part
+    where
+        standing.doc_id is not null
+        or not {{ is_counted_id('calls.tool_use_id') }}
 
 ),
 
@@ -56,6 +72,11 @@ results as (
     inner join affected on results.tool_use_id = affected.tool_use_id
     inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on results.doc_id = messages.doc_id and results.part = messages.part
+    left join standing
+        on results.doc_id = standing.doc_id and results.part = standing.part
+    where
+        standing.doc_id is not null
+        or not {{ is_counted_id('results.tool_use_id') }}
 
 ),
 

@@ -23,6 +23,7 @@ shown as (
         entries.part,
         entries.session_id,
         entries.updated_run,
+        messages.agent_id,
         messages.file_key,
         messages.type
     from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
@@ -121,6 +122,7 @@ numbered as (
     select
         entry_key,
         session_id,
+        agent_id,
         updated_run,
         body,
         list_position(
@@ -184,8 +186,13 @@ select
                 )
     end as text,
     case block_kind
-        when 'tool_use' then {{ picked('f', paths, 'id') }}
-        when 'tool_result' then {{ picked('f', paths, 'tool_use_id') }}
+        when 'tool_use'
+            then {{ call_id(picked('f', paths, 'id'), 'session_id', 'agent_id') }}
+        when 'tool_result'
+            then
+                {{ call_id(
+                    picked('f', paths, 'tool_use_id'), 'session_id', 'agent_id'
+                ) }}
     end as tool_use_id,
     case
         when block_kind = 'tool_use' then {{ picked('f', paths, 'name') }}

@@ -120,9 +120,7 @@ renamed as (
         off,
         cwd,
         git_branch,
-        coalesce(
-            file_agent_id, case when is_sidechain then agent_id end
-        ) as agent_id,
+        {{ named_agent() }} as agent_id,
         file_agent_id is not null as is_agent_file,
         coalesce(is_sidechain, false) as is_sidechain,
 
@@ -152,7 +150,9 @@ renamed as (
         {{ picked('f', paths, 'error') }} as api_error,
         {{ picked('f', paths, 'sessionKind') }} as session_kind,
         {{ picked('f', paths, 'data.agentId') }} as progress_agent_id,
-        {{ picked('f', paths, 'parentToolUseID') }} as parent_tool_use_id,
+        {{ call_id(
+            picked('f', paths, 'parentToolUseID'), 'session_id', named_agent()
+        ) }} as parent_tool_use_id,
         -- Only what begins a thread of its own is compared by its words.
         case
             when type = 'user' and (is_sidechain or file_agent_id is not null)

@@ -33,6 +33,7 @@ blocks as (
         doc_id,
         part,
         session_id,
+        {{ named_agent() }} as agent_id,
         extract_run,
         unnest(json_extract(body, '$.message.content[*]')) as block
     from lines
@@ -56,7 +57,8 @@ renamed as (
         -- ids
         doc_id,
         part,
-        {{ picked('f', paths, 'id') }} as tool_use_id,
+        {{ call_id(picked('f', paths, 'id'), 'session_id', 'agent_id') }}
+            as tool_use_id,
         session_id,
         extract_run,
 

@@ -36,6 +36,7 @@ parsed as (
         doc_id,
         part,
         session_id,
+        {{ named_agent() }} as agent_id,
         extract_run,
         {{ json_strings('body', paths) }} as f,
         json_extract_string(body, '$.toolUseResult.structuredPatch[*].lines[*]') as patch_lines,
@@ -54,6 +55,7 @@ results as (
         doc_id,
         part,
         session_id,
+        agent_id,
         extract_run,
         f,
         patch_lines,
@@ -67,7 +69,9 @@ texts as (
 
     select
         *,
-        json_extract_string(block, '$.tool_use_id') as tool_use_id,
+        {{ call_id(
+            "json_extract_string(block, '$.tool_use_id')", 'session_id', 'agent_id'
+        ) }} as tool_use_id,
         case json_type(block, '$.content')
             when 'VARCHAR' then json_extract_string(block, '$.content')
             when 'ARRAY'
@@ -117,7 +121,7 @@ renamed as (
             ) as bigint
         ) as reported_ms
     from texts
-    where nullif(tool_use_id, '') is not null
+    where tool_use_id is not null
 
 )
 
