@@ -20,7 +20,8 @@ _RESPONSES = {
     "cache_write_tokens": "bigint", "cache_read_tokens": "bigint",
     "total_tokens": "bigint", "web_search_requests": "bigint",
     "price_model": "varchar", "price_source": "varchar", "price_parts": "integer",
-    "is_long_context": "boolean", "price_multiplier": "decimal(10, 4)",
+    "is_long_context": "boolean", "long_from_tokens": "bigint",
+    "price_multiplier": "decimal(10, 4)",
     **{f"{kind}_price": "decimal(12, 6)" for kind in (
         "input", "output", "cache_write_5m", "cache_write_1h", "cache_read")},
     **{f"{kind}_usd": _MONEY for kind in (
@@ -76,7 +77,8 @@ def response(number: int, **changed: Any) -> Row:
         "is_us_only": False, "usage_final": number % 5 == 0,
         "is_from_progress": False, "records": 1, "sessions": 1,
         "web_search_requests": 0, "price_model": "x", "price_source": "a page",
-        "price_parts": 1, "is_long_context": False, "price_multiplier": 1,
+        "price_parts": 1, "is_long_context": False, "long_from_tokens": None,
+        "price_multiplier": 1,
         "input_price": 5, "output_price": 25, "cache_write_5m_price": Decimal("6.25"),
         "cache_write_1h_price": 10, "cache_read_price": Decimal("0.5"),
         "input_usd": Decimal("0.1"), "output_usd": Decimal("0.2"),

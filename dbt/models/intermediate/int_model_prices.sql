@@ -56,7 +56,9 @@ select
     cast(coalesce(cache_write_5m, input * 1.25) as decimal(12, 4)) as cache_write_5m_price,
     cast(coalesce(cache_write_1h, input * 2) as decimal(12, 4)) as cache_write_1h_price,
     cast(coalesce(cache_read, input * 0.1) as decimal(12, 4)) as cache_read_price,
-    long_from_tokens,
+    -- A limit without rates above it says nothing.
+    case when long_input is not null and long_output is not null then long_from_tokens end
+        as long_from_tokens,
     long_input as long_input_price,
     long_output as long_output_price,
     cast(coalesce(long_cache_write_5m, long_input * 1.25) as decimal(12, 4))

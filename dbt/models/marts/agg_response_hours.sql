@@ -27,7 +27,9 @@ select
     cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
     cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
     cast(sum(total_tokens) as bigint) as total_tokens,
-    cast(sum(context_tokens) as bigint) as context_tokens,
+    cast(
+        sum(input_tokens + cache_write_tokens + cache_read_tokens) as bigint
+    ) as context_tokens,
     cast(sum(input_usd) as decimal(20, 10)) as input_usd,
     cast(sum(output_usd) as decimal(20, 10)) as output_usd,
     cast(sum(cache_write_5m_usd) as decimal(20, 10)) as cache_write_5m_usd,

@@ -34,10 +34,10 @@ rated as (
         prices.price_source,
         prices.web_search_price,
         -- Fast mode has one price over the whole context window.
-        coalesce(
-            parts.context_tokens > prices.long_from_tokens and not parts.is_fast,
-            false
-        ) as is_long_context,
+        case
+            when parts.context_tokens > prices.long_from_tokens and not parts.is_fast
+                then prices.long_from_tokens
+        end as long_from_tokens,
         cast(
             case when parts.is_fast then prices.fast_multiplier else 1 end
             * case when parts.is_us_only then prices.us_multiplier else 1 end
@@ -86,7 +86,8 @@ summed as (
         sum(cache_write_tokens) as cache_write_tokens,
         sum(cache_read_tokens) as cache_read_tokens,
         sum(web_search_requests) as web_search_requests,
-        bool_or(is_long_context) as is_long_context,
+        max(context_tokens) as context_tokens,
+        max(long_from_tokens) as long_from_tokens,
         max(multiplier) as price_multiplier,
         max(price_model) as price_model,
         max(price_source) as price_source,
@@ -149,17 +150,15 @@ final as (
             summed.input_tokens + summed.output_tokens
             + summed.cache_write_tokens + summed.cache_read_tokens as bigint
         ) as total_tokens,
-        cast(
-            summed.input_tokens + summed.cache_write_tokens
-            + summed.cache_read_tokens as bigint
-        ) as context_tokens,
+        cast(summed.context_tokens as bigint) as context_tokens,
         cast(summed.web_search_requests as bigint) as web_search_requests,
 
         -- price
         summed.price_model,
         summed.price_source,
         cast(coalesce(summed.price_parts, 0) as integer) as price_parts,
-        coalesce(summed.is_long_context, false) as is_long_context,
+        summed.long_from_tokens is not null as is_long_context,
+        cast(summed.long_from_tokens as bigint) as long_from_tokens,
         summed.price_multiplier,
         summed.input_price,
         summed.output_price,

@@ -24,8 +24,8 @@ def report(exports: Path, *arguments: str | Path) -> subprocess.CompletedProcess
 def test_a_price_is_explained_by_its_parts_and_rules(tmp_path: Path) -> None:
     row = response(
         1, records=3, sessions=2, speed="fast", price_multiplier=6, price_parts=2,
-        is_long_context=True, web_search_requests=2, web_search_usd=Decimal("0.02"),
-        request_id=None,
+        is_long_context=True, long_from_tokens=100_000, web_search_requests=2,
+        web_search_usd=Decimal("0.02"), request_id=None,
     )  # fmt: skip
     shown = report(make_export(tmp_path, fct_api_responses=[row]), "explain", "msg_1")
     assert shown.returncode == 0, shown.stderr
@@ -34,7 +34,7 @@ def test_a_price_is_explained_by_its_parts_and_rules(tmp_path: Path) -> None:
         "2 sessions hold it",
         "no request id",
         "2 iterations",
-        "above 200,000 tokens",
+        "above 100,000 tokens",
         "multiplied by 6 (fast mode)",
         "Web search, 2 requests",
         "a lower bound",
@@ -100,6 +100,17 @@ def test_equal_counts_have_no_difference(tmp_path: Path) -> None:
         ({"host": "tower"}, "logged on another machine"),
         ({"is_from_progress": True}, "only in a progress record"),
         ({"entry_key": "salvaged"}, "recovered from a broken line"),
+        (
+            {
+                "host": "tower",
+                "entry_key": "salvaged",
+                "is_from_progress": True,
+                "is_long_context": True,
+                "long_from_tokens": 200_000,
+                "is_us_only": True,
+            },
+            "logged on another machine",
+        ),
     ],
 )
 def test_responses_that_ccusage_cannot_see_are_explained(
@@ -121,7 +132,7 @@ def test_responses_that_ccusage_cannot_see_are_explained(
 
 def test_money_that_ccusage_leaves_out_is_explained(tmp_path: Path) -> None:
     long = ours(
-        1, is_long_context=True, input_tokens=300_000, output_tokens=1_000,
+        1, is_long_context=True, long_from_tokens=200_000, input_tokens=300_000, output_tokens=1_000,
         cache_write_5m_tokens=0, cache_read_tokens=0, input_price=6,
         output_price=Decimal("22.5"), cost_usd=Decimal("1.8225"),
     )  # fmt: skip
@@ -137,6 +148,14 @@ def test_money_that_ccusage_leaves_out_is_explained(tmp_path: Path) -> None:
         "web search fee": pytest.approx(0.02),
     }
     assert "2 differences are explained to the token; 0 have" in found["notes"][1]
+
+
+def test_the_rates_of_another_limit_are_a_hint_only(tmp_path: Path) -> None:
+    rows = [ours(1, is_long_context=True, long_from_tokens=100_000)]
+    found = differences(tmp_path, rows, {"monthly": [theirs(rows, cost=0.2)]})
+    (row,) = found["rows"]
+    assert "1 responses at the higher rate of a limit" in row["reason"]
+    assert row["certain"] is False
 
 
 def test_what_has_no_reason_is_called_unexplained(tmp_path: Path) -> None:

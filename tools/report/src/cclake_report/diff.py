@@ -6,7 +6,7 @@ from typing import Any
 from cclake_report.ccusage import TOKENS, Period, Theirs
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
-from cclake_report.reasons import HINTS, REASONS, Reason
+from cclake_report.reasons import HINTS, REASONS, Reason, concerned
 from cclake_report.source import Gold, Row
 
 # ccusage prints floating point; less than this is no difference.
@@ -66,10 +66,10 @@ def _notes(rows: list[dict[str, Any]], same: int) -> list[str]:
 def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
     where, values = filters.where("responded_at")
     sums = ",\n".join(
-        f"coalesce(sum({reason.cost}) filter ({reason.rows.replace('?', 'this_host')})"
+        f"coalesce(sum({reason.cost}) filter ({concerned(reason)})"
         f", 0)::double as {reason.name}_usd,\n"
         + ",\n".join(
-            f"coalesce(sum({name}) filter ({reason.rows.replace('?', 'this_host')})"
+            f"coalesce(sum({name}) filter ({concerned(reason)})"
             f", 0)::bigint as {reason.name}_{name}"
             for name in TOKENS
         )
@@ -91,6 +91,7 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
         count(*) filter (request_id is null) as requestless,
         count(*) filter (sessions > 1) as copied,
         count(*) filter (price_parts > 1) as iterated,
+        count(*) filter (long_from_tokens <> 200000) as long,
         count(*) filter (cost_usd is null and input_tokens is not null) as unpriced,
         {sums}
     from t group by all

@@ -112,8 +112,8 @@ def _rules(row: Row) -> list[str]:
         rules.append(f"{row['price_parts']} iterations, each priced by itself.")
     if row["is_long_context"]:
         rules.append(
-            "Its context is above 200,000 tokens: the higher rate holds for the whole"
-            " request."
+            f"Its context is above {row['long_from_tokens']:,} tokens: the higher rate"
+            " holds for the whole request."
         )
     multiplier = row["price_multiplier"]
     if multiplier is not None and multiplier != Decimal(1):

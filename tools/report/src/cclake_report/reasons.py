@@ -12,7 +12,8 @@ class Reason:
     Attributes:
         name: Name of the measure.
         text: The sentence for the reader.
-        rows: SQL condition of the responses that it concerns.
+        rows: SQL condition of the responses that it concerns. What ccusage does not
+            have at all is no matter of prices: `concerned` leaves it out.
         cost: SQL expression of what it adds to our cost, per response.
         tokens: Whether their tokens are missing in ccusage as well.
     """
@@ -27,6 +28,7 @@ class Reason:
 # Above 200,000 tokens ccusage raises the price of the tokens beyond, not of all.
 # The plain rates are half of the long ones, two thirds for output.
 _MARGINAL = "({t} - greatest({t} - 200000, 0)) * {p} * (1 - {r})"
+_IS_LONG = "coalesce(long_from_tokens = 200000, false)"
 _LONG = (
     "("
     + " + ".join(
@@ -45,7 +47,7 @@ REASONS = (
     Reason(
         "other_host",
         "logged on another machine; ccusage sees one",
-        "host is distinct from ?",
+        "host is distinct from this_host",
         "cost_usd",
         tokens=True,
     ),
@@ -66,7 +68,7 @@ REASONS = (
     Reason(
         "long_context",
         "above 200,000 tokens the higher rate holds for the whole request",
-        "is_long_context",
+        _IS_LONG,
         _LONG,
     ),
     Reason("web_search", "web search fee", "web_search_usd > 0", "web_search_usd"),
@@ -74,9 +76,24 @@ REASONS = (
         "us_only",
         "inference in the US only costs 1.1 times as much",
         "is_us_only",
-        "(cost_usd - web_search_usd) * (1 - 1 / 1.1)",
+        f"(cost_usd - web_search_usd - if({_IS_LONG}, {_LONG}, 0)) * (1 - 1 / 1.1)",
     ),
 )
+
+
+def concerned(reason: Reason) -> str:
+    """SQL condition of the responses that differ for a reason, and none before it.
+
+    A response that ccusage does not have belongs to the first reason for that, and
+    to no reason that is about its price.
+    """
+    gone = [other.rows for other in REASONS if other.tokens]
+    before = gone[: gone.index(reason.rows)] if reason.tokens else gone
+    return " and ".join(
+        [f"({reason.rows})", *(f"not coalesce({rows}, false)" for rows in before)]
+    )
+
+
 ALL_PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "session")
 # What may explain the rest: (count in gold, where it can matter, sentence).
 HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
@@ -102,6 +119,11 @@ HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
         "iterated",
         ALL_PERIODS,
         "{n} responses of several iterations, each priced by itself",
+    ),
+    (
+        "long",
+        ALL_PERIODS,
+        "{n} responses at the higher rate of a limit that ccusage may not have",
     ),
     ("unpriced", ALL_PERIODS, "{n} responses without a price here"),
 )
