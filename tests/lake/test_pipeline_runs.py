@@ -4,6 +4,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -461,3 +462,28 @@ with open({str(shown)!r}, "wb") as log:
     text = shown.read_text()
     assert "dbt 1/1" in text
     assert "run 1 done" in text
+
+
+def test_a_copied_data_directory_leaves_the_first_one_alone(
+    home: Path, mongod: Mongod, mongo_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(mongod, mongo_db, 1, 5)
+    assert pipeline("run").returncode == 0
+    other, link = home.with_name("copy"), home.with_name("link")
+    link.symlink_to(home)
+    shutil.copytree(home, other)
+    before = sorted((home / "iceberg").rglob("*"))
+    monkeypatch.setenv("CCLAKE_HOME", str(other))
+    add(mongod, mongo_db, 6, 9)
+    refused = pipeline("run")
+    assert refused.returncode == 1
+    assert f"{other / 'iceberg'} was moved or copied" in refused.stdout
+    assert str(home / "iceberg") in refused.stdout
+    assert sorted((home / "iceberg").rglob("*")) == before
+    shutil.rmtree(other / "iceberg")
+    assert pipeline("run", "--backfill").returncode == 0
+    assert (published(other), published(home)) == (9, 5)
+    # Another name of the same folder is no other place.
+    monkeypatch.setenv("CCLAKE_HOME", str(link))
+    assert pipeline("run").returncode == 0
+    assert published(home) == 9

@@ -10,6 +10,7 @@ from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from cclake_lake.head import origin
 from cclake_lake.lake import Lake
 
 BUSY_S = 30
@@ -41,8 +42,14 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
     """The table as it is now, or None where there is none yet.
 
     Raises:
-        Failure: The catalog does not answer.
+        Failure: The catalog does not answer, or its folder is not where it was made.
     """
+    if elsewhere := origin(lake):
+        raise Failure(
+            f"{lake.warehouse} was moved or copied: its table still is in {elsewhere}",
+            f"Delete {lake.warehouse} and run `just backfill`, which builds the lake"
+            " anew from MongoDB.",
+        )
     try:
         return catalog.load_table(lake.identifier)
     except NoSuchTableError:
