@@ -15,6 +15,7 @@ from cclake_extract import mongo
 from cclake_extract.backfill import backfill
 from cclake_extract.care.auto import care, due
 from cclake_extract.crew import ALONE, Crew
+from cclake_extract.damage import forget_damaged, told
 from cclake_extract.follow import follow
 from cclake_extract.mongo import Document
 from cclake_extract.progress import bar
@@ -39,7 +40,9 @@ class Job:
         Raises:
             Failure: `--since` was given for a table that goes on from a watermark.
         """
-        with bar("extract", self._total) as advance:
+        if self.full:
+            forget_damaged(self.lake)
+        with told(self.lake), bar("extract", self._total) as advance:
             if self.full or self.since:
                 self._taken()
                 outcome = backfill(

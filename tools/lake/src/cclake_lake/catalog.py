@@ -5,7 +5,7 @@ import os
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.exceptions import NoSuchTableError, RESTError, ValidationError
 from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
@@ -15,6 +15,9 @@ from cclake_lake.lake import Lake
 
 BUSY_S = 30
 SILENT = (OperationalError, OSError, RESTError)
+UNREADABLE = (OSError, EOFError, LookupError, ValueError, TypeError, ValidationError,
+              RESTError)  # fmt: skip
+"""What reading a table may raise where its files are not as they were written."""
 
 
 def open_catalog(lake: Lake) -> Catalog:
@@ -42,7 +45,8 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
     """The table as it is now, or None where there is none yet.
 
     Raises:
-        Failure: The catalog does not answer, or its folder is not where it was made.
+        Failure: The catalog does not answer, its folder is not where it was made, or
+            what it says of the table can't be read.
     """
     if elsewhere := origin(lake):
         raise Failure(
@@ -54,8 +58,21 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
         return catalog.load_table(lake.identifier)
     except NoSuchTableError:
         return None
-    except SILENT as error:
+    except OperationalError as error:
         raise _silent(lake, error) from error
+    except UNREADABLE as error:
+        if lake.is_folder:
+            raise damaged(lake, error) from error
+        raise _silent(lake, error) from error
+
+
+def damaged(lake: Lake, error: Exception) -> Failure:
+    """The failure to raise where a file of the table is gone or says nonsense."""
+    said = str(error).strip() or type(error).__name__
+    return Failure(
+        f"the lake in {lake.warehouse} can't be read: {said.splitlines()[0][:300]}",
+        "`just backfill` (`extract --full-backfill`) makes it anew from MongoDB.",
+    )
 
 
 def _silent(lake: Lake, error: Exception) -> Failure:

@@ -51,7 +51,7 @@ def origin(lake: Lake) -> Path | None:
 
 
 def _metadata_file(lake: Lake) -> Path:
-    if not lake.is_local or "://" in lake.warehouse:
+    if not lake.is_folder:
         raise LookupError("not the catalog of the default")
     uri = f"{lake.catalog_file.as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as catalog:

@@ -42,6 +42,11 @@ class Lake:
         return self.catalog_type == "sql" and not self.catalog_uri
 
     @property
+    def is_folder(self) -> bool:
+        """Whether catalog and files are in one folder of this machine."""
+        return self.is_local and "://" not in self.warehouse
+
+    @property
     def catalog_file(self) -> Path:
         """The SQLite file of the default catalog."""
         return Path(self.warehouse) / "catalog.db"

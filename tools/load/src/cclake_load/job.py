@@ -25,6 +25,8 @@ order by load_id desc
 limit 10
 """
 MEMORY = "500MB"
+NONSENSE = (OSError, EOFError, ValueError, LookupError, TypeError)
+"""What reading a damaged file of the lake may raise."""
 
 
 @dataclass
@@ -57,7 +59,10 @@ class Job:
         table = self.lake.load(self.lake.catalog())
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
-        aim = target(table, as_of) if table else None
+        try:
+            aim = target(table, as_of) if table else None
+        except NONSENSE as error:
+            raise _unreadable(error) from error
         # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
         limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
         for memory in limits:
@@ -77,7 +82,7 @@ class Job:
         with open_database(self.path, memory, self.wait) as db:
             try:
                 return loader.load(db, aim, full).as_dict()
-            except OSError as error:
+            except NONSENSE as error:
                 raise _unreadable(error) from error
 
     def stats(self) -> dict[str, Any]:
@@ -122,8 +127,9 @@ def _unreadable(error: Exception) -> Failure:
             "free some room and run load again; nothing has changed",
             TRY_LATER,
         )
+    said = str(error).strip() or type(error).__name__
     return Failure(
-        f"a file of the lake can't be read: {str(error).splitlines()[0]}",
+        f"a file of the lake can't be read: {said.splitlines()[0]}",
         "run load again; if it stays, `extract --full-backfill` makes"
         " the lake anew from MongoDB",
     )

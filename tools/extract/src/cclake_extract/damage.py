@@ -1,0 +1,66 @@
+"""A table whose files are gone or say nonsense, as after a loss of power."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cclake_common.failure import Failure
+from cclake_lake.catalog import UNREADABLE, damaged
+from cclake_lake.lake import Lake
+from pymongo.errors import PyMongoError
+
+
+@contextmanager
+def told(lake: Lake) -> Iterator[None]:
+    """Name the damage where one is the reason of an error.
+
+    Raises:
+        Failure: Something failed, and the table can't be read.
+    """
+    try:
+        yield
+    except (Failure, PyMongoError):
+        raise
+    except UNREADABLE as error:
+        if found := damage(lake):
+            raise damaged(lake, found) from error
+        raise
+
+
+def damage(lake: Lake) -> Exception | None:
+    """Why the head can't be read; None where it can, or where it is not on this disk.
+
+    Its metadata and its manifests are read, and each data file must be there with all
+    its bytes.
+
+    Raises:
+        Failure: The catalog does not answer, or the folder was moved.
+    """
+    if not lake.is_folder:
+        return None
+    try:
+        table = lake.load(lake.catalog())
+    except Failure as failure:
+        if isinstance(failure.__cause__, UNREADABLE):
+            return failure.__cause__
+        raise
+    if table is None:
+        return None
+    try:
+        for task in table.scan().plan_files():
+            size = len(table.io.new_input(task.file.file_path))
+            if size != task.file.file_size_in_bytes:
+                return EOFError(f"{task.file.file_path} has {size:,} bytes")
+    except UNREADABLE as error:
+        return error
+    return None
+
+
+def forget_damaged(lake: Lake) -> None:
+    """Take a table that can't be read out of the catalog, so that it is made anew.
+
+    Its files stay until they are taken for orphans.
+    """
+    if found := damage(lake):
+        print(f"extract: {damaged(lake, found)}: it is made anew", file=sys.stderr)
+        lake.catalog().drop_table(lake.identifier)
