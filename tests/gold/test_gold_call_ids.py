@@ -15,7 +15,7 @@ def conversation(
     session: str, number: int, agent: str = ""
 ) -> Iterator[dict[str, Any]]:
     """Two calls of Edit; the second one fails."""
-    base = {"sessionId": session, "cwd": "/p", "version": "2.1.97"}
+    base: dict[str, Any] = {"sessionId": session, "cwd": "/p", "version": "2.1.97"}
     if agent:
         base |= {"agentId": agent, "isSidechain": True}
     parent = None
@@ -23,7 +23,11 @@ def conversation(
         uuid = f"{number:08d}-1111-4111-8111-{step:012d}"
         call = f"functions.Edit:{step // 2}"
         if step % 2:
-            block = {"type": "tool_result", "tool_use_id": call, "content": "done"}
+            block: dict[str, Any] = {
+                "type": "tool_result",
+                "tool_use_id": call,
+                "content": "done",
+            }
             block |= {"is_error": True} if step == 3 else {}
         else:
             block = {"type": "tool_use", "id": call, "name": "Edit"}
