@@ -25,7 +25,7 @@ SCHEMA = {
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
     "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text",
-    "fct_api_responses": "message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real",
+    "fct_api_responses": "message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
 }
 INDEXES = (
@@ -227,6 +227,7 @@ class Session:
             responded_at=stamp(self.clock), agent_id=self.agent,
             is_sidechain=int(bool(self.agent)), usage_final=1, speed="standard",
             web_search_requests=0, cost_usd=cost, **usage,
+            context_tokens=912 + usage["cache_read_tokens"],
         )  # fmt: skip
         for name, value in usage.items():
             self.count[name] += value

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from export import Export
@@ -107,6 +108,29 @@ def test_without_script_a_link_leads_to_the_subagent(
     page.get_by_text("Open this subagent on its own page").first.click()
     expect(page.locator("h1")).to_have_text("Subagent agent0")
     tab.close()
+
+
+def test_an_agent_that_two_calls_name_is_shown_once(tmp_path: Path) -> None:
+    export = Export()
+    s = export.session(
+        ID, title="Asked twice", start=datetime(2026, 8, 1, 10, tzinfo=UTC)
+    )
+    s.prompt("Ask one, and ask it again.")
+    for task in ("First task", "Second task"):
+        (call,) = s.answer(tools=(("Agent", {"prompt": task}),))
+        s.subagent(call, "helper")
+        s.entry("agent_prompt", [{"block_kind": "text", "text": task}])
+        s.answer(f"An answer to the {task.lower()}.")
+        s.agent = None
+        s.result(call, "done")
+    s.end()
+    export.write(tmp_path / "exports" / "conversations.db")
+    with serving(tmp_path / "exports", tmp_path / "log") as web:
+        for page in ("", "/export.html"):
+            text = web.get(f"/session/{ID}{page}").text
+            assert text.count("An answer to the first task.") == 1
+            assert text.count("An answer to the second task.") == 1
+            assert text.count("shown at the first call that names it") == 1
 
 
 def test_an_export_nests_every_level(nested: Web) -> None:

@@ -29,12 +29,17 @@ class Ask:
 
 @dataclass
 class Nested:
-    """A subagent's thread within its call; without cards it is loaded on demand."""
+    """A subagent's thread within its call; without cards it is loaded on demand.
+
+    Attributes:
+        is_again: An earlier call on the page names the same agent, and shows it.
+    """
 
     agent: str
     size: int
     sums: Sums
     cards: list[Card] | None
+    is_again: bool = False
 
 
 class Nester:
@@ -52,6 +57,7 @@ class Nester:
         self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
         self.children = _children(connection, ask.session_id) if self.sizes else {}
         self.budget = budget
+        self.shown: set[str] = set()
         self.above: list[str] = [ask.agent] if ask.agent else []
 
     def __call__(self, call: Call) -> Nested | None:
@@ -61,8 +67,11 @@ class Nester:
             return None
         size = self.sizes[agent]
         nested = Nested(agent, size, self.total(agent), None)
-        if size <= self.budget and len(self.above) < self.deepest:
+        if agent in self.shown:
+            nested.is_again = True
+        elif size <= self.budget and len(self.above) < self.deepest:
             self.budget -= size
+            self.shown.add(agent)
             self.above.append(agent)
             nested.cards = self._cards(agent)
             self.above.pop()

@@ -26,10 +26,9 @@ class Strip:
 
 
 def contexts(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
-    """Tokens that went into each response of a session, copies included."""
+    """The context of each response of a session in tokens, copies included."""
     rows = connection.execute(
-        """select r.message_id, max(coalesce(r.input_tokens, 0)
-            + coalesce(r.cache_write_tokens, 0) + coalesce(r.cache_read_tokens, 0))
+        """select r.message_id, max(coalesce(r.context_tokens, 0))
         from (select distinct message_id from thread_entries where session_id = ?
             and agent_id is null and message_id is not null) e
         join fct_api_responses r on r.message_id = e.message_id group by 1""",

@@ -77,8 +77,7 @@ select coalesce(i.session, -1) as session,
     sum({UNCOUNTED}) as uncounted, sum(r.input_tokens) as input,
     sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
     sum(r.cache_read_tokens) as read, sum(r.cost_usd) as cost,
-    max(coalesce(r.input_tokens, 0) + coalesce(r.cache_write_tokens, 0)
-        + coalesce(r.cache_read_tokens, 0)) as widest, l.git_branch as branch
+    max(coalesce(r.context_tokens, 0)) as widest, l.git_branch as branch
 from main.fct_api_responses r left join sums.ids i on i.session_id = r.session_id
 left join sums.listed l on l.session = i.session
 where cast(strftime('%s', r.responded_at) as integer) between 0 and {{last}}

@@ -45,8 +45,7 @@ from fct_api_responses as r
 order by day desc""",
     "context": """\
 select substr({at}, 1, 10) as day,
-    round(avg(input_tokens + cache_write_tokens + cache_read_tokens)) as mean_context,
-    max(input_tokens + cache_write_tokens + cache_read_tokens) as largest_context
+    round(avg(context_tokens)) as mean_context, max(context_tokens) as largest_context
 from fct_api_responses as r
 {where}group by day
 order by day desc""",
