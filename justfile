@@ -211,7 +211,7 @@ lint: _dev
     @mypy {{ python_sources }} {{ python_tests }} bench
     @for file in tests/*/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve flows/serve tests/support/test-alone
+    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md metabase/README.md
 
 # Mend what lint can mend: formatting, import order, SQL, help in the READMEs
@@ -260,8 +260,9 @@ _prefect:
         cp flows/requirements.lock .prefect/lock; }
 
 [private]
-_deployment name: _prefect
-    @PREFECT_API_URL="${PREFECT_API_URL:-http://127.0.0.1:${PREFECT_PORT:-4200}/api}" .prefect/bin/prefect deployment run "cclake/$1" --watch
+[no-exit-message]
+_deployment name:
+    @flows/ask "$1"
 
 [private]
 _poetry:

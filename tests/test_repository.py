@@ -124,6 +124,8 @@ def test_the_shell_scripts_are_clean() -> None:
         ROOT / "just",
         ROOT / ".ci" / "run",
         ROOT / "datasette" / "serve",
+        ROOT / "flows" / "serve",
+        ROOT / "flows" / "ask",
         ROOT / "tests" / "support" / "test-alone",
     ]
     subprocess.run(["shellcheck", *map(str, scripts)], check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import wait_for
+from harness import free_port, wait_for
 
 SERVE = Path(__file__).parents[1] / "serve"
 PROGRAM = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec sleep 1000\n'
@@ -41,3 +41,17 @@ def test_nothing_outlives_it(
     os.kill(serve.pid, number)
     assert serve.wait(30) == 128 + number
     wait_for(lambda: not any(map(psutil.Process.is_running, children)), 5, "all ended")
+
+
+def test_a_run_without_a_server_is_one_clear_answer() -> None:
+    address = f"http://127.0.0.1:{free_port()}/api"
+    done = subprocess.run(
+        [SERVE.with_name("ask"), "daily"],
+        env=os.environ | {"PREFECT_API_URL": address},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"no Prefect server answers at {address}" in done.stderr
+    assert len(done.stderr.splitlines()) == 2

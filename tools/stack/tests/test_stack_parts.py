@@ -39,14 +39,24 @@ def test_config_shows_the_origin_and_masks_passwords(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dotenv = tmp_path / ".env"
-    dotenv.write_text("# a comment = no setting\nexport WEB_PORT=3333\n")
-    monkeypatch.setenv("WEB_PORT", "3333")
+    dotenv.write_text(
+        "# a comment = no setting\nexport WEB_PORT=3333\nHEALTH_PORT='4444' # mine\n"
+        'PIPELINE_PORT=5555\nCCLAKE_ROLE="all"\n'
+    )
+    for name, given in {
+        "WEB_PORT": "3333", "HEALTH_PORT": "4444", "PIPELINE_PORT": "6666",
+        "CCLAKE_ROLE": "all",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, given)
     monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
     values = {value.name: value for value in config.values(dotenv)}
     assert (values["WEB_PORT"].value, values["WEB_PORT"].origin) == ("3333", ".env")
     assert values["MONGO_URI"].value == "mongodb://me:***@db/"
     assert values["MONGO_URI"].origin == "environment"
-    assert values["HEALTH_PORT"].origin == "default"
+    assert values["HEALTH_PORT"].origin == ".env"
+    assert values["CCLAKE_ROLE"].origin == ".env"
+    assert values["PIPELINE_PORT"].origin == "environment"  # it wins over the file
+    assert values["MONGO_DB"].origin == "default"
     assert values["DUCKDB_PATH"].value == f"{tmp_path}/cclake/analytics.duckdb"
 
 

@@ -36,7 +36,7 @@ def values(dotenv: Path, environ: Mapping[str, str] = os.environ) -> list[Value]
         dotenv: The `.env` file that just has loaded; it may be missing.
         environ: The environment.
     """
-    in_dotenv = _names(dotenv)
+    in_dotenv = _given(dotenv)
     return [
         _value(setting, environ, in_dotenv)
         for setting in (*SETTINGS, *_others(environ))
@@ -82,10 +82,15 @@ def _others(environ: Mapping[str, str]) -> list[Setting]:
     ]
 
 
-def _value(setting: Setting, environ: Mapping[str, str], in_dotenv: set[str]) -> Value:
+def _value(
+    setting: Setting, environ: Mapping[str, str], in_dotenv: Mapping[str, str]
+) -> Value:
     given = environ.get(setting.name)
     if given:
-        origin = ".env" if setting.name in in_dotenv else "environment"
+        # What the environment has wins over the file.
+        written = in_dotenv.get(setting.name, "")
+        same = written.strip("\"'") == given or any(s in written for s in "$\\#")
+        origin = ".env" if written and same else "environment"
         value = given
     else:
         origin = "default"
@@ -98,15 +103,17 @@ def _value(setting: Setting, environ: Mapping[str, str], in_dotenv: set[str]) ->
     return Value(setting.name, shown, origin, setting.meaning)
 
 
-def _names(dotenv: Path) -> set[str]:
+def _given(dotenv: Path) -> dict[str, str]:
+    """What stands in the file behind each name, with its quotes and comments."""
     if not dotenv.is_file():
-        return set()
+        return {}
     lines = dotenv.read_text(encoding="utf-8").splitlines()
-    return {
-        line.split("=", 1)[0].removeprefix("export ").strip()
+    pairs = [
+        line.strip().removeprefix("export ").partition("=")
         for line in lines
         if "=" in line and not line.lstrip().startswith("#")
-    }
+    ]
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def environ_or(name: str, default: str) -> str:
