@@ -18,15 +18,18 @@ def torn(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 @pytest.mark.parametrize(
     ("files", "damage"),
     [
-        ("*.metadata.json", lambda path: path.write_bytes(b"")),
-        ("snap-*.avro", lambda path: path.write_bytes(b"")),
-        ("*-m0.avro", Path.unlink),
-        ("*.parquet", torn),
+        pytest.param("*.metadata.json", empty, id="metadata"),
+        pytest.param("snap-*.avro", empty, id="manifest list"),
+        pytest.param("*-m0.avro", Path.unlink, id="manifest"),
+        pytest.param("*.parquet", torn, id="data file"),
     ],
-    ids=str,
 )
 @pytest.mark.fault
 def test_a_damaged_table_is_named_and_made_anew(
@@ -46,6 +49,10 @@ def test_a_damaged_table_is_named_and_made_anew(
     assert "can't be read: " in refused.stderr
     assert "extract --full-backfill" in refused.stderr
     assert len(refused.stderr.splitlines()) == 2
+    if files.endswith(".avro"):
+        shown = tool("extract", "table", "files")
+        assert shown.returncode == 1
+        assert f"the lake in {lake.warehouse} can't be read: " in shown.stderr
     healed = tool("extract", "--full-backfill")
     assert healed.returncode == 0, healed.stderr
     assert "it is made anew" in healed.stderr

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cclake_common.failure import Failure
-from cclake_lake.catalog import UNREADABLE, damaged
+from cclake_lake.catalog import DAMAGED, damaged
 from cclake_lake.lake import Lake
-from pymongo.errors import PyMongoError
 
 
 @contextmanager
@@ -19,9 +18,7 @@ def told(lake: Lake) -> Iterator[None]:
     """
     try:
         yield
-    except (Failure, PyMongoError):
-        raise
-    except UNREADABLE as error:
+    except DAMAGED as error:
         if found := damage(lake):
             raise damaged(lake, found) from error
         raise
@@ -41,7 +38,7 @@ def damage(lake: Lake) -> Exception | None:
     try:
         table = lake.load(lake.catalog())
     except Failure as failure:
-        if isinstance(failure.__cause__, UNREADABLE):
+        if isinstance(failure.__cause__, DAMAGED):
             return failure.__cause__
         raise
     if table is None:
@@ -51,7 +48,7 @@ def damage(lake: Lake) -> Exception | None:
             size = len(table.io.new_input(task.file.file_path))
             if size != task.file.file_size_in_bytes:
                 return EOFError(f"{task.file.file_path} has {size:,} bytes")
-    except UNREADABLE as error:
+    except DAMAGED as error:
         return error
     return None
 

@@ -1,5 +1,7 @@
 """The `extract table` commands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -21,6 +23,16 @@ def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
     from cclake_lake.lake import Lake
 
     return Lake.from_env(warehouse=warehouse, catalog_type=kind, catalog_uri=uri)
+
+
+@contextmanager
+def _table(warehouse: str | None, kind: str | None, uri: str | None) -> Iterator[Any]:
+    """The table, which must be there; where it is damaged, what fails says so."""
+    from cclake_extract.damage import told
+
+    lake = _lake(warehouse, kind, uri)
+    with told(lake):
+        yield lake.require()
 
 
 def _rows(found: list[dict[str, Any]]) -> str:
@@ -46,7 +58,8 @@ def info(
     """Where the table is, how large it is, how far it goes."""
     from cclake_extract import inspect
 
-    found = inspect.info(_lake(warehouse, catalog_type, catalog_uri).require())
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = inspect.info(table)
     hidden = ("columns", "properties")
     lines = [f"{k:<15} {v}" for k, v in found.items() if k not in hidden]
     show(json, found, "\n".join(lines))
@@ -62,7 +75,8 @@ def snapshots(
     """The snapshots that are kept: what you can go back to."""
     from cclake_extract import inspect
 
-    found = inspect.snapshots(_lake(warehouse, catalog_type, catalog_uri).require())
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = inspect.snapshots(table)
     show(json, found, _rows(found))
 
 
@@ -76,7 +90,8 @@ def files(
     """The data files of the newest snapshot."""
     from cclake_extract import inspect
 
-    found = inspect.files(_lake(warehouse, catalog_type, catalog_uri).require())
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = inspect.files(table)
     show(json, found, _rows(found))
 
 
@@ -90,7 +105,8 @@ def history(
     """Which snapshot was the newest from when on, rollbacks included."""
     from cclake_extract import inspect
 
-    found = inspect.history(_lake(warehouse, catalog_type, catalog_uri).require())
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = inspect.history(table)
     show(json, found, _rows(found))
 
 
@@ -106,10 +122,11 @@ def rollback(
     from cclake_extract import inspect
     from cclake_extract.care.rollback import rollback as go_back
 
-    table = _lake(warehouse, catalog_type, catalog_uri).require()
-    found = inspect.find(table, snapshot)
-    go_back(table, found)
-    show(json, inspect.info(table), f"the table stands at {found.snapshot_id} again")
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = inspect.find(table, snapshot)
+        go_back(table, found)
+        now = inspect.info(table)
+    show(json, now, f"the table stands at {found.snapshot_id} again")
 
 
 @app.command()
@@ -124,7 +141,8 @@ def compact(
 
     from cclake_extract.care.compact import compact as merge
 
-    done = merge(_lake(warehouse, catalog_type, catalog_uri).require())
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        done = merge(table)
     text = f"{done.files} files with {done.rows:,} rows merged into {done.into}"
     show(json, asdict(done), text if done.files else "nothing to merge")
 
@@ -145,8 +163,8 @@ def expire(
 
     from cclake_extract.care.expire import expire as forget
 
-    table = _lake(warehouse, catalog_type, catalog_uri).require()
-    done = forget(table, keep, timedelta(hours=grace))
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        done = forget(table, keep, timedelta(hours=grace))
     show(
         json,
         asdict(done),
@@ -167,9 +185,9 @@ def orphans(
     """Delete files that killed processes left behind."""
     from cclake_extract.care import orphans as care
 
-    table = _lake(warehouse, catalog_type, catalog_uri).require()
     work = care.orphans if dry_run else care.sweep_orphans
-    found = work(table, timedelta(hours=older_than))
+    with _table(warehouse, catalog_type, catalog_uri) as table:
+        found = work(table, timedelta(hours=older_than))
     listed = [{"path": f.path, "bytes": f.bytes, "modified": f.modified} for f in found]
     show(json, listed, _rows(listed))
 

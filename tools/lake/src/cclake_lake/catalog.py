@@ -1,11 +1,18 @@
 """Opening the Iceberg catalog that the settings of a lake lead to."""
 
 import os
+import struct
+import zlib
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError, ValidationError
+from pyiceberg.exceptions import (
+    NoSuchTableError,
+    ResolveError,
+    RESTError,
+    ValidationError,
+)
 from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
@@ -15,8 +22,9 @@ from cclake_lake.lake import Lake
 
 BUSY_S = 30
 SILENT = (OperationalError, OSError, RESTError)
-UNREADABLE = (OSError, EOFError, LookupError, ValueError, TypeError, ValidationError,
-              RESTError)  # fmt: skip
+DAMAGED = (FileNotFoundError, EOFError, LookupError, ValueError, TypeError,
+           ValidationError, ResolveError, SystemError, struct.error,
+           zlib.error)  # fmt: skip
 """What reading a table may raise where its files are not as they were written."""
 
 
@@ -58,12 +66,12 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
         return catalog.load_table(lake.identifier)
     except NoSuchTableError:
         return None
-    except OperationalError as error:
-        raise _silent(lake, error) from error
-    except UNREADABLE as error:
-        if lake.is_folder:
+    except (*DAMAGED, *SILENT) as error:
+        if lake.is_folder and isinstance(error, DAMAGED):
             raise damaged(lake, error) from error
-        raise _silent(lake, error) from error
+        if isinstance(error, SILENT):
+            raise _silent(lake, error) from error
+        raise
 
 
 def damaged(lake: Lake, error: Exception) -> Failure:

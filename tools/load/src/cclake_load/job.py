@@ -25,8 +25,6 @@ order by load_id desc
 limit 10
 """
 MEMORY = "500MB"
-NONSENSE = (OSError, EOFError, ValueError, LookupError, TypeError)
-"""What reading a damaged file of the lake may raise."""
 
 
 @dataclass
@@ -54,14 +52,17 @@ class Job:
         """
         if not (full or as_of) and (found := quick.nothing_new(self.lake, self.path)):
             return found
-        from cclake_load.snapshot import target  # most of a load's start
+        # These are most of a load's start.
+        from cclake_lake.catalog import DAMAGED
+
+        from cclake_load.snapshot import target
 
         table = self.lake.load(self.lake.catalog())
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
         try:
             aim = target(table, as_of) if table else None
-        except NONSENSE as error:
+        except (*DAMAGED, OSError) as error:
             raise _unreadable(error) from error
         # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
         limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
@@ -77,12 +78,14 @@ class Job:
         )
 
     def _load(self, aim: "Target | None", full: bool, memory: str) -> dict[str, Any]:
+        from cclake_lake.catalog import DAMAGED
+
         from cclake_load import loader
 
         with open_database(self.path, memory, self.wait) as db:
             try:
                 return loader.load(db, aim, full).as_dict()
-            except NONSENSE as error:
+            except (*DAMAGED, OSError) as error:
                 raise _unreadable(error) from error
 
     def stats(self) -> dict[str, Any]:
