@@ -230,6 +230,21 @@ def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
     assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 4
 
 
+def test_side_files_that_are_not_archived_are_not_missed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.write(SESSION, some_lines(1, 2))
+    bench.archive.keep(bench.root, SESSION)
+    folder = SESSION.removesuffix(".jsonl")
+    for name in (f"{folder}/tool-results/a.txt", f"{folder}/subagents/a.meta.json"):
+        bench.write(name, b"{}")
+    time.sleep(0.2)
+    found = bench.verify("--grace", "0.1", holds=False)["findings"]
+    assert sorted(one["status"] for one in found) == ["missing", "missing", "proven"]
+    monkeypatch.setenv("CCLAKE_SIDE_FILES", "false")
+    assert bench.only("--grace", "0.1")["status"] == "proven"
+
+
 def test_another_host_is_proven_without_its_disk(bench: Bench) -> None:
     data = some_lines(14, 30)
     bench.archive.keep(bench.root, SESSION, host="elsewhere", data=data)

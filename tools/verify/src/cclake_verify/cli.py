@@ -57,6 +57,13 @@ def main_command(
             " this long after its last change fails the proof.",
         ),
     ] = 300.0,
+    side_files: Annotated[
+        bool,
+        typer.Option(
+            envvar="CCLAKE_SIDE_FILES",
+            help="Whether meta files and tool results are archived too.",
+        ),
+    ] = True,
     mongo_uri: Annotated[
         str | None,
         typer.Option(envvar="MONGO_URI", show_default="the private mongod"),
@@ -126,6 +133,7 @@ def main_command(
         exports=export_dir or common.in_home("EXPORT_DIR", "exports"),
         lake=lake,
         grace=grace,
+        side_files=side_files,
     )
     report = _with_progress(found, only, full)
     if as_json:

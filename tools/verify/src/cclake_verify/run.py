@@ -12,8 +12,9 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError
 
 from cclake_verify.archive import Archive
+from cclake_verify.disk import has_lines
 from cclake_verify.documents import Document
-from cclake_verify.finding import BROKEN, Finding
+from cclake_verify.finding import BEHIND, BROKEN, CHANGED, MISSING, Finding
 from cclake_verify.memory import Memory
 from cclake_verify.pending import Pending, read_pending
 from cclake_verify.report import Report
@@ -36,6 +37,7 @@ class Settings:
     exports: Path
     lake: Lake
     grace: float
+    side_files: bool = True
 
 
 def verify(
@@ -77,6 +79,12 @@ def verify(
         ) from error
 
 
+def _is_left_out(finding: Finding) -> bool:
+    """Whether a side file lags only because side files are not read any more."""
+    lags = finding.status in (MISSING, BEHIND, CHANGED)
+    return lags and not has_lines(finding.path)
+
+
 def _verify(
     settings: Settings,
     db: Database[Document],
@@ -96,6 +104,8 @@ def _verify(
         report.files = archive.prove(points, full, step)
         if only_host in (None, settings.host):
             report.files += archive.missing(points)
+        if not settings.side_files:
+            report.files = [one for one in report.files if not _is_left_out(one)]
         if report.pending:
             _explain(report.files, report.pending)
         stores = Stores(db, memory, full)
