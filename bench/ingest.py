@@ -1,8 +1,8 @@
 """Measures ingestion: ours beside MongoDB's floor, rsyslog and syslog-ng.
 
     just bench ingest                          # backlog, latency, idle, restart
-    just bench ingest -- --only backlog --peers /tmp/peers
-    just bench ingest -- --only memory         # 2 GB: takes minutes
+    just bench ingest --only backlog --peers /tmp/peers
+    just bench ingest --only memory            # 2 GB: takes minutes
 
 For the peers, unpack their Debian packages into one folder (they conflict, so they
 can't both be installed):

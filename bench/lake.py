@@ -187,7 +187,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=2_000, help="bytes of a text")
     parser.add_argument("--peers", type=Path, help="venv with ingestr and dlt")
     parser.add_argument("--folder", type=Path, help="where the data is to lie")
-    parser.add_argument("--json", action="store_true", help="accepted: it always is")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()

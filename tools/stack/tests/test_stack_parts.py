@@ -221,7 +221,7 @@ def state_of(role: str, **states: str) -> dict[str, Any]:
         "running": True,
         "role": role,
         "processes": [{"name": n, "state": s} for n, s in names.items()],
-        "health": {"status": "healthy"},
+        "health": {"status": "ok"},
         "pipeline": None,
         "pipeline_ended": None,
         "unreadable": [],

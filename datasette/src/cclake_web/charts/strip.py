@@ -13,7 +13,6 @@ from cclake_web.fmt import count
 COLUMNS = 240
 NARROWEST = 90  # columns; fewer bars are not drawn wider
 HEIGHT = 34
-_ASKED = Markup('<rect class="asked" x="{}" y="0" width="0.8" height="4"/>')
 _SPACE = Markup('<rect class="space" x="{}" width="1" height="{}"/>')
 
 

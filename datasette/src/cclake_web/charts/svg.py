@@ -11,7 +11,6 @@ from cclake_web.render.safe import plain
 
 WIDTH, HEIGHT = 560, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 24
-COLOURS = 8
 Number = Callable[[float], str]
 
 

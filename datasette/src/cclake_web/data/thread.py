@@ -51,11 +51,6 @@ class Sums:
     models: set[str] = field(default_factory=set)
 
     @property
-    def lower_bound(self) -> bool:
-        """Whether output and cost may be more than the log says."""
-        return self.final < self.responses or bool(self.unpriced + self.uncounted)
-
-    @property
     def known_cost(self) -> float | None:
         """The dollars; None where no response has any that is known."""
         return self.cost if self.cost or not self.unpriced + self.uncounted else None

@@ -42,7 +42,7 @@ COLUMNS: tuple[tuple[str, PrimitiveType, bool, str], ...] = (
     ("gen", I, False, "generation of the file in which it was first seen"),
     ("off", L, False, "byte offset of the line"),
     ("len", L, False, "bytes of the line, newline counted"),
-    ("session_id", S, False, "session of the entry, else of the file name"),
+    ("session_id", S, False, "session of the entry, else of the path"),
     ("type", S, False, "type of the entry"),
     ("subtype", S, False, "subtype, data.type or attachment.type of the entry"),
     ("uuid", S, False, "uuid of the entry"),

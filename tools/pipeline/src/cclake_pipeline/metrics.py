@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 PREFIX = "cclake_pipeline_"
-_OF_A_STAGE = ("rows", "seconds", "outcome")
 
 
 def health(recent: list[dict[str, Any]]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Record:
             raise Failure(
                 f"{path} cannot be used: {error}",
                 "May it be written, and is there room? Where the file is damaged,"
-                " delete it: it is only the record of runs.",
+                " delete it: it is only the record of runs, and gold is made anew.",
             ) from error
 
     def begin(self, mode: str, watermark: int | None) -> int:

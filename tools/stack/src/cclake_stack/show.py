@@ -44,7 +44,7 @@ def is_well(found: dict[str, Any]) -> bool:
         found["running"]
         and not ended
         and not stopped
-        and (not ships or health.get("status") in ("ok", "healthy"))
+        and (not ships or health.get("status") == "ok")
         and (last is None or last.get("outcome") != "failed")
         and not found["unreadable"]
     )

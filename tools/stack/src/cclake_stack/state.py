@@ -108,7 +108,7 @@ def unreadable() -> list[str]:
     said = []
     for path, remedy in {
         backfill.buffer_path(): "`just up` sets it aside and reads the logs again",
-        settings.home() / "pipeline.db": "delete it: it is only the record of runs",
+        settings.home() / "pipeline.db": "delete it: it is the record of runs, and gold is made anew",
         _export_path(): "`just publish --full` writes it anew",
     }.items():
         try:
