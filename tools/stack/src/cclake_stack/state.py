@@ -108,7 +108,7 @@ def unreadable() -> list[str]:
     said = []
     for path, remedy in {
         backfill.buffer_path(): "`just up` sets it aside and reads the logs again",
-        settings.home() / "pipeline.db": "delete it: it is the record of runs, and gold is made anew",
+        settings.home() / "pipeline.db": "delete it: the next run makes gold anew",
         _export_path(): "`just publish --full` writes it anew",
     }.items():
         try:
