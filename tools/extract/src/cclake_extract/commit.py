@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 
+import orjson
 from cclake_common.failure import TRY_LATER, Failure
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.expressions import AlwaysTrue
@@ -15,6 +16,7 @@ from pyiceberg.table.update import AssertRefSnapshotId
 from sqlalchemy.exc import OperationalError
 
 from cclake_extract.calm import undisturbed
+from cclake_extract.names import FILES
 from cclake_extract.state import State, last_run, state_of
 
 ATTEMPTS = 20
@@ -38,7 +40,8 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
     def attempt(transaction: Transaction) -> int:
         if state_of(table) != before or last_run(table) >= after.run:
             raise Moved
-        producer = transaction.update_snapshot(after.summary()).merge_append()
+        summary = after.summary() | _named(table, files)
+        producer = transaction.update_snapshot(summary).merge_append()
         for file in files:
             producer.append_data_file(file)
         producer.commit()
@@ -50,6 +53,13 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
         except Moved:
             remove(table, (file.file_path for file in files))
             raise
+
+
+def _named(table: Table, files: list[DataFile]) -> dict[str, str]:
+    """What tells a reader the new files without the manifests."""
+    below = f"{table.location()}/"
+    names = [file.file_path.removeprefix(below) for file in files]
+    return {FILES: orjson.dumps(names).decode()}
 
 
 def replace(

@@ -1,20 +1,20 @@
 """What one call of `load` does."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
+from cclake_lake.head import UNREADABLE
 from cclake_lake.lake import Lake
 
 from cclake_load import quick, raw
+from cclake_load.aim import Aim, Unknown
 from cclake_load.database import open_database
 from cclake_load.outcome import NOTHING
-
-if TYPE_CHECKING:
-    from cclake_load.snapshot import Target
 
 LOADS = """
 select
@@ -50,8 +50,13 @@ class Job:
         Raises:
             Failure: The file is locked, the snapshot is missing or unreadable.
         """
-        if not (full or as_of) and (found := quick.nothing_new(self.lake, self.path)):
-            return found
+        if not (full or as_of):
+            found = quick.look(self.lake, self.path)
+            if isinstance(found, dict):
+                return found
+            if found:  # where it does not do, what follows says why, or does it
+                with suppress(Unknown, duckdb.Error, *UNREADABLE):
+                    return self._load(found, full, self.memory or MEMORY)
         # These are most of a load's start.
         from cclake_lake.catalog import DAMAGED
 
@@ -68,7 +73,7 @@ class Job:
         limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
         for memory in limits:
             try:
-                return self._load(aim, full, memory)
+                return self._load(aim, full, memory, (*DAMAGED, OSError))
             except duckdb.Error as error:
                 if not _is_memory(error):
                     raise _unreadable(error) from error
@@ -77,15 +82,19 @@ class Job:
             "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
         )
 
-    def _load(self, aim: "Target | None", full: bool, memory: str) -> dict[str, Any]:
-        from cclake_lake.catalog import DAMAGED
-
+    def _load(
+        self,
+        aim: Aim | None,
+        full: bool,
+        memory: str,
+        damaged: tuple[type[Exception], ...] = (),
+    ) -> dict[str, Any]:
         from cclake_load import loader
 
         with open_database(self.path, memory, self.wait) as db:
             try:
                 return loader.load(db, aim, full).as_dict()
-            except (*DAMAGED, OSError) as error:
+            except damaged as error:
                 raise _unreadable(error) from error
 
     def stats(self) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import duckdb
 
 from cclake_load import raw, source
+from cclake_load.aim import Aim
 from cclake_load.outcome import FULL, INCREMENTAL, NOTHING, RECONCILE, Outcome
-from cclake_load.snapshot import Target
 
 
 def load(
-    db: duckdb.DuckDBPyConnection, target: Target | None, full: bool = False
+    db: duckdb.DuckDBPyConnection, target: Aim | None, full: bool = False
 ) -> Outcome:
     """Make `raw.conversations` equal to a snapshot of the lake.
 
@@ -35,9 +35,9 @@ def load(
     )  # fmt: skip
 
 
-def mode_of(target: Target | None, at: raw.Position) -> str:
+def mode_of(target: Aim | None, at: raw.Position) -> str:
     """What has to be done to come from a position to a snapshot."""
-    if target is None or target.snapshot is None:
+    if target is None or target.snapshot_id is None:
         return NOTHING if at.snapshot_id is None else FULL
     if at.snapshot_id is None or at.table_uuid != target.uuid:
         return FULL
@@ -47,7 +47,7 @@ def mode_of(target: Target | None, at: raw.Position) -> str:
 
 
 def _change(
-    db: duckdb.DuckDBPyConnection, target: Target | None, at: raw.Position, mode: str
+    db: duckdb.DuckDBPyConnection, target: Aim | None, at: raw.Position, mode: str
 ) -> tuple[int, int]:
     if mode == INCREMENTAL and target:
         added = source.insert(db, target, after=at.run)
@@ -56,13 +56,13 @@ def _change(
         return _reconcile(db, target)
     before = raw.count(db)
     raw.create(db, empty=True)
-    if target is None or target.snapshot is None:
+    if target is None or target.snapshot_id is None:
         return 0, before
     added = source.insert(db, target)
     return added - source.drop_doubles(db), before
 
 
-def _reconcile(db: duckdb.DuckDBPyConnection, target: Target) -> tuple[int, int]:
+def _reconcile(db: duckdb.DuckDBPyConnection, target: Aim) -> tuple[int, int]:
     """Take out the runs that the snapshot lacks, add those that are missing."""
     have, want = raw.runs(db), source.runs(db, target)
     wrong = [run for run, found in have.items() if want.get(run) != found]
@@ -76,7 +76,7 @@ def _reconcile(db: duckdb.DuckDBPyConnection, target: Target) -> tuple[int, int]
 
 def _record(
     db: duckdb.DuckDBPyConnection,
-    target: Target | None,
+    target: Aim | None,
     rows: int,
     removed: int,
     mode: str,

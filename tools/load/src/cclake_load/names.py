@@ -2,3 +2,4 @@
 
 RUN = "cclake.extract_run"
 BASE = "cclake.base_run"
+FILES = "cclake.files"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cclake_common.failure import Failure
 from pyiceberg.conversions import from_bytes
@@ -43,8 +44,16 @@ class Target:
             s.snapshot_id == snapshot_id for s in lineage(self.table, self.snapshot)
         )
 
-    def scan(self, after: int | None = None) -> DataScan:
-        """The scan of this snapshot, or of its rows of runs above `after`."""
+    @property
+    def fields(self) -> dict[int, str]:
+        """The names of the columns by their field ids."""
+        return {field.field_id: field.name for field in self.table.schema().fields}
+
+    def batches(self, after: int | None = None) -> Any:
+        """The rows of runs above `after` as a reader of Arrow batches."""
+        return self._scan(after).to_arrow_batch_reader()
+
+    def _scan(self, after: int | None = None) -> DataScan:
         condition = "true" if after is None else f"extract_run > {int(after)}"
         return self.table.scan(condition, snapshot_id=self.snapshot_id)
 
@@ -56,7 +65,7 @@ class Target:
             value = (bounds or {}).get(field)
             return int(from_bytes(LongType(), value)) if value else 0
 
-        tasks = self.scan(after).plan_files() if self.snapshot else ()
+        tasks = self._scan(after).plan_files() if self.snapshot else ()
         found = [(oldest(t.file.lower_bounds), t.file.file_path) for t in tasks]
         return [path for _, path in sorted(found)]
 

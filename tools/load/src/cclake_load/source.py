@@ -3,15 +3,15 @@
 import duckdb
 
 from cclake_load import raw
+from cclake_load.aim import Aim
 from cclake_load.raw import COLUMNS
-from cclake_load.snapshot import Target
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 
 
 def insert(
     db: duckdb.DuckDBPyConnection,
-    target: Target,
+    target: Aim,
     after: int | None = None,
     only: list[int] | None = None,
 ) -> int:
@@ -35,7 +35,7 @@ def insert(
     return int(found[0]) if found else 0
 
 
-def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, tuple[int, int]]:
+def runs(db: duckdb.DuckDBPyConnection, target: Aim) -> dict[int, tuple[int, int]]:
     """The rows of each extraction run in the snapshot, as `raw.runs` tells them."""
     relation = _relation(db, target)
     return raw.runs(db, relation) if relation else {}
@@ -82,20 +82,20 @@ def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
 
 
 def _relation(
-    db: duckdb.DuckDBPyConnection, target: Target, after: int | None = None
+    db: duckdb.DuckDBPyConnection, target: Aim, after: int | None = None
 ) -> str | None:
     """What to select from; None when no file holds such rows."""
     files = target.files(after)
     if not files:
         return None
     if any("://" in file and not file.startswith("file://") for file in files):
-        db.register("lake_rows", target.scan(after).to_arrow_batch_reader())
+        db.register("lake_rows", target.batches(after))
         return "lake_rows"
     listed = ", ".join(_quoted(file.removeprefix("file://")) for file in files)
     return f"read_parquet([{listed}], schema = {_by_field_id(target)})"
 
 
-def _by_field_id(target: Target) -> str:
+def _by_field_id(target: Aim) -> str:
     """The columns by their ids, so that renamed and added ones read right."""
     fields = []
     for name, number in _ids(target).items():
@@ -107,13 +107,12 @@ def _by_field_id(target: Target) -> str:
     return f"MAP {{{', '.join(fields)}}}"
 
 
-def _ids(target: Target) -> dict[str, int]:
+def _ids(target: Aim) -> dict[str, int]:
     """The field id of each column: by name, or by place where it was renamed.
 
     One that the table does not have gets an id that no file has: it is null.
     """
-    schema = target.table.schema()
-    names = {field.field_id: field.name for field in schema.fields}
+    names = target.fields
     ids = {name: number for number, name in names.items()}
     for place, name in enumerate(COLUMNS, 1):
         renamed = place in names and names[place] not in COLUMNS
