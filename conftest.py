@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 from harness import BIN, Mongod, connect
+from hypothesis import HealthCheck, settings
 
 import datasette  # noqa: F401, before pytest takes our folder of this name for it
 
+# How long one example takes says nothing on a busy machine.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 SETTINGS = (
     "CCLAKE_", "CLAUDE_", "MONGO", "SQLITE_PATH", "SYNC_INTERVAL_MS", "BATCH_SIZE",
     "HEALTH_PORT", "WEB_PORT", "DUCKDB_PATH", "DBT_", "ICEBERG_", "EXPORT_DIR",

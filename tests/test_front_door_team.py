@@ -37,8 +37,7 @@ def team(tmp_path: Path, mongod: Mongod) -> Iterator[dict[str, Stack]]:
     yield made
     for stack in made.values():
         stack.just("down")
-        for process in stack.processes():
-            process.kill()
+        stack.kill_all()
     with connect(mongod.uri) as client:
         client.drop_database("team")
 
@@ -72,7 +71,7 @@ def test_two_machines_ship_and_a_third_shows_both(
         assert verified.returncode == 0, verified.stdout + verified.stderr
     late = team["ann"].logs / "-home-me-alpha" / "late.jsonl"
     late.write_text('{"type":"mode","sessionId":"late-session"}\n')
-    wait_for(lambda: shipped(mongod, "late-session"), 10, "a late line is shipped")
+    wait_for(lambda: shipped(mongod, "late-session"), 60, "a late line is shipped")
 
 
 def running(stack: Stack) -> list[str]:

@@ -29,8 +29,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     assert made.just("up").returncode == 0
     yield made
     made.just("down")
-    for process in made.processes():
-        process.kill()
+    made.kill_all()
 
 
 def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -> None:

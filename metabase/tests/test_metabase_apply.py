@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,7 +195,6 @@ def test_each_new_export_is_opened_anew_until_asked_to_stop(
     )
     try:
         wait_for(lambda: len(there.writes) == 2, 30, "opened at the start")
-        time.sleep(0.5)  # it looks at the file before its first wait
         new = tmp_path / "new"
         new.write_text("second")
         new.replace(export)

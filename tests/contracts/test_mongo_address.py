@@ -12,7 +12,13 @@ ADDRESSES = [
     "mongodb://me:secret@127.0.0.1/?tls=true&tlsCAFile=/nope",
     "mongodb://[::1",
 ]
-TOOLS = ["extract", "verify", "restore --out out", "backup save saved"]
+TOOLS = [
+    "extract",
+    "verify",
+    "restore --out out",
+    "backup save saved",
+    "pipeline run",
+]
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -128,6 +128,7 @@ def test_sigterm_ends_the_flusher_although_mongod_is_away(
     server.kill()
     live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 10))
+    wait_for(lambda: live.queued() == 10, 60, "they wait in the buffer")
     flusher = live.start_flusher(CCLAKE_DRAIN_SECONDS="1")
     wait_for(lambda: live.health().get("status") == "failing", 30, "it tries")
     flusher.terminate()

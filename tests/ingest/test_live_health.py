@@ -29,7 +29,14 @@ def test_health_has_the_old_keys_and_tells_of_every_line(live: Live) -> None:
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 100))
     live.assert_exact()
-    wait_for(lambda: live.health()["behind_bytes"] == 0, 30, "the tailer's numbers")
+    wait_for(
+        lambda: (
+            (live.health("stats").get("tailer") or {}).get("files_live") == 2
+            and live.health()["behind_bytes"] == 0
+        ),
+        60,
+        "the tailer's numbers",
+    )
     health = live.health()
     assert health["status"] == "ok", health["reasons"]
     assert health["reasons"] == []
@@ -51,7 +58,8 @@ def test_metrics_are_read_by_a_prometheus_client(live: Live) -> None:
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 100))
     live.wait_delivered()
-    wait_for(lambda: "cclake_tailer_files_live" in metrics(live), 30, "the tailer's")
+    name = "cclake_tailer_files_live"
+    wait_for(lambda: metrics(live).get(name) == 1, 60, "the tailer's numbers")
     found = metrics(live)
     assert found["cclake_delivered_total"] == 100
     assert found["cclake_duplicates_total"] == 0

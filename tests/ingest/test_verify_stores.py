@@ -165,6 +165,39 @@ def test_a_document_that_mongodb_lost_fails_against_the_lake(full_chain: Chain) 
     assert found["iceberg"]["status"] == "different"
 
 
+@pytest.mark.fault
+def test_damaged_stores_fail_the_proof_and_the_others_are_judged(
+    full_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "export (SQLite)"
+    full_chain.sqlite.write_bytes(b"no database" * 1000)
+    found = full_chain.verify(holds=False)
+    assert found.pop(name)["note"].startswith("cannot be read: ")
+    assert {one["status"] for one in found.values()} == {"same"}
+    whole = full_chain.duckdb.read_bytes()
+    full_chain.duckdb.write_bytes(whole[:12288] + b"\x5a" * (len(whole) - 12288))
+    found = full_chain.verify(holds=False)
+    assert found["duckdb"]["note"].startswith("cannot be read: ")
+    assert found[name]["note"] == "not compared: duckdb cannot be read"
+    full_chain.duckdb.write_bytes(whole)
+    for manifest in (full_chain.home / "iceberg").rglob("*-m0.avro"):
+        manifest.unlink()
+    found = full_chain.verify("--full", holds=False)
+    assert found["iceberg"]["note"].startswith("cannot be read: ")
+    assert found["duckdb"]["note"] == "not compared: iceberg cannot be read"
+
+
+def test_folders_with_variables_are_looked_at(
+    full_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", str(full_chain.home))
+    monkeypatch.setenv("DUCKDB_PATH", "$PLACE/analytics.duckdb")
+    monkeypatch.setenv("EXPORT_DIR", "$PLACE/exports")
+    assert {one["status"] for one in full_chain.verify().values()} == {"same"}
+    full_chain.tool("publish")
+    assert not list(Path.cwd().glob("$PLACE*"))
+
+
 def test_the_buffer_is_not_needed_but_shown(full_chain: Chain) -> None:
     (full_chain.root / "-home-me-z" / "new.jsonl").write_bytes(b'{"a":1}\n')
     done = run("verify", env={"CLAUDE_DIR": str(full_chain.root)})

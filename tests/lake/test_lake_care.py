@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
-from cclake_common.failure import Failure
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_extract import commit, run
+from cclake_extract.bronze import create_table
 from cclake_extract.care.auto import care, due
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import doomed, expire
@@ -143,6 +145,88 @@ def test_what_expiry_marks_is_deleted_after_its_grace_and_no_sooner(
     assert not list(Path(lake.warehouse).rglob("cclake-doomed-*"))
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
+
+
+def test_a_list_that_a_kill_left_half_stops_no_care(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 3)
+    half = Path(table.location()) / "metadata" / "cclake-doomed-x.json"
+    half.write_bytes(b'["file')
+    assert told("table", "orphans", "--dry-run") == []
+    assert half.exists()
+    os.utime(half, (0, 0))
+    assert expire(table, keep=30).deleted == 0
+    assert not half.exists()
+
+
+@pytest.mark.fault
+def test_care_that_fails_fails_no_extraction(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(db, lake, 3)
+    for path in Path(lake.warehouse).rglob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:100])
+    monkeypatch.setenv("CCLAKE_CARE_EVERY", "1")
+    for last in (35, 40):
+        store(db, list(documents(last - 4, last)))
+        done = tool("extract", "--json")
+        assert done.returncode == 0, done.stderr
+        assert orjson.loads(done.stdout)["rows"] == 5
+        assert done.stderr.startswith("extract: table care failed: the lake in ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "odd", [("orphans", "--older-than", "0"), ("orphans", "--older-than", "nan"),
+            ("expire", "--grace", "1e300")]
+)  # fmt: skip
+def test_hours_are_those_that_spare_what_is_at_work(
+    db: Db, lake: Lake, odd: tuple[str, ...]
+) -> None:
+    grow(db, lake, 1)
+    assert tool("extract", "table", *odd).returncode == 2
+
+
+def test_files_that_vanish_before_their_commit_are_not_committed(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(db, lake, 2)
+    store(db, list(documents(21, 25)))
+
+    def append(table: Table, files: Any, before: Any, after: Any) -> None:
+        for file in files:
+            Path(file.file_path.removeprefix("file://")).unlink()
+        commit.append(table, files, before, after)
+
+    monkeypatch.setattr(run, "append", append)
+    with pytest.raises(Failure, match="are gone") as failure:
+        extract(lake, db)
+    assert failure.value.code == TRY_LATER
+    monkeypatch.undo()
+    assert extract(lake, db).rows == 5
+    assert keys(lake) == wanted(db)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_table_that_is_dropped_during_an_extraction_is_one_sentence(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    grow(db, lake, 1)
+    store(db, list(documents(11, 15)))
+
+    def append(table: Table, files: Any, before: Any, after: Any) -> None:
+        lake.catalog().drop_table(lake.identifier)
+        if again:
+            lake_of = create_table(lake, lake.catalog())
+            assert lake_of.metadata.table_uuid != table.metadata.table_uuid
+        commit.append(table, files, before, after)
+
+    monkeypatch.setattr(run, "append", append)
+    with pytest.raises(Failure, match="dropped or made anew") as failure:
+        extract(lake, db)
+    assert failure.value.code == TRY_LATER
+    monkeypatch.undo()
+    assert extract(lake, db).rows == 15
+    assert keys(lake) == wanted(db)
 
 
 def test_marked_files_that_a_rollback_needs_again_are_spared(

@@ -34,6 +34,11 @@ BUFFERS = ("a" * 32, "b" * 32, "c" * 32)
 ORDER = (0, 1, 0, 1, 0, 1, 2)
 
 
+def has_expired(lake: Lake) -> bool:
+    table = lake.require()
+    return len(table.metadata.snapshots) < state_of(table).run
+
+
 class Writer(threading.Thread):
     """Acknowledges more and more documents of three buffers until it is stopped."""
 
@@ -134,6 +139,7 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
             lambda: "overwrite" in seen | operations(lake), 60, "the keeper compacts"
         )
         seen |= operations(lake)
+        wait_for(lambda: has_expired(lake), 60, "the keeper expires")
     finally:
         writer.done.set()
         writer.join(30)

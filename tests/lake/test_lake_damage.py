@@ -65,6 +65,43 @@ def test_a_damaged_table_is_named_and_made_anew(
     assert answer("extract")["commits"] == 0
 
 
+@pytest.mark.fault
+def test_a_damaged_catalog_is_named_by_every_tool(db: Db, lake: Lake) -> None:
+    store(db, list(documents(1, 5)))
+    answer("extract")
+    lake.catalog_file.write_bytes(b"no database" * 1000)
+    for words in (["extract"], ["extract", "--full-backfill"], ["load"],
+                  ["extract", "table", "info"]):  # fmt: skip
+        refused = tool(*words)
+        assert refused.returncode == 1, refused.stderr
+        assert f"the catalog {lake.catalog_file} can't be read: " in refused.stderr
+        assert len(refused.stderr.splitlines()) == 2
+    lake.catalog_file.unlink()
+    assert answer("extract")["rows"] == 5
+    assert keys(lake) == wanted(db)
+
+
+@pytest.mark.fault
+def test_a_damaged_duckdb_file_is_not_taken_for_a_damaged_lake(
+    db: Db, lake: Lake
+) -> None:
+    store(db, list(documents(1, 3000)))
+    answer("extract")
+    answer("load")
+    path = Path(lake.warehouse).with_name("analytics.duckdb")
+    whole = bytearray(path.read_bytes())
+    whole[12288:] = b"\x5a" * (len(whole) - 12288)
+    path.write_bytes(whole)
+    store(db, list(documents(3001, 3010)))
+    answer("extract")
+    refused = tool("load")
+    assert refused.returncode == 1
+    assert str(path) in refused.stderr
+    assert "full-backfill" not in refused.stderr
+    path.unlink()
+    assert answer("load")["total"] == 3010
+
+
 def test_an_error_of_a_whole_table_is_no_damage(
     db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,3 +121,14 @@ def test_an_error_of_a_whole_table_is_no_damage(
     monkeypatch.undo()
     job.Job(lake, db, full=True).run()
     assert lake.require().metadata.table_uuid == before
+
+
+def test_a_warehouse_on_a_server_needs_a_catalog(
+    mongo_db: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ICEBERG_WAREHOUSE_PATH", "s3://lake/claude")
+    for name in ("extract", "load"):
+        failed = tool(name)
+        assert failed.returncode == 2
+        assert "s3://lake/claude needs a catalog" in failed.stderr
+    assert Lake.from_env(warehouse=f"file://{tmp_path}/x").warehouse == f"{tmp_path}/x"

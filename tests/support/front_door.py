@@ -1,5 +1,6 @@
 """A whole stack for a test, started and stopped as a user does."""
 
+import contextlib
 import os
 import subprocess
 import urllib.request
@@ -58,6 +59,12 @@ class Stack:
         url = f"http://127.0.0.1:{self.ports['WEB_PORT']}{path}"
         with urllib.request.urlopen(url, timeout=20) as answer:
             return str(answer.read().decode())
+
+    def kill_all(self) -> None:
+        """Kill what still runs, if anything."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def processes(self) -> list[psutil.Process]:
         mine = str(self.home)

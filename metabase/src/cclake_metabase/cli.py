@@ -160,9 +160,10 @@ def refresh(
         raise Failure("nothing has been applied", "Run `metabase apply` first.")
     with Client(address, key) as client:
         _enter(client, wait, key, email, password)
-        serving.refresh(client, made.id)
         if follow:
             serving.watch(client, made.id, _export(export), 2.0)
+        else:
+            serving.refresh(client, made.id)
 
 
 @app.command()

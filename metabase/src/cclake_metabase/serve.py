@@ -51,20 +51,19 @@ def refresh(client: Client, database: int) -> None:
     client.post(f"{path}/sync_schema", {})
 
 
-def watch(client: Client, database: int, export: Path, every_s: float) -> int:
-    """Refresh whenever another file stands at the export's path, until asked to stop.
+def watch(client: Client, database: int, export: Path, every_s: float) -> None:
+    """Refresh now, and whenever another file stands at the export's path.
 
-    Returns:
-        How often.
+    It ends when it is asked to stop.
     """
     stop = Stop()
-    seen, times = _identity(export), 0
+    seen = _identity(export)  # first: what comes while Metabase reads is seen as new
+    refresh(client, database)
     while not select.select([stop.fd], [], [], every_s)[0]:
         now = _identity(export)
         if now is not None and now != seen:
             refresh(client, database)
-            seen, times = now, times + 1
-    return times
+            seen = now
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

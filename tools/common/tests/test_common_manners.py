@@ -148,3 +148,38 @@ def test_a_reader_that_leaves_ends_the_command_quietly(
         talker.stdin.close()
         assert talker.wait(timeout=30) == 141
         assert talker.stderr.read() == b""
+
+
+TALK = "from cclake_common.failure import run\nrun('talk', lambda: print('words'))"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed_lead_nowhere(
+    tmp_path: Path, closed: str
+) -> None:
+    made = (
+        "open('made', 'w').write('bytes'), print('words'), print('!', file=sys.stderr)"
+    )
+    code = f"import sys; from cclake_common.failure import run\nrun('talk', lambda: ({made}))"
+    script = tmp_path / "talk.py"
+    script.write_text(code)
+    done = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' talk.py {closed}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made").read_text() == "bytes"
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line_and_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", TALK], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("talk: ")
+    assert done.stderr.endswith("the output: No space left on device\n")
+    assert len(done.stderr.splitlines()) == 1

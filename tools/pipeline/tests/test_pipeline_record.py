@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
 from cclake_pipeline import past
 from cclake_pipeline.places import script
@@ -153,9 +153,22 @@ def test_waiting_for_a_run_can_be_stopped(tmp_path: Path) -> None:
 
     with (tmp_path / "pipeline.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(Failure), run_lock(tmp_path, stop, on_wait=on_wait):
+        with (
+            pytest.raises(Failure) as stopped,
+            run_lock(tmp_path, stop, on_wait=on_wait),
+        ):
             pass
     assert waited == [True]
+    assert stopped.value.code == INTERRUPTED
+
+
+def test_a_record_that_cannot_be_written_any_more_is_one_sentence(
+    record: Record,
+) -> None:
+    run = record.begin("daily", 1)
+    record._path.write_bytes(b"no database at all, and longer than its header is" * 9)
+    with pytest.raises(Failure, match="cannot be used"):
+        record.end(run, "done")
 
 
 def at(record: Record, run_id: int, hours: float) -> None:

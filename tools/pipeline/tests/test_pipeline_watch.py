@@ -33,8 +33,9 @@ class Loop:
         self._thread.start()
 
     def _run(self, mark: int) -> bool:
+        outcome = self.outcomes.pop(0) if self.outcomes else True
         self.marks.append(mark)
-        return self.outcomes.pop(0) if self.outcomes else True
+        return outcome
 
     def _rest(self) -> None:
         self.rests += 1

@@ -196,17 +196,22 @@ def test_what_a_dead_publisher_left_is_removed(gold: Path, exports: Path) -> Non
 def test_a_killed_publisher_leaves_the_last_export(gold: Path, exports: Path) -> None:
     publish(gold, exports)
     before = (exports / "conversations.db").read_bytes()
-    make_gold(gold, sessions=40, entries=60)
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "create table marts.many as select md5(range::varchar) as name,"
+            " repeat(md5(range::varchar), 20) as text from range(500000)"
+        )
     process = subprocess.Popen(
         [BIN / "publish", "--full"], env=environment(gold, exports)
     )
-    wait_for((exports / ".conversations.db.new").exists, what="the temporary file")
+    new = exports / ".conversations.db.new"
+    wait_for(lambda: new.exists() and new.stat().st_size > 5_000_000, 120, "it writes")
     process.kill()
     process.wait(30)
     assert (exports / "conversations.db").read_bytes() == before
     publish(gold, exports)
-    assert query(exports / "conversations.db", "select count(*) from dim_sessions") == [
-        (40,)
+    assert query(exports / "conversations.db", "select count(*) from many") == [
+        (500_000,)
     ]
 
 
@@ -362,7 +367,7 @@ def test_an_interrupted_publication_leaves_the_last_export(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: new.exists() and new.stat().st_size > 50_000_000)
+    wait_for(lambda: new.exists() and new.stat().st_size > 50_000_000, 120)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert (running.returncode, said) == (INTERRUPTED, "")
@@ -436,6 +441,28 @@ def test_a_table_can_be_had_as_a_file(gold: Path, tmp_path: Path, form: str) -> 
     )
     assert json.loads(done.stdout)["rows"] == 3
     assert duckdb.sql(f"select count(*) from '{out}'").fetchone() == (3,)
+
+
+def test_only_files_are_replaced_by_a_table(gold: Path, tmp_path: Path) -> None:
+    link, file, pipe = tmp_path / "link.csv", tmp_path / "file.csv", tmp_path / "pipe"
+    file.write_text("old")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    command: list[str | Path] = [
+        BIN / "publish",
+        "table",
+        "dim_sessions",
+        "--format",
+        "csv",
+        "--out",
+    ]
+    env = environment(gold, tmp_path)
+    subprocess.run([*command, link], env=env, check=True)
+    assert link.is_symlink()
+    assert file.read_text().startswith("session_id")
+    refused = subprocess.run([*command, pipe], env=env, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert f"{pipe} is no file" in refused.stderr
 
 
 def test_an_unknown_table_names_the_known_ones(gold: Path, tmp_path: Path) -> None:

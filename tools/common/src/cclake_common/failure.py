@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 TRY_LATER = 75
@@ -44,6 +45,7 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
             sleep for half a second before they notice the end.
     """
     code: object = 0
+    _open_streams()
     os.umask(0o077)
     try:
         app()
@@ -55,28 +57,45 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except OSError as error:
-        if error.errno not in SURROUNDINGS or not error.filename:
+        if error.errno not in SURROUNDINGS:
             raise
-        print(f"{tool}: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = error.filename or "a file, or the output"
+        print(f"{tool}: {where}: {error.strerror}", file=sys.stderr)
         code = 1
     except SystemExit as ended:
         code = ended.code
-    code = _delivered(code)
+    code = _delivered(tool, code)
     if at_once and isinstance(code, int):
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)  # type: ignore[arg-type]
 
 
-def _delivered(code: object) -> object:
+def _open_streams() -> None:
+    """Have what the caller closed lead nowhere.
+
+    Else a database could get the number of a stream, and be printed into.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for good
+
+
+def _delivered(tool: str, code: object) -> object:
     """The exit code, once all that was printed is written; 141 when nobody reads it."""
     # typer ends with 1 when the reader has gone, and wraps standard output.
-    gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
+    gone, lost = type(sys.stdout).__name__ == "PacifyFlushWrapper", False
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         gone = True
-    if gone:
+    except OSError as error:
+        print(f"{tool}: the output: {error.strerror}", file=sys.stderr)
+        lost = True
+    if gone or lost:
         # Else Python tries once more at its end, and complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return UNREAD if gone else code
+    return 1 if lost else UNREAD if gone else code

@@ -15,15 +15,15 @@ def home() -> Path:
     return _path(os.environ.get("CCLAKE_HOME") or "~/.claude-sync")
 
 
-def in_home(variable: str, name: str) -> Path:
-    """The path in an environment variable, or `name` in the data directory."""
-    value = os.environ.get(variable)
+def in_home(variable: str, name: str, given: Path | None = None) -> Path:
+    """The path of an option, of an environment variable, or in the data directory."""
+    value = str(given) if given else os.environ.get(variable)
     return _path(value) if value else home() / name
 
 
-def roots() -> list[Path]:
+def roots(given: str | None = None) -> list[Path]:
     """The folders of `CLAUDE_DIR` (`:` between them), or `~/.claude/projects`."""
-    value = os.environ.get("CLAUDE_DIR") or "~/.claude/projects"
+    value = given or os.environ.get("CLAUDE_DIR") or "~/.claude/projects"
     return [_path(part) for part in value.split(os.pathsep) if part]
 
 

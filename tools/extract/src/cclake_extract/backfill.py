@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 
-from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.lake import Lake
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -13,7 +12,14 @@ from pymongo.database import Database
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.calm import undisturbed
-from cclake_extract.commit import assert_unmoved, commit, remove, replace
+from cclake_extract.commit import (
+    assert_there,
+    assert_unmoved,
+    commit,
+    refresh,
+    remove,
+    replace,
+)
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
 from cclake_extract.mongo import Document
@@ -64,25 +70,10 @@ def backfill(
         base = last_run(table) + 1
         return State({buffer: seq for buffer, _, seq in ranges}, base, base)
 
-    table.refresh()
-    _assert_there(table, files)
+    refresh(table)
+    assert_there(table, files)
     replace(table, lambda: live_files(table), files, state)
     return finish(table, database, outcome)
-
-
-def _assert_there(table: Table, files: list[DataFile]) -> None:
-    """Refuse files that care took for orphans, as after a day of sleep.
-
-    Raises:
-        Failure: One is gone.
-    """
-    for file in files:
-        if not table.io.new_input(file.file_path).exists():
-            raise Failure(
-                "files of this rebuild are gone: it took over a day",
-                "run it again: the table is as it was",
-                TRY_LATER,
-            )
 
 
 @contextmanager
@@ -109,6 +100,6 @@ def _reserve(table: Table, count: int) -> range:
         transaction.set_properties({LAST_RUN: str(first + count - 1)})
         assert_unmoved(table, transaction)
 
-    table.refresh()
+    refresh(table)
     commit(table, attempt)
     return range(first, first + count)

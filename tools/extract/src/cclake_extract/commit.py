@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterable
 
 import orjson
 from cclake_common.failure import TRY_LATER, Failure
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+)
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -49,6 +53,7 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
 
     with undisturbed():
         try:
+            assert_there(table, files)
             commit(table, attempt)
         except Moved:
             remove(table, (file.file_path for file in files))
@@ -105,20 +110,45 @@ def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
         _commit(table, attempt)
 
 
+def refresh(table: Table) -> None:
+    """Bring the table to its newest head.
+
+    Raises:
+        Failure: It is another table by now, or none.
+    """
+    try:
+        table.refresh()
+    except (NoSuchTableError, ValueError) as error:
+        if isinstance(error, ValueError) and "UUID" not in str(error):
+            raise
+        raise Failure(
+            "the table was dropped or made anew meanwhile",
+            "run it again: it begins with the table that is there",
+            TRY_LATER,
+        ) from error
+
+
 def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
     for number in range(ATTEMPTS):
         if number:
             time.sleep(random.uniform(0, min(0.02 * 2**number, 2)))
-            table.refresh()
+            refresh(table)
         transaction = table.transaction()
         snapshot = attempt(transaction)
         try:
             transaction.commit_transaction()
         except CommitFailedException:
             continue
+        except NoSuchTableError:
+            refresh(table)
+            continue
         except (OperationalError, CommitStateUnknownException, OSError) as error:
             if landed(table, snapshot):
                 return
+            if "readonly" in str(error):
+                raise Failure(
+                    "the catalog may not be written", "Whose file is its catalog.db?"
+                ) from error
             if not isinstance(error, OperationalError):
                 raise Failure(
                     "the catalog did not say whether it took the commit",
@@ -134,6 +164,22 @@ def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
     )
 
 
+def assert_there(table: Table, files: list[DataFile]) -> None:
+    """Refuse files that care took for orphans, as after a day of sleep.
+
+    Raises:
+        Failure: One is gone.
+    """
+    for file in files:
+        if not table.io.new_input(file.file_path).exists():
+            raise Failure(
+                "files that were just written are gone: were they there for a day,"
+                " or did `extract table orphans` take them?",
+                "run it again: the table is as it was",
+                TRY_LATER,
+            )
+
+
 def assert_unmoved(table: Table, transaction: Transaction) -> None:
     """Have a change refused that does not make a snapshot, when the head has moved."""
     head = table.current_snapshot()
@@ -143,7 +189,7 @@ def assert_unmoved(table: Table, transaction: Transaction) -> None:
 
 def landed(table: Table, snapshot: int | None) -> bool:
     """Whether a snapshot is in the table after all."""
-    table.refresh()
+    refresh(table)
     return snapshot is not None and table.metadata.snapshot_by_id(snapshot) is not None
 
 

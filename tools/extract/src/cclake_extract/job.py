@@ -8,6 +8,7 @@ from typing import Any
 
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
+from cclake_lake.catalog import damaged
 from cclake_lake.lake import Lake
 from pymongo.database import Database
 
@@ -15,7 +16,7 @@ from cclake_extract import mongo
 from cclake_extract.backfill import backfill
 from cclake_extract.care.auto import care, due
 from cclake_extract.crew import ALONE, Crew
-from cclake_extract.damage import forget_damaged, told
+from cclake_extract.damage import damage, forget_damaged, told
 from cclake_extract.follow import follow
 from cclake_extract.mongo import Document
 from cclake_extract.progress import bar
@@ -91,8 +92,11 @@ class Job:
             table = self.lake.require()
             if self.care_every and due(table, self.care_every):
                 return care(table)
-        except (Failure, OSError) as error:
-            print(f"extract: table care failed: {error}", file=sys.stderr)
+        except Exception as error:  # what was extracted is in the table, whatever it is
+            found = damage(self.lake)
+            reason = damaged(self.lake, found) if found else error
+            hint = f" {reason.hint}" if isinstance(reason, Failure) else ""
+            print(f"extract: table care failed: {reason}{hint}", file=sys.stderr)
         return None
 
     def _taken(self) -> dict[str, int]:

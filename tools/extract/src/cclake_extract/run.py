@@ -11,7 +11,7 @@ from pymongo.database import Database
 from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.calm import undisturbed
-from cclake_extract.commit import Moved, append
+from cclake_extract.commit import Moved, append, refresh
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
 from cclake_extract.mongo import Document
@@ -43,7 +43,7 @@ def extract(
             _extract(table, source, outcome)
             break
         except Moved:
-            table.refresh()
+            refresh(table)
     else:
         raise Failure(
             "other extractions were faster each time: not all is extracted",

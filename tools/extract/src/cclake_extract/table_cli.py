@@ -1,5 +1,6 @@
 """The `extract table` commands."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,25 @@ app = typer.Typer(
     help="Look at the Iceberg table and take care of it.", rich_markup_mode=None
 )
 
-Hours = Annotated[float, typer.Option("--older-than", help="Age in hours.")]
+MOST_HOURS = 87_600  # ten years
+
+
+def _finite(hours: float) -> float:
+    if math.isnan(hours):  # no bound catches it
+        raise typer.BadParameter("not a number of hours")
+    return hours
+
+
+Hours = Annotated[
+    float,
+    typer.Option(
+        "--older-than",
+        min=1,
+        max=MOST_HOURS,
+        callback=_finite,
+        help="Age in hours. What an extraction is writing is younger.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
 
@@ -151,7 +170,13 @@ def compact(
 def expire(
     keep: Annotated[int, typer.Option(min=1, help="Newest snapshots to keep.")] = 15,
     grace: Annotated[
-        float, typer.Option(min=0, help="Hours before a file is deleted.")
+        float,
+        typer.Option(
+            min=0,
+            max=MOST_HOURS,
+            callback=_finite,
+            help="Hours before a file is deleted.",
+        ),
     ] = 1.0,
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,

@@ -15,12 +15,13 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from cclake_lake.head import origin
 from cclake_lake.lake import Lake
 
 BUSY_S = 30
+REFUSED = ("unable to open database file", "readonly database", "Permission denied")
 SILENT = (OperationalError, OSError, RESTError)
 DAMAGED = (FileNotFoundError, EOFError, LookupError, ValueError, TypeError,
            ValidationError, ResolveError, SystemError, struct.error,
@@ -47,6 +48,8 @@ def open_catalog(lake: Lake) -> Catalog:
             racing = isinstance(error, OperationalError)
             if not racing or "already exists" not in str(error):
                 raise _silent(lake, error) from error
+        except DatabaseError as error:
+            raise _no_catalog(lake, error) from error
 
 
 def find_table(lake: Lake, catalog: Catalog) -> Table | None:
@@ -66,6 +69,10 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
         return catalog.load_table(lake.identifier)
     except NoSuchTableError:
         return None
+    except DatabaseError as error:
+        if isinstance(error, OperationalError):
+            raise _silent(lake, error) from error
+        raise _no_catalog(lake, error) from error
     except (*DAMAGED, *SILENT) as error:
         if lake.is_folder and isinstance(error, DAMAGED):
             raise damaged(lake, error) from error
@@ -83,13 +90,28 @@ def damaged(lake: Lake, error: Exception) -> Failure:
     )
 
 
-def _silent(lake: Lake, error: Exception) -> Failure:
+def _no_catalog(lake: Lake, error: DatabaseError) -> Failure:
+    where = lake.catalog_file if lake.is_local else mask(lake.catalog_uri)
     return Failure(
-        f"the catalog {mask(lake.catalog_uri or lake.warehouse)} does not answer:"
-        f" {mask(str(error)).splitlines()[0][:200]}",
-        "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI",
-        TRY_LATER,
+        f"the catalog {where} can't be read: {_cause(error)}",
+        "Move it away and run `just backfill`, which makes the lake anew from MongoDB.",
     )
+
+
+def _silent(lake: Lake, error: Exception) -> Failure:
+    said = _cause(error)
+    refused = isinstance(error, PermissionError) or any(w in said for w in REFUSED)
+    where = mask(lake.catalog_uri or lake.warehouse)
+    return Failure(
+        f"the catalog {where} does not answer: {said}",
+        "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI"
+        + (", and whether you may write there" if refused else ""),
+        1 if refused else TRY_LATER,
+    )
+
+
+def _cause(error: Exception) -> str:
+    return mask(str(error)).splitlines()[0][:200]
 
 
 def _properties(lake: Lake) -> dict[str, str]:

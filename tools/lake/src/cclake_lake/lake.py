@@ -53,7 +53,11 @@ class Lake:
 
     @classmethod
     def from_env(cls, **options: str | None) -> "Lake":
-        """The lake of the `ICEBERG_*` variables; options that are set win."""
+        """The lake of the `ICEBERG_*` variables; options that are set win.
+
+        Raises:
+            Failure: It is on a server, and no catalog is named.
+        """
         env = {
             "warehouse": os.environ.get("ICEBERG_WAREHOUSE_PATH") or "",
             "name": os.environ.get("ICEBERG_CATALOG_NAME") or "default",
@@ -63,7 +67,15 @@ class Lake:
             "table": os.environ.get("ICEBERG_TABLE_NAME") or "conversations",
         }
         found = env | {k: v for k, v in options.items() if v}
-        return cls(**(found | {"warehouse": located(found["warehouse"])}))
+        lake = cls(**(found | {"warehouse": located(found["warehouse"])}))
+        if lake.is_local and not lake.is_folder:
+            raise Failure(
+                f"{lake.warehouse} needs a catalog",
+                "Name it in ICEBERG_CATALOG_URI: of a SQL database, or with"
+                " ICEBERG_CATALOG_TYPE=rest of a REST catalog.",
+                2,
+            )
+        return lake
 
     def catalog(self) -> "Catalog":
         """Open the catalog; makes the warehouse folder when it is local.
@@ -102,6 +114,7 @@ class Lake:
 
 def located(warehouse: str) -> str:
     """An address as it is, a folder as an absolute path; `iceberg` in the home."""
+    warehouse = warehouse.removeprefix("file://")
     if "://" in warehouse:
         return warehouse
     folder = Path(os.path.expandvars(warehouse)) if warehouse else home() / "iceberg"

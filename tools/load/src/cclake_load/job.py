@@ -75,6 +75,8 @@ class Job:
             try:
                 return self._load(aim, full, memory, (*DAMAGED, OSError))
             except duckdb.Error as error:
+                if "Corrupt database file" in str(error):
+                    raise self._damaged(error) from error
                 if not _is_memory(error):
                     raise _unreadable(error) from error
         raise Failure(
@@ -96,6 +98,12 @@ class Job:
                 return loader.load(db, aim, full).as_dict()
             except damaged as error:
                 raise _unreadable(error) from error
+
+    def _damaged(self, error: duckdb.Error) -> Failure:
+        return Failure(
+            f"{self.path} is damaged: {str(error).splitlines()[0]}",
+            "Move it away and run `just pipeline`, which makes it anew from the lake.",
+        )
 
     def stats(self) -> dict[str, Any]:
         """What is loaded now; nothing is changed.

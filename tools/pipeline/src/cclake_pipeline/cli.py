@@ -190,7 +190,7 @@ def watch(
 
 @app.command()
 def runs(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Show the last runs: when, how long, how many rows, and what went wrong."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,19 +41,12 @@ class Record:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        try:
-            with self._open() as db:
-                with suppress(sqlite3.OperationalError):
-                    # Of two that make it at once one may find it locked.
-                    db.execute("pragma journal_mode = wal")
-                # In one transaction: who reads meanwhile sees all tables, or none.
-                db.executescript(f"begin immediate; {_SCHEMA} commit;")
-        except sqlite3.DatabaseError as error:
-            raise Failure(
-                f"{path} cannot be used: {error}",
-                "May it be written, and is there room? Where the file is damaged,"
-                " delete it: it is only the record of runs, and gold is made anew.",
-            ) from error
+        with self._open() as db:
+            with suppress(sqlite3.OperationalError):
+                # Of two that make it at once one may find it locked.
+                db.execute("pragma journal_mode = wal")
+            # In one transaction: who reads meanwhile sees all tables, or none.
+            db.executescript(f"begin immediate; {_SCHEMA} commit;")
 
     def begin(self, mode: str, watermark: int | None) -> int:
         """Record the start of a run; what an earlier run left open was cut off.
@@ -175,13 +168,16 @@ class Record:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._path, timeout=10)
-        db.row_factory = sqlite3.Row
         try:
-            with db:
+            with closing(sqlite3.connect(self._path, timeout=30)) as db, db:
+                db.row_factory = sqlite3.Row
                 yield db
-        finally:
-            db.close()
+        except sqlite3.DatabaseError as error:
+            raise Failure(
+                f"{self._path} cannot be used: {error}",
+                "May it be written, and is there room? Where the file is damaged,"
+                " delete it: it is only the record of runs, and gold is made anew.",
+            ) from error
 
 
 def _now(shift: timedelta = timedelta()) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
 
 from cclake_pipeline.record import Record
@@ -155,7 +155,9 @@ def run_lock(
             if wait:
                 on_wait()
             while not _locked(lock):
-                if stop or not wait:
+                if stop:
+                    raise Failure("interrupted while it waited", code=INTERRUPTED)
+                if not wait:
                     raise Failure(
                         "another run is going on",
                         "Try again later, or leave out --no-wait to wait for it.",

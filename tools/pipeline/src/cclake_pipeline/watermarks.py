@@ -3,9 +3,9 @@
 from types import TracebackType
 from typing import Any
 
-from cclake_common.settings import mask
+from cclake_common.settings import mask, no_address
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, PyMongoError
 
 PATIENCE_MS = 3_000
 
@@ -27,19 +27,26 @@ class Watermarks:
 
         Raises:
             Unreachable: MongoDB does not answer.
+            Failure: The address is none.
         """
         try:
-            if self._client is None:
+            found = self._open()[self._database].watermarks.find({}, {"acked_seq": 1})
+            return sum(int(mark.get("acked_seq", 0)) for mark in found)
+        except PyMongoError as error:
+            first = str(error).split(",")[0]
+            raise Unreachable(f"{mask(self._uri)}: {mask(first)}") from error
+
+    def _open(self) -> MongoClient[dict[str, Any]]:
+        if self._client is None:
+            try:
                 self._client = MongoClient(
                     self._uri,
                     serverSelectionTimeoutMS=PATIENCE_MS,
                     appname="cclake-pipeline",
                 )
-            found = self._client[self._database].watermarks.find({}, {"acked_seq": 1})
-            return sum(int(mark.get("acked_seq", 0)) for mark in found)
-        except PyMongoError as error:
-            first = str(error).split(",")[0]
-            raise Unreachable(f"{mask(self._uri)}: {mask(first)}") from error
+            except (ConfigurationError, ValueError, OSError) as error:
+                raise no_address(self._uri, error) from error
+        return self._client
 
     def __enter__(self) -> "Watermarks":
         return self

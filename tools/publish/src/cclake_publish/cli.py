@@ -66,8 +66,8 @@ def publish(
         return
     with bars() as progress:
         done = publish_gold(
-            duckdb or in_home("DUCKDB_PATH", "analytics.duckdb"),
-            export_dir or in_home("EXPORT_DIR", "exports"),
+            in_home("DUCKDB_PATH", "analytics.duckdb", duckdb),
+            in_home("EXPORT_DIR", "exports", export_dir),
             record=home() / "pipeline.db",
             full=full,
             progress=progress,
@@ -93,7 +93,7 @@ def table(
     as_json: Json = False,
 ) -> None:
     """Write one gold table as a Parquet or CSV file."""
-    source = duckdb or in_home("DUCKDB_PATH", "analytics.duckdb")
+    source = in_home("DUCKDB_PATH", "analytics.duckdb", duckdb)
     rows = write_table(source, name, form, out)
     if as_json:
         print(json.dumps({"rows": rows, "table": name, "file": str(out)}))

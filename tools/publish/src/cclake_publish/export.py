@@ -99,6 +99,12 @@ def _clear_failures(export_dir: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.IOException, Error) as error:
+        if "Corrupt database file" in str(error):
+            raise Failure(
+                f"a DuckDB file is damaged: {str(error).splitlines()[0]}",
+                "The last exports stay. Move analytics.duckdb away and run `just"
+                " pipeline`, which makes it anew.",
+            ) from error
         raise Failure(
             f"cannot write the exports: {error}",
             f"The last ones stay. Is there room in {export_dir}?",

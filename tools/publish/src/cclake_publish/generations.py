@@ -149,8 +149,9 @@ def _is_whole(pair: Pair, layout: str) -> bool:
     if not all(path.exists() for path in pair.both):
         return False
     query = "select name, value from {} where name in ('export_id', 'layout')"
+    address = f"{pair.lite.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(f"file:{pair.lite}?mode=ro", uri=True)) as lite:
+        with closing(sqlite3.connect(address, uri=True)) as lite:
             told = dict(lite.execute(query.format("export_info")).fetchall())
         with duckdb.connect(str(pair.duck), read_only=True) as duck:
             same = dict(duck.execute(query.format("marts.export_info")).fetchall())

@@ -184,6 +184,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Non
     while True:
         try:
             connection.execute(f"attach {literal(path)} as {quote(name)} (read_only)")
+        except duckdb.BinderException as error:
+            raise Failure(
+                f"{path} has a name that DuckDB keeps for itself", "Rename the file."
+            ) from error
         except duckdb.IOException as error:
             if _LOCKED not in str(error):
                 raise Failure(f"cannot read {path}: {error}") from error

@@ -28,6 +28,9 @@ def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
     Raises:
         Failure: No such table, or the file cannot be written.
     """
+    out = out.resolve()  # a link stays a link, to the new file
+    if out.exists() and not out.is_file():
+        raise Failure(f"{out} is no file", "Name one with --out.")
     if not out.parent.is_dir():
         raise Failure(f"{out.parent} is not a folder", "Make it first.")
     with open_gold(duckdb_path, out.parent / f".{out.name}.tmp") as gold:

@@ -124,13 +124,11 @@ def main_command(
         mongo_uri=mongo_uri or common.mongo_uri(),
         mongo_db=mongo_db,
         host=this_host or common.host(),
-        roots=[Path(part).expanduser() for part in claude_dir.split(":") if part]
-        if claude_dir
-        else common.roots(),
-        state=state or common.in_home("VERIFY_STATE", "verify.db"),
-        buffer=sqlite_path or common.in_home("SQLITE_PATH", "buffer.db"),
-        warehouse=duckdb_path or common.in_home("DUCKDB_PATH", "analytics.duckdb"),
-        exports=export_dir or common.in_home("EXPORT_DIR", "exports"),
+        roots=common.roots(claude_dir),
+        state=common.in_home("VERIFY_STATE", "verify.db", state),
+        buffer=common.in_home("SQLITE_PATH", "buffer.db", sqlite_path),
+        warehouse=common.in_home("DUCKDB_PATH", "analytics.duckdb", duckdb_path),
+        exports=common.in_home("EXPORT_DIR", "exports", export_dir),
         lake=lake,
         grace=grace,
         side_files=side_files,

@@ -140,7 +140,7 @@ def _patient(path: Path) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(str(path), read_only=True)
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
+            if "Could not set lock" not in str(error):
                 raise Failure(f"cannot read {path}: {error}") from error
             if time.monotonic() > deadline:
                 raise Failure(

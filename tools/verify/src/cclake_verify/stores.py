@@ -1,9 +1,13 @@
 """Do MongoDB, Iceberg, DuckDB and the exports hold the same entries?"""
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_lake.catalog import DAMAGED
 from cclake_lake.lake import Lake
 from pymongo.database import Database
 
@@ -20,6 +24,8 @@ from cclake_verify.sums import sum_of
 
 SAME, ABSENT, OLDER, DIFFERENT = "same", "absent", "older", "different"
 NOTHING = Sum()
+ICEBERG, BEHIND = "iceberg", ("duckdb", "export (SQLite)", "export (DuckDB)")
+UNREADABLE = (Failure, *DAMAGED, OSError, sqlite3.Error, duckdb.Error)
 SQLITE_NAME, DUCKDB_NAME = "conversations.db", "analytics.duckdb"
 
 
@@ -50,11 +56,13 @@ class Stores:
 
     def compare(self, lake: Lake, warehouse: Path, exports: Path) -> list[StoreFinding]:
         """Compare each store with the one that it was made from."""
-        bronze = open_bronze(lake)
-        if bronze is None:
-            absent = ("iceberg", "duckdb", "export (SQLite)", "export (DuckDB)")
-            return [StoreFinding(name, ABSENT) for name in absent]
-        runs = self._runs(bronze)
+        try:
+            bronze = open_bronze(lake)
+            if bronze is None:
+                return [StoreFinding(name, ABSENT) for name in (ICEBERG, *BEHIND)]
+            runs = self._runs(bronze)
+        except UNREADABLE as error:
+            return [_unreadable(ICEBERG, error), *_uncompared(BEHIND, ICEBERG)]
         return [
             self._iceberg(bronze, total(runs)),
             *_duckdb(bronze, runs, warehouse, exports),
@@ -135,18 +143,45 @@ def total(sums: Iterable[Sum]) -> Sum:
 def _duckdb(
     bronze: Bronze, runs: list[Sum], warehouse: Path, exports: Path
 ) -> Iterator[StoreFinding]:
-    found = read_warehouse(warehouse)
-    if found is None:
-        for name in ("duckdb", "export (SQLite)", "export (DuckDB)"):
-            yield StoreFinding(name, ABSENT)
+    try:
+        found = read_warehouse(warehouse)
+        if found is None:
+            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
+            return
+        if found.entries.reached < runs[0].reached:
+            runs = bronze.sums(0)
+    except UNREADABLE as error:
+        yield _unreadable(BEHIND[0], error)
+        yield from _uncompared(BEHIND[1:], BEHIND[0])
         return
-    if found.entries.reached < runs[0].reached:
-        runs = bronze.sums(0)
     yield _against(runs, found.entries)
-    sqlite = read_sqlite_export(exports / SQLITE_NAME)
-    yield _export("export (SQLite)", sqlite, found.gold)
-    duckdb = read_duckdb_export(exports / DUCKDB_NAME)
-    yield _export("export (DuckDB)", duckdb, found.gold)
+    for name, read, file in (
+        (BEHIND[1], read_sqlite_export, SQLITE_NAME),
+        (BEHIND[2], read_duckdb_export, DUCKDB_NAME),
+    ):
+        try:
+            yield _export(name, read(exports / file), found.gold)
+        except UNREADABLE as error:
+            yield _unreadable(name, error)
+
+
+def _unreadable(store: str, error: Exception) -> StoreFinding:
+    """A damaged store is what a proof is there to find.
+
+    Raises:
+        Failure: It only has to be asked later.
+    """
+    if isinstance(error, Failure) and error.code == TRY_LATER:
+        raise error
+    said = str(error).strip() or type(error).__name__
+    return StoreFinding(
+        store, DIFFERENT, note=f"cannot be read: {said.splitlines()[0]}"
+    )
+
+
+def _uncompared(stores: Iterable[str], with_what: str) -> list[StoreFinding]:
+    note = f"not compared: {with_what} cannot be read"
+    return [StoreFinding(store, DIFFERENT, note=note) for store in stores]
 
 
 def _against(runs: list[Sum], held: Sum) -> StoreFinding:

@@ -76,8 +76,7 @@ def sweep(table: Table, grace: timedelta = GRACE) -> int:
         return 0
     wanted: set[str] = set()
     for path in ripe:
-        with table.io.new_input(path).open() as stream:
-            wanted.update(orjson.loads(stream.read()))
+        wanted.update(_listed(table, path))
     wanted -= needed(table)
     remove(table, sorted(wanted))
     remove(table, ripe)
@@ -89,9 +88,17 @@ def waiting(table: Table) -> set[str]:
     lists = [found.path for found in present(table, "metadata") if MARK in found.path]
     paths = set(lists)
     for path in lists:
-        with table.io.new_input(path).open() as stream:
-            paths.update(orjson.loads(stream.read()))
+        paths.update(_listed(table, path))
     return paths
+
+
+def _listed(table: Table, path: str) -> list[str]:
+    """The files on a list; none on one that a kill left half, they are orphans then."""
+    with table.io.new_input(path).open() as stream:
+        try:
+            return list(orjson.loads(stream.read()))
+        except orjson.JSONDecodeError:
+            return []
 
 
 def _thinned(newest_first: list[Snapshot]) -> Iterator[int]:
