@@ -300,6 +300,21 @@ def test_a_damaged_byte_is_named_and_nothing_is_loaded(
 
 
 @pytest.mark.fault
+def test_nothing_is_built_on_a_damaged_part(archive: Archive, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    some_archive(archive, tmp_path / "projects")
+    backup("save", folder)
+    (first,) = folder.glob("*/*/files.bson.gz")
+    first.write_bytes(b"")
+    said = backup("save", folder, status=1)
+    assert f"{first} is damaged" in said
+    assert "--whole" in said
+    first.unlink()
+    assert f"{first} is missing" in backup("save", folder, status=1)
+    assert backup("save", folder, "--whole")["part"] == str(folder / "0002")
+
+
+@pytest.mark.fault
 def test_a_missing_part_is_noticed(archive: Archive, tmp_path: Path) -> None:
     root, folder = tmp_path / "projects", tmp_path / "backup"
     for number in range(3):

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bson import decode
+from cclake_common.failure import Failure
 from pymongo.database import Database
 
-from cclake_backup.bsonfile import documents
+from cclake_backup.bsonfile import documents, verify
 from cclake_backup.folder import Part
 from cclake_backup.mongo import (
     BULKY_CHUNKS,
@@ -117,6 +118,17 @@ def _offset(off: int) -> bytes:
 
 
 def _saved(part: Part, collection: str) -> Iterator[Document]:
+    """What a part has of a collection; a part must not be built on a damaged one.
+
+    Raises:
+        Failure: Its file is missing, or not what was saved.
+    """
     file = part.manifest.data(collection)
     if file:
+        try:
+            verify(part.path, file)
+        except Failure as failure:
+            raise Failure(
+                str(failure), "Save everything anew: with --whole, or elsewhere."
+            ) from failure
         yield from map(decode, documents(part.path / file.path))
