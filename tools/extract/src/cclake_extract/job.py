@@ -93,11 +93,18 @@ class Job:
             if self.care_every and due(table, self.care_every):
                 return care(table)
         except Exception as error:  # what was extracted is in the table, whatever it is
-            found = damage(self.lake)
-            reason = damaged(self.lake, found) if found else error
-            hint = f" {reason.hint}" if isinstance(reason, Failure) else ""
-            print(f"extract: table care failed: {reason}{hint}", file=sys.stderr)
+            why = self._reason(error)
+            hint = f" {why.hint}" if isinstance(why, Failure) else ""
+            print(f"extract: table care failed: {why}{hint}", file=sys.stderr)
         return None
+
+    def _reason(self, error: Exception) -> Exception:
+        """What to tell of an error: the damage that explains it, if there is one."""
+        try:
+            found = damage(self.lake)
+        except Exception:  # the catalog is silent by now: the first error says more
+            return error
+        return damaged(self.lake, found) if found else error
 
     def _taken(self) -> dict[str, int]:
         table = self.lake.load(self.lake.catalog())
