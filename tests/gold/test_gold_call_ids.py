@@ -63,7 +63,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[bronze.Row]:
 def test_each_conversation_has_its_own_calls(
     workshop: Workshop, rows: list[bronze.Row]
 ) -> None:
-    gold = compare(workshop, rows, runs=3, seed=3)
+    gold = compare(workshop, rows, runs=2, seed=3)
     calls = query(
         gold,
         "select tool_use_id, session_id, agent_id, is_error, file_path, duration_ms"

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cclake_extract.run import extract
 from cclake_lake.lake import Lake
 from documents import documents, store
-from lakes import answer, duck, keys, tool, wanted
+from lakes import answer, duck, keys, loaded, tool, wanted
 from pymongo.database import Database
 
 Db = Database[dict[str, Any]]
@@ -35,12 +36,13 @@ def empty(path: Path) -> None:
 def test_a_damaged_table_is_named_and_made_anew(
     db: Db, lake: Lake, files: str, damage: Damage
 ) -> None:
+    path = Path(lake.warehouse).with_name("analytics.duckdb")
     for numbers in ((1, 5), (6, 9)):
         store(db, list(documents(*numbers)))
-        assert answer("extract")["commits"] == 1
-    assert answer("load")["total"] == 9
-    for path in Path(lake.warehouse).rglob(files):
-        damage(path)
+        assert extract(lake, db).commits == 1
+    assert loaded(lake, path)["total"] == 9
+    for file in Path(lake.warehouse).rglob(files):
+        damage(file)
     store(db, list(documents(10, 12)))
     refused = tool("extract")
     if refused.returncode == 0:  # data files are not read for it
@@ -57,12 +59,11 @@ def test_a_damaged_table_is_named_and_made_anew(
     assert healed.returncode == 0, healed.stderr
     assert "it is made anew" in healed.stderr
     assert keys(lake) == wanted(db)
-    assert answer("load")["mode"] == "full"
-    path = Path(lake.warehouse).with_name("analytics.duckdb")
+    assert loaded(lake, path)["mode"] == "full"
     assert duck(path, "select count(*), count(distinct doc_id) from raw.conversations")[
         0
     ] == (12, 12)
-    assert answer("extract")["commits"] == 0
+    assert extract(lake, db).commits == 0
 
 
 @pytest.mark.fault
@@ -85,21 +86,21 @@ def test_a_damaged_catalog_is_named_by_every_tool(db: Db, lake: Lake) -> None:
 def test_a_damaged_duckdb_file_is_not_taken_for_a_damaged_lake(
     db: Db, lake: Lake
 ) -> None:
-    store(db, list(documents(1, 3000)))
-    answer("extract")
-    answer("load")
     path = Path(lake.warehouse).with_name("analytics.duckdb")
+    store(db, list(documents(1, 3000)))
+    extract(lake, db)
+    loaded(lake, path)
     whole = bytearray(path.read_bytes())
     whole[12288:] = b"\x5a" * (len(whole) - 12288)
     path.write_bytes(whole)
     store(db, list(documents(3001, 3010)))
-    answer("extract")
+    extract(lake, db)
     refused = tool("load")
     assert refused.returncode == 1
     assert str(path) in refused.stderr
     assert "full-backfill" not in refused.stderr
     path.unlink()
-    assert answer("load")["total"] == 3010
+    assert loaded(lake, path)["total"] == 3010
 
 
 def test_an_error_of_a_whole_table_is_no_damage(
