@@ -259,8 +259,8 @@ _prefect:
         echo "$PWD/flows/src" > "$(.prefect/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_flows.pth"; \
         cp flows/requirements.lock .prefect/lock; }
 
-[private]
 [no-exit-message]
+[private]
 _deployment name:
     @flows/ask "$1"
 

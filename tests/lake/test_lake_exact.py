@@ -325,7 +325,7 @@ def test_a_rebuild_whose_files_were_taken_for_orphans_leaves_the_table(
         return found
 
     monkeypatch.setattr(rebuilding, "described", swept)
-    with pytest.raises(Failure, match="files of this rebuild are gone"):
+    with pytest.raises(Failure, match="files that were just written are gone"):
         backfill(lake, db)
     assert keys(lake) == wanted(db)
 
