@@ -241,7 +241,7 @@ lock: _poetry
 # Remove build leftovers (never the data directory)
 [group('change')]
 clean:
-    @rm -rf .venv .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
+    @rm -rf .venv .venv.old .venv.lock .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
 
 [private]
 _dev:
