@@ -29,6 +29,16 @@ CatalogUri = Annotated[
         show_default="catalog.db in the warehouse",
     ),
 ]
+MOST_HOURS = 87_600  # ten years
+Hours = Annotated[
+    float,
+    typer.Option(
+        "--older-than",
+        min=1,
+        max=MOST_HOURS,
+        help="Age in hours. What an extraction is writing is younger.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Uri = Annotated[
     str | None,

@@ -1,6 +1,5 @@
 """The `extract table` commands."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,31 +8,20 @@ from typing import Annotated, Any
 import typer
 from cclake_common.failure import Failure
 
-from cclake_extract.options import CatalogType, CatalogUri, Json, Warehouse, show
+from cclake_extract.options import (
+    MOST_HOURS,
+    CatalogType,
+    CatalogUri,
+    Hours,
+    Json,
+    Warehouse,
+    show,
+)
 
 app = typer.Typer(
     help="Look at the Iceberg table and take care of it.", rich_markup_mode=None
 )
 
-MOST_HOURS = 87_600  # ten years
-
-
-def _finite(hours: float) -> float:
-    if math.isnan(hours):  # no bound catches it
-        raise typer.BadParameter("not a number of hours")
-    return hours
-
-
-Hours = Annotated[
-    float,
-    typer.Option(
-        "--older-than",
-        min=1,
-        max=MOST_HOURS,
-        callback=_finite,
-        help="Age in hours. What an extraction is writing is younger.",
-    ),
-]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
 
@@ -174,7 +162,6 @@ def expire(
         typer.Option(
             min=0,
             max=MOST_HOURS,
-            callback=_finite,
             help="Hours before a file is deleted.",
         ),
     ] = 1.0,
