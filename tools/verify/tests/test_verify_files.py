@@ -69,15 +69,44 @@ def test_a_whole_archive_is_proven_and_not_read_twice(bench: Bench) -> None:
     assert bench.verify("--full")["bytes_read"] == len(data)
 
 
-def test_only_what_was_appended_is_read_again(bench: Bench) -> None:
+def test_a_file_that_looks_different_is_read_from_its_beginning(bench: Bench) -> None:
     old, new = some_lines(1, 100), some_lines(2, 3)
-    bench.write(SESSION, old)
+    file = bench.write(SESSION, old)
     bench.archive.keep(bench.root, SESSION)
     bench.verify()
     bench.write(SESSION, old + new)
     bench.archive.keep(bench.root, SESSION)
+    assert bench.only()["read"] == len(old + new)
+    edited = b"[" + old[1:] + new  # the archive does not see it
+    bench.write(SESSION, edited + b'{"more":1}\n')
+    bench.archive.keep(bench.root, SESSION, data=old + new + b'{"more":1}\n')
+    assert bench.only()["faults"] == ["the file differs from byte 0 on"]
+    file.write_bytes(old + new + b'{"more":1}\n')
+    assert bench.only()["status"] == "proven"
+    file.chmod(0o640)  # moves nothing but ctime
+    assert bench.only()["read"] == len(old + new) + 11
+
+
+def test_only_new_documents_are_read_of_a_file_that_is_elsewhere(bench: Bench) -> None:
+    old, new = some_lines(1, 100), some_lines(2, 3)
+    for data in (old, old + new):
+        bench.archive.keep(bench.root, SESSION, host="elsewhere", data=data)
+        finding = bench.only()
     last_line = len(old) - old[:-1].rindex(b"\n") - 1
-    assert bench.only()["read"] == last_line + len(new)
+    assert finding["read"] == last_line + len(new)
+
+
+def test_a_document_of_an_older_generation_that_changed_fails_in_full(
+    bench: Bench,
+) -> None:
+    bench.write(SESSION, b'{"a":1}\n')
+    bench.archive.keep(bench.root, SESSION)
+    bench.write(SESSION, b'{"b":2}\n')
+    bench.archive.keep(bench.root, SESSION, gen=1)
+    bench.db.conversations.update_one({"source.gen": 0}, {"$set": {"entry.a": 2}})
+    assert bench.only()["status"] == "proven"
+    finding = bench.only("--full", holds=False)
+    assert finding["faults"] == ["the document at 0 is not what its _id says"]
 
 
 def test_a_hole_in_the_archive_fails(bench: Bench) -> None:

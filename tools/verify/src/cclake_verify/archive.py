@@ -115,7 +115,7 @@ class Archive:
         self, point: Checkpoint, known: Proven | None, full: bool, place: Path | None
     ) -> tuple[Finding, Proven | None]:
         try:
-            return FileProof(point, known, full).run(self.db, place)
+            return FileProof(point, known, full, place).run(self.db)
         except OSError as error:
             finding = Finding(
                 host=point.host, path=point.path, file=point.file, status=BROKEN

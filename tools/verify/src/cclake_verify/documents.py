@@ -67,8 +67,8 @@ def key_range(key: str, start: int = 0) -> dict[str, bytes]:
 def pieces(db: Database[Document], key: str, gen: int, start: int) -> Iterator[Piece]:
     """The documents of a file from `gen` on, in the order of the file.
 
-    Documents of generations above `gen` come too: they show that the file is being
-    rewritten at this moment.
+    Documents of generations above that of the file come too: they show that it is
+    being rewritten at this moment.
     """
     wanted = {"_id": key_range(key, start), "source.last_gen": {"$gte": gen}}
     with db.conversations.find(wanted, FIELDS).sort("_id", 1) as cursor:

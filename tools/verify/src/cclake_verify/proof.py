@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import time
 from collections.abc import Iterator
+from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,18 +24,36 @@ from cclake_verify.finding import (
 from cclake_verify.memory import Proven
 from cclake_verify.tiling import Tiling
 
+TICK_S = 0.05
 # A link in place of a log is not the log; every other error is worth knowing.
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class FileProof:
-    """One walk over the documents of a file, beside the file where it is here."""
+    """One walk over the documents of a file, beside the file where it is here.
 
-    def __init__(self, point: Checkpoint, known: Proven | None, full: bool) -> None:
+    Args:
+        point: How far the file is archived.
+        known: What was proven of it before.
+        full: Also check the documents of older generations.
+        place: Where the file is; None when it is not on this machine.
+    """
+
+    def __init__(
+        self,
+        point: Checkpoint,
+        known: Proven | None,
+        full: bool,
+        place: Path | None = None,
+    ) -> None:
         usable = known is not None and known.gen == point.gen and known.off <= point.off
         self.point = point
+        self.place = place
+        self.full = full
         self.before = known if usable else None
-        self.known = None if full else self.before
+        # What is on the disk may have changed anywhere: memory proves none of it.
+        again = full or (place is not None and look_at(place) is not None)
+        self.known = None if again else self.before
         self.start = self.known.resume if self.known else 0
         self.count = self.known.pieces if self.known else 0
         self.digest = self.known.digest if self.known else ""
@@ -41,19 +61,17 @@ class FileProof:
         self.faults: list[str] = []
         self.differs: int | None = None
 
-    def run(
-        self, db: Database[Document], place: Path | None
-    ) -> tuple[Finding, Proven | None]:
+    def run(self, db: Database[Document]) -> tuple[Finding, Proven | None]:
         """Walk, and say what was found; with the proof to remember, where there is one.
 
         Args:
             db: The database of the archive.
-            place: Where the file is; None when it is not on this machine.
         """
         tiling = Tiling(self.point.gen, self.start, self.point.off)
-        found = pieces(db, self.point.file, self.point.gen, self.start)
+        oldest = 0 if self.full else self.point.gen
+        found = pieces(db, self.point.file, oldest, self.start)
         with contextlib.ExitStack() as stack:
-            disk = stack.enter_context(_open(place)) if place else None
+            disk = stack.enter_context(_open(self.place)) if self.place else None
             for piece in tiling.walk(found):
                 self._follow(piece, disk)
             look = disk.look if disk else None
@@ -108,7 +126,9 @@ class FileProof:
 
     def _proven(self, look: Look | None) -> Proven:
         resume = self.last.off if self.last else self.start
-        seen = (look.size, look.inode, look.mtime_ns, look.ctime_ns) if look else ()
+        # A file that changes now may do so again within the same tick of its clock.
+        at_rest = look is not None and time.time() - look.ctime_ns / 1e9 > TICK_S
+        seen = astuple(look) if look and at_rest else ()
         count = self.count - 1 if self.last else self.count
         gen, off = self.point.gen, self.point.off
         return Proven(gen, off, resume, count, self.digest, *seen)

@@ -41,6 +41,8 @@ class Tiling:
         for piece in pieces:
             if piece.gen > self.gen:
                 self.rewritten = True
+            elif piece.gen < self.gen:
+                self._check(piece)
             elif piece.off < self.end:
                 yield piece
 
@@ -53,7 +55,10 @@ class Tiling:
         # The newline of a last line may have come after the checkpoint was taken.
         if piece.end > self.end + 1:
             self.faults.append(f"a document reaches over the checkpoint at {self.end}")
-        if not piece.intact:
-            self.faults.append(f"the document at {piece.off} is not what its _id says")
+        self._check(piece)
         self.reached = max(self.reached, piece.end)
         return piece
+
+    def _check(self, piece: Piece) -> None:
+        if not piece.intact:
+            self.faults.append(f"the document at {piece.off} is not what its _id says")
