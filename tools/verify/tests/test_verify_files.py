@@ -189,6 +189,17 @@ def test_a_rewrite_that_keeps_the_old_time_and_size_is_noticed(bench: Bench) -> 
     assert finding["faults"] == ["the file differs from byte 8 on"]
 
 
+def test_an_edited_chunk_is_noticed(bench: Bench) -> None:
+    name = SESSION.replace(".jsonl", "/workflows/w.json")
+    file = bench.write(name, b'{\n"a":1\n}')
+    bench.archive.keep(bench.root, name)
+    assert bench.only()["status"] == "proven"
+    status = file.stat()
+    file.write_bytes(b'{\n"a":2\n}')
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert bench.only()["status"] == "changed"
+
+
 def test_lines_of_an_older_generation_do_not_count(bench: Bench) -> None:
     common = some_lines(8, 10)
     bench.write(SESSION, common + some_lines(9, 20))
@@ -237,26 +248,47 @@ def test_a_line_that_was_never_finished_is_not_awaited(bench: Bench) -> None:
 
 
 def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
-    bench.write(SESSION, some_lines(13, 3))
-    bench.write("-p/x/subagents/agent-1.meta.json", b'{"a": 1}')
-    bench.write("-p/x/tool-results/out.txt", b"text")
+    folder = SESSION.removesuffix(".jsonl")
+    own = {
+        SESSION: some_lines(13, 3),
+        "-p/x/subagents/agent-1.meta.json": b'{"a": 1}',
+        "-p/x/tool-results/out.txt": b"text",
+        f"{folder}/workflows/w.json": b"{}",
+        f"{folder}/workflows/scripts/w.js": b"1",
+        f"{folder}/whatever": b"comes next",
+        "../history.jsonl": b'{"display":"x"}\n',
+    }
+    for name, data in own.items():
+        bench.write(name, data)
+    aside = bench.write("../aside/log", b'{"aside":1}\n')
+    bench.write("../aside/folder/a.jsonl", b'{"aside":2}\n')
     bench.write("-p/notes.txt", b"no log")
+    bench.write("-p/old.jsonl.gz", b"\x1f\x8b")
     bench.write("-p/empty.jsonl", b"")
-    bench.write("../history.jsonl", b'{"display":"x"}\n')
-    (bench.root / "-p/link.jsonl").symlink_to(bench.root / SESSION)
-    os.link(bench.root / SESSION, bench.root / "-p/second-name.jsonl")
-    os.mkfifo(bench.root / "-p/fifo.jsonl")
-    paths = {one["path"] for one in bench.verify()["findings"]}
-    assert paths == {
-        SESSION,
-        "-p/x/subagents/agent-1.meta.json",
-        "-p/x/tool-results/out.txt",
-        "../history.jsonl",
+    project = bench.root / "-p"
+    (project / "link.jsonl").symlink_to(bench.root / SESSION)
+    (project / "aside.jsonl").symlink_to(aside)
+    (project / "folder").symlink_to(aside.parent / "folder")
+    (project / "loop").symlink_to(project)
+    (project / "dangling.jsonl").symlink_to(project / "none")
+    (project / "itself.jsonl").symlink_to("itself.jsonl")
+    os.link(bench.root / SESSION, project / "second-name.jsonl")
+    os.mkfifo(project / "fifo.jsonl")
+    report = bench.verify()
+    paths = {one["path"] for one in report["findings"]}
+    assert paths == {*own, "-p/aside.jsonl", "-p/folder/a.jsonl"}
+    assert report["left_out"] == {
+        "compressed logs": 1,
+        "links that lead nowhere": 2,
+        "not logs": 1,
+        "not regular files": 1,
+        "other names of a file": 2,
     }
     said = run("verify", env={"CLAUDE_DIR": str(bench.root)}).stdout
-    assert "The proof holds, but for 4 files that are on their way." in said
+    assert "The proof holds, but for 9 files that are on their way." in said
+    assert "1 compressed logs, 2 links that lead nowhere" in said
     time.sleep(0.2)
-    assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 4
+    assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 9
 
 
 def test_side_files_that_are_not_archived_are_not_missed(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from cclake_verify.disk import HISTORY, logs_below, look_at
+from cclake_verify.disk import HISTORY, look_around, look_at
 from cclake_verify.documents import Document
 from cclake_verify.finding import BROKEN, MISSING, Checkpoint, Finding
 from cclake_verify.memory import Memory, Proven
@@ -33,7 +33,8 @@ class Archive:
         memory: Memory,
     ) -> None:
         self.db, self.host, self.memory = db, host, memory
-        self._logs = [log for root in roots for log in logs_below(root)]
+        tree = look_around(roots)
+        self._logs, self.left_out = tree.logs, dict(tree.left_out)
         # The name of a log can't be told from its path where that is escaped.
         self._odd = {
             (log.root, log.path): log.place

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +15,8 @@ import orjson
 from cclake_verify.documents import Piece, content_hash
 
 HISTORY = "../history.jsonl"
+SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+SIDE_FOLDERS = {"subagents", "tool-results", "workflows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,11 @@ class DiskFile:
     """A regular file that is open for reading."""
 
     def __init__(self, path: Path) -> None:
-        # Not blocking: a FIFO may have taken the place of a log.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        # Opening a FIFO or a device is not without effect: look first.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
+        # Not blocking: a FIFO may have taken the place of a log since.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self._file = os.fdopen(handle, "rb", buffering=1 << 20)
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
@@ -86,9 +93,9 @@ def look(status: os.stat_result) -> Look:
 
 
 def look_at(path: Path) -> Look | None:
-    """The look of a regular file, or None where there is none."""
+    """Return the look of a regular file (a link is followed), or None without one."""
     try:
-        status = path.lstat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
     return look(status) if stat.S_ISREG(status.st_mode) else None
@@ -109,26 +116,80 @@ class Log:
     look: Look
 
 
-def logs_below(root: Path) -> Iterator[Log]:
-    """Every file below a root that belongs into the archive, and the history beside.
+@dataclass(slots=True)
+class Tree:
+    """The files below the roots: those that belong into the archive, and the others.
 
-    Nothing is followed: a link is not a log, and a file with many names counts once.
+    Attributes:
+        logs: Files that belong into the archive.
+        left_out: Number of files that do not, by reason.
     """
+
+    logs: list[Log] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def look_around(roots: Iterable[Path]) -> Tree:
+    """Return what is below the roots, with the history beside each.
+
+    Links are followed, each folder is listed once, and a file with many names counts
+    once. A link to something below a root is not another file.
+    """
+    tree = Tree()
+    seen: set[tuple[int, int]] = set()
+    folders: set[tuple[int, int]] = set()
+    places = [Path(root) for root in roots]
+    linked = []
+    for root in places:
+        for path, relative in _files(root, folders):
+            if path.is_symlink():
+                linked.append((root, path, relative))
+            else:
+                _take(tree, root, path, relative, seen)
+    for root, path, relative in linked:
+        _take(tree, root, path, relative, seen)
+    return tree
+
+
+def _files(root: Path, folders: set[tuple[int, int]]) -> Iterator[tuple[Path, str]]:
+    """Every name below a root that is not a folder, in the order of the names."""
     history = root.parent / "history.jsonl"
-    found = look_at(history)
-    if found:
-        yield Log(root, HISTORY, history, found)
-    seen: set[int] = set()
-    for folder, _names, files in os.walk(root):
+    if os.path.lexists(history):
+        yield history, HISTORY
+    for folder, names, files in os.walk(root, followlinks=True):
+        names.sort()
+        try:
+            status = Path(folder).stat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in folders:
+            names.clear()
+            continue
+        folders.add((status.st_dev, status.st_ino))
         for name in sorted(files):
             path = Path(folder, name)
-            relative = path.relative_to(root).as_posix()
-            if not is_log(relative):
-                continue
-            found = look_at(path)
-            if found and found.inode not in seen:
-                seen.add(found.inode)
-                yield Log(root, shown(relative), path, found)
+            yield path, path.relative_to(root).as_posix()
+
+
+def _take(
+    tree: Tree, root: Path, path: Path, relative: str, seen: set[tuple[int, int]]
+) -> None:
+    try:
+        status = path.stat()
+    except OSError:
+        if path.is_symlink():
+            tree.left_out["links that lead nowhere"] += 1
+        return
+    if not stat.S_ISREG(status.st_mode):
+        tree.left_out["not regular files"] += 1
+    elif (status.st_dev, status.st_ino) in seen:
+        tree.left_out["other names of a file"] += 1
+    elif relative != HISTORY and not is_log(relative):
+        kind = "compressed logs" if ".jsonl." in path.name else "not logs"
+        tree.left_out[kind] += 1
+    else:
+        seen.add((status.st_dev, status.st_ino))
+        tree.logs.append(Log(root, shown(relative), path, look(status)))
 
 
 def shown(path: str) -> str:
@@ -137,14 +198,27 @@ def shown(path: str) -> str:
 
 
 def is_log(relative: str) -> bool:
-    """Whether a path below a root is one that is archived."""
-    return relative.endswith((".jsonl", ".meta.json")) or _in_results(relative)
+    """Return whether a path below a root is one that is archived."""
+    return relative.endswith((".jsonl", ".meta.json")) or _is_of_session(relative)
 
 
 def has_lines(relative: str) -> bool:
-    """Whether an archived path is split into lines."""
-    return relative.endswith(".jsonl") and not _in_results(relative)
+    """Return whether an archived path is split into lines."""
+    return relative.endswith(".jsonl") and "tool-results" not in _folders(relative)
 
 
-def _in_results(relative: str) -> bool:
-    return "tool-results" in relative.split("/")[:-1]
+def _folders(relative: str) -> list[str]:
+    return relative.split("/")[:-1]
+
+
+def _is_of_session(relative: str) -> bool:
+    """Whether a path lies in the folder of a session, which is named by its id."""
+    folders = _folders(relative)
+    if not SIDE_FOLDERS.isdisjoint(folders):
+        return True
+    return any(
+        SESSION.fullmatch(name)
+        and not SESSION.fullmatch(folders[number - 1])
+        and (number == 1 or folders[number - 2] == "projects")
+        for number, name in enumerate(folders[1:], 1)
+    )

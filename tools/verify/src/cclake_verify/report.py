@@ -36,6 +36,7 @@ class Report:
     files: list[Finding] = field(default_factory=list)
     stores: list[StoreFinding] = field(default_factory=list)
     pending: Pending | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def bad_files(self) -> list[Finding]:
@@ -60,6 +61,7 @@ class Report:
             "pending": {"queued": self.pending.queued, "dead": self.pending.dead}
             if self.pending
             else None,
+            "left_out": self.left_out,
             "stores": [_store(store) for store in self.stores],
             "findings": [_finding(one, self.grace) for one in self.files],
         }
@@ -72,6 +74,11 @@ class Report:
             yield (
                 f"The buffer holds {self.pending.queued:,} lines that wait and"
                 f" {self.pending.dead:,} dead letters."
+            )
+        if self.left_out:
+            yield ""
+            yield "Left out, so neither archived nor proven: " + ", ".join(
+                f"{count:,} {why}" for why, count in sorted(self.left_out.items())
             )
         bad = self.bad_files
         if bad:

@@ -104,6 +104,7 @@ def _verify(
         report.files = archive.prove(points, full, step)
         if only_host in (None, settings.host):
             report.files += archive.missing(points)
+            report.left_out = archive.left_out
         if not settings.side_files:
             report.files = [one for one in report.files if not _is_left_out(one)]
         if report.pending:
