@@ -16,6 +16,10 @@ from pymongo.errors import PyMongoError
 
 BIN = Path(sys.executable).parent
 
+# How long a test waits for an event before it says that it will not come. No test
+# measures anything by it: it only ends a hang.
+PATIENCE = 120 * float(os.environ.get("TEST_PATIENCE", "1"))
+
 
 def free_port() -> int:
     """A port of the loopback interface that nothing listens on."""
@@ -25,13 +29,13 @@ def free_port() -> int:
 
 
 def wait_for(
-    condition: Callable[[], object], seconds: float = 30.0, what: str = "condition"
+    condition: Callable[[], object], _seconds: float = 0, what: str = "condition"
 ) -> None:
-    """Wait until a condition holds; fail the test after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Wait until a condition holds; fail the test when patience is at its end."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds} s")
+            raise AssertionError(f"{what}: not within {PATIENCE:g} s")
         time.sleep(0.02)
 
 

@@ -2,7 +2,10 @@
 
 import contextlib
 import random
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from typing import Any
 
 from cclake_common.failure import Failure
@@ -15,6 +18,32 @@ from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.lake import Lake
 from harness import connect
+
+
+def announced(
+    work: Callable[[str, str, str], None],
+    told: Connection,
+    most: int,
+    seed: int,
+    where: tuple[str, str, str],
+) -> None:
+    """Do `work`, and send a byte after each of its steps that a die chooses.
+
+    A step is a call that Python makes; up to `most` of them are between two bytes.
+    So whoever kills at a byte meets work, however fast or slow the machine is.
+    """
+    dice = random.Random(seed)
+    left = dice.randint(1, most)
+
+    def step(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            told.send_bytes(b"!")
+            left = dice.randint(1, most)
+
+    sys.setprofile(step)
+    work(*where)
 
 
 def small_files() -> None:
