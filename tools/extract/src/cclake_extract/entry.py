@@ -1,10 +1,13 @@
 """The bytes of a document's line, and its entry as JSON text."""
 
+import codecs
 import re
 from typing import Any
 
 import gridfs
+import msgspec
 import orjson
+from cclake_lake.long_lines import LONG_BYTES, shorten
 from pymongo.database import Database
 
 Document = dict[str, Any]
@@ -40,14 +43,32 @@ def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:
 
     The text is `raw` itself where that is one JSON object in UTF-8. Half of a
     surrogate pair, which JavaScript writes and no database takes, becomes
-    U+FFFD in the text; then the text is not `raw` any more. Anything else is
-    no entry at all.
+    U+FFFD in the text; then the text is not `raw` any more. Nor is it for a line that
+    is too long for the engines: its text is `cclake_lake.long_lines`' short record.
+    Anything else is not an entry.
     """
+    if len(raw) > LONG_BYTES:
+        return _short(raw)
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return _mended(raw)
     return (raw, found) if type(found) is dict else (None, None)
+
+
+def _short(raw: bytes) -> tuple[bytes | None, Document | None]:
+    try:
+        _check_utf8(raw)
+        return parse_object(shorten(raw))
+    except (UnicodeDecodeError, msgspec.DecodeError):
+        return None, None
+
+
+def _check_utf8(raw: bytes) -> None:
+    """Raise UnicodeDecodeError where bytes are not UTF-8, a piece at a time."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(raw), 1 << 20):
+        decoder.decode(raw[begin : begin + (1 << 20)], begin + (1 << 20) >= len(raw))
 
 
 def _mended(raw: bytes) -> tuple[bytes | None, Document | None]:

@@ -4,12 +4,15 @@ Knows nothing of Iceberg: a process that only writes files starts without its li
 """
 
 import contextlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from cclake_lake.long_lines import LONG_BYTES
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 LEVEL = 3
@@ -109,11 +112,18 @@ class ParquetFile:
             OSError: The row group before could not be written.
         """
         self.rows += batch.num_rows
-        self._group.append(batch)
-        self._group_rows += batch.num_rows
-        self._group_bytes += batch.nbytes
-        if self._group_rows >= GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
-            self._write_group()
+        for part, is_long in _apart(batch):
+            if is_long:
+                self._write_group()
+            self._group.append(part)
+            self._group_rows += part.num_rows
+            self._group_bytes += part.nbytes
+            if (
+                is_long
+                or self._group_rows >= GROUP_ROWS
+                or self._group_bytes >= GROUP_BYTES
+            ):
+                self._write_group()
 
     def _write_group(self) -> None:
         self._settle()
@@ -146,3 +156,20 @@ class ParquetFile:
         if self._pending is not None:
             self._pending.result()
             self._pending = None
+
+
+def _apart(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Yield parts of a batch, each long line by itself.
+
+    Readers pass over a row group by its statistics, so only those who ask for a line of
+    300 MB read it.
+    """
+    begin = 0
+    long = pc.indices_nonzero(pc.greater(batch.column("len"), LONG_BYTES)).to_pylist()
+    for place in long:
+        if place > begin:
+            yield batch.slice(begin, place - begin), False
+        yield batch.slice(place, 1), True
+        begin = place + 1
+    if begin < batch.num_rows:
+        yield batch.slice(begin), False

@@ -127,8 +127,10 @@ class _Files:
         self.run = share.run
 
     def add(self, columns: Columns, size: int) -> None:
+        """Take the rows over: a long line is not held by anybody else."""
         for name, values in columns.items():
             self._waiting.setdefault(name, []).extend(values)
+        columns.clear()
         self._bytes += size
         self._batch_bytes += size
         if (
@@ -166,8 +168,9 @@ class _Files:
             if self._writer is None:
                 path = self._share.file(len(self._written))
                 self._writer = ParquetFile(self._destination, path)
-            self._writer.write(batch_of(self._waiting, self._writer.schema))
-        self._waiting, self._batch_bytes = {}, 0
+            batch = batch_of(self._waiting, self._writer.schema)
+            self._waiting, self._batch_bytes = {}, 0
+            self._writer.write(batch)
 
 
 @contextmanager

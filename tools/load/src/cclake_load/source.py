@@ -1,12 +1,16 @@
 """Reading a snapshot's rows into DuckDB."""
 
 import duckdb
+from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES
 
 from cclake_load import raw
 from cclake_load.aim import Aim
 from cclake_load.raw import COLUMNS
 
+LAKE_ROWS = "lake_rows"
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+ORDINARY = f"(len <= {LONG_BYTES} or len is null)"
+LONG = f"len > {LONG_BYTES}"
 
 
 def insert(
@@ -15,7 +19,9 @@ def insert(
     after: int | None = None,
     only: list[int] | None = None,
 ) -> int:
-    """Append rows of a snapshot to `raw.conversations`; returns how many.
+    """Append rows of a snapshot to `raw.conversations`; return how many.
+
+    The bytes of a line above 16 MB stay in the lake.
 
     Args:
         db: The open database, inside a transaction.
@@ -26,13 +32,34 @@ def insert(
     relation = _relation(db, target, after)
     if relation is None:
         return 0
-    found = db.execute(
-        f"insert into raw.conversations by name select {NAMES} from {relation}"
-        # Not a join: DuckDB keeps the order of the files only through plain filters.
-        " where extract_run > ? and (? or list_contains(?, extract_run))",
-        [-1 if after is None else after, only is None, only or []],
-    ).fetchone()
-    return int(found[0]) if found else 0
+    # Not a join: DuckDB keeps the order of the files only through plain filters.
+    wanted = "extract_run > ? and (? or list_contains(?, extract_run))"
+    values = [-1 if after is None else after, only is None, only or []]
+    if relation == LAKE_ROWS:  # they can be read once only
+        parts = [_without_bytes(relation, LONG)]
+    else:  # so that the bytes of the long ones are never read
+        ordinary = f"(select * from {relation} where {ORDINARY})"
+        parts = [ordinary, _without_bytes(f"{relation} where {LONG}", "true")]
+    return sum(
+        db.execute(
+            f"insert into raw.conversations by name select {NAMES} from {part}"
+            f" where {wanted}",
+            values,
+        ).fetchall()[0][0]
+        for part in parts
+    )
+
+
+def _without_bytes(rows: str, condition: str) -> str:
+    """Return rows without what is too long for DuckDB, where a condition holds.
+
+    Older extractions kept the entries of long lines whole: those are left out.
+    """
+    short = f"case when strlen(entry) <= {SHORT_BYTES} then entry end"
+    return (
+        f"(select * replace (case when not ({condition}) then raw end as raw,"
+        f" case when {condition} then {short} else entry end as entry) from {rows})"
+    )
 
 
 def runs(db: duckdb.DuckDBPyConnection, target: Aim) -> dict[int, tuple[int, int]]:
@@ -89,8 +116,8 @@ def _relation(
     if not files:
         return None
     if any("://" in file and not file.startswith("file://") for file in files):
-        db.register("lake_rows", target.batches(after))
-        return "lake_rows"
+        db.register(LAKE_ROWS, target.batches(after))
+        return LAKE_ROWS
     listed = ", ".join(_quoted(file.removeprefix("file://")) for file in files)
     return f"read_parquet([{listed}], schema = {_by_field_id(target)})"
 

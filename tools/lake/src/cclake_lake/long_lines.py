@@ -1,0 +1,120 @@
+"""Shorten lines that are too long for gold.
+
+Engines hold several copies of a line while they take it apart, so a line of 300 MB
+takes gigabytes. The lake keeps the bytes of such a line in `raw`; `entry` is what
+`shorten` leaves of it: the same record, with its longest texts cut.
+"""
+
+import re
+
+import msgspec
+
+# Longer lines are shortened. The API takes requests of 32 MB at most, and nearly all
+# lines above this size are the output of one tool.
+LONG_BYTES = 16_000_000
+TEXT_BYTES = 1_000_000
+# An image that is cut is lost, so images are cut only where they are no longer likely.
+IMAGE_BYTES = 12_000_000
+IMAGES_BYTES = 32_000_000
+# What the rest of a record may take, after its texts are cut.
+REST_BYTES = 8_000_000
+# What `shorten` returns is never longer.
+SHORT_BYTES = IMAGES_BYTES + REST_BYTES
+_ELEMENTS = 1_000_000
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+_IMAGE_KEYS = (b'"data":', b'"data": ')
+
+
+def shorten(line: bytes) -> bytes:
+    """Return a record of at most 40 MB that stands for a longer one.
+
+    Every text of more than a megabyte is cut, and says by how much; images stay. What
+    is still too long then loses the elements of its longest lists and objects.
+
+    Args:
+        line: A JSON object in UTF-8, without its newline.
+
+    Raises:
+        msgspec.DecodeError: What is left is not JSON.
+    """
+    pieces, images = _cut_texts(line)
+    whole = b"".join(pieces)
+    del pieces
+    return _fit(whole, REST_BYTES + images)
+
+
+def _cut_texts(line: bytes) -> tuple[list[memoryview | bytes], int]:
+    view = memoryview(line)
+    pieces: list[memoryview | bytes] = []
+    taken = images = 0
+    for found in _STRING.finditer(line):
+        begin, end = found.start(), found.end() - 1
+        size = end - begin
+        if size > TEXT_BYTES:
+            if _is_image(line, begin, size) and images + size <= IMAGES_BYTES:
+                images += size
+            else:
+                stop = _cut_at(line, begin, begin + TEXT_BYTES)
+                left = f" [{(end - stop) / 1e6:,.1f} MB more in the archive]"
+                pieces += [view[taken:stop], left.encode()]
+                taken = end
+    return [*pieces, view[taken:]], images
+
+
+def _is_image(line: bytes, begin: int, size: int) -> bool:
+    return size <= IMAGE_BYTES and line[begin - 8 : begin].endswith(_IMAGE_KEYS)
+
+
+def _cut_at(line: bytes, begin: int, stop: int) -> int:
+    """Return the last place up to `stop` where a text can be cut."""
+    while line[stop] & 0xC0 == 0x80:
+        stop -= 1
+    escape = line.find(b"\\", max(begin + 1, stop - 6), stop)
+    if escape < 0:
+        return stop
+    if _HIGH_SURROGATE.match(line, escape - 6):  # the first half of a character
+        escape -= 6
+    run = escape
+    while line[run - 1] == 0x5C:
+        run -= 1
+    return escape - (escape - run) % 2
+
+
+def _fit(value: bytes, room: int, depth: int = 0) -> bytes:
+    """Return a JSON value with elements left out, so that it takes `room` at most."""
+    if len(value) <= room:
+        return value
+    # Millions of elements would take gigabytes as Python objects. A record and its
+    # message have few of their own.
+    if depth > 1 and value.count(b",") > _ELEMENTS:
+        return b"null"
+    if value[:1] == b"{" and depth < 8:
+        return _fit_object(value, room, depth)
+    if value[:1] == b"[" and depth < 8:
+        return _fit_list(value, room, depth)
+    return b"null"
+
+
+def _fit_object(value: bytes, room: int, depth: int) -> bytes:
+    found = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    kept: dict[str, msgspec.Raw] = {}
+    # The shortest come first, so that one long value never takes the others' room.
+    by_size = sorted(found, key=lambda name: len(found[name]))
+    for waiting, name in zip(range(len(found), 0, -1), by_size, strict=True):
+        part = _fit(bytes(found[name]).strip(), room // waiting, depth + 1)
+        kept[name] = msgspec.Raw(part)
+        room -= len(part)
+    return msgspec.json.encode({name: kept[name] for name in found})
+
+
+def _fit_list(value: bytes, room: int, depth: int) -> bytes:
+    kept: list[msgspec.Raw] = []
+    for element in msgspec.json.decode(value, type=list[msgspec.Raw]):
+        whole = bytes(element).strip()
+        part = _fit(whole, room, depth + 1)
+        if part == b"null" != whole:
+            break
+        kept.append(msgspec.Raw(part))
+        room -= len(part)
+    return msgspec.json.encode(kept)
