@@ -1,6 +1,8 @@
 """A small DuckDB file with gold tables, as dbt leaves one, for tests of its readers."""
 
 import base64
+import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,37 +27,52 @@ TABLES = {
 }
 
 
-def make_gold(path: Path, sessions: int = 3, entries: int = 4, run: int = 1) -> Path:
+def make_gold(path: Path, sessions: int = 3, entries: int = 4) -> Path:
     """Write a DuckDB file with `sessions` sessions of `entries` entries each."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(str(path)) as gold:
-        for schema in ("raw", "marts"):
-            gold.execute(f"create schema if not exists {schema}")
-        gold.execute(
-            "create or replace table raw.loads (extract_run bigint, snapshot_id bigint,"
-            " rows bigint, loaded_at timestamptz)"
-        )
-        gold.execute("insert into raw.loads values (?, 1, 1, now())", [run])
-        gold.execute(
-            "create or replace table raw.conversations (doc_id varchar, part integer,"
-            " extract_run bigint, entry varchar)"
-        )
-        for name, columns in TABLES.items():
-            gold.execute(f"create or replace table marts.{name} ({columns})")
-        for number in range(sessions):
-            add_session(gold, number, entries, run)
-        # Bound to the name of the file, as dbt's views are.
-        lines = f"{path.stem}.raw.conversations"
-        gold.execute(
-            "create or replace view marts.image_data as"
-            " select image_key, from_base64(entry) as data"
-            f" from {path.stem}.marts.images join {lines}"
-            " using (extract_run, doc_id, part)"
-        )
-        for number in range(50):
-            add_image(gold, f"img{number}", b"\x89PNG\x00\xff", run)
-        insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
+    path.write_bytes(_gold(path.stem, sessions, entries))
     return path
+
+
+@functools.cache
+def _gold(name: str, sessions: int, entries: int) -> bytes:
+    """The bytes of such a file: its statements take most of the time of a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.duckdb"
+        with duckdb.connect(str(path)) as gold:
+            gold.execute("begin")
+            _fill(gold, sessions, entries)
+            gold.execute("commit")
+        return path.read_bytes()
+
+
+def _fill(gold: duckdb.DuckDBPyConnection, sessions: int, entries: int) -> None:
+    for schema in ("raw", "marts"):
+        gold.execute(f"create schema {schema}")
+    gold.execute(
+        "create table raw.loads (extract_run bigint, snapshot_id bigint,"
+        " rows bigint, loaded_at timestamptz)"
+    )
+    gold.execute("insert into raw.loads values (1, 1, 1, now())")
+    gold.execute(
+        "create table raw.conversations (doc_id varchar, part integer,"
+        " extract_run bigint, entry varchar)"
+    )
+    for table, columns in TABLES.items():
+        gold.execute(f"create table marts.{table} ({columns})")
+    for number in range(sessions):
+        add_session(gold, number, entries)
+    # Bound to the name of the file, as dbt's views are.
+    name = gold.execute("select current_database()").fetchall()[0][0]
+    gold.execute(
+        "create view marts.image_data as"
+        " select image_key, from_base64(entry) as data"
+        f" from {name}.marts.images join {name}.raw.conversations"
+        " using (extract_run, doc_id, part)"
+    )
+    for number in range(50):
+        add_image(gold, f"img{number}", b"\x89PNG\x00\xff")
+    insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
 
 
 def remove_session(gold: duckdb.DuckDBPyConnection, number: int) -> None:
