@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import BIN, Mongod, connect
+from harness import BIN, PATIENCE, Mongod, connect
 from hypothesis import HealthCheck, settings
 
 import datasette  # noqa: F401, before pytest takes our folder of this name for it
@@ -21,6 +21,12 @@ SETTINGS = (
     "HEALTH_PORT", "WEB_PORT", "DUCKDB_PATH", "DBT_", "ICEBERG_", "EXPORT_DIR",
     "PIPELINE_", "METABASE_", "PREFECT_",
 )  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End a test that hangs, later than its own waiting would."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(3 * PATIENCE), append=False)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from front_door import ROOT, Stack
-from harness import BIN, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 
 PRICING = ROOT / "tests" / "fixtures" / "pricing" / "projects"
 SESSION = "-home-me-alpha/11111111-1111-4111-8111-111111111111.jsonl"
@@ -55,7 +55,7 @@ def test_a_second_up_says_that_all_runs(running: Stack) -> None:
 
 @pytest.mark.slow
 def test_status_is_well_and_names_every_process(running: Stack) -> None:
-    wait_for(lambda: running.just("status").returncode == 0, 60, "status is well")
+    wait_for(lambda: running.just("status").returncode == 0, "status is well")
     found = json.loads(running.just("status", "--json").stdout)
     names = {process["name"] for process in found["processes"]}
     assert names == {"mongod", "flusher", "ingest", "pipeline", "web"}
@@ -86,9 +86,9 @@ def test_a_new_line_is_in_mongodb_soon_and_on_the_page_after_a_run(
         file.write(
             b"\n" * torn + json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         )
-    wait_for(lambda: len(running.documents()) == before + 1 + torn, 60, "in MongoDB")
+    wait_for(lambda: len(running.documents()) == before + 1 + torn, "in MongoDB")
     assert running.just("pipeline").returncode == 0
-    wait_for(lambda: words in running.page(f"/session/{path.stem}"), 60, "on the page")
+    wait_for(lambda: words in running.page(f"/session/{path.stem}"), "on the page")
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_kill_9_of_supervisord_and_up_again_loses_and_doubles_nothing(
         file.write(b'{"type":"mode","mode":"x","sessionId":"after-the-kill"}\n')
     ended = running.just("up")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    wait_for(lambda: len(running.documents()) == running.lines(), 20, "all lines")
+    wait_for(lambda: len(running.documents()) == running.lines(), "all lines")
     ids = [bytes(document["_id"]) for document in running.documents()]
     assert len(set(ids)) == running.lines()
 
@@ -127,7 +127,7 @@ def test_kill_9_of_supervisord_and_up_again_loses_and_doubles_nothing(
 def test_down_leaves_no_process(running: Stack) -> None:
     ended = running.just("down")
     assert ended.returncode == 0, ended.stderr
-    wait_for(lambda: not running.processes(), 20, "no process is left")
+    wait_for(lambda: not running.processes(), "no process is left")
     assert "does not run" in running.just("down").stdout
 
 
@@ -143,7 +143,7 @@ def test_up_with_no_logs_at_all_says_so_and_keeps_watching(tmp_path: Path) -> No
         project = empty.logs / "-home-me-new"
         project.mkdir()
         (project / "s.jsonl").write_text('{"type":"mode","sessionId":"s"}\n')
-        wait_for(lambda: len(empty.documents()) == 1, 60, "the first line arrives")
+        wait_for(lambda: len(empty.documents()) == 1, "the first line arrives")
     finally:
         empty.just("down")
 
@@ -155,7 +155,7 @@ def up_fails(stack: Stack, sentence: str, **more: str) -> None:
         env=stack.environment | more,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 1, ended.stdout

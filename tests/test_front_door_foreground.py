@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from front_door import ROOT, Stack
-from harness import wait_for
+from harness import PATIENCE, wait_for
 
 PRICING = ROOT / "tests" / "fixtures" / "pricing" / "projects"
 ALL = {"mongod", "tailer", "buffer", "flusher", "pipeline"}
@@ -53,9 +53,9 @@ def names(stack: Stack) -> set[str]:
 @pytest.mark.slow
 def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> None:
     running = start(stack)
-    wait_for(lambda: stack.just("status").returncode == 0, 120, "all runs well")
+    wait_for(lambda: stack.just("status").returncode == 0, "all runs well")
     address = f"http://127.0.0.1:{stack.ports['WEB_PORT']}/"
-    wait_for(lambda: address in said(stack).read_text(), 30, "it names the pages")
+    wait_for(lambda: address in said(stack).read_text(), "it names the pages")
     assert names(stack) == ALL
     assert running.poll() is None
     again = stack.just("up", "--foreground")
@@ -64,8 +64,8 @@ def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> N
     for file in (stack.home / "logs").iterdir():
         assert not file.stat().st_mode & 0o077, file
     running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=60)
-    wait_for(lambda: not stack.processes(), 60, "no process is left")
+    _, err = running.communicate(timeout=PATIENCE)
+    wait_for(lambda: not stack.processes(), "no process is left")
     assert "Traceback" not in err
     kept = (stack.home / "logs" / "supervisord.log").read_text()
     stops = [
@@ -76,10 +76,10 @@ def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> N
     assert stops[0] == "web"
     assert stops[-1] == "mongod"
     ended = start(stack)
-    wait_for(lambda: address in said(stack).read_text(), 120, "all runs again")
+    wait_for(lambda: address in said(stack).read_text(), "all runs again")
     assert len(stack.documents()) == stack.lines()
     assert stack.just("down").returncode == 0
-    ended.communicate(timeout=20)
+    ended.communicate(timeout=PATIENCE)
     assert ended.returncode == 0
 
 
@@ -90,26 +90,26 @@ def test_it_fails_when_supervisord_dies_so_that_it_is_started_again(
 ) -> None:
     running = start(stack)
     pid = stack.home / "supervisord.pid"
-    wait_for(lambda: pid.exists() and names(stack) >= {"flusher"}, 60, "it runs")
+    wait_for(lambda: pid.exists() and names(stack) >= {"flusher"}, "it runs")
     if not early:
-        wait_for(lambda: stack.just("status").returncode == 0, 120, "all runs well")
+        wait_for(lambda: stack.just("status").returncode == 0, "all runs well")
     os.kill(int(pid.read_text()), signal.SIGKILL)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert "Traceback" not in err
     assert "stack: supervisord has died" in err or early
     if not early:  # what has just begun is left to systemd
-        wait_for(lambda: not stack.processes(), 40, "no process is left")
+        wait_for(lambda: not stack.processes(), "no process is left")
 
 
 @pytest.mark.slow
 def test_nothing_outlives_it_when_it_is_killed(stack: Stack) -> None:
     command = [str(ROOT / ".venv" / "bin" / "stack"), "up", "--foreground"]
     running = subprocess.Popen(command, env=stack.environment, stdout=subprocess.PIPE)
-    wait_for(lambda: names(stack) >= {"flusher", "mongod"}, 60, "it runs")
+    wait_for(lambda: names(stack) >= {"flusher", "mongod"}, "it runs")
     psutil.Process(running.pid).kill()
     running.communicate()
-    wait_for(lambda: not stack.processes(), 60, "no process is left")
+    wait_for(lambda: not stack.processes(), "no process is left")
 
 
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:

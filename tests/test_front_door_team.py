@@ -71,7 +71,7 @@ def test_two_machines_ship_and_a_third_shows_both(
         assert verified.returncode == 0, verified.stdout + verified.stderr
     late = team["ann"].logs / "-home-me-alpha" / "late.jsonl"
     late.write_text('{"type":"mode","sessionId":"late-session"}\n')
-    wait_for(lambda: shipped(mongod, "late-session"), 60, "a late line is shipped")
+    wait_for(lambda: shipped(mongod, "late-session"), "a late line is shipped")
 
 
 def running(stack: Stack) -> list[str]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import wait_for
+from harness import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[1]
 PYTHON = """\
@@ -55,7 +55,7 @@ def start(checkout: Path) -> "subprocess.Popen[str]":
 
 def just(checkout: Path) -> tuple[int, str, str]:
     process = start(checkout)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out.strip(), err
 
 
@@ -77,12 +77,12 @@ def test_it_installs_once_and_again_when_the_lock_changes(checkout: Path) -> Non
 def test_two_at_once_install_once(checkout: Path) -> None:
     (checkout / "slow").touch()
     first = start(checkout)
-    wait_for(lambda: installs(checkout) == 1, 30, "pip is at work")
+    wait_for(lambda: installs(checkout) == 1, "pip is at work")
     second = start(checkout)
     time.sleep(1)
     (checkout / "slow").unlink()
     for process in (first, second):
-        assert process.communicate(timeout=60)[0].strip() == "runs up with first"
+        assert process.communicate(timeout=PATIENCE)[0].strip() == "runs up with first"
     assert installs(checkout) == 1
 
 
@@ -108,10 +108,10 @@ def test_an_install_that_is_killed_is_begun_again(
     (checkout / "requirements.lock").write_text("second")
     (checkout / "slow").touch()
     process = start(checkout)
-    wait_for(lambda: installs(checkout) == 2, 30, "pip is at work")
+    wait_for(lambda: installs(checkout) == 2, "pip is at work")
     process.send_signal(how)
     (checkout / "slow").unlink()
-    assert process.wait(30) != 0
+    assert process.wait(PATIENCE) != 0
     if how == signal.SIGTERM:
         assert (checkout / ".venv" / "made").read_text() == "first\n"
     process.communicate()

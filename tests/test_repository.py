@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = [
@@ -173,7 +174,10 @@ def test_a_recipe_that_fails_lets_its_tool_speak_alone() -> None:
 
 def test_just_parses_under_its_own_formatter() -> None:
     subprocess.run(
-        ["just", "--unstable", "--fmt", "--check"], cwd=ROOT, check=True, timeout=60
+        ["just", "--unstable", "--fmt", "--check"],
+        cwd=ROOT,
+        check=True,
+        timeout=PATIENCE,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from front_door import ROOT, Stack
-from harness import BIN, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 
 PREFECT = ROOT / ".prefect" / "bin" / "prefect"
 PRICING = ROOT / "tests" / "fixtures" / "pricing" / "projects"
@@ -40,8 +40,8 @@ def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -
         start_new_session=True,
     )
     try:
-        wait_for(lambda: deployments(stack) == 4, 90, "four deployments are served")
-        wait_for(lambda: scheduled(stack) > 0, 60, "the next runs are scheduled")
+        wait_for(lambda: deployments(stack) == 4, "four deployments are served")
+        wait_for(lambda: scheduled(stack) > 0, "the next runs are scheduled")
         done = stack.just("run-daily")
         assert done.returncode == 0, done.stdout + done.stderr
         command = [str(BIN / "pipeline"), "runs", "--json"]
@@ -50,11 +50,11 @@ def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -
         assert "daily" in modes
         assert not told.exists()
         ask(stack, "deployment", "run", "cclake/adhoc", "-p", "mode=wrong", "--watch")
-        wait_for(told.exists, 30, "the failure is told")
-        wait_for(lambda: "mode 'wrong'" in told.read_text(), 10, "with its reason")
+        wait_for(told.exists, "the failure is told")
+        wait_for(lambda: "mode 'wrong'" in told.read_text(), "with its reason")
     finally:
         os.killpg(server.pid, signal.SIGINT)
-        server.wait(30)
+        server.wait(PATIENCE)
 
 
 def deployments(stack: Stack) -> int:
@@ -74,5 +74,5 @@ def ask(stack: Stack, *words: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     ).stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import free_port, wait_for
+from harness import PATIENCE, free_port, wait_for
 
 SERVE = Path(__file__).parents[1] / "serve"
 PROGRAM = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec sleep 1000\n'
@@ -40,11 +40,11 @@ def test_nothing_outlives_it(
                 found += [one] if one.name() == "sleep" else []
         return found
 
-    wait_for(lambda: len(sleeping()) == started, 30, "it runs")
+    wait_for(lambda: len(sleeping()) == started, "it runs")
     children = sleeping()
     os.kill(serve.pid, number)
-    assert serve.wait(30) == 128 + number
-    wait_for(lambda: not any(map(psutil.Process.is_running, children)), 60, "all ended")
+    assert serve.wait(PATIENCE) == 128 + number
+    wait_for(lambda: not any(map(psutil.Process.is_running, children)), "all ended")
 
 
 def test_a_run_without_a_server_is_one_clear_answer() -> None:
@@ -54,7 +54,7 @@ def test_a_run_without_a_server_is_one_clear_answer() -> None:
         env=os.environ | {"PREFECT_API_URL": address},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert f"no Prefect server answers at {address}" in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cclake_metabase.layout import places
 from cclake_metabase.model import COLUMNS, Dashboard, load
-from harness import wait_for
+from harness import PATIENCE, wait_for
 from metabase_stand_in import USER, Metabase, stand_in
 
 DASHBOARDS = load()
@@ -31,7 +31,7 @@ def metabase(
         capture_output=True,
         text=True,
         env=os.environ | settings,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == ok, done.stderr
     return done
@@ -194,13 +194,13 @@ def test_each_new_export_is_opened_anew_until_asked_to_stop(
         env=os.environ | {"METABASE_API_KEY": there.key},
     )
     try:
-        wait_for(lambda: len(there.writes) == 2, 30, "opened at the start")
+        wait_for(lambda: len(there.writes) == 2, "opened at the start")
         new = tmp_path / "new"
         new.write_text("second")
         new.replace(export)
-        wait_for(lambda: len(there.writes) == 4, 30, "opened after the swap")
+        wait_for(lambda: len(there.writes) == 4, "opened after the swap")
         following.terminate()
-        assert following.wait(30) == 0
+        assert following.wait(PATIENCE) == 0
     finally:
         following.kill()
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cclake_metabase.check import render
+from harness import PATIENCE
 
 
 def test_an_optional_part_falls_away_without_its_value() -> None:
@@ -34,7 +35,7 @@ def test_a_misspelt_column_and_a_broken_query_are_found(tmp_path: Path) -> None:
         ["metabase", "check", "--json", "--export", export, "--dashboards", tmp_path],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env=os.environ,
     )
     assert done.returncode == 1

@@ -6,6 +6,7 @@ import subprocess
 
 import httpx
 import pytest
+from harness import PATIENCE
 
 URL = os.environ.get("METABASE_URL", "")
 KEY = os.environ.get("METABASE_API_KEY", "")
@@ -18,12 +19,14 @@ pytestmark = pytest.mark.skipif(
 def test_metabase_runs_every_card() -> None:
     command = ["metabase", "apply", "--url", URL, "--json"]
     settings = os.environ | {"METABASE_API_KEY": KEY}
-    subprocess.run(command, env=settings, check=True, timeout=300)
+    subprocess.run(command, env=settings, check=True, timeout=PATIENCE)
     again = subprocess.run(
-        command, env=settings, check=True, timeout=300, capture_output=True
+        command, env=settings, check=True, timeout=PATIENCE, capture_output=True
     )
     assert json.loads(again.stdout) == []
-    with httpx.Client(base_url=URL, headers={"X-API-KEY": KEY}, timeout=120) as client:
+    with httpx.Client(
+        base_url=URL, headers={"X-API-KEY": KEY}, timeout=PATIENCE
+    ) as client:
         collections = client.get("/api/collection").json()
         (ours,) = [each["id"] for each in collections if each["name"] == "Claude Code"]
         items = client.get(f"/api/collection/{ours}/items").json()["data"]

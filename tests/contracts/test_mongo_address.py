@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import BIN
+from harness import BIN, PATIENCE
 
 ADDRESSES = [
     "mongodb://me:se@cret@db.example:70000/",
@@ -31,7 +31,7 @@ def test_an_address_that_is_none_is_one_sentence(tmp_path: Path, tool: str) -> N
             env=os.environ | {"MONGO_URI": address, "CCLAKE_HOME": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.returncode == 1, (address, done.stderr)
         assert "cannot be used as MONGO_URI" in done.stderr

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import psutil
 import pytest
-from harness import Mongod, wait_for
+from harness import PATIENCE, Mongod, wait_for
 from live import PAIR, Live, lines
 
 pytestmark = pytest.mark.fault
@@ -21,7 +21,7 @@ def test_a_flusher_that_dies_at_this_point_repeats_nothing(
     live.start_pair()
     dying = live.start_flusher(CCLAKE_FAULT=name)
     live.ledger.append("p/a.jsonl", *lines(0, 50))
-    assert dying.wait(60) == 137
+    assert dying.wait(PATIENCE) == 137
     assert live.queued() == 50, "nothing leaves the buffer before it is settled"
     live.start_flusher()
     live.assert_exact()
@@ -35,7 +35,7 @@ def test_a_buffer_that_dies_at_this_point_loses_and_repeats_nothing(
     live.start_flusher()
     live.ledger.append("p/a.jsonl", *lines(0, 50))
     dying = live.start_pair(CCLAKE_FAULT=name)
-    assert dying.wait(60) == 137
+    assert dying.wait(PATIENCE) == 137
     live.start_pair()
     live.assert_exact()
     assert live.counters()["duplicates"] == 0
@@ -57,7 +57,7 @@ def test_killing_everything_at_once_loses_and_repeats_nothing(
     for round_ in range(3):
         for file in range(4):
             live.ledger.append(f"p/{file}.jsonl", *lines(round_ * 300, 300))
-        wait_for(lambda: live.counters()["lines_read"] > 0, 60, "some came")
+        wait_for(lambda: live.counters()["lines_read"] > 0, "some came")
         live.kill_pair()
         live.kill_flusher()
         server.kill()
@@ -85,14 +85,14 @@ def test_mongod_may_be_absent_at_the_start_and_for_a_while(
     server.kill()
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 100))
-    wait_for(lambda: live.queued() == 100, 30, "the buffer takes them")
-    wait_for(lambda: live.health().get("status") == "failing", 30, "health says so")
+    wait_for(lambda: live.queued() == 100, "the buffer takes them")
+    wait_for(lambda: live.health().get("status") == "failing", "health says so")
     assert live.health()["mongoConnected"] is False
     assert live.flusher is not None
     assert live.flusher.poll() is None, "an absent MongoDB is no reason to exit"
     server.start()
     live.assert_exact()
-    wait_for(lambda: live.health()["status"] == "ok", 30, "health recovers")
+    wait_for(lambda: live.health()["status"] == "ok", "health recovers")
 
 
 def test_a_mongod_that_hangs_is_waited_for(live: Live, server: Mongod) -> None:
@@ -104,7 +104,7 @@ def test_a_mongod_that_hangs_is_waited_for(live: Live, server: Mongod) -> None:
     os.kill(server.process.pid, signal.SIGSTOP)
     live.ledger.append("p/a.jsonl", *lines(10, 10))
     try:
-        wait_for(lambda: live.health("stats").get("retries"), 60, "it times out")
+        wait_for(lambda: live.health("stats").get("retries"), "it times out")
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     live.assert_exact()
@@ -113,11 +113,11 @@ def test_a_mongod_that_hangs_is_waited_for(live: Live, server: Mongod) -> None:
 def test_sigterm_delivers_what_is_queued(live: Live) -> None:
     live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 3000))
-    wait_for(lambda: live.queued() == 3000, 30, "queued")
+    wait_for(lambda: live.queued() == 3000, "queued")
     flusher = live.start_flusher(BATCH_SIZE="100")
-    wait_for(lambda: live.counters()["delivered"] > 0, 30, "it has begun")
+    wait_for(lambda: live.counters()["delivered"] > 0, "it has begun")
     flusher.terminate()
-    assert flusher.wait(60) == 0
+    assert flusher.wait(PATIENCE) == 0
     assert live.queued() == 0
     live.ledger.assert_exact(live.database)
 
@@ -128,17 +128,17 @@ def test_sigterm_ends_the_flusher_although_mongod_is_away(
     server.kill()
     live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 10))
-    wait_for(lambda: live.queued() == 10, 60, "they wait in the buffer")
+    wait_for(lambda: live.queued() == 10, "they wait in the buffer")
     flusher = live.start_flusher(CCLAKE_DRAIN_SECONDS="1")
-    wait_for(lambda: live.health().get("status") == "failing", 30, "it tries")
+    wait_for(lambda: live.health().get("status") == "failing", "it tries")
     flusher.terminate()
-    assert flusher.wait(60) == 0
+    assert flusher.wait(PATIENCE) == 0
     assert live.queued() == 10
 
 
 def test_a_second_flusher_waits_and_takes_over(live: Live) -> None:
     first = live.start_flusher()
-    wait_for(lambda: live.health(), 30, "the first one answers")
+    wait_for(lambda: live.health(), "the first one answers")
     second = live.start_flusher()
     live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 10))
@@ -173,7 +173,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(live: Live) -> None:
     assert {each.name() for each in children} == {"tailer", "buffer", "flusher"}
     supervisor.kill()
     supervisor.wait()
-    _gone, alive = psutil.wait_procs(children, timeout=30)
+    _gone, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert alive == []
     live.start()
     live.assert_exact()

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from harness import Mongod, wait_for
+from harness import PATIENCE, Mongod, wait_for
 from live import Live, lines
 
 pytestmark = pytest.mark.fault
@@ -40,7 +40,7 @@ def lost_when_mongod_is_killed(live: Live, server: Mongod, rounds: int) -> int:
 
 def wait_closely(live: Live, count: int) -> None:
     """Return within a millisecond of an acknowledgement."""
-    wait_for(live.buffer.exists, 30, "there is a buffer")
+    wait_for(live.buffer.exists, "there is a buffer")
     sql = "select sum(value) from counters where name in ('delivered', 'duplicates')"
     deadline = time.monotonic() + 60
     with closing(sqlite3.connect(live.buffer)) as connection:
@@ -77,8 +77,8 @@ def test_a_checkpoint_that_is_committed_before_its_lines_loses_them(
     careless = f"exec {sys.executable} {UNSAFE} buffer append"
     pair = f"{careless} < <(exec tailer --follow --resume <(exec buffer checkpoints))"
     live.pair = live.launch(["bash", "-c", pair], CCLAKE_FAULT="before_commit")
-    assert live.pair.wait(30) == 137
+    assert live.pair.wait(PATIENCE) == 137
     live.start()
     live.ledger.append("p/b.jsonl", *lines(50, 50))
-    wait_for(lambda: acknowledged(live) == 50, 30, "the second file arrives")
+    wait_for(lambda: acknowledged(live) == 50, "the second file arrives")
     assert live.ledger.missing(live.database) == 50, "the first one never will"

@@ -7,7 +7,7 @@ from filecmp import cmpfiles
 from pathlib import Path
 
 import pytest
-from harness import free_port, wait_for
+from harness import PATIENCE, free_port, wait_for
 from ledger import file_key
 from live import Live, lines
 
@@ -43,10 +43,10 @@ def test_files_renamed_and_moved_before_a_lost_buffer_is_made_anew_keep_their_ke
     result.parent.mkdir(parents=True)
     result.write_bytes(b"what a tool said")
     live.wait_delivered()
-    wait_for(lambda: len(keys(live)) == 5, 30, "all files are delivered")
+    wait_for(lambda: len(keys(live)) == 5, "all files are delivered")
     live.kill_flusher()
     live.ledger.append("p/moved.jsonl", *lines(5000, 50))
-    wait_for(lambda: live.queued() == 50, 30, "some wait in the buffer alone")
+    wait_for(lambda: live.queued() == 50, "some wait in the buffer alone")
     lose_the_buffer(live)
     live.ledger.renamed("p/renamed.jsonl", "p/new name.jsonl")
     live.ledger.renamed("p/moved.jsonl", "elsewhere/deep/moved.jsonl")
@@ -59,7 +59,7 @@ def test_files_renamed_and_moved_before_a_lost_buffer_is_made_anew_keep_their_ke
 
     live.start()
     live.wait_delivered()
-    wait_for(lambda: len(keys(live)) == 5, 30, "the deletion is delivered")
+    wait_for(lambda: len(keys(live)) == 5, "the deletion is delivered")
     assert keys(live) == {
         "p/new name.jsonl": key("p/renamed.jsonl"),
         "elsewhere/deep/moved.jsonl": key("p/moved.jsonl"),
@@ -84,7 +84,7 @@ def test_after_a_lost_buffer_and_renames_the_proof_holds_and_all_is_restored(
     for number, name in enumerate(["p/a.jsonl", "p/b.jsonl", "p/c.jsonl"]):
         live.ledger.append(name, *lines(1000 * number, 50))
     live.wait_delivered()
-    wait_for(lambda: len(keys(live)) == 3, 30, "all files are delivered")
+    wait_for(lambda: len(keys(live)) == 3, "all files are delivered")
     lose_the_buffer(live)
     kept = (live.root / "p/c.jsonl").read_bytes()
     (live.root / "p/c.jsonl").unlink()
@@ -94,7 +94,7 @@ def test_after_a_lost_buffer_and_renames_the_proof_holds_and_all_is_restored(
     live.ledger.renamed("p/x.jsonl", "p/b.jsonl")
     live.start()
     live.assert_exact()
-    wait_for(lambda: "p/c.jsonl" not in keys(live), 30, "the deletion is known")
+    wait_for(lambda: "p/c.jsonl" not in keys(live), "the deletion is known")
     live.run("verify", "--full")
     out = tmp_path / "restored"
     live.run("restore", "--host", "testhost", "--out", str(out))
@@ -111,7 +111,7 @@ def test_a_start_that_is_killed_before_all_is_read_still_knows_the_rest(
     for number in range(20):
         live.ledger.append(f"p/{number}.jsonl", *lines(1000 * number, 5))
     live.wait_delivered()
-    wait_for(lambda: len(keys(live)) == 20, 30, "all files are delivered")
+    wait_for(lambda: len(keys(live)) == 20, "all files are delivered")
     lose_the_buffer(live)
     for number in range(20):
         live.ledger.renamed(f"p/{number}.jsonl", f"q/{number}.jsonl")
@@ -125,7 +125,7 @@ def test_a_start_that_is_killed_before_all_is_read_still_knows_the_rest(
         cwd=folder,
         env=live.environ,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert first.returncode == 0, first.stderr
@@ -142,7 +142,7 @@ def test_nothing_is_said_of_files_that_the_buffer_itself_has_delivered(
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 5))
     live.wait_delivered()
-    wait_for(lambda: len(keys(live)) == 1, 30, "the file is delivered")
+    wait_for(lambda: len(keys(live)) == 1, "the file is delivered")
     assert live.run("flusher", "checkpoints") == ""
     assert live.run("flusher", "checkpoints", "--host", "other") == ""
     lose_the_buffer(live)
@@ -156,13 +156,13 @@ def test_without_mongodb_ingestion_starts_all_the_same(live: Live) -> None:
         env=live.environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
     assert "MongoDB does not answer" in done.stderr
     pair = live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 5))
-    wait_for(lambda: live.queued() == 5, 60, "they are in the buffer")
+    wait_for(lambda: live.queued() == 5, "they are in the buffer")
     os.killpg(pair.pid, signal.SIGTERM)
-    pair.wait(30)
+    pair.wait(PATIENCE)

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from harness import wait_for
+from harness import PATIENCE, wait_for
 from live import Live, lines
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,7 +34,6 @@ def test_health_has_the_old_keys_and_tells_of_every_line(live: Live) -> None:
             (live.health("stats").get("tailer") or {}).get("files_live") == 2
             and live.health()["behind_bytes"] == 0
         ),
-        60,
         "the tailer's numbers",
     )
     health = live.health()
@@ -59,7 +58,7 @@ def test_metrics_are_read_by_a_prometheus_client(live: Live) -> None:
     live.ledger.append("p/a.jsonl", *lines(0, 100))
     live.wait_delivered()
     name = "cclake_tailer_files_live"
-    wait_for(lambda: metrics(live).get(name) == 1, 60, "the tailer's numbers")
+    wait_for(lambda: metrics(live).get(name) == 1, "the tailer's numbers")
     found = metrics(live)
     assert found["cclake_delivered_total"] == 100
     assert found["cclake_duplicates_total"] == 0
@@ -77,7 +76,7 @@ def test_the_health_command_exits_by_what_it_hears(live: Live) -> None:
     assert absent.returncode == 1
     assert "no flusher answers" in absent.stderr
     live.start()
-    wait_for(lambda: live.health(), 30, "it answers")
+    wait_for(lambda: live.health(), "it answers")
     live.ledger.append("p/a.jsonl", *lines(0, 1))
     live.wait_delivered()
     assert json.loads(live.run("flusher", "health", "--json"))["status"] == "ok"
@@ -87,7 +86,7 @@ def test_failing_health_is_503_and_the_command_exits_1(live: Live) -> None:
     live.environ["MONGO_URI"] = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300"
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 1))
-    wait_for(lambda: live.health().get("status") == "failing", 30, "it fails")
+    wait_for(lambda: live.health().get("status") == "failing", "it fails")
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"http://127.0.0.1:{live.port}/health")
     with caught.value as error:
@@ -99,18 +98,18 @@ def test_failing_health_is_503_and_the_command_exits_1(live: Live) -> None:
 def test_a_port_in_use_is_said_and_ends_it(live: Live) -> None:
     with socket.create_server(("127.0.0.1", live.port)):
         flusher = live.start_flusher()
-        assert flusher.wait(30) == 1
+        assert flusher.wait(PATIENCE) == 1
     assert f"port {live.port} for health is in use" in live.log.read_text()
 
 
 def test_health_listens_on_the_loopback_interface_only(live: Live) -> None:
     live.start_flusher()
-    wait_for(lambda: live.health(), 30, "it answers")
+    wait_for(lambda: live.health(), "it answers")
     other = socket.gethostbyname(socket.gethostname())
     if other.startswith("127."):
         pytest.skip("this machine has no other address")
     with pytest.raises(OSError):
-        socket.create_connection((other, live.port), timeout=2).close()
+        socket.create_connection((other, live.port), timeout=PATIENCE).close()
 
 
 def test_dead_letters_and_a_paused_buffer_are_degraded_health(live: Live) -> None:
@@ -120,7 +119,7 @@ def test_dead_letters_and_a_paused_buffer_are_degraded_health(live: Live) -> Non
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 3))
     live_is = lambda: live.health().get("dead_letters") == 1  # noqa: E731
-    wait_for(live_is, 30, "the dead letter shows")
+    wait_for(live_is, "the dead letter shows")
     assert live.health()["status"] == "degraded"
     assert "1 dead letters" in live.health()["reasons"][0]
     live.ledger.assert_exact(live.database, live.buffer)
@@ -135,12 +134,12 @@ def test_a_pinned_reader_is_named_when_the_wal_does_not_shrink(live: Live) -> No
     pin.execute("select count(*) from files").fetchone()
     for part in range(8):
         live.ledger.append("p/a.jsonl", *lines(part * 100, 100, width=100_000))
-    live.wait_delivered(120)
+    live.wait_delivered()
     health = live.health()
     assert health["status"] == "degraded"
     assert "the WAL does not shrink" in health["reasons"][0]
     pin.close()
     live.ledger.append("p/a.jsonl", *lines(9000, 200, width=50_000))
-    live.wait_delivered(120)
-    wait_for(lambda: live.health()["status"] == "ok", 60, "it shrinks again")
+    live.wait_delivered()
+    wait_for(lambda: live.health()["status"] == "ok", "it shrinks again")
     live.ledger.assert_exact(live.database)

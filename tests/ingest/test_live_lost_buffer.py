@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import wait_for
+from harness import PATIENCE, wait_for
 from live import Live, lines
 
 pytestmark = pytest.mark.fault
@@ -48,15 +48,15 @@ def test_a_buffer_that_is_harmed_while_all_is_down_is_made_anew(
 ) -> None:
     live.start_pair()
     live.ledger.append("p/a.jsonl", *lines(0, 400))
-    wait_for(lambda: live.queued() == 400, 30, "they wait in the buffer")
+    wait_for(lambda: live.queued() == 400, "they wait in the buffer")
     live.start_flusher(BATCH_SIZE="50", CCLAKE_FAULT="before_delete")
     assert live.flusher is not None
-    assert live.flusher.wait(30) == 137
+    assert live.flusher.wait(PATIENCE) == 137
     live.kill_pair()
     harm(live.buffer)
     live.ledger.append("p/a.jsonl", *lines(400, 10))
     live.supervise()
-    live.assert_exact(90)
+    live.assert_exact()
 
 
 @by_name
@@ -68,14 +68,14 @@ def test_a_buffer_that_is_harmed_while_in_use_is_made_anew(
     live.wait_delivered()
     harm(live.buffer)
     live.ledger.append("p/a.jsonl", *lines(400, 10))
-    wait_for(lambda: live.health().get("status") == "ok", 90, "all is well again")
-    live.assert_exact(90)
+    wait_for(lambda: live.health().get("status") == "ok", "all is well again")
+    live.assert_exact()
 
 
 def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> None:
     live.start_pair()
     live.ledger.append("p/gone.jsonl", *lines(0, 100, width=3000))
-    wait_for(lambda: live.queued() == 100, 30, "they wait in the buffer")
+    wait_for(lambda: live.queued() == 100, "they wait in the buffer")
     (live.root / "p" / "gone.jsonl").unlink()
     live.kill_pair()
     # Of the last page of the table only; all rows before it can be read.
@@ -83,5 +83,5 @@ def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> No
         file.seek(2 * 16384 + 100)
         file.write(b"\xff" * 3000)
     live.supervise()
-    wait_for(lambda: live.database.conversations.estimated_document_count() > 80, 60)
+    wait_for(lambda: live.database.conversations.estimated_document_count() > 80)
     assert live.ledger.check(live.database).unexpected == set()

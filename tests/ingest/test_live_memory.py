@@ -33,7 +33,7 @@ def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
     live.start()
     body = b'{"type":"user","text":"' + b"x" * LONG + b'"}'
     live.ledger.append("p/a.jsonl", *lines(0, 5), body, *lines(5, 5))
-    live.wait_delivered(120)
+    live.wait_delivered()
     assert live.pair is not None
     assert live.flusher is not None
     peaks = {
@@ -42,7 +42,7 @@ def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
         "flusher": peak(psutil.Process(live.flusher.pid)),
     }
     assert max(peaks.values()) < MOST, {n: p >> 20 for n, p in peaks.items()}
-    wait_for(lambda: live.queued() == 0, 30)
+    wait_for(lambda: live.queued() == 0)
     live.ledger.assert_exact(live.database)
 
 
@@ -53,10 +53,10 @@ def test_after_a_backlog_the_flusher_gives_its_memory_back(live: Live) -> None:
         for n in range(1000 * number, 1000 * (number + 1)):
             (body,) = lines(n, 1, width=(n * 7919 % 97) ** 3 // 30)
             live.ledger.append(f"p/{number}.jsonl", body)
-    wait_for(lambda: live.queued() == 8000, 60, "they wait in the buffer")
+    wait_for(lambda: live.queued() == 8000, "they wait in the buffer")
     live.start_flusher()
-    live.wait_delivered(120)
+    live.wait_delivered()
     assert live.flusher is not None
     flusher = psutil.Process(live.flusher.pid)
-    wait_for(lambda: flusher.memory_info().rss < IDLE, 60, "memory is given back")
+    wait_for(lambda: flusher.memory_info().rss < IDLE, "memory is given back")
     assert peak(flusher) > IDLE + (5 << 20), "there was something to give back"

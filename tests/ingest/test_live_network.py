@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Mongod, connect, wait_for
+from harness import PATIENCE, Mongod, connect, wait_for
 from live import Live, lines
 from proxy import Proxy
 from pymongo.errors import PyMongoError
@@ -48,7 +48,7 @@ def test_a_network_that_swallows_everything_is_left_by_itself(
     live.wait_delivered()
     proxy.black_hole.set()
     live.ledger.append("p/a.jsonl", *lines(10, 10))
-    wait_for(lambda: live.health().get("status") == "failing", 60, "health says so")
+    wait_for(lambda: live.health().get("status") == "failing", "health says so")
     proxy.black_hole.clear()
     live.assert_exact()
 
@@ -64,7 +64,6 @@ def test_a_network_of_one_byte_a_second_is_given_up_and_tried_again(
     live.ledger.append("p/a.jsonl", *lines(10, 300))
     wait_for(
         lambda: live.health("stats").get("retries", {}).get("mongo", 0) >= 3,
-        90,
         "it gives up again and again",
     )
     assert live.health()["status"] == "failing"
@@ -90,7 +89,7 @@ def members(tmp_path: Path) -> Iterator[list[Mongod]]:
     }
     with connect(three[0].uri) as client:
         client.admin.command("replSetInitiate", config)
-    wait_for(lambda: primary(three) is not None, 90, "a primary is elected")
+    wait_for(lambda: primary(three) is not None, "a primary is elected")
     yield three
     for each in three:
         each.kill()
@@ -116,21 +115,21 @@ def test_a_step_down_and_the_death_of_a_primary_lose_and_repeat_nothing(
     with Live(tmp_path, uri) as live:
         live.start()
         live.ledger.append("p/a.jsonl", *lines(0, 300))
-        live.wait_delivered(90)
+        live.wait_delivered()
         first = primary(members)
         assert first is not None
         live.ledger.append("p/a.jsonl", *lines(300, 300))
         with connect(first.uri) as client:
             client.admin.command("replSetStepDown", 10, force=True)
         live.ledger.append("p/a.jsonl", *lines(600, 300))
-        live.wait_delivered(90)
-        wait_for(lambda: primary(members) is not None, 60, "a new primary")
+        live.wait_delivered()
+        wait_for(lambda: primary(members) is not None, "a new primary")
         second = primary(members)
         assert second is not None
         live.ledger.append("p/a.jsonl", *lines(900, 300))
         second.kill()
         live.ledger.append("p/a.jsonl", *lines(1200, 300))
-        live.assert_exact(90)
+        live.assert_exact()
         second.start()
 
 
@@ -140,13 +139,13 @@ def test_a_password_in_the_uri_is_never_printed(live: Live, server: Mongod) -> N
     live.environ["MONGO_URI"] = f"mongodb://me:{secret}@{address}/"
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 3))
-    wait_for(lambda: live.health().get("status") == "failing", 60, "it is refused")
+    wait_for(lambda: live.health().get("status") == "failing", "it is refused")
     shown = live.log.read_text() + str(live.health("stats"))
     assert "failed" in shown
     assert secret not in shown
     live.environ["MONGO_URI"] = f"mongodb://me:{secret}@[broken"
     live.kill_flusher()
     flusher = live.start_flusher()
-    assert flusher.wait(30) == 1
+    assert flusher.wait(PATIENCE) == 1
     assert "MONGO_URI is not right" in live.log.read_text()
     assert secret not in live.log.read_text()

@@ -71,7 +71,7 @@ class Laptop:
 def laptop(tmp_path: Path) -> Iterator[Laptop]:
     made = Laptop(tmp_path)
     try:
-        wait_for(made.answers, 60, "sshd answers")
+        wait_for(made.answers, "sshd answers")
         yield made
     finally:
         made.server.kill()
@@ -95,15 +95,13 @@ def test_another_machine_is_archived_over_ssh_beside_this_one(
         for round_ in range(2):
             shipping = live.launch(["bash", "-c", append])
             try:
-                wait_for(
-                    lambda: not far.missing(live.database), 30, "the laptop's lines"
-                )
+                wait_for(lambda: not far.missing(live.database), "the laptop's lines")
                 far.append("-home-me-far/a.jsonl", b'{"round":%d}' % round_)
-                wait_for(lambda: not far.missing(live.database), 60, "a fresh line")
+                wait_for(lambda: not far.missing(live.database), "a fresh line")
             finally:
                 shipping.kill()
                 shipping.wait()
-        wait_for(lambda: not live.ledger.missing(live.database), 30, "lines of here")
+        wait_for(lambda: not live.ledger.missing(live.database), "lines of here")
         hosts = live.database["conversations"].distinct("host")
         assert sorted(hosts) == ["laptop", "testhost"]
         far.expected |= live.ledger.expected

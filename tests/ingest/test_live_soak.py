@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness import PATIENCE
 
 SOAK = Path(__file__).parents[1] / "support" / "soak.py"
 
@@ -16,7 +17,7 @@ def test_a_soak_of_ten_seconds_loses_and_repeats_nothing() -> None:
         [sys.executable, SOAK, "--seconds", "10", "--seed", "7"],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from corpus import ingest, run
 from gridfs import GridFSBucket
-from harness import Mongod, connect
+from harness import PATIENCE, Mongod, connect
 from pymongo.database import Database
 
 REAL = os.environ.get("CCLAKE_REAL_LOGS")
@@ -33,7 +33,7 @@ def _real() -> Path:
 def _parity(folder: Path) -> Path:
     generator = FIXTURES / "parity" / "generate.py"
     command = [sys.executable, str(generator), str(folder), "6", "20"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     return folder
 
 

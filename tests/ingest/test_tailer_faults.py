@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import BIN, wait_for
+from harness import BIN, PATIENCE, wait_for
 from tailing import Tailer
 
 pytestmark = pytest.mark.fault
@@ -253,7 +253,9 @@ def in_namespace(setting: str) -> list[str]:
     script = f'{setting} && exec "$@"'
     prefix = ["unshare", "-Ur", "sh", "-c", script, "sh"]
     try:
-        subprocess.run([*prefix, "true"], check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            [*prefix, "true"], check=True, capture_output=True, timeout=PATIENCE
+        )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no user namespaces here")
     return prefix
@@ -286,7 +288,7 @@ def test_too_many_open_files_are_no_deletion(root: Path, tmp_path: Path) -> None
     for number, start in enumerate(torn):
         (root / "p" / f"{number}.jsonl").write_bytes(b"{}\n" + start)
     with tailer:
-        wait_for(lambda: len(tailer.kept.lines) == 60, 60, "first lines")
+        wait_for(lambda: len(tailer.kept.lines) == 60, "first lines")
         for number in range(60):
             with (root / "p" / f"{number}.jsonl").open("ab") as file:
                 file.write(b'"b":0}\n')
@@ -424,7 +426,7 @@ def test_it_ends_when_nobody_reads_any_more(root: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
-    process.wait(60)  # though there is nothing to write
+    process.wait(PATIENCE)  # though there is nothing to write
 
 
 def test_it_ends_with_its_parent(root: Path, tmp_path: Path) -> None:
@@ -437,7 +439,7 @@ def test_it_ends_with_its_parent(root: Path, tmp_path: Path) -> None:
         parent.stdout.readline()
         parent.kill()
         pid = int(pid_file.read_text())
-        wait_for(lambda: not Path(f"/proc/{pid}").exists(), 60, "tailer has ended")
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), "tailer has ended")
 
 
 def test_sigterm_ends_after_a_checkpoint(root: Path, tmp_path: Path) -> None:

@@ -281,7 +281,7 @@ def test_files_with_equal_content_are_both_complete(world: World) -> None:
     with world.tailer:
         world.settled()
         (world.home / "c.jsonl").write_bytes(data)
-        wait_for(lambda: len(world.tailer.kept.lines) == 21, 60, "third file")
+        wait_for(lambda: len(world.tailer.kept.lines) == 21, "third file")
     assert set(world.tailer.kept.payloads().values()) == {3}
 
 
@@ -316,7 +316,6 @@ def test_a_deleted_file_that_comes_back_goes_on(world: World) -> None:
         world.path.rename(aside)
         wait_for(
             lambda: any(b'"gone"' in x for x in world.tailer.kept.checkpoints.values()),
-            60,
             "file is gone",
         )
         aside.rename(world.path)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import pytest
-from harness import BIN
+from harness import BIN, PATIENCE
 from tailing import Line, Tailer
 
 REAL = os.environ.get("CCLAKE_REAL_LOGS")
@@ -38,7 +38,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         [str(BIN / "tailer"), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env=os.environ | environ,
     )
 
@@ -226,7 +226,7 @@ def test_checkpoints_come_from_standard_input(root: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", script, str(BIN / "tailer"), str(root)],
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stdout) == (0, b"")
 
@@ -293,7 +293,7 @@ def test_a_reader_that_has_enough_ends_it_silently(root: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", script, str(BIN / "tailer"), str(root)],
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
 
@@ -306,7 +306,7 @@ def test_a_full_disk_ends_it_with_one_clear_line(root: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 1
     assert "cannot write records" in done.stderr

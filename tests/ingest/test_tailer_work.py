@@ -115,7 +115,7 @@ def test_a_safety_scan_finds_nothing(root: Path, tmp_path: Path) -> None:
             return bool(tailer.counters()["rescans_total"])
 
         # Scans rest a thousand times as long as they take.
-        wait_for(scanned_while_files_change, 90, "a safety scan")
+        wait_for(scanned_while_files_change, "a safety scan")
         lines = {b'{"n":%d}' % each for each in range(1, number + 1)}
         tailer.wait_lines(lines)
         tailer.stop()

@@ -25,7 +25,7 @@ from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.lake import Lake
 from documents import documents, store
-from harness import BIN, Mongod, free_port, wait_for
+from harness import BIN, PATIENCE, Mongod, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted
 from pymongo.database import Database
 
@@ -47,17 +47,17 @@ def start() -> Iterator[Start]:
     def begin(port: int, *command: str | Path) -> None:
         quiet = subprocess.DEVNULL
         running.append(subprocess.Popen(command, stdout=quiet, stderr=quiet))
-        wait_for(lambda: listens(port), 60, f"{command[0]} answers")
+        wait_for(lambda: listens(port), f"{command[0]} answers")
 
     yield begin
     for process in running:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def listens(port: int) -> bool:
     try:
-        urlopen(f"http://127.0.0.1:{port}/v1/config", timeout=2).close()
+        urlopen(f"http://127.0.0.1:{port}/v1/config", timeout=PATIENCE).close()
     except HTTPError as error:
         error.close()
     except (URLError, ConnectionError):
@@ -178,7 +178,7 @@ def test_several_extractors_at_once_take_everything_once_there(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(90)
+        thread.join(PATIENCE)
     assert sum(outcome.rows for outcome in outcomes) == 200
     assert keys(lake) == wanted(db)
 
@@ -242,7 +242,7 @@ def test_daft_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
         [sys.executable, "-c", script, lake.require().metadata_location],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

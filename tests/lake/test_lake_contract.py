@@ -10,7 +10,7 @@ from cclake_extract.bronze import COLUMNS, SCHEMA
 from cclake_lake.lake import Lake
 from cclake_load import raw
 from documents import documents, store
-from harness import BIN
+from harness import BIN, PATIENCE
 from lakes import answer, keys, tool, wanted
 from pymongo.database import Database
 
@@ -58,7 +58,11 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
     store(db, list(documents(1, 3000, size=2000)))
     limited = f"ulimit -f 100; exec {BIN / 'extract'}"
     failed = subprocess.run(
-        ["bash", "-c", limited], capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", limited],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert failed.returncode == 1
     assert failed.stderr.startswith("extract: the lake in ")

@@ -23,7 +23,7 @@ from cclake_extract.run import extract
 from cclake_extract.state import state_of
 from cclake_lake.lake import Lake
 from documents import acknowledge, document, documents, entry, store
-from harness import Mongod, wait_for
+from harness import PATIENCE, Mongod, wait_for
 from lakes import keys, rows, wanted
 from pymongo.database import Database
 
@@ -217,7 +217,7 @@ def test_two_extractors_with_two_processes_each_take_everything_once(
         )
         for _ in range(2)
     ]
-    assert [process.wait(120) for process in running] == [0, 0]
+    assert [process.wait(PATIENCE) for process in running] == [0, 0]
     assert keys(lake) == wanted(db)
     assert set(keys(lake).values()) == {1}
     assert data_files(lake) == held(lake)
@@ -236,14 +236,14 @@ def test_no_process_outlives_the_extraction(
         stderr=subprocess.DEVNULL,
     )
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    wait_for(lambda: children.read_text().split(), 60, "a second process")
+    wait_for(lambda: children.read_text().split(), "a second process")
     child = int(children.read_text().split()[0])
-    wait_for(lambda: len(data_files(lake)) > 4, 60, "both write")
+    wait_for(lambda: len(data_files(lake)) > 4, "both write")
     parent.send_signal(number)
-    parent.wait(60)
+    parent.wait(PATIENCE)
     if number == signal.SIGINT:
         assert not alive(child)
         assert data_files(lake) == held(lake)
-    wait_for(lambda: not alive(child), 10, "it ends")
+    wait_for(lambda: not alive(child), "it ends")
     extract(lake, db)
     assert keys(lake) == wanted(db)

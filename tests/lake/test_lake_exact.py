@@ -24,6 +24,7 @@ from cclake_extract.run import extract
 from cclake_extract.state import state_of
 from cclake_lake.lake import Lake
 from documents import acknowledge, document, documents, entry, store
+from harness import PATIENCE
 from lakes import answer, keys, rows, tool, wanted
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
@@ -170,7 +171,7 @@ def test_several_extractors_at_once_take_everything_once(db: Db, lake: Lake) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert sum(outcome.rows for outcome in outcomes) == 400
     assert keys(lake) == wanted(db)
 

@@ -12,7 +12,7 @@ import pytest
 from cclake_extract.state import state_of
 from cclake_lake.lake import Lake
 from documents import documents, store
-from harness import BIN, Mongod, connect, free_port, wait_for
+from harness import BIN, PATIENCE, Mongod, connect, free_port, wait_for
 from lakes import answer, keys, tool, wanted
 from pymongo.database import Database
 
@@ -25,7 +25,7 @@ def replica_set(tmp_path: Path) -> Iterator[Mongod]:
     with connect(server.uri) as client:
         member = {"_id": 0, "host": f"127.0.0.1:{server.port}"}
         client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
-        wait_for(lambda: client.admin.command("hello")["isWritablePrimary"], 60)
+        wait_for(lambda: client.admin.command("hello")["isWritablePrimary"])
     yield server
     server.kill()
 
@@ -47,15 +47,15 @@ def follows(db: Db, lake: Lake, **env: str) -> None:
     process = follower(**env)
     try:
         for last in (20, 25, 40):
-            wait_for(lambda last=last: reached(lake, last), 60, f"seq {last}")  # type: ignore[misc]
+            wait_for(lambda last=last: reached(lake, last), f"seq {last}")  # type: ignore[misc]
             if last < 40:
                 new = {20: 25, 25: 40}[last]
                 store(db, list(documents(last + 1, new)))
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert sum(json.loads(line)["rows"] for line in out.splitlines()) == 40
     assert keys(lake) == wanted(db)
@@ -78,16 +78,16 @@ def test_follow_outlives_a_mongodb_that_goes_away(tmp_path: Path, lake: Lake) ->
         store(client["lake"], list(documents(1, 20)))
     process = follower(MONGO_URI=server.uri, MONGO_DB="lake")
     try:
-        wait_for(lambda: reached(lake, 20), 60, "the first rows")
+        wait_for(lambda: reached(lake, 20), "the first rows")
         server.kill()
         server.start()
         with connect(server.uri) as client:
             store(client["lake"], list(documents(21, 30)))
-        wait_for(lambda: reached(lake, 30), 60, "the rows after the fall")
+        wait_for(lambda: reached(lake, 30), "the rows after the fall")
         assert process.poll() is None
     finally:
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
         server.kill()
 
 
@@ -96,9 +96,9 @@ def test_an_interrupted_run_ends_with_130_and_the_next_one_goes_on(
 ) -> None:
     store(db, list(documents(1, 60_000)))
     process = subprocess.Popen([BIN / "extract"], stdout=subprocess.DEVNULL)
-    wait_for(lambda: list(Path(lake.warehouse).rglob("*.parquet")), 60, "it writes")
+    wait_for(lambda: list(Path(lake.warehouse).rglob("*.parquet")), "it writes")
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE) == 130
     assert answer("extract")["run"] >= 1
     assert keys(lake) == wanted(db)
 

@@ -22,6 +22,7 @@ from cclake_lake.lake import Lake
 from cclake_load import job, quick
 from cclake_load.job import Job
 from documents import acknowledge, document, documents, entry, store
+from harness import PATIENCE
 from lakes import answer, duck, loaded, rows, tool
 from pymongo.database import Database
 
@@ -334,8 +335,8 @@ def test_a_locked_file_is_waited_for_and_then_named(
     waiting = subprocess.Popen(
         [Path(sys.executable).parent / "load"], stdout=subprocess.DEVNULL
     )
-    holder.communicate(b"\n", timeout=30)
-    assert waiting.wait(60) == 0
+    holder.communicate(b"\n", timeout=PATIENCE)
+    assert waiting.wait(PATIENCE) == 0
 
 
 def test_a_load_that_fails_leaves_the_table_as_it_was(

@@ -10,7 +10,7 @@ from typing import Any
 
 import independent_count
 import pytest
-from harness import BIN
+from harness import BIN, PATIENCE
 from lakes import duck
 from pymongo.database import Database
 from shipping import ship
@@ -29,7 +29,10 @@ def test_real_logs_keep_every_line_and_every_token_up_to_the_export(
     root = Path(str(REAL))
     ship(root)
     done = subprocess.run(
-        [BIN / "pipeline", "run", "--json"], capture_output=True, text=True, timeout=280
+        [BIN / "pipeline", "run", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     # Nothing of what it said may be shown: it may hold lines of the logs.
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from documents import Document, acknowledge, document
-from harness import BIN, Mongod, connect
+from harness import BIN, PATIENCE, Mongod, connect
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "pricing"
 EXPECTED = json.loads((FIXTURE / "expected.json").read_text())
@@ -32,7 +32,7 @@ def run(*command: str | Path) -> dict[str, Any]:
         [BIN / command[0], *command[1:], "--json"],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout, parse_float=Decimal)

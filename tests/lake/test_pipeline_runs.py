@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from documents import documents, store
-from harness import BIN, Mongod, connect, free_port, wait_for
+from harness import BIN, PATIENCE, Mongod, connect, free_port, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_dbt import make_project
 
@@ -35,7 +35,7 @@ def add(mongod: Mongod, database: str, first: int, last: int) -> None:
 
 def pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [BIN / "pipeline", *arguments], capture_output=True, text=True, timeout=120
+        [BIN / "pipeline", *arguments], capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -311,7 +311,7 @@ def watching(log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def test_watch_publishes_what_comes_and_ends_when_asked(
@@ -320,12 +320,12 @@ def test_watch_publishes_what_comes_and_ends_when_asked(
     add(mongod, mongo_db, 1, 5)
     log = tmp_path / "watch.log"
     with watching(log) as process:
-        wait_for(lambda: published(home) == 5, 90, "the first run")
+        wait_for(lambda: published(home) == 5, "the first run")
         add(mongod, mongo_db, 6, 9)
-        wait_for(lambda: published(home) == 9, 90, "the second run")
-        wait_for(lambda: last_run()["outcome"] == "done", 30, "its record")
+        wait_for(lambda: published(home) == 9, "the second run")
+        wait_for(lambda: last_run()["outcome"] == "done", "its record")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     lines = log.read_text().splitlines()
     assert [line.split()[1:4] for line in lines[:2]] == [
         ["run", "1", "done"],
@@ -335,7 +335,7 @@ def test_watch_publishes_what_comes_and_ends_when_asked(
 
 
 def get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -348,13 +348,13 @@ def test_the_runs_of_watch_are_told_to_prometheus(
     add(mongod, mongo_db, 1, 5)
     port = free_port()
     with watching(tmp_path / "watch.log", "--port", str(port)):
-        wait_for(lambda: last_run().get("outcome") == "done", 90, "the first run")
+        wait_for(lambda: last_run().get("outcome") == "done", "the first run")
         _, text = get(port, "/metrics")
         code, health = get(port, "/health")
         assert get(port, "/")[0] == 404
         make_project(tmp_path / "dbt", "select nothing from raw.conversations")
         add(mongod, mongo_db, 6, 9)
-        wait_for(lambda: last_run()["outcome"] == "failed", 90, "a failed run")
+        wait_for(lambda: last_run()["outcome"] == "failed", "a failed run")
         assert get(port, "/health")[0] == 503
         _, after = get(port, "/metrics")
     assert code == 200
@@ -392,10 +392,10 @@ def test_a_run_killed_in_any_stage_loses_nothing(
         [BIN / "pipeline", "run"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
-        wait_for(lambda: running_stage(home) == stage, 60, f"{stage} runs")
+        wait_for(lambda: running_stage(home) == stage, f"{stage} runs")
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE)
     assert published(home) in (10, 25)
     assert pipeline("run").returncode == 0
     assert published(home) == 25
@@ -428,9 +428,9 @@ def test_ctrl_c_ends_the_stage_and_says_so(
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     try:
-        wait_for(lambda: running_stage(home) == "dbt", 60, "dbt runs")
+        wait_for(lambda: running_stage(home) == "dbt", "dbt runs")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 130, err
@@ -455,7 +455,7 @@ with open({str(shown)!r}, "wb") as log:
     subprocess.run(
         [sys.executable, "-c", code],
         check=True,
-        timeout=120,
+        timeout=PATIENCE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

@@ -18,7 +18,7 @@ from typing import Any
 import gridfs
 import orjson
 from bson import Int64
-from harness import BIN, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 from pymongo.database import Database
 
 Document = dict[str, Any]
@@ -148,7 +148,7 @@ def run(tool: str, *arguments: str, **more: Any) -> "subprocess.CompletedProcess
         [str(BIN / tool), *arguments],
         capture_output=True,
         text=True,
-        timeout=more.pop("timeout", 120),
+        timeout=PATIENCE,
         env=os.environ | more.pop("env", {}),
         check=False,
         **more,
@@ -178,13 +178,12 @@ def some_lines(seed: int, count: int, *, project: str = "-home-me-x") -> bytes:
     return b"".join(line + b"\n" for line in made)
 
 
-def ingest(root: Path, *, home: Path, seconds: float = 120) -> None:
+def ingest(root: Path, *, home: Path) -> None:
     """Archive everything below a root with the real tools, and wait until it is there.
 
     Args:
         root: The folder with the logs.
         home: Folder for the buffer; kept, so that a second call goes on from it.
-        seconds: Fail after this long.
     """
     buffer = home / "buffer.db"
     home.mkdir(parents=True, exist_ok=True)
@@ -197,25 +196,25 @@ def ingest(root: Path, *, home: Path, seconds: float = 120) -> None:
         f'"{BIN}/buffer" append < <("{BIN}/tailer" --once'
         f' --resume <("{BIN}/buffer" checkpoints))'
     )
-    subprocess.run(["bash", "-euc", script], env=env, check=True, timeout=seconds)
-    deliver(buffer, env, seconds)
+    subprocess.run(["bash", "-euc", script], env=env, check=True, timeout=PATIENCE)
+    deliver(buffer, env)
 
 
-def deliver(buffer: Path, env: dict[str, str], seconds: float = 120) -> None:
+def deliver(buffer: Path, env: dict[str, str]) -> None:
     """Run the flusher until a buffer is empty and every checkpoint delivered."""
     if _delivered(buffer):
         return
     command = [str(BIN / "flusher"), "run", "--health-port", str(free_port())]
     with subprocess.Popen(command, env=env) as flusher:
         try:
-            wait_for(lambda: _delivered(buffer), seconds, "the buffer is empty")
+            wait_for(lambda: _delivered(buffer), "the buffer is empty")
         finally:
             flusher.terminate()
     assert flusher.returncode == 0
 
 
 def _delivered(buffer: Path) -> bool:
-    with closing(sqlite3.connect(buffer, timeout=30)) as db:
+    with closing(sqlite3.connect(buffer, timeout=PATIENCE)) as db:
         waiting = db.execute(
             "select (select count(*) from queue)"
             " + (select count(*) from files where not delivered)"

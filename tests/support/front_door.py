@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from harness import connect, free_port
+from harness import PATIENCE, connect, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ class Stack:
             env=self.environment | more,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -57,7 +57,7 @@ class Stack:
 
     def page(self, path: str) -> str:
         url = f"http://127.0.0.1:{self.ports['WEB_PORT']}{path}"
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
     def kill_all(self) -> None:

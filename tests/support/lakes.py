@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 from cclake_lake.lake import Lake
 from cclake_load.job import Job
-from harness import BIN
+from harness import BIN, PATIENCE
 from pymongo.database import Database
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ def tool(name: str, *arguments: str, **env: str) -> "subprocess.CompletedProcess
         [BIN / name, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         env=os.environ | env,
         check=False,
     )

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import psutil
-from harness import BIN, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 from ledger import Ledger, Store
 from pymongo import MongoClient
 
@@ -72,7 +72,7 @@ class Live:
             print(self.log.read_text(errors="replace")[-5000:])
         self._unsupervised.set()
         if self._supervisor:
-            self._supervisor.join(30)
+            self._supervisor.join(PATIENCE)
         self.kill_pair()
         self.kill_flusher()
         self.client.close()
@@ -143,14 +143,14 @@ class Live:
             found.extend(each for each in children if _runs(each, "tailer"))
             return bool(found)
 
-        wait_for(look, 60, "the tailer runs")
+        wait_for(look, "the tailer runs")
         return found[0]
 
     def kill_tailer(self) -> None:
         """Kill -9 the tailer; the buffer then sees the end of its pipe."""
         self.tailer().kill()
         assert self.pair is not None
-        self.pair.wait(30)
+        self.pair.wait(PATIENCE)
 
     def kill_pair(self) -> None:
         """Kill -9 both ends of the pipe."""
@@ -161,7 +161,7 @@ class Live:
         """Kill -9 the buffer alone; the tailer ends by itself."""
         assert self.pair is not None
         self.pair.kill()
-        self.pair.wait(30)
+        self.pair.wait(PATIENCE)
 
     def kill_flusher(self) -> None:
         """Kill -9."""
@@ -172,7 +172,7 @@ class Live:
         """What the flusher says of itself; empty where it does not answer."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}/{page}", timeout=10
+                f"http://127.0.0.1:{self.port}/{page}", timeout=PATIENCE
             ) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
@@ -181,17 +181,17 @@ class Live:
         except OSError:
             return {}
 
-    def wait_delivered(self, seconds: float = 60) -> None:
+    def wait_delivered(self) -> None:
         """Wait until every line of the ledger is in MongoDB, and the queue empty."""
-        wait_for(lambda: not self.ledger.missing(self.database), seconds, "delivered")
-        wait_for(lambda: self.queued() == 0, seconds, "the queue is empty")
+        wait_for(lambda: not self.ledger.missing(self.database), "delivered")
+        wait_for(lambda: self.queued() == 0, "the queue is empty")
 
-    def assert_exact(self, seconds: float = 60) -> None:
+    def assert_exact(self) -> None:
         """All delivered; nothing lost, nothing twice; and a fresh line comes soon."""
-        self.wait_delivered(seconds)
+        self.wait_delivered()
         self.ledger.append("fresh/line.jsonl", b'{"type":"fresh"}')
-        wait_for(lambda: not self.ledger.missing(self.database), seconds, "fresh")
-        wait_for(lambda: self.queued() == 0, seconds, "the queue is empty")
+        wait_for(lambda: not self.ledger.missing(self.database), "fresh")
+        wait_for(lambda: self.queued() == 0, "the queue is empty")
         self.ledger.assert_exact(self.database, self.buffer)
         assert self.conservation_error() == 0
 
@@ -230,7 +230,7 @@ def _runs(process: psutil.Process, tool: str) -> bool:
 def _kill_group(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(30)
+    process.wait(PATIENCE)
 
 
 def lines(start: int, count: int, width: int = 200) -> list[bytes]:

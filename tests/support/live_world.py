@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import Mongod
+from harness import PATIENCE, Mongod
 from ledger import line_id
 from live import Live
 from live_log import Log, key_of
@@ -163,7 +163,7 @@ class World:
             self.live.kill_pair()
         else:
             os.killpg(self.live.pair.pid, signal.SIGTERM)
-            self.live.pair.wait(30)
+            self.live.pair.wait(PATIENCE)
 
     def revive(self) -> None:
         """Start again whatever has ended, as supervisord does."""
@@ -177,11 +177,11 @@ class World:
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait; if need be with the pair, and starting again whichever has ended."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             self.pair_is_down = False
             self.revive()
-            assert time.monotonic() < deadline, f"{what}: not within 60 s"
+            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:g} s"
             time.sleep(0.02)
 
     # --- the end ---
@@ -219,7 +219,7 @@ class World:
         self.wait(lambda: not ledger.missing(database), "delivered")
         got = database["conversations"].distinct("_id")
         ledger.expected |= self._maybe & {bytes(each) for each in got}
-        self.live.assert_exact(30)
+        self.live.assert_exact()
         assert self.live.counters()["dead"] == 0
         self.done["lines"] += len(ledger.expected)
 

@@ -6,7 +6,7 @@ import threading
 import time
 from types import TracebackType
 
-from harness import free_port
+from harness import PATIENCE, free_port
 
 
 class Proxy:
@@ -50,7 +50,7 @@ class Proxy:
         for each in self._open:
             _close(each)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

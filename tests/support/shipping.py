@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from harness import BIN, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 
 
 def ship(folder: Path) -> None:
@@ -14,20 +14,20 @@ def ship(folder: Path) -> None:
         [BIN / "tailer", "--once"],
         env=os.environ | {"CLAUDE_DIR": str(folder)},
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
     append = [str(BIN / "buffer"), "append"]
-    subprocess.run(append, input=tailer.stdout, timeout=120, check=True)
+    subprocess.run(append, input=tailer.stdout, timeout=PATIENCE, check=True)
     ready = os.environ | {"HEALTH_PORT": str(free_port())}
     flusher = subprocess.Popen([BIN / "flusher", "run"], env=ready)
     try:
-        wait_for(lambda: not queued(), 120, "everything is delivered")
+        wait_for(lambda: not queued(), "everything is delivered")
         flusher.terminate()
-        assert flusher.wait(60) == 0
+        assert flusher.wait(PATIENCE) == 0
     finally:
         flusher.kill()
-        flusher.wait(30)
+        flusher.wait(PATIENCE)
 
 
 def queued() -> int:

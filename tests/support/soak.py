@@ -194,7 +194,7 @@ def soak(seconds: float, seed: int, folder: Path) -> int:
             for path in list(writer.torn):
                 writer._mend(path)
             try:
-                live.wait_delivered(90)
+                live.wait_delivered()
             except AssertionError as error:
                 print(f"soak: {error}", file=sys.stderr)
             verdict = live.ledger.check(live.database, live.buffer)

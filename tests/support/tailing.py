@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import BIN, wait_for
+from harness import BIN, PATIENCE, wait_for
 
 Record = dict[str, Any]
 
@@ -147,7 +147,7 @@ class Tailer:
         self._thread = threading.Thread(target=self._read, args=(self._process,))
         self._thread.start()
         if ready:
-            wait_for(lambda: len(self.kept.stats) > told, 30, "tailer is ready")
+            wait_for(lambda: len(self.kept.stats) > told, "tailer is ready")
         return self
 
     @property
@@ -178,7 +178,7 @@ class Tailer:
         done = subprocess.run(
             [*tool, "--resume", str(self._resume), *self.options],
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE,
             env=os.environ | self.environ,
         )
         for text in done.stdout.splitlines(keepends=True):
@@ -186,10 +186,10 @@ class Tailer:
         self.kept.end()
         return done
 
-    def wait_lines(self, payloads: set[bytes], seconds: float = 60) -> None:
+    def wait_lines(self, payloads: set[bytes]) -> None:
         """Wait until all these lines are confirmed."""
 
-        wait_for(lambda: payloads <= self.kept.seen, seconds, "lines are read")
+        wait_for(lambda: payloads <= self.kept.seen, "lines are read")
 
     def counters(self) -> Record:
         """The newest stats record."""
@@ -197,8 +197,8 @@ class Tailer:
 
     def _finish(self) -> int:
         assert self._process is not None and self._thread is not None
-        code = self._process.wait(30)
-        self._thread.join(30)
+        code = self._process.wait(PATIENCE)
+        self._thread.join(PATIENCE)
         assert self._process.stdout is not None and self._process.stderr is not None
         self._process.stdout.close()
         self.errors = self._process.stderr.read().decode()

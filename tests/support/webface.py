@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from harness import free_port, wait_for
-from playwright.sync_api import Browser, Page, sync_playwright
+from harness import PATIENCE, free_port, wait_for
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SERVE = Path(__file__).parents[2] / "datasette" / "serve"
 FLAGS = (
@@ -29,7 +29,7 @@ class Web:
         # Nothing answers on port 9: without a setting there is no MongoDB.
         self.settings = {"MONGO_URI": "mongodb://127.0.0.1:9", **settings}
         self.process: subprocess.Popen[bytes] | None = None
-        self.client = httpx.Client(base_url=self.base, timeout=30)
+        self.client = httpx.Client(base_url=self.base, timeout=PATIENCE)
 
     def start(self) -> "Web":
         env = {
@@ -39,7 +39,7 @@ class Web:
         }  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([SERVE], env=env, stdout=log, stderr=log)
-        wait_for(self.answers, 60, f"the web face answers; see {self.log}")
+        wait_for(self.answers, f"the web face answers; see {self.log}")
         return self
 
     def answers(self) -> bool:
@@ -52,14 +52,14 @@ class Web:
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.client.get(path, **options)
 
-    def stop(self, seconds: float = 20) -> None:
+    def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(seconds)
+                self.process.wait(PATIENCE)
             finally:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait(PATIENCE)
         self.client.close()
 
 
@@ -81,6 +81,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium(), args=list(FLAGS)
@@ -95,6 +96,7 @@ class Watched:
     def __init__(self, browser: Browser, web: Web, **options: Any) -> None:
         self.web = web
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(PATIENCE * 1000)
         self.page: Page = self.context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []

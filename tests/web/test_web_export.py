@@ -11,7 +11,7 @@ from urllib.parse import quote
 import bronze
 import pytest
 from gold import Workshop
-from harness import BIN
+from harness import BIN, PATIENCE
 from webface import Web, serving
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def published(logs: Path, folder: Path) -> Path:
         "EXPORT_DIR": str(folder / "exports"),
     }
     subprocess.run(
-        [BIN / "publish"], env=env, check=True, capture_output=True, timeout=120
+        [BIN / "publish"], env=env, check=True, capture_output=True, timeout=PATIENCE
     )
     return folder / "exports"
 

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from bson import Binary
 from export import PIXEL, Export
-from harness import Mongod, connect, wait_for
+from harness import PATIENCE, Mongod, connect, wait_for
 from playwright.sync_api import Browser, expect
 from sample import GITHUB_TOKEN, RUNNING, sample
 from webface import Watched, Web, serving
@@ -24,7 +24,6 @@ from webface import Watched, Web, serving
 pytest_plugins = ("webfixtures",)
 
 Database = Any
-LATE_MS = 30_000  # far more than it takes: a busy machine is no fault
 
 
 class Shipper:
@@ -89,9 +88,7 @@ def test_new_lines_appear_on_an_open_page_by_themselves(
     shipper.ship({"role": "assistant", "id": "m1", "content": [
         {"type": "text", "text": "Now **building** <script>window.pwned=1</script>"}, call,
     ]})  # fmt: skip
-    expect(page.locator("#live strong", has_text="building")).to_be_visible(
-        timeout=LATE_MS
-    )
+    expect(page.locator("#live strong", has_text="building")).to_be_visible()
     result = {
         "type": "tool_result",
         "tool_use_id": "toolu_live",
@@ -101,7 +98,7 @@ def test_new_lines_appear_on_an_open_page_by_themselves(
     shipper.ship({"role": "assistant", "id": "m2", "content": [
         {"type": "text", "text": f"Built. The key is {GITHUB_TOKEN}."},
     ]})  # fmt: skip
-    expect(page.get_by_text("Built. The key is ghp_")).to_be_visible(timeout=LATE_MS)
+    expect(page.get_by_text("Built. The key is ghp_")).to_be_visible()
     assert GITHUB_TOKEN not in page.content()
     assert page.locator("#live .call").count() == 1
     page.locator("#live .call > summary").click()
@@ -129,7 +126,7 @@ def test_images_of_new_lines_are_seen_before_the_pipeline_ran(
     shipper.ship({"role": "assistant", "id": "m1", "content": [call]})
     came = {"type": "tool_result", "tool_use_id": "toolu_shot", "content": [picture]}
     shipper.ship({"role": "user", "content": [came]})
-    expect(page.locator("#live .bubble img")).to_be_visible(timeout=LATE_MS)
+    expect(page.locator("#live .bubble img")).to_be_visible()
     page.locator("#live .call > summary").click()
     shown = page.locator("#live img")
     expect(shown).to_have_count(2)
@@ -176,10 +173,10 @@ def test_the_page_takes_over_what_the_pipeline_has_counted(
             "content": [{"type": "text", "text": "Half way."}],
         }
     )
-    expect(page.locator("#live").get_by_text("Half way.")).to_be_visible(timeout=5000)
+    expect(page.locator("#live").get_by_text("Half way.")).to_be_visible()
     publish_with(live, doc_id, "Half way.")
     counted = page.locator(".turn:not(#live .turn)").get_by_text("Half way.")
-    expect(counted).to_be_visible(timeout=8000)
+    expect(counted).to_be_visible()
     expect(page.locator("#live").get_by_text("Half way.")).to_have_count(0)
     tab.close()
 
@@ -192,7 +189,7 @@ def test_a_page_without_new_lines_is_left_as_it_is(
     page = tab.open(f"/session/{RUNNING}")
     page.locator(".bubble").wait_for()
     page.evaluate("window.stays = true")
-    with page.expect_request(lambda request: "/live/" in request.url, timeout=20_000):
+    with page.expect_request(lambda request: "/live/" in request.url):
         sample().write(live.exports / "conversations.db")
     assert page.evaluate("window.stays") is True
     shipper.ship(
@@ -202,7 +199,7 @@ def test_a_page_without_new_lines_is_left_as_it_is(
             "content": [{"type": "text", "text": "On it."}],
         }
     )
-    expect(page.locator("#live").get_by_text("On it.")).to_be_visible(timeout=5000)
+    expect(page.locator("#live").get_by_text("On it.")).to_be_visible()
     tab.close()
 
 
@@ -242,12 +239,12 @@ def test_nothing_asks_mongodb_while_no_page_is_open(
 
 
 def test_a_stop_does_not_wait_for_open_streams(live: Web, shipper: Shipper) -> None:
-    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=20) as stream:
+    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=PATIENCE) as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith("retry")
         assert live.process
         live.process.terminate()
-        assert live.process.wait(8) is not None
+        assert live.process.wait(PATIENCE) is not None
 
 
 def test_a_stream_ends_with_a_word_when_mongodb_goes(tmp_path: Path) -> None:
@@ -258,7 +255,9 @@ def test_a_stream_ends_with_a_word_when_mongodb_goes(tmp_path: Path) -> None:
             serving(
                 tmp_path / "exports", tmp_path / "web.log", MONGO_URI=server.uri
             ) as web,
-            httpx.stream("GET", f"{web.base}/live/{RUNNING}", timeout=30) as stream,
+            httpx.stream(
+                "GET", f"{web.base}/live/{RUNNING}", timeout=PATIENCE
+            ) as stream,
         ):
             lines = stream.iter_lines()
             assert next(lines).startswith("retry")
@@ -304,10 +303,10 @@ def test_lines_of_any_shape_do_not_end_the_stream(live: Web, shipper: Shipper) -
     shipper.ship(
         {"role": "assistant", "content": [{"type": "text", "text": "still here"}]}
     )
-    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=20) as stream:
+    with httpx.stream("GET", f"{live.base}/live/{RUNNING}", timeout=PATIENCE) as stream:
         for line in stream.iter_lines():
             if "still here" in line:
                 break
         else:
             raise AssertionError("the stream ended")
-    wait_for(lambda: live.get("/").status_code == 200, 5)
+    wait_for(lambda: live.get("/").status_code == 200)

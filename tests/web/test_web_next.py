@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import free_port, wait_for
+from harness import PATIENCE, free_port, wait_for
 from sample import GITHUB_TOKEN, HOSTILE, LONG, MAIN, sample
 
 NEXT = os.environ.get("CCLAKE_DATASETTE_NEXT", "")
@@ -30,12 +30,14 @@ def test_every_page_works_on_the_next_datasette(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            wait_for(lambda: _answers(client), 60, "it answers")
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE
+        ) as client:
+            wait_for(lambda: _answers(client), "it answers")
             _look(client)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
 
 
 def _answers(client: httpx.Client) -> bool:

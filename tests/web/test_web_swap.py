@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from export import Export
-from harness import wait_for
+from harness import PATIENCE, wait_for
 from sample import MAIN, sample
 from webface import Web, serving
 
@@ -39,7 +39,7 @@ def test_before_the_first_export_a_page_says_so_and_then_shows_it(
             assert answer.status_code == 503
             assert "first pipeline run" in answer.text
         sample(NOW).write(exports / "conversations.db")
-        wait_for(lambda: web.get("/").status_code == 200, 10, "the export is found")
+        wait_for(lambda: web.get("/").status_code == 200, "the export is found")
         assert "Fix the row parser" in web.get("/").text
         assert web.get("/conversations").status_code == 200
 
@@ -53,8 +53,7 @@ def test_what_is_no_export_is_left_alone(tmp_path: Path) -> None:
         broken.write_bytes(b"no database at all" * 100)
         broken.replace(path)
         wait_for(
-            lambda: web.get("/").status_code == 200 and "is no export" in web.log.read_text(),
-            10, "the broken file is refused",
+            lambda: web.get("/").status_code == 200 and "is no export" in web.log.read_text(), "the broken file is refused",
         )  # fmt: skip
         empty = tmp_path / "empty"
         sqlite3.connect(empty).execute("create table t (x)").connection.close()
@@ -68,12 +67,11 @@ def test_what_is_no_export_is_left_alone(tmp_path: Path) -> None:
         older.replace(path)
         wait_for(
             lambda: web.get("/").status_code == 200
-            and "thread_entries.owner_session_id" in web.log.read_text(),
-            10, "the export of an older version is refused",
+            and "thread_entries.owner_session_id" in web.log.read_text(), "the export of an older version is refused",
         )  # fmt: skip
         assert web.get(f"/session/{MAIN}").status_code == 200
         titled("After all").write(path)
-        wait_for(lambda: "After all" in web.get("/").text, 10, "the next one is shown")
+        wait_for(lambda: "After all" in web.get("/").text, "the next one is shown")
 
 
 def test_a_swap_under_load_gives_no_error_and_is_seen(tmp_path: Path) -> None:
@@ -92,14 +90,12 @@ def test_a_swap_under_load_gives_no_error_and_is_seen(tmp_path: Path) -> None:
         try:
             for number in range(1, SWAPS + 1):
                 titled(f"Title {number}").write(path)
-                wait_for(
-                    lambda wanted=f"Title {number}": wanted in web.get("/?q=Title").text,  # type: ignore[misc]
-                    20, f"swap {number} is seen",
-                )  # fmt: skip
+                wanted = f"Title {number}"
+                wait_for(lambda w=wanted: w in web.get("/?q=Title").text, wanted)  # type: ignore[misc]
         finally:
             stop.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE)
         assert wrong == []
         assert len(done) > SWAPS * CLIENTS
         assert '" 500 ' not in web.log.read_text()
@@ -108,7 +104,7 @@ def test_a_swap_under_load_gives_no_error_and_is_seen(tmp_path: Path) -> None:
 def ask(web: Web, stop: threading.Event, wrong: list[str], done: list[int]) -> None:
     paths = ("/", f"/session/{MAIN}", "/search?q=parser", "/dashboard",
              "/conversations/dim_sessions.json", "/export/sessions.csv")  # fmt: skip
-    with httpx.Client(base_url=web.base, timeout=30) as client:
+    with httpx.Client(base_url=web.base, timeout=PATIENCE) as client:
         while not stop.is_set():
             for path in paths:
                 answer = client.get(path)
@@ -123,12 +119,12 @@ def test_old_generations_are_closed(tmp_path: Path) -> None:
     with serving(exports, tmp_path / "web.log", CCLAKE_WEB_GRACE_S="1") as web:
         for number in range(4):
             titled(f"Title {number}").write(path)
-            wait_for(lambda n=number: f"Title {n}" in web.get("/").text, 10)  # type: ignore[misc]
+            wait_for(lambda n=number: f"Title {n}" in web.get("/").text)  # type: ignore[misc]
         assert web.process
         folder = Path(f"/proc/{web.process.pid}/fd")
         if not folder.exists():
             return
-        wait_for(lambda: deleted(folder) == 0, 15, "old files are closed")
+        wait_for(lambda: deleted(folder) == 0, "old files are closed")
 
 
 def deleted(folder: Path) -> int:

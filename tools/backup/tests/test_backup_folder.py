@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from bson import Int64
 from corpus import Archive, document_of, file_key, run, some_lines
-from harness import BIN, Mongod, connect, wait_for
+from harness import BIN, PATIENCE, Mongod, connect, wait_for
 from pymongo import ASCENDING, TEXT
 from pymongo.database import Database
 
@@ -354,7 +354,7 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
 
 def end(process: "subprocess.Popen[str]", number: int) -> None:
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def written(folder: Path) -> int:
@@ -371,13 +371,13 @@ def test_killed_at_any_time_a_save_and_a_load_can_be_run_again(
     folder = tmp_path / "backup"
     with many_lines(archive, 8000, 5000) as number_of_lines:
         saving = start("save", folder)
-        wait_for(lambda: written(folder) > 3_000_000, 60)
+        wait_for(lambda: written(folder) > 3_000_000)
         end(saving, number)
         assert "is no backup" in backup("check", folder, status=1)
         assert backup("save", folder)["documents"] == number_of_lines
         assert not (folder / ".unfinished").exists()
         loading = start("load", folder, "--mongo-db", other.name)
-        wait_for(lambda: other.conversations.estimated_document_count() > 2000, 60)
+        wait_for(lambda: other.conversations.estimated_document_count() > 2000)
         end(loading, number)
         assert "watermarks" not in other.list_collection_names()
         done = load(folder, other)["collections"]["conversations"]
@@ -402,7 +402,7 @@ def test_a_full_disk_is_one_line_and_the_parts_before_stay(
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 1
     assert done.stderr.startswith(f"backup: cannot write into {folder}: ")
@@ -425,9 +425,9 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
             archive = Archive(client["claude_logs"])
             with many_lines(archive, 8000, 5000) as number_of_lines:
                 saving = start("save", folder)
-                wait_for(lambda: written(folder) > 3_000_000, 60)
+                wait_for(lambda: written(folder) > 3_000_000)
                 server.kill()
-                _, said = saving.communicate(timeout=90)
+                _, said = saving.communicate(timeout=PATIENCE)
         assert (saving.returncode, said.splitlines()[0][:18]) == (
             75,
             "backup: MongoDB at",
@@ -438,9 +438,9 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
         loading = start("load", folder, "--mongo-db", "other")
         with connect(server.uri) as client:
             there = client["other"].conversations
-            wait_for(lambda: there.estimated_document_count() > 2000, 60)
+            wait_for(lambda: there.estimated_document_count() > 2000)
         server.kill()
-        _, said = loading.communicate(timeout=90)
+        _, said = loading.communicate(timeout=PATIENCE)
         assert (loading.returncode, said.splitlines()[0][:18]) == (
             75,
             "backup: MongoDB at",
@@ -458,13 +458,13 @@ def test_two_saves_into_one_folder_do_not_meet(
     folder = tmp_path / "backup"
     with many_lines(archive, 8000, 5000):
         saving = start("save", folder)
-        wait_for(lambda: written(folder) > 1_000_000, 60)
+        wait_for(lambda: written(folder) > 1_000_000)
         saving.send_signal(signal.SIGSTOP)  # it would be done before the other looks
         try:
             assert "another save" in backup("save", folder, status=75)
         finally:
             saving.send_signal(signal.SIGCONT)
-        _, said = saving.communicate(timeout=60)
+        _, said = saving.communicate(timeout=PATIENCE)
         assert (saving.returncode, said) == (0, "")
 
 
@@ -518,7 +518,7 @@ def peak(*arguments: object) -> int:
         [BIN / "python", "-c", script, BIN / "backup", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
         check=True,
     )
     return int(done.stdout.splitlines()[-1])
@@ -550,7 +550,7 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(
         ["script", "-qec", command, "/dev/null"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env=os.environ | {"TERM": "xterm"},
         check=True,
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import wait_for
+from harness import PATIENCE, wait_for
 
 BUFFER = Path(sys.executable).parent / "buffer"
 PATH = "-home-me/a.jsonl"
@@ -72,7 +72,7 @@ def run(
         input=stdin,
         capture_output=True,
         env=os.environ | {"CCLAKE_HOME": str(home)},
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -279,7 +279,7 @@ def end(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
     assert process.stderr is not None
     process.stdin.close()
     said = process.stderr.read().decode()
-    return process.wait(60), said
+    return process.wait(PATIENCE), said
 
 
 def queued(home: Path) -> int:
@@ -291,14 +291,14 @@ def queued(home: Path) -> int:
 def test_a_commit_does_not_wait_for_more(tmp_path: Path) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 60, "committed while the pipe is open")
+    wait_for(lambda: queued(tmp_path) == 1, "committed while the pipe is open")
     assert end(process)[0] == 0
 
 
 def test_sigterm_reads_to_the_end_of_the_pipe(tmp_path: Path) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, "it runs")
     process.send_signal(signal.SIGTERM)
     send(process, line(3, b"{}"), checkpoint(6), line(6, b"{}"))
     assert end(process)[0] == 0
@@ -308,9 +308,9 @@ def test_sigterm_reads_to_the_end_of_the_pipe(tmp_path: Path) -> None:
 def test_sigterm_does_not_wait_for_ever_for_the_end(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_DRAIN_SECONDS="0.2")
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, "it runs")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     assert "the tailer goes on" in end(process)[1]
 
 
@@ -319,12 +319,12 @@ def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
 ) -> None:
     first = start(tmp_path)
     send(first, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 60, "the first one has the lock")
+    wait_for(lambda: queued(tmp_path) == 1, "the first one has the lock")
     second = start(tmp_path)
     send(second, line(0, b"{}"), checkpoint(3))
     other = start(tmp_path)
     send(other, line(0, b"{}", host="desk"), checkpoint(3, host="desk"))
-    wait_for(lambda: queued(tmp_path) == 2, 60, "another host has its own lock")
+    wait_for(lambda: queued(tmp_path) == 2, "another host has its own lock")
     assert end(other)[0] == 0
     assert second.stderr is not None
     assert b"waiting as its standby" in second.stderr.readline()
@@ -342,14 +342,14 @@ def test_at_its_cap_it_stops_reading_and_drops_nothing(tmp_path: Path) -> None:
     size = len(body) + 1
     for number in range(4):
         send(process, line(number * size, body), checkpoint((number + 1) * size))
-        wait_for(functools.partial(taken_or_paused, tmp_path, number), 60)
-    wait_for(lambda: paused(tmp_path) == "cap", 60, "it says that it pauses")
+        wait_for(functools.partial(taken_or_paused, tmp_path, number))
+    wait_for(lambda: paused(tmp_path) == "cap", "it says that it pauses")
     held = queued(tmp_path)
     assert held < 4
     assert deliver(tmp_path) == held
-    wait_for(lambda: queued(tmp_path) == 4 - held, 60, "it reads on")
+    wait_for(lambda: queued(tmp_path) == 4 - held, "it reads on")
     assert deliver(tmp_path) == 4 - held
-    wait_for(lambda: paused(tmp_path) == "no", 60, "it says that too")
+    wait_for(lambda: paused(tmp_path) == "no", "it says that too")
     assert end(process)[0] == 0
 
 
@@ -374,9 +374,9 @@ def paused(home: Path) -> str:
 def test_with_too_little_free_space_it_stops_reading(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_MIN_FREE_MB="1e9")
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) >= 0 and paused(tmp_path) == "free", 60, "pauses")
+    wait_for(lambda: queued(tmp_path) >= 0 and paused(tmp_path) == "free", "pauses")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 75
+    assert process.wait(PATIENCE) == 75
 
 
 def damage(home: Path) -> None:
@@ -434,7 +434,7 @@ def test_a_buffer_that_is_deleted_under_it_ends_it_with_a_clear_message(
 ) -> None:
     process = start(tmp_path)
     send(process, line(0, b"{}"), checkpoint(3))
-    wait_for(lambda: queued(tmp_path) == 1, 60, "it runs")
+    wait_for(lambda: queued(tmp_path) == 1, "it runs")
     (tmp_path / "buffer.db").unlink()
     if replaced:
         (tmp_path / "buffer.db").touch()

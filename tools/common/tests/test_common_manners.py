@@ -15,6 +15,7 @@ from cclake_common.settings import (
     mongo_uri,
     roots,
 )
+from harness import PATIENCE
 
 
 def test_a_failure_is_one_line_with_what_to_do(
@@ -108,7 +109,9 @@ def test_stop_wakes_a_poll_at_the_first_signal() -> None:
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "assert select.select([stop.fd], [], [], 5)[0] and stop\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=30)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ, timeout=PATIENCE
+    )
 
 
 def test_an_interruption_before_the_tool_begins_is_no_traceback() -> None:
@@ -146,7 +149,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(
         assert talker.stdin and talker.stdout and talker.stderr
         talker.stdout.close()
         talker.stdin.close()
-        assert talker.wait(timeout=30) == 141
+        assert talker.wait(timeout=PATIENCE) == 141
         assert talker.stderr.read() == b""
 
 

@@ -469,7 +469,7 @@ def test_a_text_search_in_mongodb_finds_what_was_said(bench: Bench) -> None:
     bench.flush()
     indexes = ReaderIndexes(bench.uri, bench.name)
     indexes.build()
-    wait_for(lambda: indexes.built, 30, "the indexes are built")
+    wait_for(lambda: indexes.built, "the indexes are built")
 
     def found(words: str) -> list[Any]:
         wanted = {"$text": {"$search": words}}

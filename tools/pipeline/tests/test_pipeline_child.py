@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from cclake_common.stop import Stop
 from cclake_pipeline.child import Child
-from harness import wait_for
+from harness import PATIENCE, wait_for
 
 
 def python(code: str) -> list[str]:
@@ -118,7 +118,7 @@ def test_a_stage_dies_with_a_killed_pipeline(tmp_path: Path) -> None:
     wait_for((tmp_path / "pid").exists, what="the stage runs")
     stage = psutil.Process(int((tmp_path / "pid").read_text()))
     parent.kill()
-    parent.wait(30)
+    parent.wait(PATIENCE)
     wait_for(
         lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE,
         what="the stage ends",

@@ -97,7 +97,7 @@ def test_a_worker_that_gets_ready_leaves_the_database_free(
     with duckdb.connect(str(database)):
         places = ["--project-dir", str(project), "--profiles-dir", str(project)]
         worker.send(json.dumps({"parse": ["build", "--quiet", *places]}))
-        wait_for((project.parent / "target" / "partial_parse.msgpack").exists, 60)
+        wait_for((project.parent / "target" / "partial_parse.msgpack").exists)
     assert build(worker, project)[0]["ok"]
 
 

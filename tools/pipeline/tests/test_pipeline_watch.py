@@ -9,7 +9,7 @@ from cclake_pipeline import watch as watch_module
 from cclake_pipeline import watermarks
 from cclake_pipeline.watch import Pace, Watch
 from cclake_pipeline.watermarks import Unreachable, Watermarks
-from harness import Mongod, connect, free_port, wait_for
+from harness import PATIENCE, Mongod, connect, free_port, wait_for
 
 SOON = Pace(interval=60, quiet=0.05, poll=0.02, keep=0.2)
 
@@ -41,11 +41,11 @@ class Loop:
         self.rests += 1
 
     def wait_for_runs(self, count: int) -> None:
-        wait_for(lambda: len(self.marks) >= count, 20, f"{count} runs")
+        wait_for(lambda: len(self.marks) >= count, f"{count} runs")
 
     def end(self) -> None:
         self.stop._on_signal(15, None)
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         self._watermarks.__exit__(None, None, None)
 
@@ -116,7 +116,7 @@ def test_what_is_kept_is_let_go_when_nothing_comes(
     mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
 ) -> None:
     loop = loops(mongod.uri, mongo_db)
-    wait_for(lambda: loop.rests > 0, 20, "the rest")
+    wait_for(lambda: loop.rests > 0, "the rest")
 
 
 def test_a_failed_run_is_tried_again_without_news(
@@ -141,7 +141,7 @@ def test_it_waits_for_a_mongod_that_is_away(
 ) -> None:
     port = free_port()
     loop = loops(f"mongodb://127.0.0.1:{port}", "x")
-    wait_for(lambda: loop.said, 20, "the message")
+    wait_for(lambda: loop.said, "the message")
     assert loop.marks == []
     server = Mongod(tmp_path, port=port).start()
     try:

@@ -19,7 +19,7 @@ from cclake_publish import images
 from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
 from gold_tables import add_image, make_gold
-from harness import BIN, wait_for
+from harness import BIN, PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -205,9 +205,9 @@ def test_a_killed_publisher_leaves_the_last_export(gold: Path, exports: Path) ->
         [BIN / "publish", "--full"], env=environment(gold, exports)
     )
     new = exports / ".conversations.db.new"
-    wait_for(lambda: new.exists() and new.stat().st_size > 5_000_000, 120, "it writes")
+    wait_for(lambda: new.exists() and new.stat().st_size > 5_000_000, "it writes")
     process.kill()
-    process.wait(30)
+    process.wait(PATIENCE)
     assert (exports / "conversations.db").read_bytes() == before
     publish(gold, exports)
     assert query(exports / "conversations.db", "select count(*) from many") == [
@@ -329,7 +329,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("publish: cannot write the exports: ")
@@ -344,7 +344,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(gold: Path) -> None:
         [BIN / "publish", "--duckdb", gold, "--export-dir", "/proc/exports"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("publish: cannot write the exports: ")
@@ -367,9 +367,9 @@ def test_an_interrupted_publication_leaves_the_last_export(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: new.exists() and new.stat().st_size > 50_000_000, 120)
+    wait_for(lambda: new.exists() and new.stat().st_size > 50_000_000)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     assert (running.returncode, said) == (INTERRUPTED, "")
     assert (exports / "conversations.db").stat() == before
     assert not list(exports.glob(".*.new*"))
@@ -416,7 +416,7 @@ def test_a_locked_database_is_a_reason_to_try_later(
     monkeypatch.setattr(gold_module, "LOCK_PATIENCE_S", 0.3)
     with pytest.raises(Failure, match="locked by another process") as refused:
         publish(gold, exports)
-    writer.communicate(b"\n", timeout=30)
+    writer.communicate(b"\n", timeout=PATIENCE)
     assert refused.value.code == TRY_LATER
 
 

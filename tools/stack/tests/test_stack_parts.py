@@ -32,7 +32,7 @@ from cclake_stack.supervise import (
     repository,
     socket_path,
 )
-from harness import BIN, Mongod, free_port
+from harness import BIN, PATIENCE, Mongod, free_port
 
 
 def test_config_shows_the_origin_and_masks_passwords(
@@ -438,7 +438,7 @@ def test_dbt_lists_its_models_while_a_pipeline_runs(tmp_path: Path) -> None:
         said = subprocess.run(
             [BIN / "stack", "dbt", "ls", "--select", "dim_date"],
             capture_output=True,
-            timeout=240,
+            timeout=PATIENCE,
             check=True,
         ).stdout
     assert b"cclake.marts.dim_date" in said
