@@ -19,7 +19,7 @@ from export import Export
 ZONES = (ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata"))
 BUILDS = {"builds": "one", "layout": "a", "schema_version": "1"}
 TABLES = {
-    "halves": "select i.session_id, t.*, w.project, w.model, w.host, w.branch",
+    "quarters": "select i.session_id, t.*, w.project, w.model, w.host, w.branch",
     "calls": "select i.session_id, t.*, w.project, w.model, w.host, w.branch",
     "spoken": "select i.session_id, t.*",
     "durations": "select i.session_id, t.*, w.project, w.model, w.host, w.branch",

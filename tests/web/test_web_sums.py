@@ -17,6 +17,10 @@ from export import Export
 
 BERLIN = ZoneInfo("Europe/Berlin")
 KOLKATA = ZoneInfo("Asia/Kolkata")  # half an hour off
+# A quarter of an hour off, one of them with daylight saving.
+QUARTERS = [
+    ZoneInfo(name) for name in ("Asia/Kathmandu", "Pacific/Chatham", "Australia/Eucla")
+]
 SELECTIONS: tuple[dict[str, str], ...] = (
     {}, {"project": "alpha"}, {"host": "server"}, {"branch": "feature/x"},
     {"model": "claude-haiku-4-5"}, {"since": "2026-08-02"},
@@ -92,7 +96,7 @@ def test_medians_of_tools_are_exact(
         assert one["median_s"] == pytest.approx(median)
 
 
-@pytest.mark.parametrize("zone", [UTC, BERLIN, KOLKATA])
+@pytest.mark.parametrize("zone", [UTC, BERLIN, KOLKATA, *QUARTERS])
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_the_sql_of_a_chart_counts_what_the_chart_counts(
     sums: sqlite3.Connection, selection: dict[str, str], zone: ZoneInfo

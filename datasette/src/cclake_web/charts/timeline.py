@@ -67,8 +67,8 @@ def _days(sums: sqlite3.Connection, filters: Filters) -> dict[date, int]:
 
 def _hours(sums: sqlite3.Connection, filters: Filters) -> Counter[datetime]:
     counts: Counter[datetime] = Counter()
-    for half, number in _spoken(sums, filters, "p.half"):
-        counts[local(half, filters.zone).replace(minute=0)] += number
+    for quarter, number in _spoken(sums, filters, "p.quarter"):
+        counts[local(quarter, filters.zone).replace(minute=0)] += number
     return counts
 
 
@@ -79,7 +79,7 @@ def _spoken(sums: sqlite3.Connection, filters: Filters, by: str) -> sqlite3.Curs
     within = "z.day between :since and :until"
     return sums.execute(
         f"""select {by}, sum(p.messages) from sums.spoken p
-        join {zone} z on z.half = p.half
+        join {zone} z on z.quarter = p.quarter
         {"join sums.listed s on s.session = p.session" if conditions else ""}
         where {" and ".join([within, *conditions])} group by 1""",
         values | {"since": filters.since, "until": filters.until or "9999"},

@@ -22,12 +22,12 @@ drop table temp.before_it;
 """
 _TOUCHED = """
 insert or ignore into sums.touched
-select half from sums.halves where session in (select session from sums.moved)
-union select half from sums.calls where session in (select session from sums.moved)
-union select half from sums.spoken where session in (select session from sums.moved);
+select quarter from sums.quarters where session in (select session from sums.moved)
+union select quarter from sums.calls where session in (select session from sums.moved)
+union select quarter from sums.spoken where session in (select session from sums.moved);
 """
 _FORGET = """
-delete from sums.halves where session in (select session from sums.moved);
+delete from sums.quarters where session in (select session from sums.moved);
 delete from sums.calls where session in (select session from sums.moved);
 delete from sums.durations where session in (select session from sums.moved);
 delete from sums.spoken where session in (select session from sums.moved);
@@ -62,7 +62,7 @@ def _is_next(before: sqlite3.Connection, now: sqlite3.Connection) -> bool:
 
 
 # Rows without a session are of none that could have moved.
-_ORPHANS = """select exists (select 1 from sums.halves where session = -1)
+_ORPHANS = """select exists (select 1 from sums.quarters where session = -1)
     or exists (select 1 from sums.calls where session = -1)"""
 
 

@@ -30,24 +30,24 @@ def over_time(filters: Filters) -> tuple[str, str, dict[str, Any]]:
     return "all ", "true", {}
 
 
-def chosen_halves(
+def chosen_quarters(
     connection: sqlite3.Connection, filters: Filters
 ) -> tuple[str, dict[str, Any]]:
-    """The condition of a selection on a table that has half hours and `who`."""
+    """Return the condition of a selection on a table with `quarter` and `who`."""
     whose, values = whose_of(filters)
-    low, end = halves_of(connection, filters)
-    dated = [f"half >= {low}"] * (low > 0) + [f"half < {end}"] * (end < TOP)
+    low, end = quarters_of(connection, filters)
+    dated = [f"quarter >= {low}"] * (low > 0) + [f"quarter < {end}"] * (end < TOP)
     return " and ".join([*dated, whose]), values
 
 
-def halves_of(connection: sqlite3.Connection, filters: Filters) -> tuple[int, int]:
-    """The chosen days as half hours: the first one, and the one after the last."""
+def quarters_of(connection: sqlite3.Connection, filters: Filters) -> tuple[int, int]:
+    """Return the chosen days as quarters: the first, and the one after the last."""
     first, last = connection.execute(
-        """select min(half), max(half) from (
-        select min(half) as half from sums.halves
-        union all select max(half) from sums.halves
-        union all select min(half) from sums.calls
-        union all select max(half) from sums.calls)"""
+        """select min(quarter), max(quarter) from (
+        select min(quarter) as quarter from sums.quarters
+        union all select max(quarter) from sums.quarters
+        union all select min(quarter) from sums.calls
+        union all select max(quarter) from sums.calls)"""
     ).fetchone()
     low = _midnight(filters.since, filters.zone, 0)
     end = _midnight(filters.until, filters.zone, 1)
@@ -58,7 +58,7 @@ def halves_of(connection: sqlite3.Connection, filters: Filters) -> tuple[int, in
 
 
 def _midnight(day: str, zone: tzinfo, later: int) -> int | None:
-    """The first half hour of a day, or of the one after it."""
+    """The first quarter of an hour of a day, or of the one after it."""
     if not day:
         return None
     try:
@@ -66,4 +66,4 @@ def _midnight(day: str, zone: tzinfo, later: int) -> int | None:
         moment = datetime.combine(there, time(), zone).astimezone(UTC)
     except OverflowError:
         return TOP if later else 0
-    return -(-int((moment - EPOCH).total_seconds()) // 1800)
+    return -(-int((moment - EPOCH).total_seconds()) // 900)

@@ -82,6 +82,6 @@ def make(connection: sqlite3.Connection) -> None:
     sums.gather(connection, moved=False)
     connection.executescript(
         """insert into sums.touched
-        select half from sums.halves union select half from sums.calls"""
+        select quarter from sums.quarters union select quarter from sums.calls"""
     )
     tower.renew(connection)

@@ -77,8 +77,8 @@ def selected(
     if filters.slot:
         zone = f"sums.zone{zoned(connection, filters.zone)}"
         conditions.append(
-            f"""s.session in (select h.session from sums.halves h
-            join {zone} z on z.half = h.half where z.slot = :slot
+            f"""s.session in (select h.session from sums.quarters h
+            join {zone} z on z.quarter = h.quarter where z.slot = :slot
             and z.day between :since and :until)"""
         )
         values |= {"since": filters.since, "until": filters.until or "9999"}

@@ -1,6 +1,6 @@
-"""The sums by session and half hour: what is kept in memory beside an export.
+"""The sums by session and quarter of an hour: what is kept in memory beside an export.
 
-By the half hour, as there are time zones that are half an hour off. By session,
+By the quarter of an hour, as Nepal's and other time zones are off by one. By session,
 as a session is what a publication replaces as a whole: the sums of those that
 have moved on are made anew, and all others stay.
 """
@@ -30,21 +30,21 @@ create table sums.listed (session integer primary key, session_id, project_key,
     errors, unpriced, uncounted, updated_run);
 create index sums.listed_recent on listed (recent, session_id);
 create table sums.moved (session integer primary key, session_id);
-create table sums.touched (half integer primary key);
+create table sums.touched (quarter integer primary key);
 
 create table sums.who (id integer primary key, project, model, host, branch);
 create index sums.who_key on who (project, model, host, branch);
-create table sums.halves (session integer, half integer, who integer, side,
+create table sums.quarters (session integer, quarter integer, who integer, side,
     {", ".join(ADDED)}, widest);
-create index sums.halves_half on halves (half, who);
-create table sums.calls (session integer, half integer, who integer, tool, kind,
+create index sums.quarters_quarter on quarters (quarter, who);
+create table sums.calls (session integer, quarter integer, who integer, tool, kind,
     calls, timed, {BELOW});
-create index sums.calls_half on calls (half);
+create index sums.calls_quarter on calls (quarter);
 create index sums.calls_tool on calls (tool, kind, session);
 create index sums.calls_kind on calls (kind, session);
-create table sums.durations (tool, ms, who integer, half integer, session integer);
+create table sums.durations (tool, ms, who integer, quarter integer, session integer);
 create table sums.edges (tool, {", ".join(f"t{n}" for n in range(1, EDGES + 1))});
-create table sums.spoken (session integer, half integer, messages);
+create table sums.spoken (session integer, quarter integer, messages);
 """
 
 _LIST = """
@@ -68,9 +68,9 @@ join sums.ids i on i.session_id = found.session_id where l.session = i.session;
 
 # The keys of a group begin with numbers: texts are seldom compared then.
 _RESPONSES = f"""
-create temp table each_half as
+create temp table each_quarter as
 select coalesce(i.session, -1) as session,
-    strftime('%s', r.responded_at) / 1800 as half,
+    strftime('%s', r.responded_at) / 900 as quarter,
     r.model, coalesce(r.is_sidechain, 0) as side, r.project_key as project, r.host,
     count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
     sum({UNPRICED}) as unpriced,
@@ -83,19 +83,19 @@ left join sums.listed l on l.session = i.session
 where cast(strftime('%s', r.responded_at) as integer) between 0 and {{last}}
     {{only}} group by 1, 2, 3, 4, 5, 6;
 insert into sums.who (project, model, host, branch)
-select project, model, host, branch from temp.each_half
+select project, model, host, branch from temp.each_quarter
 except select project, model, host, branch from sums.who;
-insert into sums.halves
-select e.session, e.half, w.id, e.side, e.responses, e.final, e.unpriced,
+insert into sums.quarters
+select e.session, e.quarter, w.id, e.side, e.responses, e.final, e.unpriced,
     e.uncounted, e.input, e.output, e.written, e.read, e.cost, e.widest
-from temp.each_half e cross join sums.who w on w.project is e.project
+from temp.each_quarter e cross join sums.who w on w.project is e.project
     and w.model is e.model and w.host is e.host and w.branch is e.branch;
-drop table temp.each_half;
+drop table temp.each_quarter;
 """
 
 _CALLS = """
 create temp table each_call as
-select coalesce(i.session, -1) as session, strftime('%s', r.called_at) / 1800 as half,
+select coalesce(i.session, -1) as session, strftime('%s', r.called_at) / 900 as quarter,
     r.project_key as project, l.host, l.git_branch as branch,
     (select a.model from main.fct_api_responses a
         where a.message_id = r.message_id limit 1) as model,
@@ -109,17 +109,17 @@ insert into sums.who (project, model, host, branch)
 select project, model, host, branch from temp.each_call
 except select project, model, host, branch from sums.who;
 create temp table known_call as
-select e.session, e.half, (select w.id from sums.who w where w.project is e.project
+select e.session, e.quarter, (select w.id from sums.who w where w.project is e.project
     and w.model is e.model and w.host is e.host and w.branch is e.branch) as who,
     e.tool, e.kind, e.ms from temp.each_call e;
 drop table temp.each_call;
 insert into sums.durations
-select tool, ms, who, half, session from temp.known_call where ms is not null;
+select tool, ms, who, quarter, session from temp.known_call where ms is not null;
 """
 
 _COUNTED = f"""
 insert into sums.calls
-select c.session, c.half, c.who, c.tool, c.kind, count(*), count(c.ms),
+select c.session, c.quarter, c.who, c.tool, c.kind, count(*), count(c.ms),
     {", ".join(f"count(nullif(c.ms < e.t{n}, 0))" for n in range(1, EDGES + 1))}
 from temp.known_call c left join sums.edges e on e.tool is c.tool
 group by 1, 2, 3, 4, 5;
@@ -128,7 +128,7 @@ drop table temp.known_call;
 
 _SPOKEN = """
 insert into sums.spoken
-select i.session, strftime('%s', r.said_at) / 1800 as half, count(*)
+select i.session, strftime('%s', r.said_at) / 900 as quarter, count(*)
 from main.fct_messages r join sums.ids i on i.session_id = r.session_id
 where r.message_kind in ('prompt', 'answer')
     and cast(strftime('%s', r.said_at) as integer) between 0 and {last} {only}
@@ -153,7 +153,7 @@ def gather(connection: sqlite3.Connection, *, moved: bool) -> None:
     connection.executescript(_COUNTED + _SPOKEN.format(only=only, last=LAST))
     if not moved:
         connection.execute(
-            "create index sums.durations_ms on durations (tool, ms, who, half)"
+            "create index sums.durations_ms on durations (tool, ms, who, quarter)"
         )
 
 

@@ -1,25 +1,24 @@
 """Sums of longer and longer times, of which any span is made of few.
 
-A span of half hours is covered by the widest blocks that lie in it, then by
-narrower ones at its ends, and by single half hours at last. All of time is one
-block.
+A span is covered by the widest blocks that lie in it, then by narrower ones at its
+ends, and by single quarters of an hour at last. All of time is one block.
 """
 
 import sqlite3
 
 from cclake_web.data.sums import BELOW_SUMS
 
-TOP = 1 << 28  # half hours, more than SQLite has dates for
-WIDTHS = (256, 1024, 4096, 16_384, TOP)  # half hours of a block
+TOP = 1 << 29  # quarters of an hour, more than SQLite has dates for
+WIDTHS = (512, 2048, 8192, 32_768, TOP)  # quarters of an hour of a block
 Piece = tuple[int, int, int]
 _TABLES = {
-    # of: (what is told apart, what is summed up, where single half hours are)
+    # of: (what is told apart, what is summed up, where single quarters are)
     "answered": (
         "who",
         """sum(responses) as responses, sum(unpriced) as unpriced,
         sum(uncounted) as uncounted, sum(cost) as cost, sum(tokens) as tokens""",
-        """(select half, who, responses, unpriced, uncounted, cost,
-        input + output + written + read as tokens from sums.halves)""",
+        """(select quarter, who, responses, unpriced, uncounted, cost,
+        input + output + written + read as tokens from sums.quarters)""",
     ),
     "called": (
         "who, tool, kind",
@@ -33,20 +32,20 @@ def create(connection: sqlite3.Connection) -> None:
     """Create the tables of blocks, empty."""
     for table, (keys, sums, base) in _TABLES.items():
         connection.executescript(
-            f"""create table sums.{table} as select 1 as level, half as block, {keys},
-            {sums} from {base} where false group by half, {keys};
+            f"""create table sums.{table} as select 1 as level, quarter as block,
+            {keys}, {sums} from {base} where false group by quarter, {keys};
             create index sums.{table}_block on {table} (level, block)"""
         )
 
 
 def renew(connection: sqlite3.Connection) -> None:
-    """Make all blocks again in which half hours are noted as touched."""
+    """Make all blocks again in which quarters of an hour are noted as touched."""
     for table, (keys, sums, base) in _TABLES.items():
-        source, block = f"{base} where", "half / {}"
+        source, block = f"{base} where", "quarter / {}"
         narrow = 1
         for width in WIDTHS:
             at = block.format(width // narrow)
-            touched = f"in (select half / {width} from sums.touched)"
+            touched = f"in (select quarter / {width} from sums.touched)"
             connection.executescript(
                 f"""delete from sums.{table} where level = {width} and block {touched};
                 insert into sums.{table} select {width}, {at}, {keys}, {sums}
@@ -58,7 +57,7 @@ def renew(connection: sqlite3.Connection) -> None:
 
 
 def pieces(first: int, end: int) -> list[Piece]:
-    """Blocks that cover the half hours from `first` to before `end`.
+    """Blocks that cover the quarters of an hour from `first` to before `end`.
 
     Returns:
         For each run of blocks its width, its first block and its last one.
@@ -83,7 +82,7 @@ def source(table: str, span: tuple[int, int], whose: str) -> str:
 
     Args:
         table: `answered` or `called`.
-        span: The first half hour and the one after the last.
+        span: The first quarter of an hour and the one after the last.
         whose: A condition on `who`.
     """
     parts = [
@@ -94,8 +93,8 @@ def source(table: str, span: tuple[int, int], whose: str) -> str:
     ]
     keys, sums, base = _TABLES[table]
     parts += [
-        f"select 1, half, {keys}, {sums} from {base}"
-        f" where half between {low} and {high} and {whose} group by half, {keys}"
+        f"select 1, quarter, {keys}, {sums} from {base}"
+        f" where quarter between {low} and {high} and {whose} group by quarter, {keys}"
         for width, low, high in pieces(*span)
         if width == 1
     ]

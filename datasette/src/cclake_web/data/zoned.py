@@ -12,24 +12,24 @@ _SUMS = f"{ADDED_SUMS}, max(widest) as widest"
 # In the order of what they are grouped by, so that nothing has to be sorted. Units
 # with "all " before them do not tell apart who but by model.
 _CREATE = f"""
-create table sums.zone{{n}} (half integer primary key, day, slot integer);
+create table sums.zone{{n}} (quarter integer primary key, day, slot integer);
 create table sums.time{{n}} (unit, start, model, side, who integer,
     {", ".join(ADDED)}, widest,
     primary key (unit, start, model, side, who)) without rowid;
-create table sums.slots{{n}} (slot integer, half integer, who integer, responses,
-    primary key (slot, half, who)) without rowid;
+create table sums.slots{{n}} (slot integer, quarter integer, who integer, responses,
+    primary key (slot, quarter, who)) without rowid;
 """
 _WEEK = "date({day}, 'weekday 0', '-6 days')"
 _MONTH = "substr({day}, 1, 8) || '01'"
 _RENEW = f"""
-delete from sums.slots{{n}} where half in (select half from sums.touched);
+delete from sums.slots{{n}} where quarter in (select quarter from sums.touched);
 insert into sums.slots{{n}}
-select z.slot, h.half, h.who, sum(h.responses) from sums.touched t
-cross join sums.halves h on h.half = t.half
-cross join sums.zone{{n}} z on z.half = h.half group by 1, 2, 3;
+select z.slot, h.quarter, h.who, sum(h.responses) from sums.touched t
+cross join sums.quarters h on h.quarter = t.quarter
+cross join sums.zone{{n}} z on z.quarter = h.quarter group by 1, 2, 3;
 
 create temp table renewed as select 'day' as unit, z.day as start
-from sums.touched t cross join sums.zone{{n}} z on z.half = t.half group by 2;
+from sums.touched t cross join sums.zone{{n}} z on z.quarter = t.quarter group by 2;
 insert into renewed select distinct 'week', {_WEEK.format(day="start")} from renewed;
 insert into renewed select distinct 'month', {_MONTH.format(day="start")} from renewed
 where unit = 'day';
@@ -37,7 +37,7 @@ delete from sums.time{{n}} where (unit, start) in (select unit, start from renew
     union all select 'all ' || unit, start from renewed);
 insert into sums.time{{n}}
 select 'day', z.day, coalesce(w.model, ''), h.side, h.who, {_SUMS}
-from sums.halves h cross join sums.zone{{n}} z on z.half = h.half
+from sums.quarters h cross join sums.zone{{n}} z on z.quarter = h.quarter
 cross join sums.who w on w.id = h.who
 where z.day in (select start from renewed where unit = 'day') group by 2, 3, 4, 5;
 insert into sums.time{{n}}
@@ -58,9 +58,9 @@ _ZONES: dict[str, tzinfo] = {}  # those of the tables, by their names
 
 
 @lru_cache(maxsize=100_000)
-def local(half: int, zone: tzinfo) -> datetime:
-    """A half hour of the sums, counted from 1970, in a zone."""
-    return (EPOCH + timedelta(minutes=30 * half)).astimezone(zone)
+def local(quarter: int, zone: tzinfo) -> datetime:
+    """A quarter of an hour of the sums, counted from 1970, in a zone."""
+    return (EPOCH + timedelta(minutes=15 * quarter)).astimezone(zone)
 
 
 def zoned(connection: sqlite3.Connection, zone: tzinfo) -> int:
@@ -83,8 +83,8 @@ def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
     connection.executescript(_CREATE.format(n=number))
     connection.executescript(
         """delete from sums.touched;
-        insert into sums.touched select half from sums.halves
-        union select half from sums.spoken"""
+        insert into sums.touched select quarter from sums.quarters
+        union select quarter from sums.spoken"""
     )
     _renew(connection, number, zone)
     connection.execute("insert into sums.zones (rowid, name) values (?, ?)",
@@ -93,7 +93,7 @@ def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
 
 
 def renew_all(connection: sqlite3.Connection) -> None:
-    """Make the sums of all zones again for the half hours noted as touched."""
+    """Make the sums of all zones again for the quarters of an hour noted as touched."""
     there = "select 1 from sums.sqlite_master where name = 'zones'"
     if connection.execute(there).fetchone():
         known = connection.execute("select rowid, name from sums.zones").fetchall()
@@ -102,18 +102,18 @@ def renew_all(connection: sqlite3.Connection) -> None:
 
 
 def _renew(connection: sqlite3.Connection, number: int, zone: tzinfo) -> None:
-    halves = connection.execute("select half from sums.touched").fetchall()
-    rows = [row for (half,) in halves if (row := _row(half, zone))]
+    quarters = connection.execute("select quarter from sums.touched").fetchall()
+    rows = [row for (quarter,) in quarters if (row := _row(quarter, zone))]
     connection.executemany(
         f"insert or replace into sums.zone{number} values (?, ?, ?)", rows
     )
     connection.executescript(_RENEW.format(n=number))
 
 
-def _row(half: int, zone: tzinfo) -> tuple[object, ...] | None:
+def _row(quarter: int, zone: tzinfo) -> tuple[object, ...] | None:
     try:
-        there = local(half, zone)
+        there = local(quarter, zone)
     except (ValueError, OverflowError):
         return None  # no time that anybody lived in
     slot = there.weekday() * 24 + there.hour
-    return (half, there.date().isoformat(), slot)
+    return (quarter, there.date().isoformat(), slot)

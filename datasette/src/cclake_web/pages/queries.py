@@ -165,7 +165,7 @@ def local_time(column: str, zone: tzinfo) -> str:
 
 def _changes(zone: tzinfo, last_year: int) -> list[tuple[datetime, int]]:
     """Until when (UTC) which offset in minutes holds, since the first logs."""
-    step, found = timedelta(minutes=30), []
+    step, found = timedelta(minutes=15), []
     at, end = (
         datetime(FIRST_YEAR, 1, 1, tzinfo=UTC),
         datetime(last_year, 12, 31, tzinfo=UTC),
