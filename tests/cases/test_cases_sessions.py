@@ -139,12 +139,15 @@ def test_workflow_run_agents(lake_of_cases: Cases) -> None:
     assert (session["subagents"], session["api_responses"]) == (2, 4)
 
 
-@pytest.mark.xfail(strict=True, reason="meta.json never reaches gold")
-def test_workflow_run_agent_types(lake_of_cases: Cases) -> None:
-    """Their type comes from the meta.json beside their files."""
-    types = lake_of_cases.exported("select agent_type from dim_agents where session_id in"
-        " (select session_id from dim_sessions where host = 'workflow-run')")  # fmt: skip
-    assert [row["agent_type"] for row in types] == ["workflow-subagent"] * 2
+def test_workflow_run_agent_types(lake_of_cases: Cases, pages: Web) -> None:
+    """Their type comes from the meta.json beside their files, and is on the page."""
+    ((session, _),) = lake_of_cases.sessions("workflow-run").items()
+    sql = "select agent_id, agent_type from dim_agents where session_id = ?"
+    agents = list(lake_of_cases.exported(sql, session))
+    assert [agent["agent_type"] for agent in agents] == ["workflow-subagent"] * 2
+    assert "workflow-subagent · 2 entries" in pages.get(f"/session/{session}").text
+    own = pages.get(f"/session/{session}?agent={agents[0]['agent_id']}").text
+    assert "<span>workflow-subagent</span>" in own
 
 
 def test_pages(lake_of_cases: Cases, pages: Web) -> None:

@@ -17,6 +17,7 @@ SCHEMA = {
     "dim_sessions": "session_id primary key, host, project_key, title, title_source, first_prompt, git_branch, cwd, claude_version, started_at, ended_at, wall_s, active_s, parent_session_id, relation, models, updated_run",
     "dim_projects": "project_key primary key, project_name, project_path, first_seen_at, last_seen_at",
     "dim_models": "model primary key, family, is_priced",
+    "dim_agents": "session_id, agent_id, agent_type, description",
     "dim_tools": "tool_name primary key, category, is_mcp, mcp_server",
     "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",

@@ -43,6 +43,12 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     loose.agent = "agent1"
     task = "y" * 90 + f" {GITHUB} tail"
     loose.entry("agent_prompt", [{"block_kind": "text", "text": task}])
+    loose.agent = "agent2"
+    loose.entry("agent_prompt", [{"block_kind": "text", "text": "go"}])
+    export.add(
+        "dim_agents", session_id="cccc", agent_id="agent2", agent_type="<b>kind</b>",
+        description="y" * 90 + f" {GITHUB} tail",
+    )  # fmt: skip
     loose.end()
     odd = export.session("dddd", title="odd times", start=START)
     for _ in ODD_TIMES:
@@ -70,6 +76,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     "path",
     [
         "/", "/session/aaaa", "/session/bbbb", "/session/cccc",
+        "/session/cccc?agent=agent2",
         "/session/aaaa/export.html", "/session/bbbb/export.html",
         "/search?q=first+last&tool_use=1", "/palette.json?q=key",
         "/conversations/thread_blocks.json?_shape=array",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cclake_web.data import thread
 from cclake_web.data.blocks import Call, Entry, calls_of
 from cclake_web.data.thread import Page, Sums
-from cclake_web.fmt import one_line
+from cclake_web.fmt import one_line, squeeze
 from cclake_web.masking import mask
 from cclake_web.render.cards import Card, cards_of
 
@@ -42,6 +42,16 @@ class Nested:
     is_again: bool = False
 
 
+@dataclass(frozen=True)
+class Loose:
+    """A subagent that no call of the session names."""
+
+    agent: str
+    size: int
+    kind: str
+    task: str
+
+
 class Nester:
     """Gives the threads of subagents, to any depth, within a budget."""
 
@@ -54,6 +64,9 @@ class Nester:
     ) -> None:
         self.connection, self.ask, self.deepest = connection, ask, deepest
         self.sizes = thread.agents(connection, ask.session_id)
+        self.about = (
+            thread.about_agents(connection, ask.session_id) if self.sizes else {}
+        )
         self.own = thread.agent_sums(connection, ask.session_id) if self.sizes else {}
         self.children = _children(connection, ask.session_id) if self.sizes else {}
         self.budget = budget
@@ -102,15 +115,22 @@ class Nester:
         # Masked before it is cut: half a secret is none that a rule knows.
         return (text or "") if self.ask.reveal else mask(text or "")
 
-    def loose(self) -> list[tuple[str, int, str]]:
-        """Agents that no call of the session names: id, entries, task."""
+    def named(self, agent: str | None) -> tuple[str, str]:
+        """Return type and description of an agent, empty where it has none."""
+        kind, what = self.about.get(agent or "", ("", ""))
+        return squeeze(self._seen(kind), 40), one_line(self._seen(what), 120)
+
+    def loose(self) -> list[Loose]:
+        """Return the agents that no call of the session names."""
         started = {child for many in self.children.values() for child in many}
         left = [agent for agent in self.sizes if agent not in started]
         asked = thread.tasks(self.connection, self.ask.session_id, left)
-        return [
-            (agent, self.sizes[agent], one_line(self._seen(asked.get(agent)), 120))
-            for agent in left
-        ]
+        found = []
+        for agent in left:
+            kind, what = self.named(agent)
+            task = what or one_line(self._seen(asked.get(agent)), 120)
+            found.append(Loose(agent, self.sizes[agent], kind, task))
+        return found
 
 
 def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.fmt import one_line
 from cclake_web.masking import mask
-from cclake_web.nesting import Ask, Nester
+from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of
 
 WHOLE_DEEPEST = 40  # levels of subagents in an export
@@ -42,10 +42,11 @@ class Thread:
     prompts: list[Prompt]
     marks: list[Mark]
     family: list[Row]
-    loose: list[tuple[str, int, str]]
+    loose: list[Loose]
     total: int
     strip: Strip | None = None
     sums: Sums | None = None
+    agent: tuple[str, str] = ("", "")  # type and description of the one that is shown
 
 
 Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
@@ -86,6 +87,7 @@ def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
         family=[_shown(one, ask) for one in around.family],
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
         sums=nester.total(ask.agent) if ask.agent else None,
+        agent=nester.named(ask.agent),
     )  # fmt: skip
 
 

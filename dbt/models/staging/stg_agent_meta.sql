@@ -2,13 +2,16 @@
 
 {%- set paths = ['agentType', 'description'] %}
 
-{# Beside the file of a subagent lies what it was started as. #}
+{#
+    Beside the file of a subagent lies what it was started as. Such a file is one JSON
+    object, which bronze has as text; `raw` is there where it is not only that.
+#}
 
 with chunks as (
 
     select
         *,
-        try(decode(raw)) as body
+        coalesce(entry, try(decode(raw))) as body
     from {{ ref('stg_conversations') }}
     where
         record_kind = 'chunk'

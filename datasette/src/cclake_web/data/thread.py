@@ -160,6 +160,19 @@ def tasks(
     return found
 
 
+def about_agents(
+    connection: sqlite3.Connection, session_id: str
+) -> dict[str, tuple[str, str]]:
+    """Return type and description of each agent of a session that has one of them."""
+    rows = connection.execute(
+        """select agent_id, coalesce(agent_type, ''), coalesce(description, '')
+        from dim_agents where session_id = ?
+        and coalesce(agent_type, description) is not null""",
+        (session_id,),
+    )
+    return {agent: (kind, what) for agent, kind, what in rows}
+
+
 def agents(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
     """The agents of a session and how many entries each has, oldest first."""
     rows = connection.execute(
