@@ -199,7 +199,7 @@ def test_an_unpriced_model_is_listed_and_counted_in_every_total(
     )
     (facts,) = one(
         gold_account,
-        "select count(*) from marts.fct_api_responses where cost_usd is null",
+        "select count(*) from marts.fct_api_responses where not is_priced",
     )
     assert days == facts
 

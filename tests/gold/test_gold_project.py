@@ -2,13 +2,15 @@
 
 import csv
 import json
+import re
 import subprocess
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gold import LAYERS, PROJECT, Workshop, query
+from gold import LAYERS, PROJECT, REPOSITORY, Workshop, query
 from harness import BIN
 
 Json = dict[str, Any]
@@ -103,6 +105,23 @@ def test_the_price_list_is_whole(gold_account: Path) -> None:
         ends = [period["valid_to"] for period in periods]
         starts = [period["valid_from"] for period in periods]
         assert ends == [*starts[1:], ""], model
+
+
+def test_no_null_is_passed_over_by_least_or_greatest() -> None:
+    """least(null, 300) is 300 in DuckDB: only the macros that know it may call them."""
+    bare = re.compile(r"\b(?:least|greatest)\s*\(", re.IGNORECASE)
+    sources = [path for end in ("sql", "py", "toml") for path in _sources(f"*.{end}")]
+    assert len(sources) > 300
+    found = {path.name for path in sources if bare.search(path.read_text())}
+    assert found == {"bounds.sql"}
+
+
+def _sources(pattern: str) -> Iterator[Path]:
+    for folder in ("dbt/models", "dbt/macros", "dbt/tests", "tools", "datasette/src",
+                   "metabase/src", "flows/src"):  # fmt: skip
+        for path in (REPOSITORY / folder).rglob(pattern):
+            if not {".venv", "node_modules"} & set(path.parts):
+                yield path
 
 
 @pytest.mark.slow

@@ -54,6 +54,7 @@ def write(root: Path) -> Path:
     meta.write_text('{"agentType": "Digger", "description": "dig"}')
     _old_sidechains().save(project / f"{sid('e')}.jsonl")
     _hostile().save(project / f"{sid('f')}.jsonl")
+    _advised().save(project / f"{sid('7')}.jsonl")
     titles = Log(sid("9"))
     titles.put({"type": "summary", "summary": "Mend the door", "leafUuid": first.last})
     titles.save(project / f"{sid('9')}.jsonl")
@@ -167,6 +168,38 @@ def _old_sidechains() -> Log:
     log.last = main
     log.result("toolu_8", "Found.")
     return log
+
+
+def _advised() -> Log:
+    """Advisors, a profile of Bedrock, a result without its call and a call without one."""
+    log = Log(sid("7"), day=7)
+    log.result("toolu_lost_its_call_0001", "x", error=True)
+    log.user("ask the advisor about the plan")
+    steps = [
+        {"type": "message", "input_tokens": 1, "output_tokens": 50,
+         "cache_read_input_tokens": 120_000, "cache_creation_input_tokens": 7_000},
+        {"type": "advisor_message", "model": "claude-opus-4-7",
+         "input_tokens": 150_000, "output_tokens": 8_000},
+        {"type": "message", "input_tokens": 2, "output_tokens": 450,
+         "cache_read_input_tokens": 120_000, "cache_creation_input_tokens": 1_000},
+    ]  # fmt: skip
+    _billed(log, "msg_01q", "claude-sonnet-4-6", iterations=steps)
+    steps = [
+        {"type": "message", "input_tokens": 10, "output_tokens": 100},
+        {"type": "advisor_message", "model": "claude-mythos-5-2", "output_tokens": 5},
+    ]
+    _billed(log, "msg_01r", "claude-opus-5", speed="fast", iterations=steps)
+    profile = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    _billed(log, "msg_01s", profile, input_tokens=100_000)
+    log.answer("msg_01t", use("toolu_without_result_001", "Read", file_path="/a"))
+    return log
+
+
+def _billed(log: Log, name: str, model: str, **usage: Any) -> None:
+    usage = {"input_tokens": 3, "output_tokens": 0} | usage
+    message = {"id": name, "type": "message", "role": "assistant", "model": model,
+               "content": [text("ok")], "stop_reason": "end_turn", "usage": usage}  # fmt: skip
+    log.add("assistant", requestId=f"req_{name}", message=message)
 
 
 def _hostile() -> Log:

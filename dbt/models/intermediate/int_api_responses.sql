@@ -97,7 +97,7 @@ responses as (
             where stop_reason is not null
         ) as stop_reason,
         min(version_number) filter (where rank = 1) as version_number,
-        bool_or(coalesce(speed = 'fast', false)) as is_fast,
+        bool_or(speed = 'fast') as is_fast,
         bool_or(coalesce(inference_geo = 'us', false)) as is_us_only,
         bool_or(coalesce(service_tier = 'batch', false)) as is_batch,
         max(service_tier) as service_tier,
@@ -121,10 +121,13 @@ responses as (
 )
 
 select
-    responses.*,
+    responses.* exclude (is_fast),
+    -- A gateway's name may say what the usage does not.
+    coalesce(responses.is_fast, names.is_named_fast, false) as is_fast,
     messages.entry_key,
     changed.version_run as updated_run
 from responses
 inner join changed on responses.session_id = changed.session_id
 inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     on responses.doc_id = messages.doc_id and responses.part = messages.part
+left join {{ ref('int_model_names') }} as names on responses.model = names.model

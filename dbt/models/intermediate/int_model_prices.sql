@@ -44,13 +44,13 @@ select
         else valid_from
     end as valid_from,
     -- A price ends where the next one of its model begins, said or not.
-    least(
-        coalesce(valid_to, date '9999-12-31'),
-        coalesce(
+    {{ at_most(
+        "coalesce(valid_to, date '9999-12-31')",
+        "coalesce(
             lead(valid_from) over (partition by model order by valid_from nulls first),
             date '9999-12-31'
-        )
-    ) as valid_to,
+        )"
+    ) }} as valid_to,
     input as input_price,
     output as output_price,
     cast(coalesce(cache_write_5m, input * 1.25) as decimal(12, 4)) as cache_write_5m_price,
@@ -68,6 +68,7 @@ select
     cast(coalesce(long_cache_read, long_input * 0.1) as decimal(12, 4)) as long_cache_read_price,
     fast_multiplier,
     cast(coalesce(us_multiplier, 1) as decimal(6, 3)) as us_multiplier,
+    cast(coalesce(regional_multiplier, 1) as decimal(6, 3)) as regional_multiplier,
     cast(coalesce(batch_multiplier, 0.5) as decimal(6, 3)) as batch_multiplier,
     coalesce(web_search_per_request, 0.01) as web_search_price,
     coalesce(source, 'own price list') as price_source,

@@ -94,7 +94,7 @@ select
     max(groups.version_run) as version_run,
     {% if is_incremental() -%}
         -- A group that has not changed was counted when it did.
-        least(min(groups.group_first_run), min(known.first_run)) as first_run
+        {{ least_known('min(groups.group_first_run)', 'min(known.first_run)') }} as first_run
     {%- else -%}
         min(groups.group_first_run) as first_run
     {%- endif %}

@@ -58,11 +58,38 @@ spans as (
         arg_min(forked_from_session_id, line_no) filter (
             where forked_from_session_id is not null
         ) as forked_from_session_id,
-        bool_or(coalesce(session_kind = 'bg', false)) as is_background,
-        string_agg(distinct model, ', ' order by model) filter (
-            where model is not null and model <> '<synthetic>'
-        ) as models
+        bool_or(coalesce(session_kind = 'bg', false)) as is_background
     from lines
+    group by session_id
+
+),
+
+{# The models that answered, and those that they asked or fell back from. #}
+answering as (
+
+    select distinct
+        lines.session_id,
+        names.model_name
+    from lines
+    inner join {{ ref('int_model_names') }} as names on lines.model = names.model
+    where lines.model <> '<synthetic>'
+    union
+    select
+        parts.session_id,
+        names.model_name
+    from {{ within_reach(ref('int_response_parts'), 'updated_run') }} as parts
+    inner join changed on parts.session_id = changed.session_id
+    inner join {{ ref('int_model_names') }} as names on parts.model = names.model
+    where parts.is_item
+
+),
+
+models as (
+
+    select
+        session_id,
+        string_agg(model_name, ', ' order by model_name) as models
+    from answering
     group by session_id
 
 ),
@@ -100,7 +127,7 @@ active as (
 
     select
         session_id,
-        sum(least(gap_ms, 300000)) / 1000.0 as active_s
+        sum({{ at_most('gap_ms', 300000) }}) / 1000.0 as active_s
     from gaps
     group by session_id
 
@@ -194,7 +221,7 @@ select
     spans.git_branch,
     spans.claude_version,
     spans.entrypoint,
-    spans.models,
+    models.models,
     spans.started_at,
     spans.ended_at,
     cast(
@@ -222,6 +249,7 @@ select
 from spans
 inner join changed on spans.session_id = changed.session_id
 left join summaries on spans.session_id = summaries.session_id
+left join models on spans.session_id = models.session_id
 left join active on spans.session_id = active.session_id
 left join parents on spans.session_id = parents.session_id
 left join continued on spans.session_id = continued.session_id

@@ -98,10 +98,10 @@ paired as (
                     ) }}
         end as error_kind,
         coalesce(results.is_interrupted, false) as is_interrupted,
+        calls.tool_use_id is not null as has_call,
         results.tool_use_id is not null as has_result,
-        greatest(
-            epoch_ms(results.said_at) - epoch_ms(calls.said_at), 0
-        ) as duration_ms,
+        {{ at_least('epoch_ms(results.said_at) - epoch_ms(calls.said_at)', 0) }}
+            as duration_ms,
         results.reported_ms,
         results.result_chars,
         results.subagent_id,
@@ -238,7 +238,7 @@ select
     coalesce(
         named.is_error
         and lead(named.tool_name) over (
-            partition by named.session_id, named.agent_id
+            partition by named.session_id, named.agent_id, named.has_call
             order by named.called_at, named.line_no, named.tool_use_id
         ) = named.tool_name,
         false

@@ -6,6 +6,7 @@ select
     project_key,
     host,
     cast(sum(api_responses) as integer) as api_responses,
+    cast(sum(model_responses) as integer) as model_responses,
     cast(
         sum(unpriced_responses) as integer
     ) as unpriced_responses,

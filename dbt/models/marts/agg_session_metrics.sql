@@ -54,7 +54,7 @@ responses as (
     select
         session_id,
         count(*) as api_responses,
-        count(*) filter (where cost_usd is null) as unpriced_responses,
+        count(*) filter (where not is_priced) as unpriced_responses,
         count(*) filter (where usage_final) as final_responses,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
@@ -65,6 +65,18 @@ responses as (
         sum(cost_usd) as cost_usd
     from {{ ref('fct_api_responses') }} as facts
     where {{ newer('facts', priced=true) }}
+    group by session_id
+
+),
+
+{# A result whose call is in no file is not a call. #}
+orphans as (
+
+    select
+        session_id,
+        count(*) as orphan_results
+    from {{ ref('int_tool_usage') }} as usages
+    where not has_call and {{ newer('usages', priced=true) }}
     group by session_id
 
 ),
@@ -94,6 +106,7 @@ select
     cast(coalesce(calls.tool_calls, 0) as integer) as tool_calls,
     cast(coalesce(calls.tool_errors, 0) as integer) as tool_errors,
     cast(coalesce(calls.denials, 0) as integer) as denials,
+    cast(coalesce(orphans.orphan_results, 0) as integer) as orphan_results,
     cast(coalesce(messages.api_errors, 0) as integer) as api_errors,
     cast(coalesce(messages.api_retries, 0) as integer) as api_retries,
     cast(coalesce(messages.interrupts, 0) as integer) as interrupts,
@@ -121,6 +134,7 @@ select
 from {{ ref('int_sessions_computed') }} as sessions
 left join messages on sessions.session_id = messages.session_id
 left join calls on sessions.session_id = calls.session_id
+left join orphans on sessions.session_id = orphans.session_id
 left join responses on sessions.session_id = responses.session_id
 left join file_operations on sessions.session_id = file_operations.session_id
 where {{ newer('sessions', priced=true) }}

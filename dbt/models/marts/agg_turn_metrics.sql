@@ -45,7 +45,7 @@ responses as (
         session_id,
         turn_number,
         count(*) as api_responses,
-        count(*) filter (where cost_usd is null) as unpriced_responses,
+        count(*) filter (where not is_priced) as unpriced_responses,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
         sum(cache_write_tokens) as cache_write_tokens,

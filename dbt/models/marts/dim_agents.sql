@@ -69,7 +69,7 @@ responses as (
         session_id,
         agent_id,
         count(*) as api_responses,
-        count(*) filter (where cost_usd is null) as unpriced_responses,
+        count(*) filter (where not is_priced) as unpriced_responses,
         sum(total_tokens) as total_tokens,
         sum(cost_usd) as cost_usd
     from {{ ref('fct_api_responses') }}

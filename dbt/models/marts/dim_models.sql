@@ -4,7 +4,7 @@ with models as (
 
     select
         model,
-        sum(api_responses) as responses,
+        sum(model_responses) as responses,
         min(first_responded_at) as first_used_at,
         max(last_responded_at) as last_used_at
     from {{ ref('agg_response_hours') }}

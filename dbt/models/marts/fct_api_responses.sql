@@ -18,93 +18,38 @@ with changed as (
 
 parts as (
 
-    select
-        parts.*,
-        {{ price_model('parts.model') }} as price_model,
-        parts.input_tokens + parts.cache_write_tokens + parts.cache_read_tokens as context_tokens
-    from {{ within_reach(ref('int_response_parts'), 'updated_run') }} as parts
+    select parts.*
+    from {{ within_reach(ref('int_priced_parts'), 'updated_run') }} as parts
     inner join changed on parts.session_id = changed.session_id
 
 ),
 
-rated as (
-
-    select
-        parts.*,
-        prices.price_source,
-        prices.web_search_price,
-        -- Fast mode has one price over the whole context window.
-        case
-            when parts.context_tokens > prices.long_from_tokens and not parts.is_fast
-                then prices.long_from_tokens
-        end as long_from_tokens,
-        cast(
-            case when parts.is_fast then prices.fast_multiplier else 1 end
-            * case when parts.is_us_only then prices.us_multiplier else 1 end
-            * case when parts.is_batch then prices.batch_multiplier else 1 end
-            as decimal(10, 4)
-        ) as multiplier,
-    {%- for kind in kinds %}
-        case
-            when parts.context_tokens > prices.long_from_tokens and not parts.is_fast
-                then prices.long_{{ kind }}_price
-            else prices.{{ kind }}_price
-        end as {{ kind }}_price{{ ',' if not loop.last }}
-    {%- endfor %}
-    from parts
-    left join {{ ref('int_model_prices') }} as prices
-        on
-            parts.price_model = prices.price_model
-            and coalesce(cast(parts.responded_at as date), date '9999-12-30') >= prices.valid_from
-            and coalesce(cast(parts.responded_at as date), date '9999-12-30') < prices.valid_to
-
-),
-
-priced as (
-
-    select
-        *,
-        {% for kind in kinds -%}
-            {{ usd(kind ~ '_tokens', kind ~ '_price', 'multiplier') }} as {{ kind }}_usd,
-        {% endfor -%}
-        cast(web_search_requests * web_search_price as decimal(20, 10)) as web_search_usd,
-        {{ usd('cache_read_tokens + cache_write_tokens', 'input_price', 'multiplier') }}
-            as uncached_usd
-    from rated
-
-),
-
+{# Where a response has several parts, prices and context are those of its main model. #}
 summed as (
 
     select
         response_key,
         count(*) as price_parts,
-        sum(input_tokens) as input_tokens,
-        sum(output_tokens) as output_tokens,
-        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens) as cache_write_1h_tokens,
-        sum(cache_write_tokens) as cache_write_tokens,
-        sum(cache_read_tokens) as cache_read_tokens,
+        count(cost_usd) = count(*) as is_priced,
+        {% for kind in kinds + ['cache_write'] -%}
+            sum({{ kind }}_tokens) as {{ kind }}_tokens,
+        {% endfor -%}
         sum(web_search_requests) as web_search_requests,
-        max(context_tokens) as context_tokens,
         max(long_from_tokens) as long_from_tokens,
-        max(multiplier) as price_multiplier,
-        max(price_model) as price_model,
-        max(price_source) as price_source,
-        max(input_price) as input_price,
-        max(output_price) as output_price,
-        max(cache_write_5m_price) as cache_write_5m_price,
-        max(cache_write_1h_price) as cache_write_1h_price,
-        max(cache_read_price) as cache_read_price,
-        count(input_usd) = count(*) as is_priced,
-        sum(input_usd) as input_usd,
-        sum(output_usd) as output_usd,
-        sum(cache_write_5m_usd) as cache_write_5m_usd,
-        sum(cache_write_1h_usd) as cache_write_1h_usd,
-        sum(cache_read_usd) as cache_read_usd,
-        sum(web_search_usd) as web_search_usd,
-        sum(uncached_usd) as uncached_usd
-    from priced
+        coalesce(
+            max(context_tokens) filter (where is_main), max(context_tokens)
+        ) as context_tokens,
+        min(price_model) filter (where is_response) as price_model,
+        min(price_source) filter (where is_response) as price_source,
+        min(price_multiplier) filter (where is_response) as price_multiplier,
+        {% for kind in kinds -%}
+            min({{ kind }}_price) filter (where is_response) as {{ kind }}_price,
+        {% endfor -%}
+        {% for kind in kinds + ['web_search', 'uncached'] -%}
+            sum({{ kind }}_usd) filter (where cost_usd is not null) as {{ kind }}_usd,
+        {% endfor -%}
+        sum(cost_usd) as cost_usd
+    from parts
     group by response_key
 
 ),
@@ -125,6 +70,7 @@ final as (
 
         -- what
         responses.model,
+        coalesce(names.model_name, responses.model) as model_name,
         responses.stop_reason,
         case when responses.is_fast then 'fast' else 'standard' end as speed,
         responses.service_tier,
@@ -165,20 +111,10 @@ final as (
         summed.cache_write_5m_price,
         summed.cache_write_1h_price,
         summed.cache_read_price,
-        {%- for kind in kinds + ['web_search', 'uncached'] %}
-            case when summed.is_priced then cast(summed.{{ kind }}_usd as decimal(20, 10)) end
-                as {{ kind }}_usd,
+        {%- for kind in kinds + ['web_search', 'uncached', 'cost'] %}
+            cast(summed.{{ kind }}_usd as decimal(20, 10)) as {{ kind }}_usd,
         {%- endfor %}
-        case
-            when summed.is_priced
-                then
-                    cast(
-                        summed.input_usd + summed.output_usd
-                        + summed.cache_write_5m_usd + summed.cache_write_1h_usd
-                        + summed.cache_read_usd + summed.web_search_usd
-                        as decimal(20, 10)
-                    )
-        end as cost_usd,
+        coalesce(summed.is_priced, false) as is_priced,
         responses.logged_cost_usd,
         (
             select any_value(prices.price_list)
@@ -192,6 +128,7 @@ final as (
     from {{ within_reach(ref('int_api_responses'), 'updated_run') }} as responses
     inner join changed on responses.session_id = changed.session_id
     left join summed on responses.response_key = summed.response_key
+    left join {{ ref('int_model_names') }} as names on responses.model = names.model
     left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as sessions
         on responses.session_id = sessions.session_id
     left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads

@@ -28,6 +28,7 @@ operations as (
             'Read', 'NotebookRead', 'Write', 'Edit', 'MultiEdit', 'NotebookEdit'
         )
         and calls.file_path is not null
+        and calls.has_call
 
 )
 

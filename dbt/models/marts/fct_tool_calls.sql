@@ -46,3 +46,4 @@ left join {{ within_reach(ref('int_sessions_computed'), 'updated_run') }} as ses
     on calls.session_id = sessions.session_id
 left join {{ ref('tool_categories') }} as categories
     on calls.tool_name = categories.tool_name
+where calls.has_call

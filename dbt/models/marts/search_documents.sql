@@ -36,7 +36,7 @@ documents as (
         end as text,
         -- Rises with time, so that the newest hits are the last row ids. Of times before
         -- 1970 and after 2106, which only a wrong clock writes, the end is taken.
-        greatest(least(coalesce(epoch_ms(messages.said_at), 0) // 1000, 4294967295), 0)
+        {{ at_least(at_most('coalesce(epoch_ms(messages.said_at), 0) // 1000', 4294967295), 0) }}
         * 2147483648
         + cast(
             cast(('0x' || left(md5(messages.entry_key || '/' || blocks.block_no), 8)) as bigint)

@@ -23,7 +23,7 @@ select
     own.subtype,
     rep.said_at,
     own.message_id,
-    own.model,
+    coalesce(names.model_name, own.model) as model,
     threads.doc_id,
     threads.part,
     changed.version_run as updated_run
@@ -35,4 +35,5 @@ inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as en
     on threads.entry_key = entries.entry_key
 inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as rep
     on entries.doc_id = rep.doc_id and entries.part = rep.part
+left join {{ ref('int_model_names') }} as names on own.model = names.model
 where threads.position is not null

@@ -1,0 +1,18 @@
+{#
+    DuckDB's least and greatest pass over nulls: least(null, 300) is 300. What is not
+    known stays unknown here. Nothing else calls the two functions.
+#}
+{% macro at_most(value, limit) -%}
+    case when {{ value }} is not null then least({{ value }}, {{ limit }}) end
+{%- endmacro %}
+
+
+{% macro at_least(value, limit) -%}
+    case when {{ value }} is not null then greatest({{ value }}, {{ limit }}) end
+{%- endmacro %}
+
+
+{# The smaller one of two, or the one that is known. #}
+{% macro least_known(one, other) -%}
+    least({{ one }}, {{ other }})
+{%- endmacro %}
