@@ -1,5 +1,6 @@
 """A DuckDB export with API responses, tool calls and messages, made by hand."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ _RESPONSES = {
     "response_key": "varchar", "message_id": "varchar", "request_id": "varchar",
     "session_id": "varchar", "project_key": "varchar", "host": "varchar",
     "agent_id": "varchar", "entry_key": "varchar", "model": "varchar",
+    "model_name": "varchar", "is_priced": "boolean",
     "speed": "varchar", "service_tier": "varchar", "is_us_only": "boolean",
     "usage_final": "boolean", "is_from_progress": "boolean", "records": "integer",
     "sessions": "integer", "input_tokens": "bigint", "output_tokens": "bigint",
@@ -29,8 +31,17 @@ _RESPONSES = {
         "web_search", "cost")},
     "responded_at": "timestamp",
 }  # fmt: skip
+_ITEMS = {
+    **{name: kind for name, kind in _RESPONSES.items() if name not in (
+        "request_id", "entry_key", "service_tier", "is_from_progress", "records",
+        "sessions", "price_parts", "is_long_context")},
+    "item_no": "integer", "item_type": "varchar", "is_batch": "boolean",
+    "is_response": "boolean", "is_first_of_model": "boolean",
+    "is_first_unpriced": "boolean",
+}  # fmt: skip
 _TABLES = {
     "fct_api_responses": _RESPONSES,
+    "fct_response_items": _ITEMS,
     "fct_tool_calls": {
         "tool_use_id": "varchar", "message_id": "varchar", "session_id": "varchar",
         "project_key": "varchar", "host": "varchar", "tool_name": "varchar",
@@ -87,6 +98,8 @@ def response(number: int, **changed: Any) -> Row:
         "responded_at": START + timedelta(hours=number), **tokens,
     }  # fmt: skip
     row |= changed
+    row.setdefault("model_name", re.sub(r"-20\d{6}$", "", row["model"]))
+    row.setdefault("is_priced", row["cost_usd"] is not None)
     row["cache_write_tokens"] = (
         row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
     )
@@ -95,6 +108,34 @@ def response(number: int, **changed: Any) -> Row:
         for kind in ("input", "output", "cache_write", "cache_read")
     )
     return row
+
+
+def items(number: int, *changes: Row) -> tuple[Row, list[Row]]:
+    """A response of several items, which give its tokens and its cost together."""
+    found = [
+        response(number, item_no=n, item_type="message", is_batch=False,
+                 is_response=n == 1) | change
+        for n, change in enumerate(changes, 1)
+    ]  # fmt: skip
+    for item in found:
+        item["is_priced"] = item["cost_usd"] is not None
+        item["model_name"] = item["model"]
+    models = [item["model"] for item in found]
+    known = [item["cost_usd"] for item in found if item["is_priced"]]
+    whole = all(item["is_priced"] for item in found)
+    known_so_far = 0
+    for n, item in enumerate(found):
+        item["is_first_of_model"] = models[n] not in models[:n]
+        item["is_first_unpriced"] = known_so_far == n and not item["is_priced"]
+        known_so_far += item["is_priced"]
+    sums = {
+        name: sum(item[name] for item in found)
+        for name in found[0]
+        if name.endswith("_tokens") and name != "long_from_tokens"
+    }
+    row = response(number, model=models[0], price_parts=len(found), is_priced=whole,
+                   cost_usd=sum(known) if known else None)  # fmt: skip
+    return row | sums, found
 
 
 def make_export(folder: Path, **tables: Iterable[Row]) -> Path:

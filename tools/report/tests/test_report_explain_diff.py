@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gold_usage import make_export, response
+from gold_usage import items, make_export, response
 from harness import BIN
 
 OPUS = "claude-opus-4-6"
@@ -50,6 +50,30 @@ def test_an_unpriced_response_says_so(tmp_path: Path) -> None:
     assert "WITHOUT A PRICE: no price row fits claude-new-9" in shown
     found = json.loads(report(exports, "explain", "msg_1", "--json").stdout)
     assert found["totals"]["cost_usd"] is None
+
+
+def test_each_item_is_explained_as_its_own_model(tmp_path: Path) -> None:
+    row, parts = items(
+        1,
+        {"model": "claude-sonnet-4-6", "cost_usd": Decimal("0.1")},
+        {"model": "claude-opus-4-7", "cost_usd": Decimal("0.9"), "price_multiplier": 2,
+         "speed": "fast", "price_model": "claude-opus-4-7"},
+        {"model": "claude-mythos-5-2", "cost_usd": None, "item_type": "advisor_message"},
+    )  # fmt: skip
+    exports = make_export(tmp_path, fct_api_responses=[row], fct_response_items=parts)
+    shown = report(exports, "explain", "msg_1")
+    assert shown.returncode == 0, shown.stderr
+    for words in (
+        "3 iterations",
+        "opus 4.7",
+        "Item 2: Token prices are multiplied by 2 (fast mode)",
+        "Item 2: Prices of claude-opus-4-7",
+        "Item 3: WITHOUT A PRICE: no price row fits claude-mythos-5-2",
+    ):
+        assert words in shown.stdout
+    found = json.loads(report(exports, "explain", "msg_1", "--json").stdout)
+    assert {r["model"] for r in found["rows"]} == {item["model"] for item in parts}
+    assert sum(r["tokens"] for r in found["rows"]) == found["totals"]["tokens"]
 
 
 def test_an_unknown_message_is_one_clear_line(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cclake_report.model import Report
 from cclake_report.render import as_csv
 from cclake_report.source import open_gold
 from cclake_report.usage import By, usage
-from gold_usage import MODELS, START, make_export, response
+from gold_usage import MODELS, START, items, make_export, response
 from harness import BIN
 
 RESPONSES = [response(number) for number in range(1, 60)]
@@ -129,7 +129,7 @@ def test_a_breakdown_adds_up_to_its_row(exports: Path) -> None:
         assert row["total_tokens"] == sum(p["total_tokens"] for p in row["breakdown"])
         assert [part["model"] for part in row["breakdown"]] == row["models"]
     for by in ("daily", "session", "projects"):
-        assert "  └ haiku-4-5 " in report(exports, by, "--breakdown")
+        assert "  └ haiku 4.5 " in report(exports, by, "--breakdown")
 
 
 def test_sessions_have_their_titles_and_the_newest_is_last(exports: Path) -> None:
@@ -195,10 +195,56 @@ def test_without_a_command_it_is_the_days(exports: Path) -> None:
 
 
 def test_models_that_people_call_the_same_are_named_once(tmp_path: Path) -> None:
-    models = ("claude-sonnet-4-20250514", "claude-sonnet-4")
-    rows = [RESPONSES[0] | {"model": model} for model in models]
+    names = {
+        "claude-sonnet-4-20250514": "claude-sonnet-4",
+        "claude-sonnet-4": "claude-sonnet-4",
+        "us.anthropic.claude-sonnet-4-20250514-v1:0": "claude-sonnet-4 (Bedrock us)",
+    }
+    rows = [RESPONSES[0] | {"model": m, "model_name": n} for m, n in names.items()]
     make_export(tmp_path, fct_api_responses=rows, dim_projects=[], dim_sessions=[])
-    assert report(tmp_path, "daily").count("sonnet-4") == 1
+    assert "sonnet 4, sonnet 4 (Bedrock us)" in report(tmp_path, "daily")
+    models = as_json(tmp_path, "models")["rows"]
+    assert {row["model"]: row["responses"] for row in models} == {
+        "claude-sonnet-4": 2,
+        "claude-sonnet-4 (Bedrock us)": 1,
+    }
+    asked = as_json(tmp_path, "models", "--model", "sonnet-4-2025")
+    assert asked["totals"]["responses"] == 2
+
+
+def test_each_item_of_a_response_is_counted_as_its_own_model(tmp_path: Path) -> None:
+    """An advisor has its tokens, cost and price; the response is counted once."""
+    row, parts = items(
+        1,
+        {"model": "claude-sonnet-4-6", "cost_usd": Decimal("0.04")},
+        {"model": "claude-mythos-5-2", "cost_usd": None},
+        {"model": "claude-sonnet-4-6", "cost_usd": Decimal("0.06")},
+    )
+    exports = make_export(
+        tmp_path,
+        fct_api_responses=[row, response(2, model="claude-opus-5")],
+        fct_response_items=parts,
+    )
+    found = as_json(exports, "models")
+    counted = {
+        r["model"]: (r["responses"], r["unpriced_responses"], r["cost_usd"])
+        for r in found["rows"]
+    }
+    assert counted == {
+        "claude-sonnet-4-6": (1, 0, 0.1),
+        "claude-mythos-5-2": (1, 1, None),
+        "claude-opus-5": (1, 0, 0.3000000001),
+    }
+    assert found["totals"]["responses"] == 2
+    assert found["totals"]["unpriced_responses"] == 1
+    assert "1 responses of claude-mythos-5-2." in found["notes"][0]
+    days = as_json(exports, "daily", "--breakdown")
+    assert sum(day["responses"] for day in days["rows"]) == 2
+    assert days["totals"]["total_tokens"] == found["totals"]["total_tokens"]
+    with open_gold(exports) as gold:
+        assert usage(gold, "models", Filters()).totals == (
+            usage(gold, "daily", Filters()).totals
+        )
 
 
 def test_csv_has_a_header_and_exact_money(exports: Path) -> None:

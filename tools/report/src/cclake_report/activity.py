@@ -36,8 +36,8 @@ where t.message_kind in ('api_error', 'interrupt') and {messages} group by all
 order by errors desc, source, what, kind
 """
 _BLOCK_TIMES = ("block_start", "block_end", "first_response_at", "last_response_at")
-_MODEL_OF_CALL = """(select max(r.model) from marts.fct_api_responses as r
-    where r.message_id = t.message_id)"""
+_MODEL_OF_CALL = """(select max(concat_ws(' ', r.model_name, r.model))
+    from marts.fct_api_responses as r where r.message_id = t.message_id)"""
 
 
 def tools(gold: Gold, filters: Filters) -> Report:

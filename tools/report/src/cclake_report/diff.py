@@ -92,7 +92,7 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
         count(*) filter (sessions > 1) as copied,
         count(*) filter (price_parts > 1) as iterated,
         count(*) filter (long_from_tokens <> 200000) as long,
-        count(*) filter (cost_usd is null and input_tokens is not null) as unpriced,
+        count(*) filter (not is_priced and input_tokens is not null) as unpriced,
         {sums}
     from t group by all
     """

@@ -17,6 +17,9 @@ left join marts.dim_sessions as s on s.session_id = r.session_id
 where r.message_id = ? or r.request_id = ? or r.response_key = ?
 order by r.responded_at
 """
+_ITEMS = (
+    "select * from marts.fct_response_items where response_key = ? order by item_no"
+)
 _PARTS = (
     ("Input", "input"),
     ("Output", "output"),
@@ -43,29 +46,22 @@ def explain(gold: Gold, message_id: str) -> list[Report]:
             "Ids look like msg_01… (message.id in the logs). A message with the"
             " model <synthetic> is an error, not a response.",
         )
-    return [_report(row) for row in found]
-
-
-def _report(row: Row) -> Report:
-    parts: list[dict[str, Any]] = [
-        {
-            "part": title,
-            "tokens": row[f"{name}_tokens"],
-            "usd_per_million": row[f"{name}_price"],
-            "cost_usd": row[f"{name}_usd"],
-        }
-        for title, name in _PARTS
+    return [
+        _report(row, gold.rows(_ITEMS, [row["response_key"]]) if _several(row) else [])
+        for row in found
     ]
-    if row["web_search_requests"]:
-        parts.append(
-            {
-                "part": f"Web search, {row['web_search_requests']} requests",
-                "tokens": None,
-                "usd_per_million": None,
-                "cost_usd": row["web_search_usd"],
-            }
-        )
+
+
+def _several(row: Row) -> bool:
+    return bool(row["price_parts"] > 1)
+
+
+def _report(row: Row, items: list[Row]) -> Report:
+    parts = [part for item in items for part in _parts(item, _named(item))]
+    parts = parts or _parts(row, {})
+    named = (Column("model", "Model", "model"),) if items else ()
     columns = (
+        *named,
         Column("part", "Part"),
         Column("tokens", "Tokens", "count"),
         Column("usd_per_million", "USD per million", "exact"),
@@ -78,8 +74,42 @@ def _report(row: Row) -> Report:
         columns,
         parts,
         totals | {name: row[name] for name in facts},
-        [*_who(row), *_rules(row)],
+        [*_who(row), *_rules(row, items)],
     )
+
+
+def _named(item: Row) -> dict[str, Any]:
+    return {
+        "item": item["item_no"],
+        "type": item["item_type"],
+        "model": item["model_name"],
+    }
+
+
+def _parts(row: Row, named: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of the price of a response or an item; an item leaves out what is 0."""
+    parts: list[dict[str, Any]] = [
+        named
+        | {
+            "part": title,
+            "tokens": row[f"{name}_tokens"],
+            "usd_per_million": row[f"{name}_price"],
+            "cost_usd": row[f"{name}_usd"],
+        }
+        for title, name in _PARTS
+        if row[f"{name}_tokens"] or not named
+    ]
+    if row["web_search_requests"]:
+        parts.append(
+            named
+            | {
+                "part": f"Web search, {row['web_search_requests']} requests",
+                "tokens": None,
+                "usd_per_million": None,
+                "cost_usd": row["web_search_usd"],
+            }
+        )
+    return parts
 
 
 def _who(row: Row) -> list[str]:
@@ -91,7 +121,7 @@ def _who(row: Row) -> list[str]:
     ]
 
 
-def _rules(row: Row) -> list[str]:
+def _rules(row: Row, items: list[Row]) -> list[str]:
     """The rules that decided this price, in the order in which they apply."""
     rules = []
     if row["records"] > 1:
@@ -108,21 +138,41 @@ def _rules(row: Row) -> list[str]:
         rules.append("It has no request id; it is known by its message id alone.")
     if row["is_from_progress"]:
         rules.append("Only a progress record of its parent has it; no agent file does.")
-    if row["price_parts"] > 1:
-        rules.append(f"{row['price_parts']} iterations, each priced by itself.")
-    if row["is_long_context"]:
+    if _several(row):
+        rules.append(f"{row['price_parts']} iterations, each priced as its own model.")
+    if row["input_tokens"] is None:
+        rules.append("LOGGED WITHOUT TOKEN COUNTS: absence is not zero.")
+    else:
+        batch = row["service_tier"] == "batch"
+        priced = items or [row | {"is_batch": batch, "model_name": row["model"]}]
+        for item in priced:
+            about = f"Item {item['item_no']}: " if items else ""
+            rules += [about + rule for rule in _price_rules(item)]
+    if not row["usage_final"]:
         rules.append(
-            f"Its context is above {row['long_from_tokens']:,} tokens: the higher rate"
+            "No final count was logged: output tokens, and so the cost, are a lower"
+            " bound."
+        )
+    return rules
+
+
+def _price_rules(item: Row) -> list[str]:
+    """The rules that decided the price of a response or an item."""
+    rules = []
+    if item["long_from_tokens"] is not None:
+        rules.append(
+            f"Its context is above {item['long_from_tokens']:,} tokens: the higher rate"
             " holds for the whole request."
         )
-    multiplier = row["price_multiplier"]
+    multiplier = item["price_multiplier"]
     if multiplier is not None and multiplier != Decimal(1):
         why = [
             text
             for holds, text in (
-                (row["speed"] == "fast", "fast mode"),
-                (row["is_us_only"], "inference in the US only"),
-                (row["service_tier"] == "batch", "batch"),
+                (item["speed"] == "fast", "fast mode"),
+                (item["is_us_only"], "inference in the US only"),
+                ("(Bedrock" in (item["model_name"] or ""), "a region of Bedrock"),
+                (item["is_batch"], "batch"),
             )
             if holds
         ]
@@ -130,15 +180,11 @@ def _rules(row: Row) -> list[str]:
             f"Token prices are multiplied by {multiplier.normalize():f}"
             f" ({', '.join(why) or 'by its price row'})."
         )
-    if row["input_tokens"] is None:
-        rules.append("LOGGED WITHOUT TOKEN COUNTS: absence is not zero.")
-    elif row["cost_usd"] is None:
-        rules.append(f"WITHOUT A PRICE: no price row fits {row['model']}.")
+    if item["is_priced"]:
+        rules.append(f"Prices of {item['price_model']}: {item['price_source']}.")
     else:
-        rules.append(f"Prices of {row['price_model']}: {row['price_source']}.")
-    if not row["usage_final"]:
         rules.append(
-            "No final count was logged: output tokens, and so the cost, are a lower"
-            " bound."
+            f"WITHOUT A PRICE: no price row fits {item['model']}."
+            " Add one to the file that CCLAKE_PRICES names."
         )
     return rules

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["text", "flex", "count", "usd", "exact", "signed", "percent", "ms"]
+Kind = Literal[
+    "text", "flex", "model", "count", "usd", "exact", "signed", "percent", "ms"
+]
 COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -62,12 +64,17 @@ def honesty(parts: list[dict[str, Any]]) -> list[str]:
     """
     totals = add_up(parts)
     notes = []
-    for key, loud, missing in (
-        ("unpriced_responses", "WITHOUT A PRICE", "Their cost is"),
-        ("uncounted_responses", "LOGGED WITHOUT TOKEN COUNTS", "They are"),
+    for key, by_model, loud, missing in (
+        ("unpriced_responses", "model_unpriced", "WITHOUT A PRICE", "Their cost is"),
+        (
+            "uncounted_responses",
+            "uncounted_responses",
+            "LOGGED WITHOUT TOKEN COUNTS",
+            "They are",
+        ),
     ):
         if totals[key]:
-            models = ", ".join(sorted({part["model"] for part in parts if part[key]}))
+            models = ", ".join(sorted({p["model"] for p in parts if p[by_model]}))
             notes.append(
                 f"{loud}: {totals[key]:,} responses of {models}."
                 f" {missing} missing in every total."

@@ -27,7 +27,7 @@ class Reason:
 
 # Above 200,000 tokens ccusage raises the price of the tokens beyond, not of all.
 # The plain rates are half of the long ones, two thirds for output.
-_MARGINAL = "({t} - greatest({t} - 200000, 0)) * {p} * (1 - {r})"
+_MARGINAL = "if({t} > 200000, 200000, {t}) * {p} * (1 - {r})"
 _IS_LONG = "coalesce(long_from_tokens = 200000, false)"
 _LONG = (
     "("

@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from cclake_common.model_names import short_name
+
 from cclake_report.model import Column, Report
 
 _CONTROL = re.compile(
@@ -83,7 +85,7 @@ def _with_breakdown(report: Report) -> list[dict[str, Any]]:
     for row in report.rows:
         rows.append(row)
         rows += [
-            part | {label: f"  └ {short_model(part['model'])}"}
+            part | {label: f"  └ {clean(short_name(part['model']))}"}
             for part in row.get("breakdown", [])
         ]
     return rows
@@ -110,14 +112,11 @@ def _cell(column: Column, value: Any, row: dict[str, Any]) -> str:
     if column.kind == "ms":
         return f"{value:,} ms" if value < 10_000 else f"{value / 1000:,.0f} s"
     if isinstance(value, list):
-        return ", ".join(dict.fromkeys(short_model(str(item)) for item in value))
+        return ", ".join(dict.fromkeys(clean(short_name(str(item))) for item in value))
+    if column.kind == "model":
+        return clean(short_name(str(value)))
     indent = "  " if str(value).startswith("  └") else ""
     return indent + clean(str(value))
-
-
-def short_model(model: str) -> str:
-    """A model's name as people say it: `opus-4-6` for `claude-opus-4-6-20260101`."""
-    return re.sub(r"-\d{8}$", "", clean(model).removeprefix("claude-"))
 
 
 def _money(value: Any, missing: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report, add_up, honesty
+from cclake_report.parts import MODEL, PARTS
 from cclake_report.source import Gold, Row
 
 By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
@@ -29,7 +30,7 @@ _KEYS: dict[By, str] = {
 _SQL = """
 with t as (
     select t.*, timezone(?, t.responded_at::timestamptz) as local_at
-    from marts.fct_api_responses as t where {where}
+    from {parts} as t where {where}
 )
 select
     coalesce({bucket}, 'unknown') as bucket,
@@ -41,11 +42,17 @@ select
     coalesce(sum(
         input_tokens + output_tokens + cache_write_tokens + cache_read_tokens
     ), 0)::bigint as total_tokens,
-    count(*) as responses,
-    count(*) filter (input_tokens is null) as uncounted_responses,
-    count(*) filter (cost_usd is null and input_tokens is not null)
+    count(*) filter (is_response) as responses,
+    count(*) filter (is_response and input_tokens is null) as uncounted_responses,
+    count(*) filter (is_first_unpriced and input_tokens is not null)
         as unpriced_responses,
-    count(*) filter (usage_final and input_tokens is not null) as final_responses,
+    count(*) filter (
+        is_response and usage_final and input_tokens is not null
+    ) as final_responses,
+    count(*) filter (is_first_of_model) as model_responses,
+    count(*) filter (
+        is_first_of_model and not is_priced and input_tokens is not null
+    ) as model_unpriced,
     sum(cost_usd) as cost_usd,
     strftime(min(local_at), '%Y-%m-%d %H:%M') as first_at,
     strftime(max(local_at), '%Y-%m-%d %H:%M') as last_at
@@ -69,7 +76,10 @@ _COLUMNS: dict[By, tuple[Column, ...]] = {
         Column("project", "Project"),
         Column("title", "Title", "flex"),
     ),
-    "models": (Column("model", "Model"), Column("responses", "Responses", "count")),
+    "models": (
+        Column("model", "Model", "model"),
+        Column("responses", "Responses", "count"),
+    ),
     "projects": (
         Column("project", "Project", "flex"),
         Column("sessions", "Sessions", "count"),
@@ -87,9 +97,10 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
         filters: What to count.
         breakdown: Give each row a `breakdown` by model.
     """
-    where, values = filters.where("responded_at")
-    sql = _SQL.format(where=where, bucket=_BUCKETS[by])
+    where, values = filters.where("responded_at", MODEL)
+    sql = _SQL.format(where=where, bucket=_BUCKETS[by], parts=PARTS)
     parts = gold.rows(sql, [filters.timezone, *values])
+    totals, notes = add_up(parts), honesty(parts)
     rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
     if by in _ADORN:
         _ADORN[by](gold, rows, filters)
@@ -98,7 +109,7 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
         for row in rows:
             del row["breakdown"]
     columns = (*_COLUMNS[by], *_TOKENS)
-    return Report(by, columns, rows, add_up(parts), honesty(parts))
+    return Report(by, columns, rows, totals, notes)
 
 
 def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
@@ -110,10 +121,17 @@ def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
 
 def _row(by: By, key: str, parts: list[Row]) -> dict[str, Any]:
     known = [(p["first_at"], p["last_at"]) for p in parts if p["first_at"]]
+    sums = add_up(parts)
+    # A model may have a part in a response that counts for another one.
+    for part in parts:
+        part["responses"] = part.pop("model_responses")
+        part["unpriced_responses"] = part.pop("model_unpriced")
+    if by == "models":
+        sums |= {name: parts[0][name] for name in ("responses", "unpriced_responses")}
     return {
         _KEYS[by]: key,
         "models": [part["model"] for part in parts],
-        **add_up(parts),
+        **sums,
         "first_at": min((first for first, _ in known), default=None),
         "last_at": max((last for _, last in known), default=None),
         "breakdown": parts,
@@ -144,7 +162,7 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
 
 
 def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
-    where, values = filters.where("responded_at")
+    where, values = filters.where("responded_at", MODEL)
     names = {
         row.pop("project_key"): row
         for row in gold.rows(
@@ -152,7 +170,7 @@ def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) ->
             " coalesce(any_value(p.project_name), 'unknown') as project,"
             " any_value(p.project_path) as project_path,"
             " count(distinct t.session_id) as sessions"
-            " from marts.fct_api_responses as t"
+            f" from {PARTS} as t"
             " left join marts.dim_projects as p on p.project_key = t.project_key"
             f" where {where} group by t.project_key",
             values,
