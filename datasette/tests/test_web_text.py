@@ -184,8 +184,8 @@ def test_durations_have_two_parts_at_most(value: float | None, text: str) -> Non
 @pytest.mark.parametrize(
     ("model", "name"),
     [("claude-sonnet-4-5-20250929", "sonnet 4.5"), ("claude-opus-4-20250514", "opus 4"),
-     ("us.anthropic.claude-opus-4-6-v1:0", "opus-4-6-v1:0"), ("glm-4.6", "glm-4.6"),
-     ("claude-3-5-haiku-20241022", "3-5-haiku"), (None, "")],
+     ("claude-opus-4-6 (Bedrock us)", "opus 4.6 (Bedrock us)"), ("glm-4.6", "glm-4.6"),
+     ("claude-3-5-haiku", "haiku 3.5"), (None, "")],
 )  # fmt: skip
 def test_models_have_short_names(model: str | None, name: str) -> None:
     assert fmt.model_name(model) == name

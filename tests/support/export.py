@@ -26,7 +26,8 @@ SCHEMA = {
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
     "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text",
-    "fct_api_responses": "message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real",
+    "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer",
+    "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
 }
 INDEXES = (
@@ -77,6 +78,11 @@ class Export:
         documents.sort(key=lambda row: (row["said_at"], row["search_id"]))
         for number, row in enumerate(documents, 1):
             row["search_id"] = number
+        for row in self.rows["fct_api_responses"]:
+            row.setdefault("response_key", row["message_id"])
+            row.setdefault("model_name", row["model"])
+            row.setdefault("price_parts", 1)
+            row.setdefault("is_priced", int(row["cost_usd"] is not None))
         for table, columns in SCHEMA.items():
             connection.execute(f'create table "{table}" ({columns})')
             names = [part.split()[0] for part in columns.split(", ")]

@@ -12,6 +12,8 @@ import pytest
 from cclake_web.data import dashboard, overtime, rollup
 from cclake_web.data.filters import Filters
 from cclake_web.data.sessions import page, totals
+from cclake_web.data.thread import turn_sums
+from cclake_web.pages.canned import canned
 from cclake_web.pages.queries import sql_of
 from export import Export
 
@@ -179,3 +181,48 @@ def test_no_more_zones_are_kept_than_a_few(sums: sqlite3.Connection) -> None:
                           " and type = 'table'").fetchall()  # fmt: skip
     assert 0 < len(tables) <= 4
     assert overtime.span(sums, Filters(zone=BERLIN))
+
+
+def test_each_item_of_a_response_counts_for_its_own_model(tmp_path: Path) -> None:
+    """An advisor has tokens, cost and name; the response is counted once."""
+    export = Export()
+    session = export.session("s1", models="claude-mythos-5-2, claude-sonnet-4-6")
+    session.prompt("Ask")
+    session.answer("Asked", model="claude-sonnet-4-6", cost=0.05)
+    row = export.rows["fct_api_responses"][-1]
+    row |= {"price_parts": 2, "is_priced": 0}
+    for number, (model, cost) in enumerate(
+        (("claude-sonnet-4-6", 0.05), ("claude-mythos-5-2", None))
+    ):
+        export.add(
+            "fct_response_items", **row | {
+                "response_key": row["message_id"], "item_no": number,
+                "model_name": model, "cost_usd": cost, "is_priced": number == 0,
+                "is_main": number == 0, "is_response": number == 0,
+                "is_first_of_model": 1, "is_first_unpriced": number == 1,
+            },
+        )  # fmt: skip
+    session.end()
+    connection = sqlite3.connect(export.write(tmp_path / "conversations.db"))
+    connection.row_factory = sqlite3.Row
+    rollup.make(connection)
+    chosen = Filters(zone=BERLIN)
+    span = overtime.span(connection, chosen)
+    assert span
+    assert (span.total.responses, span.total.unpriced, span.total.cost) == (1, 1, 0.05)
+    assert span.total.output == 2 * row["output_tokens"]
+    parts = {one["model"]: one["sums"] for one in span.models}
+    assert {m: (s.responses, s.parts, s.unpriced) for m, s in parts.items()} == {
+        "claude-sonnet-4-6": (1, 1, 0),
+        "claude-mythos-5-2": (0, 1, 1),
+    }
+    by_sql = connection.execute(sql_of("models", chosen)).fetchall()
+    assert [(r["model"], r["responses"], r["unpriced"]) for r in by_sql] == [
+        ("claude-sonnet-4-6", 1, 0),
+        ("claude-mythos-5-2", 1, 1),
+    ]
+    (sums,) = turn_sums(connection, "s1", 0, 9).values()
+    assert sums.models == set(parts)
+    asked = connection.execute(canned()["unpriced_models"]["sql"]).fetchall()
+    assert [r["model"] for r in asked] == ["claude-mythos-5-2"]
+    connection.close()

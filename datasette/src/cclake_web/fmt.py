@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+from cclake_common.model_names import short_name
+
 from cclake_web.render.safe import visible
 
 _MARKS = re.compile(
@@ -134,12 +136,5 @@ def title(session: Mapping[str, Any]) -> str:
 
 
 def model_name(model: str | None) -> str:
-    """claude-sonnet-4-5-20250929 as sonnet 4.5."""
-    name = re.sub(r"^.*claude-", "", model or "")
-    name = re.sub(r"-(?:20\d{6}|latest)(?:-v\d+)?(?::\d+)?$", "", name)
-    return re.sub(r"^([a-z]+)-(\d+)(?:-(\d+))?$", _version, name)
-
-
-def _version(match: re.Match[str]) -> str:
-    family, major, minor = match.groups()
-    return f"{family} {major}.{minor}" if minor else f"{family} {major}"
+    """claude-sonnet-4-5 as sonnet 4.5."""
+    return short_name(model or "")

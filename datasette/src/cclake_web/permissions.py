@@ -18,7 +18,8 @@ MAY_REVEAL = "cclake-reveal-secrets"
 # Tables that hold numbers, times and names, but nothing that anybody wrote.
 NO_TEXT = (
     "agg_", "dim_date", "dim_models", "dim_tools", "dim_projects", "export_info",
-    "fct_api_responses", "fct_messages", "thread_entries", "pipeline_runs",
+    "fct_api_responses", "fct_response_items", "fct_messages", "thread_entries",
+    "pipeline_runs",
 )  # fmt: skip
 
 

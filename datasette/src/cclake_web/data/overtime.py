@@ -24,6 +24,7 @@ class Day:
     """Sums of one day, week or month in the viewer's zone."""
 
     responses: int = 0
+    parts: int = 0
     final: int = 0
     unpriced: int = 0
     uncounted: int = 0
@@ -125,7 +126,7 @@ def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Spa
         costs[at][model] += known[_COST]
     total = [sum(column) for column in zip(*line, strict=True)]
     found = {model: _day(sums) for model, sums in models.items()}
-    ranked = sorted(found.items(), key=lambda pair: (-pair[1].cost, -pair[1].responses))
+    ranked = sorted(found.items(), key=lambda pair: (-pair[1].cost, -pair[1].parts))
     days = [_day(*one) for one in zip(line, widest, costs, strict=True)]
     rows_of_models = [{"model": name, "sums": sums} for name, sums in ranked[:MODELS]]
     return Span(unit, starts, days, rows_of_models, _day(total))

@@ -14,11 +14,11 @@ SAMPLE = 20_000  # durations that the edges are taken from
 BELOW = ", ".join(f"below{n}" for n in range(1, EDGES + 1))
 BELOW_SUMS = ", ".join(f"sum(below{n}) as below{n}" for n in range(1, EDGES + 1))
 ADDED = (
-    "responses", "final", "unpriced", "uncounted", "input", "output", "written", "read",
-    "cost",
+    "responses", "parts", "final", "unpriced", "uncounted", "input", "output",
+    "written", "read", "cost",
 )  # fmt: skip
 # What a response without a cost lacks, as `report` says it: a price, or its tokens.
-UNPRICED = "r.cost_usd is null and r.input_tokens is not null"
+UNPRICED = "not r.is_priced and r.input_tokens is not null"
 UNCOUNTED = "r.input_tokens is null"
 ADDED_SUMS = ", ".join(f"sum({name}) as {name}" for name in ADDED)
 
@@ -66,28 +66,46 @@ from (select m.session_id, sum(UNPRICED) as unpriced, sum(UNCOUNTED) as uncounte
 join sums.ids i on i.session_id = found.session_id where l.session = i.session;
 """.replace("UNPRICED", UNPRICED).replace("UNCOUNTED", UNCOUNTED)
 
-# The keys of a group begin with numbers: texts are seldom compared then.
-_RESPONSES = f"""
-create temp table each_quarter as
+# The keys of a group begin with numbers: texts are seldom compared then. `responses`
+# counts each response once, `parts` the responses that a model has a part in.
+_EACH_QUARTER = """
 select coalesce(i.session, -1) as session,
     strftime('%s', r.responded_at) / 900 as quarter,
-    r.model, coalesce(r.is_sidechain, 0) as side, r.project_key as project, r.host,
-    count(*) as responses, sum(coalesce(r.usage_final, 0)) as final,
-    sum({UNPRICED}) as unpriced,
-    sum({UNCOUNTED}) as uncounted, sum(r.input_tokens) as input,
+    r.model_name as model, coalesce(r.is_sidechain, 0) as side,
+    r.project_key as project, r.host, {counts}, sum(r.input_tokens) as input,
     sum(r.output_tokens) as output, sum(r.cache_write_tokens) as written,
     sum(r.cache_read_tokens) as read, sum(r.cost_usd) as cost,
-    max(coalesce(r.context_tokens, 0)) as widest, l.git_branch as branch
-from main.fct_api_responses r left join sums.ids i on i.session_id = r.session_id
+    max({context}) as widest, l.git_branch as branch
+from main.{table} r left join sums.ids i on i.session_id = r.session_id
 left join sums.listed l on l.session = i.session
 where cast(strftime('%s', r.responded_at) as integer) between 0 and {{last}}
-    {{only}} group by 1, 2, 3, 4, 5, 6;
+    {{only}} {which} group by 1, 2, 3, 4, 5, 6
+"""
+_WHOLE = _EACH_QUARTER.format(
+    table="fct_api_responses",
+    which="and r.price_parts < 2",
+    counts=f"count(*) as responses, count(*) as parts,"
+    f" sum(coalesce(r.usage_final, 0)) as final, sum({UNPRICED}) as unpriced,"
+    f" sum({UNCOUNTED}) as uncounted",
+    context="coalesce(r.context_tokens, 0)",
+)
+_ITEMS = _EACH_QUARTER.format(
+    table="fct_response_items",
+    which="",
+    counts="sum(r.is_response) as responses, sum(r.is_first_of_model) as parts,"
+    " sum(r.is_response and coalesce(r.usage_final, 0)) as final,"
+    " sum(r.is_first_unpriced) as unpriced, 0 as uncounted",
+    context="case when r.is_main then r.context_tokens else 0 end",
+)
+_RESPONSES = f"""
+create temp table each_quarter as {_WHOLE};
+insert into temp.each_quarter {_ITEMS};
 insert into sums.who (project, model, host, branch)
 select project, model, host, branch from temp.each_quarter
 except select project, model, host, branch from sums.who;
 insert into sums.quarters
-select e.session, e.quarter, w.id, e.side, e.responses, e.final, e.unpriced,
-    e.uncounted, e.input, e.output, e.written, e.read, e.cost, e.widest
+select e.session, e.quarter, w.id, e.side, e.responses, e.parts, e.final,
+    e.unpriced, e.uncounted, e.input, e.output, e.written, e.read, e.cost, e.widest
 from temp.each_quarter e cross join sums.who w on w.project is e.project
     and w.model is e.model and w.host is e.host and w.branch is e.branch;
 drop table temp.each_quarter;
@@ -97,7 +115,7 @@ _CALLS = """
 create temp table each_call as
 select coalesce(i.session, -1) as session, strftime('%s', r.called_at) / 900 as quarter,
     r.project_key as project, l.host, l.git_branch as branch,
-    (select a.model from main.fct_api_responses a
+    (select a.model_name from main.fct_api_responses a
         where a.message_id = r.message_id limit 1) as model,
     r.tool_name as tool, r.duration_ms as ms,
     case when r.is_error then coalesce(nullif(r.error_kind, ''), 'other')

@@ -140,8 +140,10 @@ def turn_sums(
         {"id": session_id, "first": first, "last": last},
     )
     found: dict[int, Sums] = {}
-    for row in rows:
-        add(found.setdefault(row["turn"], Sums()), row)
+    for row in rows.fetchall():
+        sums = found.setdefault(row["turn"], Sums())
+        add(sums, row)
+        sums.models |= _asked(connection, row)
     return found
 
 
@@ -193,8 +195,10 @@ def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sum
         ) e join fct_api_responses r on r.message_id = e.message_id""",
         (session_id,),
     )
-    for row in rows:
-        add(found.setdefault(row["agent"], Sums()), row)
+    for row in rows.fetchall():
+        sums = found.setdefault(row["agent"], Sums())
+        add(sums, row)
+        sums.models |= _asked(connection, row)
     rows = connection.execute(
         """select agent_id, count(*), sum(coalesce(is_error, 0)) from fct_tool_calls
         where session_id = ? and agent_id is not null group by 1""",
@@ -206,16 +210,24 @@ def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sum
     return found
 
 
+def _asked(connection: sqlite3.Connection, row: sqlite3.Row) -> set[str]:
+    """The models of a response's items: advisors, and those that it fell back from."""
+    if row["price_parts"] < 2:
+        return set()
+    sql = "select distinct model_name from fct_response_items where response_key = ?"
+    return {name for (name,) in connection.execute(sql, (row["response_key"],))}
+
+
 def add(sums: Sums, row: sqlite3.Row) -> None:
     """Add one row of `fct_api_responses`."""
     sums.responses += 1
     sums.final += bool(row["usage_final"])
     sums.uncounted += row["input_tokens"] is None
-    sums.unpriced += row["cost_usd"] is None and row["input_tokens"] is not None
+    sums.unpriced += not row["is_priced"] and row["input_tokens"] is not None
     sums.cost += row["cost_usd"] or 0.0
     sums.input += row["input_tokens"] or 0
     sums.output += row["output_tokens"] or 0
     sums.written += row["cache_write_tokens"] or 0
     sums.read += row["cache_read_tokens"] or 0
-    if row["model"]:
-        sums.models.add(row["model"])
+    if row["model_name"]:
+        sums.models.add(row["model_name"])

@@ -34,7 +34,7 @@ limit 100""",
 select substr(responded_at, 1, 7) as month, count(*) as responses,
     sum(input_tokens + cache_write_tokens + cache_read_tokens) as input,
     sum(output_tokens) as output, round(sum(cost_usd), 2) as cost_usd,
-    sum(cost_usd is null and input_tokens is not null) as unpriced,
+    sum(not is_priced and input_tokens is not null) as unpriced,
     sum(input_tokens is null) as uncounted
 from fct_api_responses
 group by month
@@ -43,10 +43,20 @@ order by month desc""",
     "unpriced_models": (
         "Models without a known price",
         """\
-select model, count(*) as responses, min(responded_at) as first_seen,
-    max(responded_at) as last_seen
-from fct_api_responses
-where cost_usd is null and input_tokens is not null
+select model, sum(responses) as responses, sum(tokens) as tokens,
+    min(first_seen) as first_seen, max(last_seen) as last_seen
+from (
+    select model_name as model, count(*) as responses, sum(total_tokens) as tokens,
+        min(responded_at) as first_seen, max(responded_at) as last_seen
+    from fct_api_responses
+    where not is_priced and input_tokens is not null and price_parts < 2
+    group by 1
+    union all
+    select model_name, sum(is_first_of_model), sum(total_tokens),
+        min(responded_at), max(responded_at)
+    from fct_response_items
+    where not is_priced
+    group by 1)
 group by model
 order by responses desc""",
     ),

@@ -8,69 +8,87 @@ from functools import lru_cache
 
 from cclake_web.data.filters import Filters
 
+_PART = """responded_at, session_id, project_key, host, is_sidechain, usage_final,
+        input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, cost_usd,
+        model_name as model"""
+# Responses, and the items of those that have several: each belongs to its own model.
+PARTS = f"""\
+with parts as (
+    select {_PART},
+        context_tokens, 1 as is_response, 1 as is_first_of_model,
+        not is_priced as is_first_unpriced
+    from fct_api_responses where price_parts < 2
+    union all
+    select {_PART},
+        case when is_main then context_tokens end, is_response, is_first_of_model,
+        is_first_unpriced
+    from fct_response_items)
+"""
 QUERIES = {
     "cost_by_day_and_model": """\
 select substr({at}, 1, 10) as day, model,
-    count(*) as responses, round(sum(cost_usd), 4) as cost_usd,
-    sum(cost_usd is null and input_tokens is not null) as unpriced,
-    sum(input_tokens is null) as uncounted
-from fct_api_responses as r
+    sum(is_first_of_model) as responses, round(sum(cost_usd), 4) as cost_usd,
+    sum(is_first_unpriced and input_tokens is not null) as unpriced,
+    sum(is_response and input_tokens is null) as uncounted
+from parts as r
 {where}group by day, model
 order by day desc, cost_usd desc""",
     "days": """\
 select substr({at}, 1, 10) as day, round(sum(cost_usd), 4) as cost_usd,
-    count(*) as responses, count(distinct session_id) as sessions
-from fct_api_responses as r
+    sum(is_response) as responses, count(distinct session_id) as sessions
+from parts as r
 {where}group by day
 order by day desc""",
     "tokens_by_day": """\
 select substr({at}, 1, 10) as day, sum(input_tokens) as input,
     sum(cache_write_tokens) as cache_written, sum(cache_read_tokens) as cache_read,
-    sum(output_tokens) as output, sum(usage_final) as final, count(*) as responses
-from fct_api_responses as r
+    sum(output_tokens) as output, sum(is_response and usage_final) as final,
+    sum(is_response) as responses
+from parts as r
 {where}group by day
 order by day desc""",
     "hours": """\
 select strftime('%w', {at}) as weekday,
-    substr({at}, 12, 2) as hour, count(*) as responses
-from fct_api_responses as r
+    substr({at}, 12, 2) as hour, sum(is_response) as responses
+from parts as r
 {where}group by weekday, hour
 order by weekday, hour""",
     "cache": """\
 select substr({at}, 1, 10) as day,
     round(1.0 * sum(cache_read_tokens) / sum(
         input_tokens + cache_write_tokens + cache_read_tokens), 4) as hit_ratio
-from fct_api_responses as r
+from parts as r
 {where}group by day
 order by day desc""",
     "context": """\
 select substr({at}, 1, 10) as day,
-    round(avg(context_tokens)) as mean_context, max(context_tokens) as largest_context
-from fct_api_responses as r
+    round(1.0 * sum(input_tokens + cache_write_tokens + cache_read_tokens)
+        / sum(is_response)) as mean_context, max(context_tokens) as largest_context
+from parts as r
 {where}group by day
 order by day desc""",
     "subagents": """\
 select substr({at}, 1, 10) as day, is_sidechain,
-    round(sum(cost_usd), 4) as cost_usd, count(*) as responses
-from fct_api_responses as r
+    round(sum(cost_usd), 4) as cost_usd, sum(is_response) as responses
+from parts as r
 {where}group by day, is_sidechain
 order by day desc""",
     "projects": """\
 select r.project_key, p.project_name, round(sum(r.cost_usd), 4) as cost_usd,
-    count(*) as responses,
-    sum(r.cost_usd is null and r.input_tokens is not null) as unpriced,
-    sum(r.input_tokens is null) as uncounted
-from fct_api_responses as r
+    sum(is_response) as responses,
+    sum(r.is_first_unpriced and r.input_tokens is not null) as unpriced,
+    sum(r.is_response and r.input_tokens is null) as uncounted
+from parts as r
 left join dim_projects as p on p.project_key = r.project_key
 {where}group by r.project_key
 order by cost_usd desc""",
     "models": """\
-select model, count(*) as responses, sum(output_tokens) as output,
-    round(1.0 * sum(usage_final) / count(*), 4) as share_final,
+select model, sum(is_first_of_model) as responses, sum(output_tokens) as output,
+    round(1.0 * sum(is_response and usage_final) / sum(is_response), 4) as share_final,
     round(sum(cost_usd), 4) as cost_usd,
-    sum(cost_usd is null and input_tokens is not null) as unpriced,
-    sum(input_tokens is null) as uncounted
-from fct_api_responses as r
+    sum(is_first_unpriced and input_tokens is not null) as unpriced,
+    sum(is_response and input_tokens is null) as uncounted
+from parts as r
 {where}group by model
 order by cost_usd desc""",
     "tools": """\
@@ -95,8 +113,8 @@ from fct_tool_calls as c
 order by errors desc""",
     "blocks": """\
 select substr({at}, 1, 13) || ':00' as hour,
-    count(*) as responses, round(sum(cost_usd), 4) as cost_usd
-from fct_api_responses as r
+    sum(is_response) as responses, round(sum(cost_usd), 4) as cost_usd
+from parts as r
 {where}group by hour
 order by hour desc""",
 }
@@ -112,7 +130,7 @@ def sql_of(name: str, filters: Filters | None = None) -> str:
     if name == "errors":
         conditions.insert(0, "c.is_error")
     joined = "\n    and ".join(conditions)
-    return QUERIES[name].format(
+    return ("" if name in _CALLS else PARTS) + QUERIES[name].format(
         at=local_time("r.responded_at", chosen.zone),
         where=f"where {joined}\n" if joined else "",
     )
@@ -136,7 +154,7 @@ def _calls(chosen: Filters) -> list[str]:
     pairs = (
         (chosen.project, "c.project_key = {}"),
         (chosen.model, "c.message_id in (select message_id from fct_api_responses\n"
-         "        where model = {})"),
+         "        where model_name = {})"),
         (chosen.host, sessions + "host = {})"),
         (chosen.branch, sessions + "git_branch = {})"),
         (low, "c.called_at >= {}"), (high, "c.called_at < {}"),

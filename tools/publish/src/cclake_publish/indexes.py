@@ -69,6 +69,8 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("search_documents", "session_id, entry_key"),
     ("search_documents", "said_at"),
     ("fct_api_responses", "message_id"),
+    ("fct_response_items", "response_key"),
+    ("fct_response_items", "session_id"),
     ("fct_api_responses", "session_id, responded_at"),
     ("fct_api_responses", "project_key, responded_at"),
     ("fct_api_responses", "model, responded_at"),
