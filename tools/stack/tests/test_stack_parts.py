@@ -1,4 +1,5 @@
 import fcntl
+import io
 import json
 import os
 import re
@@ -33,6 +34,7 @@ from cclake_stack.supervise import (
     socket_path,
 )
 from harness import BIN, PATIENCE, Mongod, free_port
+from rich.console import Console
 
 
 def test_config_shows_the_origin_and_masks_passwords(
@@ -482,3 +484,44 @@ def test_a_log_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no log web") as failure:
         cli.logs("web")
     assert failure.value.hint == "There are: flusher."
+
+
+def test_models_without_a_price_are_named_with_their_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_DIR", str(tmp_path))
+    assert state.unpriced_models() == []
+    shared = "model_name, total_tokens, is_priced"
+    with closing(sqlite3.connect(tmp_path / "conversations.db")) as db:
+        db.execute(
+            f"create table fct_api_responses ({shared}, input_tokens, price_parts)"
+        )
+        db.execute(f"create table fct_response_items ({shared}, is_first_of_model)")
+        db.executemany(
+            "insert into fct_api_responses values (?, ?, ?, ?, ?)",
+            [
+                ("glm-9", 1200, 0, 7, 1),
+                ("glm-9", 300, 0, 7, 1),
+                ("claude-opus-5", 9999, 1, 7, 1),
+                ("uncounted", None, 0, None, 0),
+                ("claude-opus-5", 777, 0, 7, 2),  # its items say which has no price
+            ],
+        )
+        db.executemany(
+            "insert into fct_response_items values (?, ?, ?, ?)",
+            [("claude-opus-5", 700, 1, 1), ("claude-mythos-5-2\x1b[2J", 77, 0, 1)],
+        )
+        db.commit()
+    found = state.unpriced_models()
+    assert found == [
+        {"model": "glm-9", "responses": 2, "tokens": 1500},
+        {"model": "claude-mythos-5-2\x1b[2J", "responses": 1, "tokens": 77},
+    ]
+    screen = Console(width=200, record=True, file=io.StringIO())
+    notices = {"unreadable": [], "warnings": [], "unknown_format": []}
+    for line in show.notices(notices | {"unpriced_models": found}):
+        screen.print(line)
+    text = screen.export_text()
+    assert "Without a price: glm-9, 1,500 tokens in 2 responses." in text
+    assert "claude-mythos-5-2\N{REPLACEMENT CHARACTER}[2J, 77 tokens" in text
+    assert "CCLAKE_PRICES" in text

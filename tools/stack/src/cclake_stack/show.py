@@ -14,6 +14,11 @@ from cclake_stack.validate import Check
 
 WELL = ("RUNNING", "STARTING")
 _UNBROKEN = 1000
+_ADD_PRICES = (
+    "To add a price, write a csv with the columns model, input and output (dollars per"
+    " million tokens), set CCLAKE_PRICES to its path, then run `just down` and"
+    " `just up`."
+)
 
 
 def screen() -> Console:
@@ -54,7 +59,7 @@ def status(found: dict[str, Any]) -> RenderableType:
     """What `status` shows."""
     if not found["running"]:
         return Text("cclake does not run; start it with: just up")
-    return Group(_processes(found["processes"]), "", _facts(found), *_notices(found))
+    return Group(_processes(found["processes"]), "", _facts(found), *notices(found))
 
 
 def settings(values: Iterable[Value]) -> RenderableType:
@@ -116,16 +121,32 @@ def _run(last: dict[str, Any] | None) -> str:
     return f"{last.get('started_at')} {last.get('mode')}: {last.get('outcome')}"
 
 
-def _notices(found: dict[str, Any]) -> list[RenderableType]:
-    notices: list[RenderableType] = [
+def notices(found: dict[str, Any]) -> list[RenderableType]:
+    """Return what needs attention, one line each."""
+    lines: list[RenderableType] = [
         Text(sentence, style="red") for sentence in found["unreadable"]
     ]
-    notices += [Text(sentence, style="yellow") for sentence in found["warnings"]]
-    notices += [
+    lines += [Text(sentence, style="yellow") for sentence in found["warnings"]]
+    lines += [
         Text(
             f"Not known yet: {row['kind']} {row['name']} of Claude Code"
             f" {row['version']}, {row['count']:,} times (archived)."
         )
         for row in found["unknown_format"]
     ]
-    return ["", *notices] if notices else []
+    lines += [
+        Text(
+            f"Without a price: {_visible(row['model'])}, {row['tokens']:,} tokens in"
+            f" {row['responses']:,} responses.",
+            style="yellow",
+        )
+        for row in found["unpriced_models"]
+    ]
+    if found["unpriced_models"]:
+        lines.append(Text(_ADD_PRICES))
+    return ["", *lines] if lines else []
+
+
+def _visible(text: str) -> str:
+    """Return a text of the logs without anything that controls a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

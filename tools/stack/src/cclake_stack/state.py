@@ -38,6 +38,7 @@ def state() -> dict[str, Any]:
         "pipeline_ended": next((r for r in runs if r["outcome"] != "running"), None),
         "export": export_info(),
         "unknown_format": unknown_format() if running else [],
+        "unpriced_models": unpriced_models(),
         "unreadable": unreadable(),
         "warnings": [
             sentence
@@ -101,6 +102,28 @@ def export_info() -> dict[str, str]:
         return dict(_ask(_export_path(), sql))
     except sqlite3.Error:
         return {}
+
+
+def unpriced_models(limit: int = 10) -> list[dict[str, Any]]:
+    """Return the models without a price in the newest export, most tokens first."""
+    sql = f"""
+    select model_name, sum(responses), sum(tokens) from (
+        select model_name, count(*) as responses, sum(total_tokens) as tokens
+        from fct_api_responses
+        where not is_priced and input_tokens is not null and price_parts < 2
+        group by 1
+        union all
+        select model_name, sum(is_first_of_model), sum(total_tokens)
+        from fct_response_items where not is_priced group by 1
+    ) group by 1 order by 3 desc, 1 limit {limit}"""
+    try:
+        found = _ask(_export_path(), sql)
+    except sqlite3.Error:
+        return []  # no export, or one of an older version
+    return [
+        {"model": name or "unknown", "responses": responses, "tokens": tokens or 0}
+        for name, responses, tokens in found
+    ]
 
 
 def unreadable() -> list[str]:
