@@ -56,7 +56,9 @@ class FileLives(RuleBasedStateMachine):
             known = decode(text)
             assert known is not None
             catalog.resume(known)
-        self.engine = Engine(catalog, Reader(self.out, counters, 4096), counters)
+        self.engine = Engine(catalog, Reader(self.out, counters, 4096), counters, -1.0)
+        self.engine.comparer.settle = self.engine.comparer.tick = 0.0
+        self.engine.comparer.pauses = 0.0, 0.0
         self.walker = Walker(True, self.engine.trouble)
 
     def _line(self, size: int) -> bytes:
@@ -91,6 +93,26 @@ class FileLives(RuleBasedStateMachine):
         if self.path(name).exists():
             data = self.path(name).read_bytes()
             os.truncate(self.path(name), data[:-1].rfind(b"\n") + 1)
+
+    @rule(name=place, keep_time=st.booleans(), append=st.booleans())
+    def edit_in_place(self, name: str, keep_time: bool, append: bool) -> None:
+        """Overwrite an archived line between the windows by one of its length."""
+        path = self.path(name)
+        self.append(name, 4, 900)
+        self.look()
+        status, data = path.stat(), path.read_bytes()
+        self.number += 1
+        time.sleep(0.005)  # a tick, as before each look
+        begin = data.rindex(b"\n", 0, len(data) - 2000) + 1
+        new = json.dumps({"n": self.number, "pad": ""}).encode()
+        size = data.index(b"\n", begin) - begin
+        with path.open("r+b") as file:
+            file.seek(begin)
+            file.write(new[:-2] + b"y" * (size - len(new)) + new[-2:])
+        if append:
+            self.append(name, 1, 40)
+        if keep_time:
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     @rule(name=place)
     def unlink(self, name: str) -> None:
@@ -166,9 +188,12 @@ class FileLives(RuleBasedStateMachine):
         # Two changes in one tick of the clock can't be told apart by time alone.
         time.sleep(0.005)
         scan(self.engine, self.walker)
-        while self.engine.pending or self.engine.again:
-            if self.engine.pending:
-                self.engine.step()
+        engine = self.engine
+        while engine.pending or engine.again or engine.comparer.is_due():
+            if engine.pending:
+                engine.step()
+            elif engine.comparer.is_due():
+                engine.compare()
             else:
                 places, self.engine.again = self.engine.again, set()
                 self.engine.look(places)

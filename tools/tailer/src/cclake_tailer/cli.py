@@ -11,6 +11,7 @@ from cclake_common import failure, settings
 from cclake_common.stop import Stop, die_with_parent
 
 from cclake_tailer.catalog import Catalog, shown
+from cclake_tailer.compare import REST
 from cclake_tailer.counters import Counters
 from cclake_tailer.engine import Engine
 from cclake_tailer.follow import Follower, Pace
@@ -106,6 +107,17 @@ PollSeconds = Annotated[
         help="Following: pause between scans where inotify can't tell of changes.",
     ),
 ]
+Compare = Annotated[
+    float,
+    typer.Option(
+        "--compare-seconds",
+        envvar="CCLAKE_COMPARE_SECONDS",
+        min=0,
+        metavar="SECONDS",
+        help="A file that has grown is compared whole with what was read of it "
+        "when it rested so long.",
+    ),
+]
 Poll = Annotated[
     bool,
     typer.Option("--poll", envvar="CCLAKE_POLL", help="Following: don't use inotify."),
@@ -122,6 +134,7 @@ def tailer(
     rest_seconds: Rest = 30.0,
     rescan_seconds: Rescan = 60.0,
     poll_seconds: PollSeconds = 2.0,
+    compare_seconds: Compare = REST,
     poll: Poll = False,
 ) -> None:
     """Print every line of Claude Code's conversation logs as a JSON record.
@@ -151,7 +164,7 @@ def tailer(
         load(str(source), catalog)
     counters = Counters()
     out = Output(sys.stdout.fileno())
-    engine = Engine(catalog, Reader(out, counters), counters)
+    engine = Engine(catalog, Reader(out, counters), counters, compare_seconds)
     if follow:
         pace = Pace(rest_seconds, rescan_seconds, poll_seconds)
         Follower(engine, out, counters, pace, side_files, stop).run(poll)

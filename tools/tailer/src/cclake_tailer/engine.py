@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cclake_tailer.catalog import Catalog, Inode, inode_of
+from cclake_tailer.compare import REST, Comparer
 from cclake_tailer.counters import Counters
 from cclake_tailer.moves import Moves
 from cclake_tailer.reader import Reader
@@ -23,9 +24,16 @@ _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 class Engine:
     """Decides which known file each found file is, and reads them in turn."""
 
-    def __init__(self, catalog: Catalog, reader: Reader, counters: Counters) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        reader: Reader,
+        counters: Counters,
+        compare_after: float = REST,
+    ) -> None:
         self.catalog = catalog
-        self.visitor = Visitor(catalog, reader, counters)
+        self.comparer = Comparer(catalog, reader, counters, compare_after)
+        self.visitor = Visitor(catalog, reader, counters, self.comparer)
         self._reader = reader
         self.counters = counters
         self.again: set[Place] = set()  # to be looked at once more, at once
@@ -116,6 +124,14 @@ class Engine:
             self.refused.pop(item.place, None)
             if more:
                 self._enqueue(item, first=False)
+
+    def compare(self) -> None:
+        """Compare a slice of a file that may have been edited; queue it if it was."""
+        edited = self.comparer.step()
+        known = self.catalog.at(edited.place) if edited is not None else None
+        if edited is not None and known is not None:
+            self.visitor.untold.add(known.file)
+            self._enqueue(edited, first=True)
 
     def rescue(self, place: Place, fd: int) -> None:
         """Read a file that was opened early and is no longer at its place."""
@@ -214,6 +230,9 @@ class Engine:
         quiet = (
             known.size == item.stat.st_size and known.mtime_ns == item.stat.st_mtime_ns
         )
+        if same and quiet and not known.ctime_ns:  # a checkpoint from before it had one
+            known.ctime_ns = item.stat.st_ctime_ns
+        quiet = quiet and known.ctime_ns == item.stat.st_ctime_ns
         told = known.file not in self.visitor.untold
         read = known.off == known.size or known.file in self.visitor.held
         return not (same and quiet and told and read)

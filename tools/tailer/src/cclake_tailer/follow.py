@@ -84,6 +84,8 @@ class Follower:
         engine = self._engine
         if engine.pending:
             engine.step()
+        elif engine.comparer.is_due():
+            engine.compare()
         else:
             self._out.flush()
             self._wait()
@@ -171,6 +173,8 @@ class Follower:
             due.append(self._next_retry)
         if self._engine.again:
             due.append(0.0)
+        if (compare := self._engine.comparer.due) is not None:
+            due.append(compare)
         poll = select.poll()
         poll.register(self._stop.fd, select.POLLIN)
         poll.register(self._out.fd, 0)  # an error: the reader is gone

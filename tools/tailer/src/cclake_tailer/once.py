@@ -45,10 +45,13 @@ def read_once(
         stop: Ends it between two turns.
         show: Called after each turn.
     """
+    engine.comparer.settle = 0.0
     scan(engine, walker)
-    while not stop and (engine.pending or engine.again):
+    while not stop and (engine.pending or engine.again or engine.comparer.is_due()):
         if engine.pending:
             engine.step()
+        elif engine.comparer.is_due():
+            engine.compare()
         else:
             places, engine.again = engine.again, set()
             engine.look(places)

@@ -1,6 +1,7 @@
 """Reading what is new in one open file, and telling whether it is still that file."""
 
 import os
+import zlib
 
 from msgspec import UNSET
 
@@ -93,6 +94,7 @@ class Reader:
             return False
         if fault_of(line) and not closed:
             return False
+        self._sum(known, known.off, line)
         self._send(known, [line], ended=0)
         known.unended = len(line)
         self._mark(fd, known, tail + line[-LONG_TAIL:], len(line))
@@ -117,7 +119,9 @@ class Reader:
         lines = block[start : end - 1].split(b"\n")
         for first in range(0, len(lines), RUN):
             run = lines[first : first + RUN]
+            sent = known.off
             self._send(known, run)
+            self._sum(known, sent, block[sent - begin : known.off - begin])
             self._mark(fd, known, block[: known.off - begin], len(run[-1]) + 1)
         return True
 
@@ -126,6 +130,7 @@ class Reader:
         tail = block[: known.tail_len + 1]
         if tail[known.tail_len :] != b"\n":
             return False
+        self._sum(known, known.off, b"\n")
         known.off -= known.unended
         line = self._pread(fd, known.unended, known.off)
         known.unended = 0
@@ -141,6 +146,8 @@ class Reader:
                 line = self._pread(fd, scanned + at - known.off, known.off)
                 if len(line) < scanned + at - known.off or b"\n" in line:
                     return True  # changed under our eyes: look again
+                self._sum(known, known.off, line)
+                self._sum(known, known.off + len(line), b"\n")
                 self._send(known, [line])
                 before = tail + line[-LONG_TAIL:] + b"\n"
                 self._mark(fd, known, before, len(line) + 1)
@@ -161,6 +168,7 @@ class Reader:
             return False
         heading = Heading("chunk", known)
         self._out.add(heading.raw(known.off, len(data), data, None))
+        self._sum(known, known.off, data)
         known.off += len(data)
         self._counters.chunks_read_total += 1
         self._counters.bytes_read_total += len(data)
@@ -177,6 +185,13 @@ class Reader:
         known.off = off
         self._counters.lines_read_total += len(lines)
         self._counters.bytes_read_total += off - start
+
+    def _sum(self, known: Checkpoint, at: int, data: bytes) -> None:
+        """Add bytes that are sent to the checksums of all that is archived."""
+        crc, adler = (known.crc, known.adler) if at else (0, 1)
+        # The checkpoint may be of a time before there were checksums.
+        if crc is not UNSET and adler is not UNSET:
+            known.crc, known.adler = zlib.crc32(data, crc), zlib.adler32(data, adler)
 
     def _tail(self, fd: int, known: Checkpoint, more: int = 0) -> bytes | None:
         """The tail before the offset and bytes behind it; None if it has changed."""

@@ -18,7 +18,9 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     files that did not change, `unended` is the length of a last line that was
     delivered without its newline, `gone_at` is when the file was missed (epoch
     seconds), `former` that it is known from MongoDB alone: nothing of it has been
-    read since.
+    read since. With `ctime_ns` a change is noticed whose old time was put back; `crc`
+    and `adler` are checksums of all bytes before `off`, and `unchecked` says that those
+    are to be compared with the disk once the file rests.
     """
 
     host: str
@@ -37,6 +39,10 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     tail_len: int = 0
     tail: str = ""
     mtime_ns: int = 0
+    ctime_ns: int = 0
+    crc: int | msgspec.UnsetType = msgspec.UNSET
+    adler: int | msgspec.UnsetType = msgspec.UNSET
+    unchecked: bool | msgspec.UnsetType = msgspec.UNSET
     unended: int = 0
     gone_at: float | None = None
     former: bool | msgspec.UnsetType = msgspec.UNSET
@@ -44,7 +50,7 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     def restart(self) -> None:
         """Begin a new generation: the content before `off` is no longer there."""
         self.gen += 1
-        self.former = msgspec.UNSET
+        self.former = self.crc = self.adler = msgspec.UNSET
         self.off = self.unended = self.head_len = self.tail_len = 0
         self.head = self.tail = ""
 

@@ -4,6 +4,7 @@ import os
 import time
 
 from cclake_tailer.catalog import Catalog, inode_of
+from cclake_tailer.compare import Comparer
 from cclake_tailer.counters import Counters
 from cclake_tailer.held import Held
 from cclake_tailer.identity import handle_of, open_regular
@@ -25,12 +26,16 @@ class Visitor:
         catalog: All known files.
         reader: Reads one open file.
         counters: What is counted.
+        comparer: Is told of every look that a file has.
     """
 
-    def __init__(self, catalog: Catalog, reader: Reader, counters: Counters) -> None:
+    def __init__(
+        self, catalog: Catalog, reader: Reader, counters: Counters, comparer: Comparer
+    ) -> None:
         self._catalog = catalog
         self._reader = reader
         self._counters = counters
+        self._comparer = comparer
         self.held: Held[str] = Held()
         self.untold: set[str] = set()  # keys whose checkpoint must be sent
         # Held, and time may bring something; since when (time.monotonic).
@@ -75,8 +80,13 @@ class Visitor:
 
     def rescue(self, known: Checkpoint, fd: int) -> None:
         """Read a file to its end that was opened before it was deleted; closes it."""
+        before = known.off
         try:
             self._read(fd, known)
+            if before and known.unchecked and not self._comparer.holds(fd, known):
+                self._counters.truncations_total += 1
+                self._comparer.forget(known)
+                self._reader.restart(known)
             self._read_out(fd, known, finish=True)
         except OSError:
             self._counters.files_missed_total += 1
@@ -174,6 +184,7 @@ class Visitor:
         self.untold.discard(known.file)
         if not self._reader.matches(fd, known):
             self._counters.truncations_total += not other
+            self._comparer.forget(known)
             self._reader.restart(known)
             tell = True
         if other or known.handle != handle or known.state == "gone":
@@ -182,11 +193,20 @@ class Visitor:
             known.handle, known.state, known.gone_at = handle, "live", None
             tell = True
         before = known.off
-        known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
+        self._comparer.look(known, info, other)
         more = self._reader.read(fd, known, TURN)
+        self._catch_up(fd, known, info)
         if known.off == before and (tell or known.off == known.size):
             self._reader.checkpoint(known)
         return more
+
+    def _catch_up(self, fd: int, known: Checkpoint, before: os.stat_result) -> None:
+        """Look again at a file that grew while it was read.
+
+        Else the look of these bytes would be taken for an edit the next time.
+        """
+        if known.off > before.st_size:
+            self._comparer.look(known, os.fstat(fd), grown=True)
 
     def _read_out(self, fd: int, known: Checkpoint, finish: bool) -> None:
         """Read all of an open file, whatever is at its place now."""
@@ -194,9 +214,10 @@ class Visitor:
             if not self._reader.matches(fd, known):
                 return
             info = os.fstat(fd)
-            known.size, known.mtime_ns = info.st_size, info.st_mtime_ns
+            self._comparer.look(known, info)
             while self._reader.read(fd, known, TURN):
                 pass
+            self._catch_up(fd, known, info)
             if finish:
                 self._reader.finish(fd, known, closed=info.st_nlink == 0)
         except OSError:

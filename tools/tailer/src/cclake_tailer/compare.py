@@ -1,0 +1,255 @@
+"""Comparing what is archived of a file with the disk, where it may have been edited."""
+
+import heapq
+import os
+import time
+import zlib
+from dataclasses import dataclass
+
+import msgspec
+
+from cclake_tailer.catalog import Catalog, inode_of
+from cclake_tailer.counters import Counters
+from cclake_tailer.identity import open_regular
+from cclake_tailer.reader import Reader
+from cclake_tailer.records import Checkpoint
+from cclake_tailer.tree import Found, Place
+
+REST = 120.0
+SETTLE = 1.0
+RETRY = 60.0
+# Changes within one tick of a file system's clock leave equal times (FAT: 2 s).
+TICK = 2.0
+SLICE = 1 << 20
+# A comparison of a file rests for so many times as long as it took.
+EDITED_PAUSE, GROWN_PAUSE = 20.0, 1000.0
+
+
+@dataclass
+class _Pass:
+    """One comparison that is under way."""
+
+    known: Checkpoint
+    gen: int
+    place: Place
+    fd: int
+    look: tuple[int, int, int]
+    edited: bool
+    at: int = 0
+    crc: int = 0
+    adler: int = 1
+    took: float = 0.0
+
+
+class Comparer:
+    """Reads files again whose archived bytes may not be on the disk any more.
+
+    A file that changed and did not grow is compared soon. One that grew was most
+    likely appended to: comparing it each time would cost the square of its size, so
+    that is done once it has rested.
+
+    Args:
+        catalog: All known files.
+        reader: Writes the checkpoints of files that are found unchanged.
+        counters: What is counted.
+        rest: Seconds without a change after which a file that grew is compared.
+    """
+
+    def __init__(
+        self, catalog: Catalog, reader: Reader, counters: Counters, rest: float = REST
+    ) -> None:
+        self._catalog = catalog
+        self._reader = reader
+        self._counters = counters
+        self.rest = rest
+        self.settle = SETTLE
+        self.tick = TICK
+        self.pauses = EDITED_PAUSE, GROWN_PAUSE
+        self._heap: list[tuple[float, str]] = []
+        self._due: dict[str, float] = {}
+        self._sizes: dict[str, int] = {}  # of edited files, when that was noticed
+        self._not_before: dict[str, float] = {}
+        self._pass: _Pass | None = None
+        for known in catalog:
+            if known.unchecked is True and known.state == "live":
+                self._schedule(known, self._rest_left(known))
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    @property
+    def due(self) -> float | None:
+        """When there is something to do (time.monotonic); None if there is nothing."""
+        if self._pass is not None:
+            return 0.0
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def is_due(self) -> bool:
+        """Return whether there is something to do now."""
+        due = self.due
+        return due is not None and due <= time.monotonic()
+
+    def look(
+        self,
+        known: Checkpoint,
+        info: os.stat_result,
+        replaced: bool = False,
+        grown: bool = False,
+    ) -> None:
+        """Take the look of a file into its checkpoint; note whether to compare it.
+
+        Args:
+            known: The file; the windows around its offset are as they were.
+            info: How it looks now.
+            replaced: Another file has come to its place.
+            grown: It has grown, also where its size is the one that is known.
+        """
+        times = (known.mtime_ns, known.ctime_ns or info.st_ctime_ns)
+        same = times == (info.st_mtime_ns, info.st_ctime_ns)
+        grown = grown or info.st_size > known.size
+        edited = replaced or (not grown and not same)
+        known.size = info.st_size
+        known.mtime_ns, known.ctime_ns = info.st_mtime_ns, info.st_ctime_ns
+        if known.off and edited:
+            self._doubt(known, self.settle)
+            self._sizes[known.file] = known.size
+        elif (known.off and grown) or 0 <= _age(known) < self.tick:
+            self._doubt(known, self._rest_left(known))
+
+    def forget(self, known: Checkpoint) -> None:
+        """Drop the doubts about a file: it is read anew, or not there any more."""
+        self._due.pop(known.file, None)
+        self._sizes.pop(known.file, None)
+        known.unchecked = msgspec.UNSET
+
+    def step(self) -> Found | None:
+        """Compare a slice of the file whose turn it is.
+
+        Returns:
+            A file that is not what was archived; its next generation has begun.
+        """
+        if self._pass is None:
+            due = self.due
+            if due is None or due > time.monotonic():
+                return None
+            key = heapq.heappop(self._heap)[1]
+            del self._due[key]
+            known = self._catalog.with_key(key)
+            self._pass = self._begin(known, self._sizes.pop(key, -1) == known.size)
+            return None
+        began = time.process_time()
+        going = self._read(self._pass)
+        self._pass.took += time.process_time() - began
+        if going:
+            return None
+        done, self._pass = self._pass, None
+        try:
+            return self._end(done)
+        finally:
+            os.close(done.fd)
+
+    def holds(self, fd: int, known: Checkpoint) -> bool:
+        """Return whether an open file has all archived bytes, at once.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        one = _Pass(
+            known, known.gen, self._catalog.place_of(known), fd, (0, 0, 0), True
+        )
+        while self._read(one):
+            pass
+        return self._is_equal(one)
+
+    def _doubt(self, known: Checkpoint, wait: float) -> None:
+        known.unchecked = True
+        self._schedule(known, wait)
+
+    def _schedule(self, known: Checkpoint, wait: float) -> None:
+        at = max(time.monotonic() + wait, self._not_before.get(known.file, 0.0))
+        if at < self._due.get(known.file, float("inf")):
+            self._due[known.file] = at
+            heapq.heappush(self._heap, (at, known.file))
+
+    def _rest_left(self, known: Checkpoint) -> float:
+        age = _age(known)
+        return max(0.0, self.rest - age) if age >= 0 else self.rest
+
+    def _begin(self, known: Checkpoint, edited: bool) -> _Pass | None:
+        if known.state != "live" or not known.off or not self._catalog.holds(known):
+            return None
+        if not edited and self._rest_left(known) and _age(known) >= 0:
+            self._schedule(known, self._rest_left(known))
+            return None
+        place = self._catalog.place_of(known)
+        try:
+            fd = open_regular(place.full)
+        except OSError:
+            self._schedule(known, RETRY)
+            return None
+        self._counters.files_opened_total += 1
+        info = os.fstat(fd)
+        if inode_of(info) != (known.dev, known.ino):
+            os.close(fd)
+            self._schedule(known, RETRY)
+            return None
+        self._counters.files_compared_total += 1
+        return _Pass(known, known.gen, place, fd, _look(info), edited)
+
+    def _read(self, one: _Pass) -> bool:
+        """Read a slice; false where there is no more to read, or no use in it."""
+        known = one.known
+        legacy = known.crc is msgspec.UNSET and one.edited
+        if legacy or known.gen != one.gen or one.at >= known.off:
+            return False
+        try:
+            data = os.pread(one.fd, min(SLICE, known.off - one.at), one.at)
+        except OSError:
+            return False
+        one.at += len(data)
+        one.crc, one.adler = zlib.crc32(data, one.crc), zlib.adler32(data, one.adler)
+        self._counters.bytes_pread_total += len(data)
+        self._counters.bytes_compared_total += len(data)
+        return bool(data) and one.at < known.off
+
+    def _is_equal(self, one: _Pass) -> bool:
+        """Whether what was read is what is archived, as far as can be told."""
+        known = one.known
+        if one.at != known.off:
+            return False
+        if known.crc is msgspec.UNSET:
+            # Archived before checksums were kept. Of a file that only grew, this is
+            # the first one; an edited one is read anew, and MongoDB compares.
+            known.crc, known.adler = one.crc, one.adler
+            return not one.edited
+        return (one.crc, one.adler) == (known.crc, known.adler)
+
+    def _end(self, one: _Pass) -> Found | None:
+        known, info = one.known, os.fstat(one.fd)
+        pause = one.took * self.pauses[not one.edited]
+        self._not_before[known.file] = time.monotonic() + pause
+        if known.gen != one.gen:
+            return None
+        if not self._is_equal(one):
+            self._counters.truncations_total += 1
+            self.forget(known)
+            self._reader.restart(known)
+            return Found(one.place, info)
+        looks = {one.look, _look(info), (known.size, known.mtime_ns, known.ctime_ns)}
+        if len(looks) > 1 or 0 <= _age(known) < self.tick:
+            self._schedule(known, self._rest_left(known))
+        elif known.file not in self._due:
+            known.unchecked = msgspec.UNSET
+        self._reader.checkpoint(known)
+        return None
+
+
+def _look(info: os.stat_result) -> tuple[int, int, int]:
+    return info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+
+def _age(known: Checkpoint) -> float:
+    """Seconds since a file's last change; negative where that lies in the future."""
+    return time.time() - max(known.mtime_ns, known.ctime_ns) / 1e9
