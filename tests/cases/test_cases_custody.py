@@ -33,7 +33,6 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="an edit of the same length is not seen")
 @pytest.mark.parametrize("root", ["edited-in-place"], indirect=True)
 @pytest.mark.parametrize(
     "edit",
@@ -62,7 +61,6 @@ def test_edited_in_place(chain: Chain, root: Path, edit: str) -> None:
         assert list(files(out).values()) == [content]
 
 
-@pytest.mark.xfail(strict=True, reason="workflows/ is left out")
 @pytest.mark.parametrize("root", ["workflow-run"], indirect=True)
 def test_workflow_run_files(chain: Chain, root: Path) -> None:
     """Every file below a session's folder is archived, and restored."""
@@ -82,7 +80,6 @@ def test_odd_encodings_counted(lake_of_cases: Cases) -> None:
     assert [row["input_tokens"] for row in answers].count(100) >= 4
 
 
-@pytest.mark.xfail(strict=True, reason="files in other encodings are left out silently")
 @pytest.mark.parametrize("root", ["odd-encodings"], indirect=True)
 def test_odd_encodings_said(chain: Chain, root: Path) -> None:
     """`status` says which files it cannot read: UTF-16 and .gz."""

@@ -88,19 +88,6 @@ def test_a_file_replaced_with_unread_bytes_is_read_first(
         check(tailer, [b'{"n":0}', b'{"n":1}', b'{"n":2}'])
 
 
-def test_a_file_that_nobody_could_open_in_time_is_counted(
-    tailer: Tailer, root: Path
-) -> None:
-    with tailer:
-        tailer.signal(signal.SIGSTOP)
-        (root / "p" / "a.jsonl").write_bytes(text(lines(0, 1)))
-        (root / "p" / "a.jsonl").unlink()
-        tailer.signal(signal.SIGCONT)
-        time.sleep(0.2)
-        tailer.stop()
-    assert tailer.counters()["files_missed_total"] == 1
-
-
 def test_a_file_with_a_used_inode_is_read_from_its_start(
     tailer: Tailer, root: Path
 ) -> None:
@@ -148,22 +135,64 @@ def test_a_hard_link_is_read_once(tailer: Tailer, root: Path) -> None:
         check(tailer, lines(0, 8))
 
 
-def test_links_and_fifos_are_not_followed_as_files(
+def test_linked_files_are_followed_and_read_once(
     tailer: Tailer, root: Path, tmp_path: Path
 ) -> None:
-    outside = tmp_path / "outside.jsonl"
-    outside.write_bytes(text(lines(50, 3)))
-    (root / "p" / "link.jsonl").symlink_to(outside)
-    os.mkfifo(root / "p" / "fifo.jsonl")
-    (root / "p" / "folder.jsonl").mkdir()
-    (root / "p" / "real.jsonl").write_bytes(text(lines(0, 2)))
+    first, second = tmp_path / "first", tmp_path / "second"
+    history = tmp_path / "prompts"
+    for number, path in enumerate((first, second, history)):
+        path.write_bytes(text(lines(10 * number, 2)))
+    project = root / "p"
+    (project / "a.jsonl").symlink_to(first)
+    (project / "same.jsonl").symlink_to(first)
+    (project / "notes").symlink_to(first)
+    (project / "inside.jsonl").symlink_to("real.jsonl")
+    (project / "dangling.jsonl").symlink_to("none")
+    (project / "itself.jsonl").symlink_to("itself.jsonl")
+    (root.parent / "history.jsonl").symlink_to(history)
+    os.mkfifo(project / "fifo.jsonl")
+    (project / "packed.jsonl.gz").write_bytes(b"\x1f\x8b")
+    (project / "folder.jsonl").mkdir()
+    (project / "real.jsonl").write_bytes(text(lines(30, 2)))
     with tailer:
-        (root / "p" / "late.jsonl").symlink_to(root / "p" / "real.jsonl")
-        os.mkfifo(root / "p" / "later.jsonl")
-        with (root / "p" / "real.jsonl").open("ab") as file:
-            file.write(text(lines(2, 2)))
-        check(tailer, lines(0, 4))
+        assert tailer.counters()["files_left_out"] == 4
+        (project / "late.jsonl").symlink_to(second)
+        (project / "inside too.jsonl").symlink_to("real.jsonl")
+        os.mkfifo(project / "later.jsonl")
+        tailer.wait_lines(set(lines(10, 2)))
+        for number, path in enumerate((first, second, history)):
+            with path.open("ab") as file:
+                file.write(text(lines(10 * number + 2, 2)))
+        tailer.wait_lines(set(lines(12, 2)))
+        (project / "late.jsonl").unlink()
+        (project / "late.jsonl").symlink_to(history)  # a second name of it
+        with (project / "real.jsonl").open("ab") as file:
+            file.write(text(lines(32, 2)))
+        expected = [line for number in range(4) for line in lines(10 * number, 4)]
+        check(tailer, expected)
     assert tailer.counters()["reasons"] == []
+    assert tailer.counters()["rescan_found_total"] == 0
+    paths = {line.path for line in tailer.kept.lines}
+    assert paths == {"p/a.jsonl", "p/late.jsonl", "../history.jsonl", "p/real.jsonl"}
+
+
+def test_files_and_folders_that_nobody_could_read_in_time_are_counted(
+    tailer: Tailer, root: Path
+) -> None:
+    with tailer:
+        tailer.signal(signal.SIGSTOP)
+        for number in range(3):
+            path = root / "p" / f"{number}.jsonl"
+            path.write_bytes(text(lines(number, 1)))
+            path.unlink()
+        (root / "short").mkdir()
+        (root / "short" / "a.jsonl").write_bytes(text(lines(9, 1)))
+        shutil.rmtree(root / "short")
+        (root / "p" / "stays.jsonl").write_bytes(text(lines(3, 1)))
+        tailer.signal(signal.SIGCONT)
+        check(tailer, lines(3, 1))
+    told = tailer.counters()
+    assert (told["files_missed_total"], told["folders_missed_total"]) == (3, 1)
 
 
 def test_linked_folders_are_read_once(

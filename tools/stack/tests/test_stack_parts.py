@@ -18,6 +18,7 @@ from cclake_stack import (
     checks,
     cli,
     config,
+    left_out,
     show,
     started,
     state,
@@ -35,6 +36,15 @@ from cclake_stack.supervise import (
 )
 from harness import BIN, PATIENCE, Mongod, free_port
 from rich.console import Console
+
+NOTHING_ODD: dict[str, Any] = {
+    "unreadable": [],
+    "warnings": [],
+    "left_out": [],
+    "unknown_format": [],
+    "unpriced_models": [],
+    "health": None,
+}
 
 
 def test_config_shows_the_origin_and_masks_passwords(
@@ -518,10 +528,48 @@ def test_models_without_a_price_are_named_with_their_tokens(
         {"model": "claude-mythos-5-2\x1b[2J", "responses": 1, "tokens": 77},
     ]
     screen = Console(width=200, record=True, file=io.StringIO())
-    notices = {"unreadable": [], "warnings": [], "unknown_format": []}
-    for line in show.notices(notices | {"unpriced_models": found}):
+    for line in show.notices(NOTHING_ODD | {"unpriced_models": found}):
         screen.print(line)
     text = screen.export_text()
     assert "Without a price: glm-9, 1,500 tokens in 2 responses." in text
     assert "claude-mythos-5-2\N{REPLACEMENT CHARACTER}[2J, 77 tokens" in text
     assert "CCLAKE_PRICES" in text
+
+
+def test_what_is_not_archived_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "projects"
+    (root / "p").mkdir(parents=True)
+    (root / "p" / "a.jsonl").touch()
+    (root / "p" / "notes.txt").touch()
+    (root / "p" / "old\x1b[2J.jsonl.gz").touch()
+    (root / "p" / "dangling.jsonl").symlink_to("none")
+    (root / "p" / "itself.jsonl").symlink_to("itself.jsonl")
+    (root / "p" / "loop").symlink_to(root)
+    os.mkfifo(root / "p" / "fifo.jsonl")
+    (tmp_path / "history.jsonl").symlink_to("none")
+    buffer = tmp_path / "buffer.db"
+    with closing(sqlite3.connect(buffer)) as db:
+        db.execute("create table files (root, path, state, checkpoint)")
+        checkpoint = json.dumps({"encoding": "UTF-16"}, separators=(",", ":"))
+        row = (str(root), "p/wide.jsonl", "live", checkpoint)
+        db.execute("insert into files values (?, ?, ?, ?)", row)
+        db.execute("insert into files values ('r', 'p/a.jsonl', 'live', '{}')")
+        db.commit()
+    found = left_out.sentences([root], buffer)
+    assert sorted(found) == [
+        f"Archived, but not counted (UTF-16): {root}/p/wide.jsonl",
+        f"Not archived (a link that leads nowhere): {root}/p/dangling.jsonl",
+        f"Not archived (a link that leads nowhere): {root}/p/itself.jsonl",
+        f"Not archived (a link that leads nowhere): {tmp_path}/history.jsonl",
+        f"Not archived (not a regular file): {root}/p/fifo.jsonl",
+        rf"Not archived (packed or renamed): {root}/p/old\x1b[2J.jsonl.gz",
+    ]
+    assert left_out.sentences([], tmp_path / "none") == []
+    health = {"tailer": {"files_missed_total": 3, "folders_missed_total": 0}}
+    screen = Console(width=400, record=True, file=io.StringIO())
+    for line in show.notices(NOTHING_ODD | {"left_out": found, "health": health}):
+        screen.print(line)
+    text = screen.export_text()
+    assert all(sentence in text for sentence in found)
+    assert "Deleted unread since the tailer started: 3 files." in text
+    assert "folders" not in text

@@ -1,16 +1,22 @@
 """Small parts of the tailer, each by itself."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 from cclake_tailer.catalog import Catalog
 from cclake_tailer.held import Held
 from cclake_tailer.identity import file_key, handle_of, open_regular
+from cclake_tailer.lines import encoding_of
 from cclake_tailer.records import Checkpoint, decode, encode
 from cclake_tailer.roots import network_type
 from cclake_tailer.tree import Found, Place, is_chunk, is_source
+from cclake_verify.disk import has_lines, is_log
+from hypothesis import given
+from hypothesis import strategies as st
 
+SESSION = "0b1c2d3e-1111-4111-8111-111111111111"
 MOUNTS = """\
 22 1 8:1 / / rw - ext4 /dev/sda1 rw
 30 22 0:40 / /home rw - nfs4 server:/home rw
@@ -52,6 +58,15 @@ def test_without_a_table_of_mounts_nothing_is_a_network(tmp_path: Path) -> None:
         ("tool-results/x", True, True),
         ("p/tool-results", False, True),
         ("p/settings.json", False, True),
+        ("p/memory/notes.md", False, True),
+        (f"p/{SESSION}.json", False, True),
+        (f"p/{SESSION}/workflows/w.json", True, True),
+        (f"p/{SESSION}/workflows/scripts/w.js", True, True),
+        (f"p/{SESSION}/workflows/w.jsonl", True, False),
+        (f"p/{SESSION}/what/comes/next", True, True),
+        (f"above/.claude/projects/p/{SESSION}/x", True, True),
+        (f"{SESSION}/{SESSION}/local/work/x.py", False, True),
+        (f"p/deep/{SESSION}/x", False, True),
         ("../history.jsonl", True, False),
     ],
 )
@@ -75,14 +90,50 @@ def test_a_handle_differs_where_an_inode_is_used_again(tmp_path: Path) -> None:
         seen[inode] = handle
 
 
-def test_links_fifos_and_folders_are_not_opened(tmp_path: Path) -> None:
-    (tmp_path / "real").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
+def test_fifos_sockets_devices_and_folders_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
-    for name in ("link", "fifo", "folder", "none"):
-        with pytest.raises(OSError):
-            open_regular(str(tmp_path / name))
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "itself").symlink_to("itself")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for name in ("fifo", "socket", "device", "folder", "itself", "none"):
+            with pytest.raises(OSError):
+                open_regular(str(tmp_path / name))
+    # Whoever waits at the other end would have got a reader.
+    with pytest.raises(OSError, match="No such device"):
+        os.open(tmp_path / "fifo", os.O_WRONLY | os.O_NONBLOCK)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+        ("utf-32", "UTF-32"),
+        ("utf-32-be", "UTF-32"),
+        ("utf-8", None),
+        ("utf-8-sig", None),
+    ],
+)
+def test_an_encoding_is_told_by_the_first_bytes(
+    text: str, encoding: str | None
+) -> None:
+    assert encoding_of('{"a":1}'.encode(text)[:4]) == encoding
+
+
+names = "p projects subagents tool-results workflows x a.jsonl a.meta.json w.json a.gz"
+paths = st.lists(
+    st.sampled_from([SESSION, SESSION.upper(), *names.split()]), min_size=1, max_size=5
+).map("/".join)
+
+
+@given(paths)
+def test_the_proof_misses_what_the_tailer_archives(path: str) -> None:
+    assert is_log(path) == is_source(path)
+    if is_log(path):
+        assert has_lines(path) != is_chunk(path)
 
 
 def test_a_checkpoint_comes_back_as_it_was() -> None:

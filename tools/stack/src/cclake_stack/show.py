@@ -19,6 +19,8 @@ _ADD_PRICES = (
     " million tokens), set CCLAKE_PRICES to its path, then run `just down` and"
     " `just up`."
 )
+SHOWN = 20
+MISSED = ("files", "folders")
 
 
 def screen() -> Console:
@@ -58,7 +60,7 @@ def is_well(found: dict[str, Any]) -> bool:
 def status(found: dict[str, Any]) -> RenderableType:
     """What `status` shows."""
     if not found["running"]:
-        return Text("cclake does not run; start it with: just up")
+        return Group("cclake does not run; start it with: just up", *notices(found))
     return Group(_processes(found["processes"]), "", _facts(found), *notices(found))
 
 
@@ -121,12 +123,28 @@ def _run(last: dict[str, Any] | None) -> str:
     return f"{last.get('started_at')} {last.get('mode')}: {last.get('outcome')}"
 
 
+def _custody(found: dict[str, Any]) -> list[str]:
+    """What is not archived, or was not in time."""
+    said = list(found["left_out"][:SHOWN])
+    if (more := len(found["left_out"]) - SHOWN) > 0:
+        said.append(f"and {more:,} more files; --json lists all")
+    tailer = (found["health"] or {}).get("tailer") or {}
+    missed = [(tailer.get(f"{what}_missed_total"), what) for what in MISSED]
+    said += [
+        f"Deleted unread since the tailer started: {count:,} {what}."
+        for count, what in missed
+        if count
+    ]
+    return said
+
+
 def notices(found: dict[str, Any]) -> list[RenderableType]:
     """Return what needs attention, one line each."""
     lines: list[RenderableType] = [
         Text(sentence, style="red") for sentence in found["unreadable"]
     ]
     lines += [Text(sentence, style="yellow") for sentence in found["warnings"]]
+    lines += [Text(sentence, style="yellow") for sentence in _custody(found)]
     lines += [
         Text(
             f"Not known yet: {row['kind']} {row['name']} of Claude Code"

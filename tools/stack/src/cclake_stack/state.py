@@ -14,7 +14,7 @@ from cclake_common import settings
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from cclake_stack import backfill, checks, config
+from cclake_stack import backfill, checks, config, left_out
 from cclake_stack.retention import retention
 from cclake_stack.supervise import Supervisor
 
@@ -40,6 +40,9 @@ def state() -> dict[str, Any]:
         "unknown_format": unknown_format() if running else [],
         "unpriced_models": unpriced_models(),
         "unreadable": unreadable(),
+        "left_out": left_out.sentences(
+            filter(Path.is_dir, settings.roots()), backfill.buffer_path()
+        ),
         "warnings": [
             sentence
             for root in settings.roots()

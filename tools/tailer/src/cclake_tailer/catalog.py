@@ -118,6 +118,13 @@ class Catalog:
         known.dev, known.ino = inode
         self._by_inode[inode] = known
 
+    def disown(self, known: Checkpoint) -> None:
+        """Forget which inode a file has: that one belongs to another file now."""
+        if self._by_inode.get((known.dev, known.ino)) is known:
+            del self._by_inode[known.dev, known.ino]
+        known.dev = known.ino = 0
+        known.handle = None
+
     def holds(self, known: Checkpoint) -> bool:
         """Whether a file is the one at its place, not displaced by another."""
         return self._by_place.get((known.root, known.path)) is known

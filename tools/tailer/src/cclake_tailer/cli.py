@@ -77,7 +77,7 @@ SideFiles = Annotated[
     bool,
     typer.Option(
         envvar="CCLAKE_SIDE_FILES",
-        help="Also archive *.meta.json and the files in tool-results folders.",
+        help="Also archive the files of sessions that are not logs.",
     ),
 ]
 Rest = Annotated[
@@ -139,8 +139,8 @@ def tailer(
 ) -> None:
     """Print every line of Claude Code's conversation logs as a JSON record.
 
-    Reads all *.jsonl files below the roots, and history.jsonl beside them. After
-    each run of lines of a file, a checkpoint record says how far the file was read.
+    Reads all *.jsonl files below the roots, history.jsonl beside them, and the other
+    files in the folders of sessions. After each run of lines of a file, a checkpoint record says how far the file was read.
     Given back with --resume it is where the next run goes on, whatever was renamed,
     truncated, rewritten or deleted in between. Nothing is ever written to disk.
     """

@@ -14,6 +14,7 @@ class Counters:
     bytes_pread_total: int = 0
     files_opened_total: int = 0
     files_missed_total: int = 0
+    folders_missed_total: int = 0
     files_compared_total: int = 0
     bytes_compared_total: int = 0
     inotify_events_total: int = 0

@@ -13,7 +13,7 @@ from cclake_tailer.counters import Counters
 from cclake_tailer.moves import Moves
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found, Place, is_folder
+from cclake_tailer.tree import Found, Place, is_folder, is_source
 from cclake_tailer.visit import Replaced, Visitor
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
@@ -77,14 +77,15 @@ class Engine:
         absent: list[Place] = []
         for place in places:
             try:
-                info = os.lstat(place.full)
+                info = os.stat(place.full)  # noqa: PTH116
             except OSError as error:
                 if error.errno in _ABSENT:
                     absent.append(place)
                 else:
                     self.trouble(place, error)
                 continue
-            if stat.S_ISREG(info.st_mode):
+            ours = is_source(place.path) or self.catalog.at(place) is not None
+            if stat.S_ISREG(info.st_mode) and ours:
                 all_found.append(Found(place, info))
         return self._settle(all_found, first) | self._miss(absent)
 
@@ -107,13 +108,21 @@ class Engine:
         places = {self.catalog.place_of(known) for known in live}
         return self.look({place for place in places if place.root in roots} - seen)
 
-    def step(self) -> None:
-        """Read one turn of the first file in the queue."""
+    def awaits(self, place: Place) -> bool:
+        """Return whether a place is still to be read or looked at."""
+        return place in self._queued or place in self.again or place in self.refused
+
+    def step(self) -> Place | None:
+        """Read one turn of the first file in the queue.
+
+        Returns:
+            Its place; None if it could not be read.
+        """
         item = self._queue.popleft()
         self._queued.discard(item.place)
         known = self.catalog.at(item.place)
         if known is None:
-            return
+            return None
         try:
             more = self.visitor.visit(known, item)
         except Replaced:
@@ -124,6 +133,8 @@ class Engine:
             self.refused.pop(item.place, None)
             if more:
                 self._enqueue(item, first=False)
+            return item.place
+        return None
 
     def compare(self) -> None:
         """Compare a slice of a file that may have been edited; queue it if it was."""

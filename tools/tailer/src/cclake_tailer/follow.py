@@ -53,11 +53,12 @@ class Follower:
         self._counters = counters
         self._pace = pace
         self._stop = stop
-        self._report = Report(engine, counters, out)
-        self._walker = Walker(side_files, engine.trouble, self._entered)
+        self._walker = Walker(side_files, engine.trouble, self._entered, self._link)
+        self._report = Report(engine, counters, out, self._walker)
         self._watch: Watch | None = None
         self._early: Early | None = None
         self._settling: dict[Place, float] = {}
+        self._unread: set[Place] = set()  # written to, and not read since
         self._next_scan = self._next_rest = self._next_retry = 0.0
 
     def run(self, polling: bool = False) -> None:
@@ -83,7 +84,9 @@ class Follower:
     def _turn(self) -> None:
         engine = self._engine
         if engine.pending:
-            engine.step()
+            read = engine.step()
+            if read is not None:
+                self._unread.discard(read)
         elif engine.comparer.is_due():
             engine.compare()
         else:
@@ -108,10 +111,7 @@ class Follower:
             changes, found, deleted = self._early.take()
             for place, fd in deleted:
                 self._engine.rescue(place, fd)
-            missed = (changes.deleted & changes.open) - {place for place, _ in deleted}
-            self._counters.files_missed_total += sum(
-                is_source(place.path, self._walker.side_files) for place in missed
-            )
+            self._count_missed(changes, {place for place, _fd in deleted})
         self._counters.inotify_events_total += changes.events
         self._counters.inotify_overflows_total += changes.overflows
         places = self._due(changes) | self._engine.again
@@ -121,9 +121,25 @@ class Follower:
             places.update(filter(left.holds, map(catalog.place_of, catalog)))
         if places or found:
             self._engine.look(places, found, first=True)
+        self._unread = {
+            place
+            for place in (self._unread | changes.open) - changes.deleted
+            if place in self._settling or self._engine.awaits(place)
+        }
         if changes.rescan:
             self._next_scan = 0.0
         return places | changes.open | {item.place for item in found}
+
+    def _count_missed(self, changes: Changes, rescued: set[Place]) -> None:
+        """Count what was written and deleted before anybody could read it."""
+        written = changes.open | self._unread
+        self._counters.files_missed_total += sum(
+            is_source(place.path, self._walker.side_files)
+            for place in (changes.deleted & written) - rescued
+        )
+        missed = (self._walker.vanished & changes.came) - changes.left
+        self._counters.folders_missed_total += len(missed)
+        self._walker.vanished.clear()
 
     def _due(self, changes: Changes) -> set[Place]:
         """Places to look at now; files that are read whole may still be written to."""
@@ -201,6 +217,10 @@ class Follower:
             self._watch.add(place)
             if self._watch.full:
                 self._degrade("no more inotify watches (fs.inotify.max_user_watches)")
+
+    def _link(self, place: Place) -> None:
+        if self._watch is not None:
+            self._watch.add_linked(place)
 
     def _enter_beside(self, root: str) -> bool:
         """Watch the folder that a root is in; false when that is not there."""

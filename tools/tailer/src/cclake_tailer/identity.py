@@ -68,14 +68,16 @@ def file_key(host: str, root: str | None, path: str, nth: int = 0) -> str:
 
 
 def open_regular(path: str) -> int:
-    """Open a file for reading without following a link or waiting for a FIFO.
+    """Open a regular file for reading; a link is followed.
 
     Raises:
-        OSError: As os.open does; ELOOP for a symbolic link, EINVAL for anything
-            that is not a regular file.
+        OSError: As os.open does; EINVAL for anything that is not a regular file. That
+            is not opened: who waits at the other end of a FIFO would notice.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(path, flags)
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    # Not blocking: a FIFO may have come to its place.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)

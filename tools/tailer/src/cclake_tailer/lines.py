@@ -35,6 +35,15 @@ def fault_of(line: bytes) -> str | None:
     return None
 
 
+def encoding_of(beginning: bytes) -> str | None:
+    """Return the encoding of a log by its first bytes; None where it may be UTF-8."""
+    if beginning.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\0\0\0{", b"{\0\0\0")):
+        return "UTF-32"
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\0{", b"{\0")):
+        return "UTF-16"
+    return None
+
+
 def line_record(heading: Heading, off: int, line: bytes, ended: int = 1) -> Pieces:
     """The record of one line, as pieces to join.
 

@@ -9,7 +9,7 @@ from cclake_tailer.counters import Counters
 from cclake_tailer.identity import handle_of, open_regular
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found, Place
+from cclake_tailer.tree import Found, Place, is_chunk
 
 REVIVE_SECONDS = 7 * 86400
 
@@ -42,6 +42,10 @@ class Moves:
             other = self._catalog.with_inode(inode_of(item.stat))
             if other is None or other is known or self.alias(item) is not None:
                 continue
+            if is_chunk(other.path) != is_chunk(item.place.path):
+                # Archived as bytes, it can't go on as lines; editors write so.
+                self._catalog.disown(other)
+                continue
             try:
                 same = self._is_same(item, other)
             except OSError as error:
@@ -69,7 +73,7 @@ class Moves:
         if not self._catalog.holds(known):
             return False
         try:
-            info = os.lstat(self._catalog.place_of(known).full)
+            info = os.stat(self._catalog.place_of(known).full)  # noqa: PTH116
         except OSError:
             return False
         return inode_of(info) == inode

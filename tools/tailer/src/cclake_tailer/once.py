@@ -17,6 +17,7 @@ def scan(engine: Engine, walker: Walker) -> set[Place]:
     """
     changed: set[Place] = set()
     for _twice in range(2):
+        walker.left_out.clear()
         seen: set[Place] = set()
         found: list[Found] = []
         for item in chain.from_iterable(map(walker.walk_root, engine.catalog.roots)):

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from cclake_tailer.counters import Counters
 from cclake_tailer.identity import digest
-from cclake_tailer.lines import fault_of, line_record
+from cclake_tailer.lines import encoding_of, fault_of, line_record
 from cclake_tailer.output import Output
 from cclake_tailer.records import Checkpoint, Heading, encode
 from cclake_tailer.tree import is_chunk
@@ -108,6 +108,8 @@ class Reader:
         block = self._tail(fd, known, self._block)
         if block is None:
             return False  # rewritten meanwhile: the next look begins a generation
+        if known.off == 0:
+            known.encoding = encoding_of(block[:4]) or UNSET
         start = known.tail_len
         if known.unended:
             return self._end_line(fd, known, block)

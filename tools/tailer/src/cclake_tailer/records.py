@@ -20,7 +20,8 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     seconds), `former` that it is known from MongoDB alone: nothing of it has been
     read since. With `ctime_ns` a change is noticed whose old time was put back; `crc`
     and `adler` are checksums of all bytes before `off`, and `unchecked` says that those
-    are to be compared with the disk once the file rests.
+    are to be compared with the disk once the file rests. `encoding` is that of a log
+    whose lines nobody can read as JSON, UTF-16 say.
     """
 
     host: str
@@ -44,13 +45,14 @@ class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     adler: int | msgspec.UnsetType = msgspec.UNSET
     unchecked: bool | msgspec.UnsetType = msgspec.UNSET
     unended: int = 0
+    encoding: str | msgspec.UnsetType = msgspec.UNSET
     gone_at: float | None = None
     former: bool | msgspec.UnsetType = msgspec.UNSET
 
     def restart(self) -> None:
         """Begin a new generation: the content before `off` is no longer there."""
         self.gen += 1
-        self.former = self.crc = self.adler = msgspec.UNSET
+        self.former = self.crc = self.adler = self.encoding = msgspec.UNSET
         self.off = self.unended = self.head_len = self.tail_len = 0
         self.head = self.tail = ""
 

@@ -5,6 +5,7 @@ import time
 from cclake_tailer.counters import Counters, stats_record
 from cclake_tailer.engine import Engine
 from cclake_tailer.output import Output
+from cclake_tailer.tree import Walker
 from cclake_tailer.watch import Watch
 
 CHANGED = 5.0
@@ -18,12 +19,16 @@ class Report:
         engine: Knows the files.
         counters: What was counted.
         out: Where the record goes.
+        walker: Knows what is left out.
     """
 
-    def __init__(self, engine: Engine, counters: Counters, out: Output) -> None:
+    def __init__(
+        self, engine: Engine, counters: Counters, out: Output, walker: Walker
+    ) -> None:
         self._engine = engine
         self._counters = counters
         self._out = out
+        self._walker = walker
         self._at = float("-inf")
         self._told: object = None
         self.watch: Watch | None = None
@@ -54,7 +59,8 @@ class Report:
         ]
 
     def _now(self) -> object:
-        return self._counters.totals(), self.reasons()
+        left_out = len(self._walker.left_out)
+        return self._counters.totals(), self.reasons(), left_out
 
     def _gauges(self) -> dict[str, object]:
         catalog, visitor = self._engine.catalog, self._engine.visitor
@@ -66,6 +72,8 @@ class Report:
             "files_live": live,
             "files_gone": len(catalog) - live,
             "files_refused": len(self._engine.refused),
+            "files_left_out": len(self._walker.left_out),
+            "files_to_compare": len(self._engine.comparer),
             "dirs_watched": 0 if self.watch is None else len(self.watch),
             "partial_bytes": sum(known.size - known.off for known in held),
             "behind_bytes": self._engine.behind(),

@@ -1,11 +1,12 @@
 """Which files below a root are archived, and walking to them."""
 
 # Names may hold any byte and are many: os.path keeps them, and costs less.
-# ruff: noqa: PTH116, PTH118, PTH120
+# ruff: noqa: PTH114, PTH116, PTH118, PTH120
 
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from typing import NamedTuple
 
 HISTORY = "../history.jsonl"
 _RESULTS = "tool-results"
+_SIDE_FOLDERS = {"subagents", _RESULTS, "workflows"}
+_SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+NOWHERE = "a link that leads nowhere"
+NOT_REGULAR = "not a regular file"
+COMPRESSED = "a packed or renamed log"
 
 
 class Place(NamedTuple):
@@ -53,14 +59,31 @@ def is_chunk(path: str) -> bool:
 
 
 def is_source(path: str, side_files: bool = True) -> bool:
-    """Whether a path below a root is archived at all."""
+    """Return whether a path below a root is archived at all."""
     if path.endswith(".jsonl") and not _in_results(path):
         return True
-    return side_files and (path.endswith(".meta.json") or _in_results(path))
+    return side_files and (path.endswith(".meta.json") or _is_of_session(path))
 
 
 def _in_results(path: str) -> bool:
     return f"/{_RESULTS}/" in path or path.startswith(f"{_RESULTS}/")
+
+
+def _is_of_session(path: str) -> bool:
+    """Whether a path lies in the folder of a session, which is named by its id.
+
+    That is the folder of a project, and not any folder with such a name: Claude
+    Desktop keeps whole workspaces below some.
+    """
+    folders = path.split("/")[:-1]
+    if not _SIDE_FOLDERS.isdisjoint(folders):
+        return True
+    return any(
+        _SESSION.fullmatch(name)
+        and not _SESSION.fullmatch(folders[number - 1])
+        and (number == 1 or folders[number - 2] == "projects")
+        for number, name in enumerate(folders[1:], 1)
+    )
 
 
 class Directories:
@@ -92,6 +115,11 @@ class Walker:
         trouble: Called with place and error where something could not be looked at.
         entered: Called with a directory before it is listed, so that it can be
             watched before anything in it is missed.
+        linked: Called with the place of a link to a file outside of its root.
+
+    Attributes:
+        left_out: Names that look like logs and are not archived, with the reason.
+        vanished: Directories that were not there any more when they were listed.
     """
 
     def __init__(
@@ -99,23 +127,26 @@ class Walker:
         side_files: bool,
         trouble: Callable[[Place, OSError], None],
         entered: Callable[[Place], None] = lambda _place: None,
+        linked: Callable[[Place], None] = lambda _place: None,
     ) -> None:
         self.side_files = side_files
         self._trouble = trouble
         self._entered = entered
+        self._linked = linked
+        self.left_out: dict[Place, str] = {}
+        self.vanished: set[Place] = set()
         self._directories = Directories()
 
     def walk_root(self, root: str) -> Iterator[Found]:
         """The sources below a root, and the history beside it."""
         history = Place(root, HISTORY)
-        with contextlib.suppress(OSError):
-            info = os.lstat(history.full)
-            if stat.S_ISREG(info.st_mode):
-                yield Found(history, info)
+        if os.path.lexists(history.full):
+            yield from self._offer(history)
         yield from self.walk(Place(root, ""))
 
     def walk(self, start: Place) -> Iterator[Found]:
-        """The sources in a directory and below it."""
+        """The sources in a directory and below it; links to files come last."""
+        links: list[Place] = []
         pending = [start]
         while pending:
             place = pending.pop()
@@ -129,24 +160,63 @@ class Walker:
             except OSError as error:
                 if place.path or error.errno != errno.ENOENT:
                     self._trouble(place, error)
+                if error.errno == errno.ENOENT:
+                    self.vanished.add(place)
                 continue
             for entry in entries:
-                yield from self._look(place, entry, pending)
+                yield from self._look(place, entry, pending, links)
+        for place in links:
+            yield from self._offer(place)
 
     def _look(
-        self, parent: Place, entry: "os.DirEntry[str]", pending: list[Place]
+        self,
+        parent: Place,
+        entry: "os.DirEntry[str]",
+        pending: list[Place],
+        links: list[Place],
     ) -> Iterator[Found]:
         place = parent.child(entry.name)
         try:
             if entry.is_dir():
                 # Links come last, so that a directory has its own name if it can.
                 pending.insert(0 if entry.is_symlink() else len(pending), place)
+            elif entry.is_symlink():
+                links.append(place)
             elif is_source(place.path, self.side_files):
                 info = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(info.st_mode):
                     yield Found(place, info)
+                else:
+                    self.left_out[place] = NOT_REGULAR
+            elif ".jsonl." in entry.name:
+                self.left_out[place] = COMPRESSED
         except OSError as error:
-            self._trouble(place, error)
+            if entry.is_symlink():
+                self.left_out[place] = NOWHERE
+            else:
+                self._trouble(place, error)
+
+    def _offer(self, link: Place) -> Iterator[Found]:
+        """The file that a link leads to, where it is a source."""
+        try:
+            info = os.stat(link.full)
+        except OSError:
+            self.left_out[link] = NOWHERE
+            return
+        if not is_source(link.path, self.side_files):
+            return
+        if not stat.S_ISREG(info.st_mode):
+            self.left_out[link] = NOT_REGULAR
+            return
+        if os.path.islink(link.full) and leads_out(link):
+            self._linked(link)
+        yield Found(link, info)
+
+
+def leads_out(place: Place) -> bool:
+    """Return whether the link at a place leads out of its root."""
+    real, root = os.path.realpath(place.full), os.path.realpath(place.root)
+    return not real.startswith(root.rstrip("/") + "/")
 
 
 def is_folder(path: str) -> bool:

@@ -1,7 +1,7 @@
 """inotify on directories: which places changed, and where the kernel lost count."""
 
 # Names may hold any byte and are many: os.path keeps them, and costs less.
-# ruff: noqa: PTH114, PTH119, PTH120
+# ruff: noqa: PTH112, PTH114, PTH119, PTH120
 
 import contextlib
 import errno
@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 
 from inotify_simple import INotify, flags
 
-from cclake_tailer.tree import HISTORY, Place
+from cclake_tailer.tree import HISTORY, Place, leads_out
 
 CREATE, MODIFY, DELETE = int(flags.CREATE), int(flags.MODIFY), int(flags.DELETE)
 MOVED_TO, MOVED_FROM = int(flags.MOVED_TO), int(flags.MOVED_FROM)
 ISDIR, IGNORED, Q_OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
 _MASK = CREATE | MODIFY | MOVED_TO | MOVED_FROM
 MASK = _MASK | int(flags.CLOSE_WRITE) | DELETE | int(flags.ONLYDIR)
+# Of a file that is linked: its own events, since its folder is not watched.
+LINKED_MASK = (
+    MODIFY
+    | int(flags.CLOSE_WRITE)
+    | int(flags.ATTRIB)
+    | int(flags.MOVE_SELF)
+    | int(flags.DELETE_SELF)
+)
 _HISTORY = os.path.basename(HISTORY)
 _NO_MORE_WATCHES = (errno.ENOSPC, errno.ENOMEM)
 
@@ -31,6 +39,7 @@ class Changes:
         deleted: Those of `places` that were deleted.
         directories: Names that may be new directories.
         left: Directories that were moved away.
+        came: Directories that were created or moved here.
         rescan: Why everything must be looked at: events were lost, or a watch was.
         events: How many events there were.
     """
@@ -40,6 +49,7 @@ class Changes:
     deleted: set[Place] = field(default_factory=set)
     directories: set[Place] = field(default_factory=set)
     left: set[Place] = field(default_factory=set)
+    came: set[Place] = field(default_factory=set)
     rescan: bool = False
     overflows: int = 0
     events: int = 0
@@ -51,6 +61,7 @@ class Changes:
         self.deleted |= later.deleted
         self.directories |= later.directories
         self.left |= later.left
+        self.came |= later.came
         self.rescan |= later.rescan
         self.overflows += later.overflows
         self.events += later.events
@@ -68,6 +79,7 @@ class Watch:
         self._places: dict[int, Place] = {}
         self._wds: dict[Place, int] = {}
         self._beside: dict[int, list[str]] = {}
+        self._linked: dict[int, set[Place]] = {}
         self.full = False
 
     @property
@@ -89,6 +101,13 @@ class Watch:
             self._wds.pop(self._places.get(wd, place), None)
             self._places[wd] = place
             self._wds[place] = wd
+
+    def add_linked(self, place: Place) -> None:
+        """Watch the file that a link leads to."""
+        with contextlib.suppress(OSError):
+            wd = self._add(os.path.realpath(place.full), LINKED_MASK)
+            if wd is not None:
+                self._linked.setdefault(wd, set()).add(place)
 
     def add_beside(self, root: str) -> None:
         """Watch the folder of a root for its coming and for the history.
@@ -113,9 +132,9 @@ class Watch:
         """Watch nothing any more."""
         self._inotify.close()
 
-    def _add(self, path: str) -> int | None:
+    def _add(self, path: str, mask: int = MASK) -> int | None:
         try:
-            return int(self._inotify.add_watch(path, MASK))
+            return int(self._inotify.add_watch(path, mask))
         except OSError as error:
             if error.errno not in _NO_MORE_WATCHES:
                 raise
@@ -127,7 +146,10 @@ class Watch:
             changes.rescan = True
             changes.overflows += 1
             return
+        if wd in self._linked:
+            (changes.open if mask & MODIFY else changes.places).update(self._linked[wd])
         if mask & IGNORED:
+            self._linked.pop(wd, None)
             self._beside.pop(wd, None)
             directory = self._places.pop(wd, None)
             if directory is not None and self._wds.pop(directory, None) is not None:
@@ -141,7 +163,10 @@ class Watch:
             elif name == os.path.basename(root) and mask & MOVED_FROM:
                 self._forget(Place(root, ""))
         if name == _HISTORY and wd in self._beside:
-            changes.places.add(Place(self._beside[wd][0], HISTORY))
+            history = Place(self._beside[wd][0], HISTORY)
+            changes.places.add(history)
+            if mask & (CREATE | MOVED_TO) and os.path.islink(history.full):
+                self.add_linked(history)
         directory = self._places.get(wd)
         if directory is not None:
             self._note_child(changes, directory.child(name), mask)
@@ -154,12 +179,16 @@ class Watch:
                 changes.left.add(place)
             elif came:
                 changes.directories.add(place)
+                changes.came.add(place)
             return
         (changes.open if mask & (CREATE | MODIFY) else changes.places).add(place)
         if mask & DELETE:
             changes.deleted.add(place)
         if came and os.path.islink(place.full):
-            changes.directories.add(place)
+            if os.path.isdir(place.full):
+                changes.directories.add(place)
+            elif leads_out(place):
+                self.add_linked(place)
 
     def _forget(self, gone: Place) -> None:
         """Stop watching a directory that was moved away, and all below it."""

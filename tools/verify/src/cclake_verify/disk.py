@@ -185,7 +185,7 @@ def _take(
     elif (status.st_dev, status.st_ino) in seen:
         tree.left_out["other names of a file"] += 1
     elif relative != HISTORY and not is_log(relative):
-        kind = "compressed logs" if ".jsonl." in path.name else "not logs"
+        kind = "packed or renamed logs" if ".jsonl." in path.name else "not logs"
         tree.left_out[kind] += 1
     else:
         seen.add((status.st_dev, status.st_ino))

@@ -1,0 +1,76 @@
+"""Files of the log folders that are not archived, or whose lines nobody can read."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+ENCODED = """
+select root, path, checkpoint from files
+where state = 'live' and checkpoint like '%"encoding":"%'
+order by root, path
+"""
+
+
+def sentences(roots: Iterable[Path], buffer: Path) -> list[str]:
+    """Return a sentence for each file that a user may believe to be counted.
+
+    Args:
+        roots: The folders with logs.
+        buffer: Path of the buffer; the tailer has noted encodings in it.
+    """
+    said = [
+        f"Not archived ({why}): {printable(str(path))}"
+        for root in roots
+        for path, why in _left_out(root)
+    ]
+    return said + [
+        f"Archived, but not counted ({encoding}): {printable(path)}"
+        for path, encoding in _encoded(buffer)
+    ]
+
+
+def printable(text: str) -> str:
+    """Return a text that can't move the cursor of a terminal or end a line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _left_out(root: Path) -> Iterator[tuple[Path, str]]:
+    seen: set[tuple[int, int]] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        try:
+            status = Path(folder).stat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            names.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if ".jsonl." in name and "tool-results" not in path.parts:
+                yield path, "packed or renamed"
+            elif not path.exists() and path.is_symlink():
+                yield path, "a link that leads nowhere"
+            elif name.endswith(".jsonl") and not path.is_file():
+                yield path, "not a regular file"
+    history = root.parent / "history.jsonl"
+    if history.is_symlink() and not history.exists():
+        yield history, "a link that leads nowhere"
+
+
+def _encoded(buffer: Path) -> list[tuple[str, str]]:
+    if not buffer.exists():
+        return []
+    try:
+        uri = f"{buffer.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+            found = db.execute(ENCODED).fetchall()
+    except sqlite3.DatabaseError:
+        return []
+    return [
+        (f"{root}/{path}", str(json.loads(checkpoint).get("encoding")))
+        for root, path, checkpoint in found
+    ]
