@@ -556,14 +556,16 @@ def test_what_is_not_archived_is_named(tmp_path: Path) -> None:
         db.execute("insert into files values ('r', 'p/a.jsonl', 'live', '{}')")
         db.commit()
     found = left_out.sentences([root], buffer)
-    assert sorted(found) == [
-        f"Archived, but not counted (UTF-16): {root}/p/wide.jsonl",
-        f"Not archived (a link that leads nowhere): {root}/p/dangling.jsonl",
-        f"Not archived (a link that leads nowhere): {root}/p/itself.jsonl",
-        f"Not archived (a link that leads nowhere): {tmp_path}/history.jsonl",
-        f"Not archived (not a regular file): {root}/p/fifo.jsonl",
-        rf"Not archived (packed or renamed): {root}/p/old\x1b[2J.jsonl.gz",
-    ]
+    assert sorted(found) == sorted(
+        [
+            f"Archived, but not counted (UTF-16): {root}/p/wide.jsonl",
+            f"Not archived (a link that leads nowhere): {root}/p/dangling.jsonl",
+            f"Not archived (a link that leads nowhere): {root}/p/itself.jsonl",
+            f"Not archived (not a regular file): {root}/p/fifo.jsonl",
+            rf"Not archived (packed or renamed): {root}/p/old\x1b[2J.jsonl.gz",
+            f"Not archived (a link that leads nowhere): {tmp_path}/history.jsonl",
+        ]
+    )
     assert left_out.sentences([], tmp_path / "none") == []
     health = {"tailer": {"files_missed_total": 3, "folders_missed_total": 0}}
     screen = Console(width=400, record=True, file=io.StringIO())

@@ -140,9 +140,10 @@ def tailer(
     """Print every line of Claude Code's conversation logs as a JSON record.
 
     Reads all *.jsonl files below the roots, history.jsonl beside them, and the other
-    files in the folders of sessions. After each run of lines of a file, a checkpoint record says how far the file was read.
-    Given back with --resume it is where the next run goes on, whatever was renamed,
-    truncated, rewritten or deleted in between. Nothing is ever written to disk.
+    files in the folders of sessions. After each run of lines of a file, a checkpoint
+    record says how far the file was read. Given back with --resume it is where the
+    next run goes on, whatever was renamed, truncated, rewritten or deleted in between.
+    Nothing is ever written to disk.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # Whoever reads a record finds its entry one level deeper than it stood here.
