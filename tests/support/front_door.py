@@ -3,14 +3,55 @@
 import contextlib
 import os
 import subprocess
+import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 from harness import PATIENCE, connect, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Begun:
+    """A command that runs beside the test.
+
+    Attributes:
+        out: What it has printed to stdout, once it has ended.
+        err: The same of stderr; until then what `until` has read.
+        returncode: Its exit code, once it has ended.
+    """
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.out = self.err = ""
+        self.returncode: int | None = None
+        self._file = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by end
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=self._file,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until(self, words: str) -> str:
+        """Wait for a line on stderr that has these words; gives the line."""
+        assert self._process.stderr
+        for line in self._process.stderr:
+            self.err += line
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without {words!r}: {self.err}")
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self.err += self._process.communicate(timeout=PATIENCE)[1]
+        self.returncode = self._process.returncode
+        self._file.seek(0)
+        self.out = self._file.read()
+        self._file.close()
 
 
 class Stack:
@@ -20,8 +61,7 @@ class Stack:
         self.home = folder / "data"
         self.logs = folder / "claude" / "projects"
         self.ports = {
-            name: free_port()
-            for name in ("MONGO_PORT", "HEALTH_PORT", "PIPELINE_PORT", "WEB_PORT")
+            name: free_port() for name in ("HEALTH_PORT", "PIPELINE_PORT", "WEB_PORT")
         }
         keep = {
             name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ
@@ -45,10 +85,16 @@ class Stack:
             check=False,
         )
 
+    def begin(self, *words: str) -> "Begun":
+        """Begin a recipe, which goes on beside the test."""
+        return Begun([str(ROOT / "just"), *words], self.environment)
+
     def documents(self) -> list[dict[str, Any]]:
-        uri = f"mongodb://127.0.0.1:{self.ports['MONGO_PORT']}"
-        with connect(uri) as client:
+        with connect(self.uri()) as client:
             return list(client.claude_logs.conversations.find({}, {"source": 1}))
+
+    def uri(self) -> str:
+        return f"mongodb://{quote(str(self.home / 'mongo.sock'), safe='')}"
 
     def lines(self) -> int:
         return sum(

@@ -57,9 +57,12 @@ class Mongod:
         """Start it and wait until it answers."""
         dbpath = self.folder / "db"
         dbpath.mkdir(parents=True, exist_ok=True)
-        command = private_command(dbpath, self.port, self.folder / "mongod.log")
+        command = private_command(
+            dbpath, "--port", str(self.port), "--bind_ip", "127.0.0.1", "--nounixsocket"
+        )
+        log = ("--logpath", str(self.folder / "mongod.log"), "--logappend")
         self.process = subprocess.Popen(
-            [*command, *self.options],
+            [*command, *log, *self.options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

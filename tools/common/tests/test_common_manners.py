@@ -3,9 +3,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from cclake_common.failure import Failure, run
+from cclake_common.failure import INTERRUPTED, Failure, run
+from cclake_common.lock import Lock
 from cclake_common.settings import (
     home,
     host,
@@ -14,7 +16,9 @@ from cclake_common.settings import (
     mask,
     mongo_uri,
     roots,
+    socket_path,
 )
+from cclake_common.visible import visible, visible_lines
 from harness import PATIENCE
 
 
@@ -80,11 +84,95 @@ def test_settings_follow_the_environment(
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
     monkeypatch.setenv("CLAUDE_DIR", f"{tmp_path}/a:{tmp_path}/b")
     monkeypatch.delenv("MONGO_URI", raising=False)
-    monkeypatch.setenv("MONGO_PORT", "1")
     assert home() == tmp_path
     assert in_home("SQLITE_PATH", "buffer.db") == tmp_path / "buffer.db"
     assert roots() == [tmp_path / "a", tmp_path / "b"]
-    assert mongo_uri() == "mongodb://127.0.0.1:1"
+    socket = quote(f"{tmp_path}/mongo.sock", safe="")
+    assert mongo_uri() == f"mongodb://{socket}"
+    monkeypatch.setenv("MONGO_URI", "mongodb://db.example.com/")
+    assert mongo_uri() == "mongodb://db.example.com/"
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "a,b"])
+def test_a_path_that_is_no_address_of_a_socket_has_one_among_the_temporary_files(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / name))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    path = socket_path("mongo.sock")
+    assert path.parent.parent == tmp_path
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert socket_path("other.sock").parent == path.parent
+    path.parent.rmdir()
+    path.parent.symlink_to(tmp_path)  # as somebody else might place it
+    with pytest.raises(Failure, match="belongs to another user"):
+        socket_path("mongo.sock")
+
+
+def test_a_lock_names_who_has_it_and_sends_away_who_waited(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "run.lock"
+    with Lock(path) as run, Lock(path) as waiting, Lock(path) as ender:
+        assert run.take("pipeline run")
+        assert not waiting.take("pipeline run --full")
+        assert str(waiting.holder()) == f"`pipeline run` (process {os.getpid()})"
+        assert not ender.take("just down", stop_others=True)
+        run.close()
+        assert ender.take("just down", stop_others=True)
+        with Lock(path) as later:
+            assert not later.take("pipeline run")
+            ender.close()
+            with pytest.raises(Failure, match="stopped by `just down`") as failure:
+                waiting.take("pipeline run --full")
+            assert failure.value.code == INTERRUPTED
+            assert later.take("pipeline run")
+
+
+def test_a_broken_connection_is_not_taken_for_a_reader_that_has_gone() -> None:
+    code = (
+        "import os, typer\n"
+        "from cclake_common.failure import run\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "def ask() -> None:\n"
+        "    here, there = os.pipe()\n"
+        "    os.close(here)\n"
+        "    os.write(there, b'?')\n"
+        "run('ask', app)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "ask: a process or server it spoke to ended\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\x1b]52;c;eA==\x07b", r"a\x1b]52;c;eA==\x07b"),
+        ("\x9b31m\x7f", r"\x9b31m\x7f"),
+        ("one\r\ntwo\t", r"one\r\ntwo\t"),
+        ("\u202egpj.exe\u2066", r"\u202egpj.exe\u2066"),
+        ("a\u200b\u2060\ufeff\u00ad\u3164b", r"a\u200b\u2060\ufeff\xad\u3164b"),
+        ("\u2028\U000e0041\udc80", r"\u2028\U000e0041\udc80"),
+        ("Grüße 日本語 ❤️ \u00a0é", "Grüße 日本語 ❤️ \u00a0é"),
+    ],
+)
+def test_what_would_control_the_terminal_is_seen(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    assert visible_lines(text) == seen.replace(r"\n", "\n")
+
+
+def test_an_error_does_not_control_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def app() -> None:
+        raise Failure("no file \x1b]0;x\x07", "Look at \u202eit.")
+
+    with pytest.raises(SystemExit):
+        run("stack", app)
+    said = "stack: no file \\x1b]0;x\\x07\n       Look at \\u202eit.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_machine_that_is_renamed_keeps_its_name_here(

@@ -147,7 +147,7 @@ def test_a_second_run_does_not_start_beside_the_first(tmp_path: Path) -> None:
 def test_waiting_for_a_run_can_be_stopped(tmp_path: Path) -> None:
     stop, waited = Stop(), []
 
-    def on_wait() -> None:
+    def on_wait(_who: str) -> None:
         waited.append(True)
         os.kill(os.getpid(), signal.SIGTERM)
 

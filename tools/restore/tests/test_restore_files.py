@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,45 @@ def test_bytes_that_gridfs_has_lost_cost_their_file_only(
     assert tree(tmp_path / "out") == {
         path: data for path, data in files.items() if path != failed[0]["path"]
     }
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_killed_restore_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    if not nameless:  # as on a stick, or on macOS
+        monkeypatch.setattr(os, "O_TMPFILE", 0)
+
+    def killed() -> Iterator[bytes]:
+        yield b"one\n" * 1_000_000
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def begin() -> int:
+        child = os.fork()
+        if not child:
+            with Folder(tmp_path / "out") as folder:
+                folder.write("p/a.jsonl", killed())
+        return child
+
+    assert os.waitpid(begin(), 0)[1] == signal.SIGKILL
+    assert bool(tree(tmp_path / "out")) is not nameless
+    with Folder(tmp_path / "out") as folder:
+        folder.write("p/b.jsonl", [b"two\n"])
+    assert tree(tmp_path / "out") == {"p/b.jsonl": b"two\n"}
+
+
+def test_a_draft_of_a_restore_that_goes_on_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "O_TMPFILE", 0)
+    with Folder(tmp_path / "out") as folder:
+
+        def another() -> Iterator[bytes]:
+            yield b"one\n"
+            folder.write("p/b.jsonl", [b"two\n"])
+
+        folder.write("p/a.jsonl", another())
+    assert tree(tmp_path / "out") == {"p/a.jsonl": b"one\n", "p/b.jsonl": b"two\n"}
 
 
 def test_a_file_system_without_links_gets_whole_files_too(

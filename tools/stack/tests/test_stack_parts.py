@@ -1,4 +1,6 @@
+import errno
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -12,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cclake_common.failure import Failure
+from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.settings import SOCKET_PATH_LIMIT
 from cclake_stack import (
     backfill,
     checks,
@@ -29,7 +32,6 @@ from cclake_stack.config import ROLES
 from cclake_stack.mongod import find_mongod
 from cclake_stack.retention import DAY_SECONDS, retention
 from cclake_stack.supervise import (
-    SOCKET_PATH_LIMIT,
     Supervisor,
     repository,
     socket_path,
@@ -190,14 +192,71 @@ def test_progress_without_a_buffer_is_none(tmp_path: Path) -> None:
     assert backfill.snapshot(tmp_path / "none.db") == backfill.Progress()
 
 
-def test_following_ends_when_nothing_moves_and_nothing_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_slow_tailer_is_waited_for_as_long_as_it_shows_that_it_lives(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(backfill, "QUIET_SECONDS", 0.01)
-    looks: list[int] = []
-    path = tmp_path / "none.db"
-    list(backfill.follow(path, lambda: looks.append(1), pause=0.005))
-    assert len(looks) == backfill.PATIENCE
+    path, clock = buffer_with(tmp_path / "buffer.db", behind_bytes=40), Clock()
+    looks, said = 0, set[str]()
+
+    def check(now: backfill.Progress) -> None:
+        nonlocal looks
+        looks, done = looks + 1, looks >= 300
+        said.add(now.waits_for())
+        with closing(sqlite3.connect(path)) as db:  # nothing but a sign of life
+            stats = json.dumps({"behind_bytes": 0 if done else 40})
+            db.execute("update meta set value = ? where name = 'tailer_stats'", [stats])
+            db.execute("insert into meta values ('tailer_stats_at', ?)", [clock.now])
+            db.commit()
+
+    *_, last = backfill.follow(path, check, clock.sleep, lambda: clock.now)
+    assert last.complete
+    assert clock.now > 300 * backfill.QUIET_SECONDS
+    assert said == {"the tailer: 40 bytes to read, 4 lines are in MongoDB"}
+
+
+def test_a_tailer_without_a_sign_of_life_is_given_up_in_the_end(tmp_path: Path) -> None:
+    clock, said = Clock(), set[str]()
+    *_, last = backfill.follow(
+        tmp_path / "none.db",
+        lambda now: said.add(now.waits_for()),
+        clock.sleep,
+        lambda: clock.now,
+    )
+    assert not last.complete
+    assert clock.now > backfill.LIFELESS_SECONDS
+    assert said == {"the tailer, which looks through the files"}
+    assert last.missing() == "files that the tailer has not looked at yet"
+
+
+def test_what_is_not_in_gold_is_said_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = buffer_with(tmp_path / "buffer.db", behind_bytes=40, files_refused=2)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("insert into counters values ('dead', 3)")
+        db.execute("insert into queue values (1)")
+        db.commit()
+    found = backfill.snapshot(path)
+    missing = (
+        "40 bytes are not read yet, 1 lines wait in the buffer,"
+        " 3 lines are dead letters, 2 files can't be read"
+    )
+    assert found.missing() == missing
+    monkeypatch.setenv("SQLITE_PATH", str(path))
+    up._say_what_is_missing(backfill.Progress(ready=True), print)
+    assert f"Not in gold yet: {missing}. " in capsys.readouterr().out
+    with pytest.raises(Failure, match=f"not all is in gold: {missing}") as failure:
+        up._say_what_is_missing(found, print)
+    assert failure.value.code == TRY_LATER
 
 
 def buffer_with(path: Path, **stats: int) -> Path:
@@ -207,7 +266,7 @@ def buffer_with(path: Path, **stats: int) -> Path:
             "create table queue (seq int);"
             "create table counters (name, value);"
             "insert into counters values ('delivered', 3), ('duplicates', 1);"
-            "create table meta (name, value);"
+            "create table meta (name primary key on conflict replace, value);"
         )
         row = [json.dumps(stats)]
         db.execute("insert into meta values ('tailer_stats', ?)", row)
@@ -217,7 +276,7 @@ def buffer_with(path: Path, **stats: int) -> Path:
 
 def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
     path = buffer_with(tmp_path / "buffer.db", behind_bytes=0, partial_bytes=7)
-    (last,) = backfill.follow(path, lambda: None)
+    (last,) = backfill.follow(path, lambda _now: None)
     assert (last.read_bytes, last.delivered, last.complete) == (10, 4, True)
 
 
@@ -347,6 +406,28 @@ def test_what_was_set_after_the_start_is_named(
     monkeypatch.setenv("WEB_PORT", "3001")
     with pytest.raises(Failure, match="started with another MONGO_URI, WEB_PORT"):
         up.check_settings()
+    (tmp_path / "cclake" / "started.json").write_text('{"WEB_PORT": "3aa3"}')
+    with pytest.raises(Failure, match="started with another version of cclake"):
+        up.check_settings()
+
+
+def test_no_hash_of_a_password_can_be_tried_out_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
+    (tmp_path / "cclake").mkdir()
+    kept = []
+    for _ in range(2):
+        started.remember()
+        text = (tmp_path / "cclake" / "started.json").read_text()
+        assert "secret" not in text
+        kept.append(json.loads(text))
+        assert started.changed() == []
+    marks = [one["settings"]["MONGO_URI"] for one in kept]
+    assert marks[0] != marks[1]
+    salt = bytes.fromhex(kept[0]["salt"])
+    hashed = hashlib.scrypt(b"mongodb://me:secret@db/", salt=salt, n=2**14, r=8, p=1)
+    assert marks[0] == hashed.hex()
 
 
 @pytest.mark.parametrize("sign", ["%", "#", "?"])
@@ -377,8 +458,28 @@ class Stopping:
     def __getattr__(self, _name: str) -> "Stopping":
         return self
 
-    def __call__(self) -> None:
+    def __call__(self, *_arguments: object) -> None:
         raise xmlrpc.client.Fault(6, "SHUTDOWN_STATE")
+
+
+class Dying:
+    """A supervisord that dies while it is asked."""
+
+    def __getattr__(self, _name: str) -> "Dying":
+        return self
+
+    def __call__(self, *_arguments: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_supervisord_that_dies_while_it_is_asked_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    supervisor = Supervisor()
+    monkeypatch.setattr(supervisor, "_rpc", Dying())
+    for ask in (supervisor.processes, lambda: supervisor.start("web")):
+        with pytest.raises(Failure, match="supervisord does not answer: "):
+            ask()
 
 
 def test_a_stack_that_is_stopping_is_waited_for_or_told(
@@ -387,8 +488,10 @@ def test_a_stack_that_is_stopping_is_waited_for_or_told(
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
     supervisor = Supervisor()
     monkeypatch.setattr(supervisor, "_rpc", Stopping())
-    with pytest.raises(Failure, match="is stopping just now"):
-        supervisor.processes()
+    for ask in (supervisor.processes, lambda: supervisor.start("web")):
+        with pytest.raises(Failure, match="is stopping just now"):
+            ask()
+    supervisor.stop("web")
     supervisor.shutdown()  # nothing runs: that is what was wanted
 
 
@@ -434,7 +537,7 @@ def test_dbt_and_a_pipeline_run_wait_for_each_other(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
         ) as dbt:
             assert dbt.stderr and dbt.stdout
-            assert b"waiting for its end" in dbt.stderr.readline()
+            assert b"a pipeline run is going on: waiting" in dbt.stderr.readline()
             fcntl.flock(run, fcntl.LOCK_UN)
             assert b"dbt=" in dbt.stdout.readline()
             with pytest.raises(BlockingIOError):
@@ -532,7 +635,7 @@ def test_models_without_a_price_are_named_with_their_tokens(
         screen.print(line)
     text = screen.export_text()
     assert "Without a price: glm-9, 1,500 tokens in 2 responses." in text
-    assert "claude-mythos-5-2\N{REPLACEMENT CHARACTER}[2J, 77 tokens" in text
+    assert r"claude-mythos-5-2\x1b[2J, 77 tokens" in text
     assert "CCLAKE_PRICES" in text
 
 

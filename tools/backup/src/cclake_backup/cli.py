@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from cclake_common import settings
 from cclake_common.failure import run
+from cclake_common.visible import visible
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
@@ -114,7 +115,7 @@ def check_command(folder: Folder, as_json: AsJson = False) -> None:
 
 
 def _print(done: dict[str, Any], line: str, as_json: bool) -> None:
-    print(json.dumps(done) if as_json else line.format(**done))
+    print(json.dumps(done) if as_json else visible(line.format(**done)))
 
 
 def _with_progress(what: str, work: Callable[[Tell], Done]) -> Done:

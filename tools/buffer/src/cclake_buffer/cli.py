@@ -12,6 +12,7 @@ import typer
 from cclake_common import settings
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
+from cclake_common.visible import visible
 
 from cclake_buffer import dead_letters, inspection
 from cclake_buffer.append import Appender
@@ -131,9 +132,13 @@ def checkpoints(
     except sqlite3.DatabaseError as error:
         if primary_code(error) not in DAMAGED:
             raise
-        print(f"buffer: no checkpoints: {error}", file=sys.stderr)
+        print(f"buffer: no checkpoints: {visible(str(error))}", file=sys.stderr)
         found = []
-    sys.stdout.buffer.writelines(record + b"\n" for record in found)
+    if sys.stdout.isatty():
+        for record in found:
+            print(visible(record.decode("utf-8", "replace")))
+    else:
+        sys.stdout.buffer.writelines(record + b"\n" for record in found)
 
 
 @app.command()
@@ -146,7 +151,7 @@ def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
     for name, value in found.items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {number}" for key, number in value.items())
-        print(f"{name:<20} {'-' if value is None else value}")
+        print(visible(f"{name:<20} {'-' if value is None else value}"))
 
 
 @app.command()
@@ -164,8 +169,8 @@ def peek(
 
 
 def _one_line(row: dict[str, Any]) -> str:
-    text = "".join(c if c.isprintable() else "·" for c in row["beginning"][:100])
-    return f"{row['seq']}  {row['host']}:{row['path']}@{row['off']}  {text}"
+    where = f"{row['host']}:{row['path']}@{row['off']}"
+    return visible(f"{row['seq']}  {where}  {row['beginning'][:100]}")
 
 
 @letters.command("list")
@@ -176,7 +181,7 @@ def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) ->
         where = f"{letter['host']}:{letter['path']}@{letter['off']}"
         line = f"{letter['id']}  {letter['at']}  {where}  {letter['len']} bytes"
         line += f"  {letter['reason']}"
-        print(json.dumps(letter) if as_json else line)
+        print(json.dumps(letter) if as_json else visible(line))
     if not (found or as_json):
         print("no dead letters")
 
@@ -192,7 +197,11 @@ def show_letter(
     if as_json:
         print(json.dumps(found))
     else:
-        os.write(sys.stdout.fileno(), base64.b64decode(found["body_base64"]) + b"\n")
+        body = base64.b64decode(found["body_base64"])
+        if sys.stdout.isatty():
+            print(visible(body.decode("utf-8", "backslashreplace")))
+        else:
+            os.write(sys.stdout.fileno(), body + b"\n")
 
 
 @letters.command("retry")

@@ -6,10 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from cclake_common.visible import visible, visible_lines
 
 TRY_LATER = 75
 INTERRUPTED = 130
@@ -50,9 +53,10 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     try:
         app()
     except Failure as failure:
-        print(f"{tool}: {failure}", file=sys.stderr)
+        print(f"{tool}: {visible_lines(str(failure))}", file=sys.stderr)
         if failure.hint:
-            print(f"{' ' * len(tool)}  {failure.hint}", file=sys.stderr)
+            hint = visible_lines(failure.hint)
+            print(f"{' ' * len(tool)}  {hint}", file=sys.stderr)
         code = failure.code
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -60,10 +64,14 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         if error.errno not in SURROUNDINGS:
             raise
         where = error.filename or "a file, or the output"
-        print(f"{tool}: {where}: {error.strerror}", file=sys.stderr)
+        print(f"{tool}: {visible(str(where))}: {error.strerror}", file=sys.stderr)
         code = 1
     except SystemExit as ended:
         code = ended.code
+        # typer takes every broken pipe for a reader that has gone.
+        if isinstance(ended.__context__, BrokenPipeError) and not _is_unread():
+            sys.stdout = sys.__stdout__
+            print(f"{tool}: a process or server it spoke to ended", file=sys.stderr)
     code = _delivered(tool, code)
     if at_once and isinstance(code, int):
         sys.stderr.flush()
@@ -82,6 +90,13 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for good
+
+
+def _is_unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return bool(poll.poll(0))
 
 
 def _delivered(tool: str, code: object) -> object:

@@ -3,10 +3,16 @@
 import os
 import re
 import socket
+import stat
+import tempfile
+from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 from cclake_common.failure import Failure
 
+# The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
+SOCKET_PATH_LIMIT = 100
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)\S*@")
 
 
@@ -48,10 +54,35 @@ def _kept_host() -> str:
         return ""
 
 
+def socket_path(name: str) -> Path:
+    """Return where a server of this data directory listens: for its user only.
+
+    That is in the data directory, or, where its path is too long for a socket or has
+    a comma, in a folder of this user's among the temporary files.
+
+    Raises:
+        Failure: That folder belongs to somebody else.
+    """
+    path = home() / name
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and "," not in str(path):
+        return path
+    digest = blake2b(os.fsencode(path.parent), digest_size=8).hexdigest()
+    folder = Path(tempfile.gettempdir()) / f"cclake-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise Failure(
+            f"{folder} belongs to another user of this machine",
+            "Set TMPDIR to a folder of yours, or CCLAKE_HOME to a shorter path.",
+        )
+    folder.chmod(0o700)
+    return folder / name
+
+
 def mongo_uri() -> str:
-    """`MONGO_URI`, or the address of the private mongod on `MONGO_PORT`."""
-    port = os.environ.get("MONGO_PORT") or "27117"
-    return os.environ.get("MONGO_URI") or f"mongodb://127.0.0.1:{port}"
+    """Return `MONGO_URI`, or the address of the private mongod: a unix socket."""
+    given = os.environ.get("MONGO_URI")
+    return given or f"mongodb://{quote(str(socket_path('mongo.sock')), safe='')}"
 
 
 def mask(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cclake_common.failure import Failure
+from cclake_common.visible import visible_lines
 from cclake_lake.catalog import DAMAGED, damaged
 from cclake_lake.lake import Lake
 
@@ -59,5 +60,6 @@ def forget_damaged(lake: Lake) -> None:
     Its files stay until they are taken for orphans.
     """
     if found := damage(lake):
-        print(f"extract: {damaged(lake, found)}: it is made anew", file=sys.stderr)
+        said = visible_lines(f"extract: {damaged(lake, found)}: it is rebuilt")
+        print(said, file=sys.stderr)
         lake.catalog().drop_table(lake.identifier)

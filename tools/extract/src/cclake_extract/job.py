@@ -8,6 +8,7 @@ from typing import Any
 
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
+from cclake_common.visible import visible_lines
 from cclake_lake.catalog import damaged
 from cclake_lake.lake import Lake
 from pymongo.database import Database
@@ -95,7 +96,8 @@ class Job:
         except Exception as error:  # what was extracted is in the table, whatever it is
             why = self._reason(error)
             hint = f" {why.hint}" if isinstance(why, Failure) else ""
-            print(f"extract: table care failed: {why}{hint}", file=sys.stderr)
+            said = visible_lines(f"extract: table care failed: {why}{hint}")
+            print(said, file=sys.stderr)
         return None
 
     def _reason(self, error: Exception) -> Exception:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from cclake_common.settings import mongo_uri
+from cclake_common.visible import printable, visible_lines
 
 Warehouse = Annotated[
     str | None,
@@ -46,7 +47,7 @@ Uri = Annotated[
         "--mongo-uri",
         envvar="MONGO_URI",
         help="MongoDB to read.",
-        show_default="the private one on $MONGO_PORT",
+        show_default="the private mongod",
     ),
 ]
 Db = Annotated[
@@ -58,8 +59,10 @@ def show(as_json: bool, value: Any, text: str) -> None:
     """Print a result for a script or for a person."""
     if as_json:
         option = orjson.OPT_NON_STR_KEYS
-        text = orjson.dumps(value, option=option, default=str).decode()
-    typer.echo(text)
+        data = orjson.dumps(value, option=option, default=str).decode()
+        typer.echo(printable(data))
+    else:
+        typer.echo(visible_lines(text))
 
 
 def address(uri: str | None) -> str:

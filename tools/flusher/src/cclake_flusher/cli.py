@@ -16,6 +16,7 @@ import typer
 from cclake_common import settings
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
+from cclake_common.visible import printable, visible
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from cclake_flusher import former, lock, web
@@ -56,7 +57,7 @@ UriOption = Annotated[
     typer.Option(
         "--mongo-uri",
         envvar="MONGO_URI",
-        show_default="the private mongod on $MONGO_PORT",
+        show_default="the private mongod",
         help="Address of MongoDB.",
     ),
 ]
@@ -192,7 +193,7 @@ def checkpoints(
     found = former.checkpoints(uri, mongo_db, name, _path(sqlite_path), wait_seconds)
     try:
         for record in found:
-            print(record.decode())
+            print(printable(record.decode()))
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise _wrong_uri(error) from error
     except PyMongoError as error:
@@ -215,7 +216,7 @@ def health(
         print(json.dumps(report))
     else:
         for name, value in report.items():
-            print(f"{name:<20} {'-' if value is None else value}")
+            print(visible(f"{name:<20} {'-' if value is None else value}"))
     if report["status"] == "failing":
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.stop import Stop
+from cclake_common.visible import visible
 from pymongo.errors import PyMongoError
 
 from cclake_flusher import records
@@ -191,7 +192,7 @@ class Flusher:
         wait = self._backoff.next()
         problem = describe(error)
         if problem.split(",")[0] != self._state.problem.split(",")[0]:
-            print(f"flusher: {problem}; trying again", file=sys.stderr)
+            print(f"flusher: {visible(problem)}; trying again", file=sys.stderr)
         self._state.failed(kind, problem, wait)
         if self._stop:
             return False

@@ -9,6 +9,7 @@ import orjson
 import typer
 from cclake_common.failure import run
 from cclake_common.settings import home
+from cclake_common.visible import printable, visible_lines
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -101,7 +102,10 @@ def load(
     path = Path(os.path.expandvars(path)).expanduser()
     work = job.Job(lake, path, memory_limit, wait)
     result = work.stats() if stats else work.run(full_refresh, as_of)
-    typer.echo(orjson.dumps(result, default=str).decode() if json else job.text(result))
+    if json:
+        typer.echo(printable(orjson.dumps(result, default=str).decode()))
+    else:
+        typer.echo(visible_lines(job.text(result)))
 
 
 def main() -> None:

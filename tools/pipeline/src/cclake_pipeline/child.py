@@ -16,6 +16,7 @@ from typing import IO
 
 from cclake_common.settings import mask
 from cclake_common.stop import Stop, die_with_parent
+from cclake_common.visible import visible_lines
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 _TAIL_BYTES = 16_384
@@ -28,12 +29,21 @@ class Child:
     """A running process of a stage; it ends when this process does.
 
     On a terminal its stderr is a terminal too, so that it draws its own bars.
+
+    Args:
+        argv: Its command line.
+        env: Its environment.
+        draws: Whether it does; the text of any other is shown without control
+            characters.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], draws: bool = True
+    ) -> None:
         self._tail: deque[bytes] = deque(maxlen=64)
+        self._text = None if draws else codecs.getincrementaldecoder("utf-8")("replace")
         shown = sys.stderr.isatty()
-        reader, writer = pty.openpty() if shown else os.pipe()
+        reader, writer = pty.openpty() if shown and draws else os.pipe()
         columns = str(shutil.get_terminal_size().columns)
         try:
             self.process = subprocess.Popen(
@@ -124,7 +134,11 @@ class Child:
             return False
         self._tail.append(data)
         if self._shown and data:
-            os.write(sys.stderr.fileno(), data)
+            shown = data
+            if self._text is not None:
+                plain = _ANSI.sub("", self._text.decode(data))
+                shown = visible_lines(plain).encode()
+            os.write(sys.stderr.fileno(), shown)
         return bool(data)
 
     def _drain(self) -> None:

@@ -96,7 +96,8 @@ def run_once(
     where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
     stop, screen = Stop(), Screen()
     record, stages = Record(where.record), Stages(where, screen.step)
-    with run_lock(where.home, stop, not no_wait, screen.waiting):
+    work = "pipeline run" if mode == "incremental" else f"pipeline run --{mode}"
+    with run_lock(where.home, stop, not no_wait, screen.waiting, work):
         result = execute(
             stages,
             record,
@@ -163,7 +164,7 @@ def watch(
 
     def one_run(mark: int) -> bool:
         try:
-            with run_lock(where.home, stop, on_wait=screen.waiting):
+            with run_lock(where.home, stop, True, screen.waiting, "pipeline watch"):
                 result = execute(
                     stages,
                     record,

@@ -97,7 +97,7 @@ class Dbt:
     def _start(self, environment: dict[str, str]) -> Child:
         folder = str(self._places.dbt)
         worker = [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder]
-        return Child(worker, environment)
+        return Child(worker, environment, draws=False)
 
     def _asked(self) -> list[str]:
         folder = str(self._places.dbt)

@@ -1,15 +1,15 @@
 """One run: the stages in order, one run at a time, everything recorded."""
 
-import fcntl
 import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
+from cclake_common.lock import Lock
 from cclake_common.stop import Stop
 
 from cclake_pipeline.record import Record
@@ -136,7 +136,8 @@ def run_lock(
     home: Path,
     stop: Stop,
     wait: bool = True,
-    on_wait: Callable[[], None] = lambda: None,
+    on_wait: Callable[[str], None] = lambda _who: None,
+    work: str = "pipeline run",
 ) -> Iterator[None]:
     """Be the only run of a data directory.
 
@@ -144,32 +145,27 @@ def run_lock(
         home: The data directory.
         stop: Ends the waiting.
         wait: Wait for another run to end.
-        on_wait: Called once before waiting.
+        on_wait: Called once before waiting, with who is waited for.
+        work: What the run is called by the others.
 
     Raises:
-        Failure: Another run is going on and `wait` is false, or `stop` came first.
+        Failure: Another run is going on and `wait` is false, or `stop` came first, or
+            all runs were asked to stop.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "pipeline.lock").open("w") as lock:
-        if not _locked(lock):
-            if wait:
-                on_wait()
-            while not _locked(lock):
-                if stop:
-                    raise Failure("interrupted while it waited", code=INTERRUPTED)
-                if not wait:
-                    raise Failure(
-                        "another run is going on",
-                        "Try again later, or leave out --no-wait to wait for it.",
-                        code=TRY_LATER,
-                    )
-                select.select([stop.fd], [], [], 0.2)
+    with Lock(home / "pipeline.lock") as lock:
+        waits = False
+        while not lock.take(work):
+            if stop:
+                raise Failure("interrupted while it waited", code=INTERRUPTED)
+            who = str(lock.holder() or "it")
+            if not wait:
+                raise Failure(
+                    f"another run is going on: {who}",
+                    "Try again later, or leave out --no-wait to wait for it.",
+                    code=TRY_LATER,
+                )
+            if not waits:
+                waits = True
+                on_wait(who)
+            select.select([stop.fd], [], [], 0.2)
         yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

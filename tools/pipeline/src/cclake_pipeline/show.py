@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from cclake_common.visible import visible, visible_lines
+
 from cclake_pipeline.run import RunResult
 from cclake_pipeline.stages import StageResult
 
@@ -19,27 +21,27 @@ class Screen:
     def step(self, text: str) -> None:
         """Show what a stage is doing, in one line that the next one replaces."""
         if self._terminal:
-            print(f"\r\x1b[K{text[:100]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{visible(text)[:100]}", end="", file=sys.stderr, flush=True)
 
     def stage(self, result: StageResult) -> None:
         """Show that a stage has ended."""
         clear = "\r\x1b[K" if self._terminal else ""
         print(clear + _stage_line(result), file=sys.stderr, flush=True)
 
-    def waiting(self) -> None:
+    def waiting(self, who: str) -> None:
         """Say that another run is being waited for."""
-        self._say("another run is going on; waiting for it to end")
+        self._say(f"another run is going on; waiting for the end of {who}")
 
     def log(self, text: str) -> None:
         """Write one line with the time to stdout."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        print(f"{now} {text}", flush=True)
+        print(f"{now} {visible_lines(text)}", flush=True)
 
     def _say(self, text: str) -> None:
         if self._quiet:
             self.log(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(visible(text), file=sys.stderr, flush=True)
 
 
 def describe(result: RunResult) -> str:
@@ -50,7 +52,8 @@ def describe(result: RunResult) -> str:
         f" {', '.join(parts)}"
     )
     bad = [s for s in result.stages if s.outcome == "failed"]
-    return "\n".join([line, *(_indented(stage.detail) for stage in bad)])
+    said = "\n".join([line, *(_indented(stage.detail) for stage in bad)])
+    return visible_lines(said)
 
 
 def runs_table(runs: Sequence[dict[str, Any]]) -> str:
@@ -71,7 +74,7 @@ def runs_table(runs: Sequence[dict[str, Any]]) -> str:
             for stage in run["stages"]
             if stage["outcome"] == "failed"
         ]
-    return "\n".join(lines)
+    return visible_lines("\n".join(lines))
 
 
 def _cell(stage: dict[str, Any]) -> str:
@@ -84,7 +87,8 @@ def _cell(stage: dict[str, Any]) -> str:
 def _stage_line(result: StageResult) -> str:
     state = "" if result.outcome == "done" else f"  {result.outcome}"
     amount = _amount(result.rows, result.detail if not state else "")
-    return f"{result.stage:<8} {amount:<40} {result.seconds:>7.1f} s{state}"
+    line = f"{result.stage:<8} {amount:<40} {result.seconds:>7.1f} s{state}"
+    return visible(line)
 
 
 def _amount(rows: int | None, detail: str) -> str:

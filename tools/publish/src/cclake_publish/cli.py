@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from cclake_common.failure import run
 from cclake_common.settings import home, in_home
+from cclake_common.visible import visible
 
 from cclake_publish.export import publish as publish_gold
 from cclake_publish.progress import bars
@@ -98,7 +99,7 @@ def table(
     if as_json:
         print(json.dumps({"rows": rows, "table": name, "file": str(out)}))
     else:
-        print(f"wrote {rows:,} rows of {name} to {out}")
+        print(visible(f"wrote {rows:,} rows of {name} to {out}"))
 
 
 def main() -> NoReturn:

@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from cclake_common.model_names import short_name
+from cclake_common.visible import visible
 
 from cclake_report.model import Column, Report
 
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+"
-)
+_SPACE = re.compile(r"[ \t\r\n]+")
 _RIGHT = {"count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
 _FORMULA = ("=", "+", "-", "@")
@@ -70,12 +69,13 @@ def as_table(report: Report, width: int, bold: bool = False) -> str:
     printed.insert(1, rule)
     if report.totals is not None:
         printed.insert(len(printed) - 1, rule)
-    return "\n".join([*printed, *([""] if report.notes else []), *report.notes])
+    notes = map(clean, report.notes)
+    return "\n".join([*printed, *([""] if report.notes else []), *notes])
 
 
 def clean(text: str) -> str:
     """A text of the logs in one line, without anything that controls a terminal."""
-    return _CONTROL.sub(" ", text).strip()
+    return visible(_SPACE.sub(" ", text).strip())
 
 
 def _with_breakdown(report: Report) -> list[dict[str, Any]]:

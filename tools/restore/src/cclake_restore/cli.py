@@ -1,6 +1,7 @@
 """The command line: `restore`."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 from cclake_common import settings
 from cclake_common.failure import Failure, run
+from cclake_common.visible import visible
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -89,6 +91,7 @@ def main_command(
     mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
 ) -> None:
     """Recreate the original log files from MongoDB, byte for byte."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if out is None and not dry_run:
         raise Failure("no folder is named", "Name it with --out.", code=2)
     request = Request(
@@ -135,10 +138,9 @@ def _with_progress(uri: str, database: str, request: Request) -> list[Result]:
 
 
 def _line(result: Result) -> str:
-    path = "".join(c if c.isprintable() else repr(c)[1:-1] for c in result.path)
     why = result.error and f"NOT RESTORED: {result.error}"
     note = f"  ({why or result.note})" if why or result.note else ""
-    return f"{result.bytes:>14,}  {path}{note}"
+    return visible(f"{result.bytes:>14,}  {result.path}{note}")
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ from cclake_restore.chosen import is_safe
 THERE = "it is there already"
 # What a file system says that has no links, as that of many a stick.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_NO_NAMELESS = (errno.EISDIR, errno.ENOTSUP, errno.EINVAL, errno.ENOENT)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_DRAFT = re.compile(r"\.restore-[0-9a-f]{16}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -77,18 +82,67 @@ class Folder:
 
 
 def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
+    """Write a file that has no name until it is whole.
+
+    One that is killed leaves nothing: the system takes back a file without a name.
+    """
+    nameless = _nameless(parent)
+    if nameless is None:
+        return _write_draft(parent, name, pieces)
+    with os.fdopen(nameless, "w+b", buffering=1 << 20) as file:
+        size = sum(map(file.write, pieces))
+        file.flush()
+        try:
+            # Unlike a rename, a link never takes the place of a file.
+            os.link(f"/proc/self/fd/{nameless}", name, dst_dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (*_NO_LINKS, errno.ENOENT):
+                raise
+            file.seek(0)
+            blocks = iter(lambda: file.read(1 << 20), b"")
+            return _write_draft(parent, name, blocks)
+    return size
+
+
+def _nameless(parent: int) -> int | None:
+    """Open a new file without a name; None where the system has none."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    try:
+        return os.open(".", os.O_RDWR | flag, 0o600, dir_fd=parent) if flag else None
+    except OSError as error:
+        if error.errno in _NO_NAMELESS:
+            return None
+        raise
+
+
+def _write_draft(parent: int, name: str, pieces: Iterable[bytes]) -> int:
+    """Write a file under another name first; those of killed runs are removed."""
+    _sweep(parent)
     # The name is short: that of the file may already be as long as a name can be.
     draft = f".restore-{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    handle = os.open(draft, flags, 0o600, dir_fd=parent)
+    handle = os.open(draft, _NEW, 0o600, dir_fd=parent)
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             size = sum(map(file.write, pieces))
-        _put(parent, draft, name)
+            file.flush()
+            _put(parent, draft, name)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=parent)
     return size
+
+
+def _sweep(parent: int) -> None:
+    """Remove drafts that no living process holds."""
+    for name in filter(_DRAFT.fullmatch, os.listdir(parent)):
+        with contextlib.suppress(OSError):
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(name, dir_fd=parent)
+            finally:
+                os.close(handle)
 
 
 def _put(parent: int, draft: str, name: str) -> None:
@@ -98,11 +152,9 @@ def _put(parent: int, draft: str, name: str) -> None:
         FileExistsError: One has.
     """
     try:
-        # Unlike a rename, a link never takes the place of a file.
         os.link(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        os.close(os.open(name, flags, 0o600, dir_fd=parent))
+        os.close(os.open(name, _NEW, 0o600, dir_fd=parent))
         os.rename(draft, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -12,12 +12,22 @@ from pathlib import Path
 from cclake_common import settings
 
 QUIET_SECONDS = 3.0
-PATIENCE = 5
+# The tailer shows every 30 s that it lives, however slow it is.
+LIFELESS_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of ingestion: bytes read, lines waiting, lines in MongoDB."""
+    """A moment of ingestion: bytes read, lines waiting, lines in MongoDB.
+
+    Attributes:
+        ready: The tailer has looked at all files, and says what is left to read.
+        behind_bytes: Bytes that are not read yet, as it last said.
+        refused: Files that can't be read.
+        dead: Lines that could not be delivered.
+        paused: Why the buffer takes no more: `cap`, `free`, or `no`.
+        heard_at: When the tailer last showed that it lives.
+    """
 
     read_bytes: int = 0
     read_lines: int = 0
@@ -26,11 +36,39 @@ class Progress:
     files: int = 0
     ready: bool = False
     behind_bytes: int = 0
+    refused: int = 0
+    dead: int = 0
+    paused: str = "no"
+    heard_at: float = 0.0
 
     @property
     def complete(self) -> bool:
         """Whether every complete line on disk has been acknowledged."""
         return self.ready and self.behind_bytes == 0 and self.queued == 0
+
+    def waits_for(self) -> str:
+        """Return what is waited for, for a person."""
+        if self.paused == "free":
+            return "room on the disk: reading pauses until there is some"
+        if not self.ready:
+            return "the tailer, which looks through the files"
+        if self.behind_bytes:
+            left = f"{self.behind_bytes:,} bytes to read"
+            return f"the tailer: {left}, {self.delivered:,} lines are in MongoDB"
+        return f"MongoDB: {self.queued:,} lines wait in the buffer"
+
+    def missing(self) -> str:
+        """Return what is not in MongoDB, with its number; empty when all is."""
+        found = [
+            (self.behind_bytes, "bytes are not read yet"),
+            (self.queued, "lines wait in the buffer"),
+            (self.dead, "lines are dead letters"),
+            (self.refused, "files can't be read"),
+        ]
+        parts = [f"{number:,} {what}" for number, what in found if number]
+        if not self.ready:
+            parts.insert(0, "files that the tailer has not looked at yet")
+        return ", ".join(parts)
 
 
 def tree_bytes(roots: list[Path]) -> int:
@@ -51,40 +89,47 @@ def snapshot(buffer: Path) -> Progress:
 
 
 def follow(
-    buffer: Path, check: Callable[[], None], pause: float = 0.1
+    buffer: Path,
+    check: Callable[[Progress], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Progress]:
-    """Yield the progress until all is acknowledged or nothing moves any more.
+    """Yield the progress until all is acknowledged.
+
+    A slow machine is waited for, as long as anything moves or shows that it lives.
+    The last progress is not complete where nothing has for `LIFELESS_SECONDS`.
 
     Args:
         buffer: Path of the buffer.
-        check: Called after each `QUIET_SECONDS` without progress; it raises when a
+        check: Called after each `QUIET_SECONDS` with the progress; it raises when a
             process has failed.
-        pause: Seconds between two looks.
+        sleep: Waits for so many seconds.
+        clock: Gives the time in seconds.
     """
-    last, since, quiet = Progress(), time.monotonic(), 0
+    last, moved = snapshot(buffer), clock()
+    checked = moved
     while True:
-        now = snapshot(buffer)
-        yield now
-        if now.complete:
+        yield last
+        if last.complete or clock() - moved > LIFELESS_SECONDS:
             return
+        if clock() - checked > QUIET_SECONDS:
+            check(last)
+            checked = clock()
+        sleep(0.1)
+        now = snapshot(buffer)
         if now != last:
-            last, since, quiet = now, time.monotonic(), 0
-        elif time.monotonic() - since > QUIET_SECONDS:
-            check()
-            since, quiet = time.monotonic(), quiet + 1
-            if quiet >= PATIENCE and not now.queued:
-                return
-        time.sleep(pause)
+            last, moved = now, clock()
 
 
 def _progress(db: sqlite3.Connection) -> Progress:
+    db.execute("begin")
     files, read = db.execute(
         "select count(*), coalesce(sum(off), 0) from files"
     ).fetchone()
     (queued,) = db.execute("select count(*) from queue").fetchone()
     counters = dict(db.execute("select name, value from counters").fetchall())
-    row = db.execute("select value from meta where name = 'tailer_stats'").fetchone()
-    stats = json.loads(row[0]) if row and row[0] else {}
+    meta = dict(db.execute("select name, value from meta").fetchall())
+    stats = json.loads(meta.get("tailer_stats") or "{}")
     return Progress(
         read_bytes=read,
         read_lines=counters.get("lines_read", 0),
@@ -93,6 +138,10 @@ def _progress(db: sqlite3.Connection) -> Progress:
         files=files,
         ready=bool(stats),
         behind_bytes=stats.get("behind_bytes", 0),
+        refused=stats.get("files_refused", 0),
+        dead=counters.get("dead", 0),
+        paused=str(meta.get("paused") or "no"),
+        heard_at=meta.get("tailer_stats_at") or 0.0,
     )
 
 

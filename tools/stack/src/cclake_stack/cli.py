@@ -10,11 +10,13 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common import settings
-from cclake_common.failure import Failure, run
+from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.stop import die_with_parent
+from cclake_common.visible import visible, visible_lines
 from rich.console import Console
 
 from cclake_stack import checks, config, gold, mongod, show, state, validate
+from cclake_stack import down as stopping
 from cclake_stack import foreground as lasting
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
@@ -44,7 +46,7 @@ def up(
     out, err = show.screen(), Console(stderr=True)
 
     def say(line: str) -> None:
-        out.print(line, highlight=False)
+        out.print(visible(line), highlight=False, markup=False)
 
     def ready() -> None:
         out.print(show.overview(state.addresses(), state.archived_lines()))
@@ -53,29 +55,40 @@ def up(
         lasting.last(say, err, ready)
         return
     supervisor = Supervisor()
-    if starting.is_up(supervisor):
-        starting.check_settings()
-        out.print("cclake runs already.")
-    else:
-        try:
-            starting.up(say, err, supervisor)
-        except KeyboardInterrupt:
-            if supervisor.running():
-                err.print("What has started goes on; `just up` ends what is missing,")
-                err.print("`just down` stops all.")
-            raise
+    starting.end_on_sigterm()
+    try:
+        with starting.alone(err):
+            if starting.is_up(supervisor):
+                starting.check_settings()
+                out.print("cclake runs already.")
+            else:
+                starting.up(say, err, supervisor)
+    except KeyboardInterrupt:
+        if supervisor.running():
+            err.print("What has started continues; `just up` starts the rest,")
+            err.print("`just down` stops all.")
+        raise
+    except starting.Asked:
+        raise Failure(
+            "asked to end before all was done, as `just down` does",
+            "`just up` continues from there.",
+            INTERRUPTED,
+        ) from None
     ready()
 
 
 @app.command()
 def down() -> None:
-    """Stop everything. What is in flight is finished, the rest stays in the buffer."""
-    supervisor = Supervisor()
-    if not supervisor.running():
+    """Stop everything. What is in flight is finished, the rest stays in the buffer.
+
+    Runs of the pipeline and of dbt that were started by hand are ended, too.
+    """
+    if stopping.down(lambda line: typer.echo(visible(line)), Supervisor()):
+        typer.echo(
+            "cclake has stopped; nothing is lost, `just up` continues from here."
+        )
+    else:
         typer.echo("cclake does not run.")
-        return
-    supervisor.shutdown()
-    typer.echo("cclake has stopped; nothing is lost, `just up` goes on from here.")
 
 
 @app.command()
@@ -119,18 +132,21 @@ def logs(
         hint = f"There are: {there}." if there else "Start it: just up"
         raise Failure(f"no log {name or '*'}.log in {folder}", hint)
     follows = ["-F"] if follow else []
-    subprocess.run(["tail", "-n", str(lines), *follows, *map(str, files)], check=False)
+    command = ["tail", "-n", str(lines), *follows, *map(str, files)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tail:
+        assert tail.stdout
+        try:
+            for line in tail.stdout:
+                print(visible_lines(line.decode(errors="replace")), end="", flush=True)
+        finally:
+            tail.terminate()  # it follows for ever
 
 
 @app.command("mongod")
 def run_mongod() -> NoReturn:
     """Become the private mongod of this data directory (used by supervisord)."""
-    dbpath = settings.home() / "mongo"
-    dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
     die_with_parent(signal.SIGTERM)
-    port = config.port("MONGO_PORT", 27117)
-    command = mongod.private_command(dbpath, port)
-    os.execv(command[0], command)
+    mongod.become_private()
 
 
 @app.command("web")
@@ -155,7 +171,7 @@ def run_docs() -> None:
     port = config.port("DBT_DOCS_PORT", 8686)
     checks.check_port(port, "DBT_DOCS_PORT", "dbt documentation")
     generate = [*gold.dbt_command(), "docs", "generate", "--quiet"]
-    with validate.no_pipeline():
+    with validate.no_pipeline("stack docs"):
         if subprocess.run(generate, check=False, stdout=sys.stderr).returncode:
             raise Failure("dbt could not write its documentation")
     typer.echo(f"dbt documentation on http://127.0.0.1:{port}/ until Ctrl-C")

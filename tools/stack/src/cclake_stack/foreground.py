@@ -2,20 +2,15 @@
 
 import signal
 from collections.abc import Callable
-from http.client import HTTPException
-from types import FrameType
 
 from cclake_common.failure import Failure
+from cclake_common.visible import visible
 from rich.console import Console
 
 from cclake_stack import up
-from cclake_stack.supervise import Supervisor
+from cclake_stack.supervise import Supervisor, Unreachable
 
-AWHILE_S = 5.0
-
-
-class _Asked(BaseException):
-    """SIGTERM has come."""
+AWHILE_S = 30.0
 
 
 def last(say: up.Say, console: Console, ready: Callable[[], None]) -> None:
@@ -33,13 +28,16 @@ def last(say: up.Say, console: Console, ready: Callable[[], None]) -> None:
             started this may start it again.
     """
     supervisor = Supervisor(foreground=True)
-    if supervisor.running():
-        raise Failure("cclake runs already, in the background", "`just down` ends it.")
-    signal.signal(signal.SIGTERM, _ask)
+    up.end_on_sigterm()
     try:
-        _start(supervisor, say, console, ready)
+        with up.alone(console):
+            if supervisor.running():
+                raise Failure(
+                    "cclake runs already, in the background", "`just down` ends it."
+                )
+            _start(supervisor, say, console, ready)
         supervisor.last()
-    except (_Asked, KeyboardInterrupt):
+    except (up.Asked, KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Another one: a call of the first may have been cut off in its middle.
@@ -54,15 +52,11 @@ def _start(
     try:
         up.up(say, console, supervisor)
         ready()
+    except Unreachable:  # it was asked something as it died
+        if not supervisor.ended(AWHILE_S):
+            raise
     except Failure as failure:
         if not supervisor.running():
             raise
         # The archive goes on, and supervisord tries the rest again.
-        console.print(f"stack: {failure}", markup=False, highlight=False)
-    except (OSError, HTTPException):  # it was asked something as it died
-        if not supervisor.ended(AWHILE_S):
-            raise
-
-
-def _ask(_number: int, _frame: FrameType | None) -> None:
-    raise _Asked
+        console.print(visible(f"stack: {failure}"), markup=False, highlight=False)

@@ -35,8 +35,7 @@ def become_dbt(arguments: list[str]) -> NoReturn:
     """Become dbt, which keeps the pipeline waiting while it uses the database."""
     command = dbt_command()
     if not _APART & set(arguments):
-        lock = lock_pipeline()  # as long as this process lives, whatever it becomes
-        os.set_inheritable(lock.fileno(), True)
+        lock_pipeline(f"dbt {' '.join(arguments)}").keep()
     os.execv(command[0], [*command, *arguments])
 
 

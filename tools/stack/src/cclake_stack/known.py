@@ -22,7 +22,6 @@ SETTINGS = (
     Setting("CCLAKE_HOST", "", "this machine's name in every record"),
     Setting("MONGO_URI", "", "your MongoDB; empty: the private mongod"),
     Setting("MONGO_DB", "claude_logs", "database"),
-    Setting("MONGO_PORT", "27117", "port of the private mongod"),
     Setting("MONGOD", "", "the mongod to run; empty: the first that is found"),
     Setting("SQLITE_PATH", "{home}/buffer.db", "the buffer"),
     Setting("CCLAKE_BUFFER_MAX_MB", "", "reading pauses while the buffer holds more"),

@@ -3,9 +3,15 @@
 import importlib.util
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
+from typing import NoReturn
 
+from cclake_common import settings
 from cclake_common.failure import Failure
+from cclake_common.lock import Lock
+from cclake_common.visible import visible
 
 
 def find_mongod() -> Path:
@@ -32,21 +38,45 @@ def find_mongod() -> Path:
     )
 
 
-def private_command(dbpath: Path, port: int, logpath: Path | None = None) -> list[str]:
-    """The command line of a private mongod (5.0 or later): loopback only, journaled."""
-    command = [
+def private_command(dbpath: Path, *address: str) -> list[str]:
+    """Return the command line of a mongod (5.0 or later) with its data in a folder.
+
+    Args:
+        dbpath: The folder.
+        address: Options that say where it listens.
+    """
+    return [
         str(find_mongod()),
-        *("--dbpath", str(dbpath), "--port", str(port)),
-        *("--bind_ip", "127.0.0.1", "--nounixsocket"),
+        *("--dbpath", str(dbpath), *address),
         *("--wiredTigerCacheSizeGB", "0.5"),
         *("--wiredTigerCollectionBlockCompressor", "zstd"),
         # Level 3 takes half the CPU of the default 6 for the same size here.
         *("--zstdDefaultCompressionLevel", "3"),
         "--setParameter=diagnosticDataCollectionEnabled=false",
     ]
-    if logpath:
-        command += ["--logpath", str(logpath), "--logappend"]
-    return command
+
+
+def become_private() -> NoReturn:
+    """Become the mongod of this data directory, once no other one is.
+
+    It listens on a unix socket that only this user can open, and on no port: whoever
+    else works on this machine can neither read nor write, and no password is needed.
+    """
+    dbpath = settings.home() / "mongo"
+    dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A second one would take the socket away from the first before it fails.
+    lock = Lock(settings.home() / "mongo.lock")
+    waits = False
+    while not lock.take("stack mongod"):
+        if not waits:
+            print(visible(f"waiting for the end of {lock.holder()}"), file=sys.stderr)
+        waits = True
+        time.sleep(0.1)
+    lock.keep()
+    socket = settings.socket_path("mongo.sock")
+    listening = ("--bind_ip", str(socket), "--nounixsocket")
+    command = private_command(dbpath, *listening, "--filePermissions", "0700")
+    os.execv(command[0], command)
 
 
 def _embedded() -> Path | None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from cclake_common.visible import visible
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,7 +35,7 @@ def overview(addresses: dict[str, str], archived: int) -> RenderableType:
     """The table at the end of `up`: addresses and counts."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, address in addresses.items():
-        table.add_row(name, Text(address, style="bold"))
+        table.add_row(name, Text(visible(address), style="bold"))
     table.add_row("archived", f"{archived:,} lines")
     return table
 
@@ -70,7 +71,7 @@ def settings(values: Iterable[Value]) -> RenderableType:
     for column in ("setting", "value", "from", "meaning"):
         table.add_column(column, overflow="fold")
     for value in values:
-        table.add_row(value.name, value.value, value.origin, value.meaning)
+        _add(table, value.name, value.value, value.origin, value.meaning)
     return table
 
 
@@ -81,8 +82,14 @@ def checks(found: Iterable[Check]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for check in found:
         holds = Text("yes", "green") if check.holds else Text("NO", "bold red")
-        table.add_row(check.name, holds, check.seen)
+        _add(table, check.name, holds, check.seen)
     return table
+
+
+def _add(table: Table, *cells: str | Text) -> None:
+    """Add a row; what stands in it is text, whatever it looks like."""
+    shown = (Text(visible(one)) if isinstance(one, str) else one for one in cells)
+    table.add_row(*shown)
 
 
 def _processes(processes: list[dict[str, Any]]) -> Table:
@@ -92,7 +99,7 @@ def _processes(processes: list[dict[str, Any]]) -> Table:
     for process in processes:
         style = "green" if process["state"] in WELL else "red"
         state = Text(process["state"].lower(), style=style)
-        table.add_row(process["name"], state, process["description"])
+        _add(table, process["name"], state, process["description"])
     return table
 
 
@@ -100,15 +107,15 @@ def _facts(found: dict[str, Any]) -> Table:
     ingestion, health = found["ingestion"], found["health"] or {}
     export = found["export"]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("files", f"{ingestion['files']:,}")
-    table.add_row("pending lines", f"{ingestion['queued']:,}")
-    table.add_row("delivered lines", f"{ingestion['delivered']:,}")
-    table.add_row("dead letters", f"{health.get('dead_letters', '?')}")
-    table.add_row("health", _health(health))
-    table.add_row("last pipeline run", _run(found["pipeline"]))
+    _add(table, "files", f"{ingestion['files']:,}")
+    _add(table, "pending lines", f"{ingestion['queued']:,}")
+    _add(table, "delivered lines", f"{ingestion['delivered']:,}")
+    _add(table, "dead letters", f"{health.get('dead_letters', '?')}")
+    _add(table, "health", _health(health))
+    _add(table, "last pipeline run", _run(found["pipeline"]))
     if found["pipeline"] != found["pipeline_ended"]:
-        table.add_row("the one before", _run(found["pipeline_ended"]))
-    table.add_row("last publish", export.get("published_at", "never"))
+        _add(table, "the one before", _run(found["pipeline_ended"]))
+    _add(table, "last publish", export.get("published_at", "never"))
     return table
 
 
@@ -141,20 +148,24 @@ def _custody(found: dict[str, Any]) -> list[str]:
 def notices(found: dict[str, Any]) -> list[RenderableType]:
     """Return what needs attention, one line each."""
     lines: list[RenderableType] = [
-        Text(sentence, style="red") for sentence in found["unreadable"]
+        Text(visible(sentence), style="red") for sentence in found["unreadable"]
     ]
-    lines += [Text(sentence, style="yellow") for sentence in found["warnings"]]
-    lines += [Text(sentence, style="yellow") for sentence in _custody(found)]
+    lines += [
+        Text(visible(sentence), style="yellow")
+        for sentence in (*found["warnings"], *_custody(found))
+    ]
     lines += [
         Text(
-            f"Not known yet: {row['kind']} {row['name']} of Claude Code"
-            f" {row['version']}, {row['count']:,} times (archived)."
+            visible(
+                f"Not known yet: {row['kind']} {row['name']} of Claude Code"
+                f" {row['version']}, {row['count']:,} times (archived)."
+            )
         )
         for row in found["unknown_format"]
     ]
     lines += [
         Text(
-            f"Without a price: {_visible(row['model'])}, {row['tokens']:,} tokens in"
+            f"Without a price: {visible(row['model'])}, {row['tokens']:,} tokens in"
             f" {row['responses']:,} responses.",
             style="yellow",
         )
@@ -163,8 +174,3 @@ def notices(found: dict[str, Any]) -> list[RenderableType]:
     if found["unpriced_models"]:
         lines.append(Text(_ADD_PRICES))
     return ["", *lines] if lines else []
-
-
-def _visible(text: str) -> str:
-    """Return a text of the logs without anything that controls a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,17 +1,19 @@
 """With which settings the running stack was started.
 
 Processes keep the environment that supervisord had at its start: what is set
-later is in effect after `down` and `up` only. Digests, since values may be secret.
+later is in effect after `down` and `up` only. Of a value that may hold a password
+there is only a slow, salted hash.
 """
 
+import hashlib
 import json
 import os
-from hashlib import blake2b
+import secrets
 from pathlib import Path
 
 from cclake_common import settings
 
-from cclake_stack.known import SETTINGS
+from cclake_stack.known import SETTINGS, Setting
 
 # What no process of the stack reads.
 _APART = {"DBT_DOCS_PORT", "METABASE_PORT", "PREFECT_PORT", "CCLAKE_TIMEZONE"}
@@ -22,25 +24,36 @@ def remember() -> None:
     path = _path()
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(_digests(), file)
+        salt = secrets.token_bytes(16)
+        json.dump({"salt": salt.hex(), "settings": _marks(salt)}, file)
 
 
 def changed() -> list[str]:
     """Settings that are others now than at the start, where that is known."""
     try:
-        then = json.loads(_path().read_bytes())
+        found = json.loads(_path().read_bytes())
     except (OSError, ValueError):
         return []
-    return [name for name, digest in _digests().items() if then.get(name) != digest]
+    if "salt" not in found:
+        return ["version of cclake"]
+    then = found["settings"]
+    now = _marks(bytes.fromhex(found["salt"]))
+    return [name for name, mark in now.items() if then.get(name) != mark]
 
 
-def _digests() -> dict[str, str]:
-    found = {one.name: os.environ.get(one.name) or one.default for one in SETTINGS}
+def _marks(salt: bytes) -> dict[str, str]:
     return {
-        name: blake2b(value.encode(), digest_size=8).hexdigest()
-        for name, value in found.items()
-        if name not in _APART and name != "CCLAKE_HOME"
+        one.name: _mark(one, os.environ.get(one.name) or one.default, salt)
+        for one in SETTINGS
+        if one.name not in _APART and one.name != "CCLAKE_HOME"
     }
+
+
+def _mark(setting: Setting, value: str, salt: bytes) -> str:
+    """The value itself, or a hash where it is secret or may hold a password."""
+    if not setting.is_secret and "@" not in value and "://" not in value:
+        return value
+    return hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1).hex()
 
 
 def _path() -> Path:

@@ -18,7 +18,8 @@ from cclake_stack import backfill, checks, config, left_out
 from cclake_stack.retention import retention
 from cclake_stack.supervise import Supervisor
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 10.0
+GUARD_MS = 5_000
 
 
 def state() -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 def last_runs() -> list[dict[str, Any]]:
     """The newest pipeline runs; none where there was none, or no record of it."""
     command = [str(Path(sys.executable).parent / "pipeline"), "runs", "--json"]
-    ended = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, check=False)
     runs: list[dict[str, Any]] = []
     if not ended.returncode:
         runs = json.loads(ended.stdout or b"[]")
@@ -160,7 +161,7 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
     database = config.environ_or("MONGO_DB", "claude_logs")
     try:
         with MongoClient[dict[str, Any]](
-            settings.mongo_uri(), serverSelectionTimeoutMS=1000
+            settings.mongo_uri(), serverSelectionTimeoutMS=GUARD_MS
         ) as client:
             found = client[database].format_guard.find({"known": False})
             return [
@@ -169,6 +170,32 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
             ]
     except PyMongoError:
         return []
+
+
+def left_out() -> list[str]:
+    """Return what of MongoDB is not in gold, with its numbers.
+
+    Nothing where that is not known: then there was no run, or MongoDB is away.
+    """
+    done = next((run for run in last_runs() if run["outcome"] == "done"), None)
+    if done is None or done["watermark"] is None:
+        return []
+    database = config.environ_or("MONGO_DB", "claude_logs")
+    try:
+        with MongoClient[dict[str, Any]](
+            settings.mongo_uri(), serverSelectionTimeoutMS=GUARD_MS
+        ) as client:
+            marks = client[database].watermarks.find({}, {"acked_seq": 1})
+            later = sum(int(mark.get("acked_seq", 0)) for mark in marks)
+            later -= int(done["watermark"])
+            dead = client[database].extract_dead_letters.estimated_document_count()
+    except PyMongoError:
+        return []
+    found = [
+        (later, "lines came after the run began"),
+        (dead, "lines could not become rows (`extract dead-letters`)"),
+    ]
+    return [f"{number:,} {what}" for number, what in found if number > 0]
 
 
 def archived_lines() -> int:

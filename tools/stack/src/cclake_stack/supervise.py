@@ -1,6 +1,5 @@
 """Talk to the supervisord of this data directory, or start one."""
 
-import hashlib
 import http.client
 import os
 import signal
@@ -19,12 +18,16 @@ from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import die_with_parent
 from supervisor.xmlrpc import SupervisorTransport
 
-# The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
-SOCKET_PATH_LIMIT = 100
 ALREADY_STARTED = 60
+NOT_RUNNING = 70
 SHUTDOWN_STATE = 6
-AGAIN_SECONDS = 15.0
-STOP_SECONDS = 180.0
+AGAIN_TRIES = 6
+# supervisord kills what does not stop: this is longer than all its waits together.
+STOP_SECONDS = 330.0
+
+
+class Unreachable(Failure):
+    """supervisord has ended, or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,7 @@ def repository() -> Path:
 
 def socket_path() -> Path:
     """Where the supervisord of this data directory listens."""
-    path = settings.home() / "supervisor.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
-        return path
-    digest = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"cclake-{os.getuid()}-{digest}.sock"
+    return settings.socket_path("supervisor.sock")
 
 
 def _end_with_parent() -> None:
@@ -73,8 +72,8 @@ class Supervisor:
     def __init__(self, foreground: bool = False) -> None:
         self._foreground = foreground
         self._child: subprocess.Popen[bytes] | None = None
-        transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
-        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport)
+        self._transport = SupervisorTransport(serverurl=f"unix://{socket_path()}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", self._transport)
 
     def running(self) -> bool:
         """Whether it listens; also while it shuts down."""
@@ -111,9 +110,9 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for this process
                 preexec_fn=_end_with_parent if self._foreground else None,
             )
-            deadline = time.monotonic() + 15
+            # It listens before it leaves a daemon behind, however slow the machine.
             while not self.running():
-                if child.poll() or time.monotonic() > deadline:
+                if child.poll() is not None and not self.running():
                     said.seek(0)
                     words = said.read().decode(errors="replace").strip()
                     raise Failure(
@@ -151,9 +150,9 @@ class Supervisor:
             Failure: It is stopping.
         """
         try:
-            found = self._rpc.supervisor.getAllProcessInfo()
-        except (xmlrpc.client.Error, OSError, http.client.HTTPException) as error:
-            raise _stopping(error) from None
+            found = self._ask("getAllProcessInfo")
+        except xmlrpc.client.Fault as fault:
+            raise _stopping(fault) from None
         return [
             Process(info["name"], info["statename"], info["description"], info["pid"])
             for info in found
@@ -166,8 +165,10 @@ class Supervisor:
             Failure: It ends at once; the last lines of its log are in the message.
         """
         try:
-            self._rpc.supervisor.startProcess(name, True)
+            self._ask("startProcess", name, True)
         except xmlrpc.client.Fault as fault:
+            if fault.faultCode == SHUTDOWN_STATE:
+                raise _stopping(fault) from None
             if fault.faultCode == ALREADY_STARTED or self._comes_up_again(name):
                 return
             raise Failure(
@@ -177,19 +178,47 @@ class Supervisor:
 
     def _comes_up_again(self, name: str) -> bool:
         """Whether a process that asked to be started again, by its code, now runs."""
-        deadline = time.monotonic() + AGAIN_SECONDS
-        while time.monotonic() < deadline:
-            info = self._rpc.supervisor.getProcessInfo(name)
+        starts = set[int]()
+        while len(starts) < AGAIN_TRIES:
+            info = self._ask("getProcessInfo", name)
+            starts.add(info["start"])
             if info["statename"] == "RUNNING":
                 return True
             if info["statename"] == "BACKOFF" and info["exitstatus"] != TRY_LATER:
+                return False
+            if info["statename"] in ("FATAL", "STOPPED", "STOPPING"):
                 return False
             time.sleep(0.2)
         return False
 
     def stop(self, name: str) -> None:
-        """Stop a process and wait for it."""
-        self._rpc.supervisor.stopProcess(name, True)
+        """Stop a process and wait for it; it may have ended already."""
+        try:
+            self._ask("stopProcess", name, True)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in (NOT_RUNNING, SHUTDOWN_STATE):
+                raise
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        """Call a method of supervisord.
+
+        Raises:
+            Unreachable: It has ended meanwhile, or answers with something else.
+            Fault: It refuses.
+        """
+        try:
+            return getattr(self._rpc.supervisor, method)(*arguments)
+        except (
+            OSError,
+            http.client.HTTPException,
+            xmlrpc.client.ProtocolError,
+        ) as error:
+            raise Unreachable(
+                f"supervisord does not answer: {error or type(error).__name__}",
+                "It has been stopped or killed; `just up` starts it again.",
+            ) from None
+        finally:
+            self._transport.close()
 
     def last_words(self, name: str) -> str:
         """The last lines of the log of a process, on one line."""
@@ -201,12 +230,14 @@ class Supervisor:
         """Stop all processes in reverse order, then supervisord, and wait.
 
         Raises:
-            Failure: It still runs after three minutes.
+            Failure: It still runs long after all its processes should have ended.
         """
         try:
-            self._rpc.supervisor.shutdown()
-        except (xmlrpc.client.Error, OSError, http.client.HTTPException) as error:
-            _stopping(error)  # somebody else has asked it to; wait for that
+            self._ask("shutdown")
+        except xmlrpc.client.Fault as fault:
+            _stopping(fault)  # somebody else has asked it to; wait for that
+        except Unreachable:
+            pass  # it has just ended
         deadline = time.monotonic() + STOP_SECONDS
         while self.running():
             if time.monotonic() > deadline:
@@ -214,14 +245,14 @@ class Supervisor:
             time.sleep(0.1)
 
 
-def _stopping(error: Exception) -> Failure:
+def _stopping(fault: xmlrpc.client.Fault) -> Failure:
     """What to say where supervisord is about to end.
 
     Raises:
         Fault: It says another thing.
     """
-    if isinstance(error, xmlrpc.client.Fault) and error.faultCode != SHUTDOWN_STATE:
-        raise error
+    if fault.faultCode != SHUTDOWN_STATE:
+        raise fault
     return Failure(
         "cclake is stopping just now", "Wait for its end, then try again.", TRY_LATER
     )

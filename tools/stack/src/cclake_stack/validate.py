@@ -1,18 +1,19 @@
 """Is everything right: the tests of gold, the proof of the archive, the totals."""
 
-import fcntl
 import json
 import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from cclake_common import settings
+from cclake_common.lock import Lock
+from cclake_common.visible import visible
 
 _BAD = {"error", "fail", "runtime error"}
 _MEASURES = (
@@ -46,26 +47,39 @@ def validate(dbt: list[str]) -> list[Check]:
     Args:
         dbt: The command line of dbt, to which `test` is added.
     """
-    with no_pipeline():
+    with no_pipeline("stack validate"):
         return [dbt_tests(dbt), proof(), *totals()]
 
 
 @contextmanager
-def no_pipeline() -> Iterator[None]:
-    """Hold the lock of pipeline runs: dbt needs the database for itself."""
-    with lock_pipeline():
+def no_pipeline(work: str) -> Iterator[None]:
+    """Hold the lock of pipeline runs: dbt needs the database for itself.
+
+    Args:
+        work: What it is held for.
+    """
+    with lock_pipeline(work):
         yield
 
 
-def lock_pipeline() -> TextIO:
-    """The lock of pipeline runs; it is waited for, and held until it is closed."""
-    settings.home().mkdir(parents=True, exist_ok=True)
-    lock = (settings.home() / "pipeline.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("a pipeline run is going on; waiting for its end", file=sys.stderr)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def lock_pipeline(work: str) -> Lock:
+    """Wait for the lock of pipeline runs; it is held until it is closed.
+
+    Args:
+        work: What it is held for.
+
+    Raises:
+        Failure: `just down` has ended all who wait.
+    """
+    lock = Lock(settings.home() / "pipeline.lock")
+    waits = False
+    while not lock.take(work):
+        if not waits:
+            who = lock.holder()
+            said = f"a pipeline run is going on: waiting for {who}"
+            print(visible(said), file=sys.stderr)
+        waits = True
+        time.sleep(0.1)
     return lock
 
 

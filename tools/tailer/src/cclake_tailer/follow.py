@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from cclake_common.stop import Stop
+from cclake_common.visible import visible
 
 from cclake_tailer.counters import Counters
 from cclake_tailer.early import Early
@@ -59,6 +60,7 @@ class Follower:
         self._early: Early | None = None
         self._settling: dict[Place, float] = {}
         self._unread: set[Place] = set()  # written to, and not read since
+        self._caught_up = False
         self._next_scan = self._next_rest = self._next_retry = 0.0
 
     def run(self, polling: bool = False) -> None:
@@ -91,6 +93,9 @@ class Follower:
             engine.compare()
         else:
             self._out.flush()
+            if not self._caught_up:
+                self._caught_up = True
+                self._report.tell(always=True)
             self._wait()
         self._report.tell()
         self._notice()
@@ -234,4 +239,4 @@ class Follower:
 
 def say(message: str) -> None:
     """One line on standard error."""
-    print(f"tailer: {message}", file=sys.stderr, flush=True)
+    print(f"tailer: {visible(message)}", file=sys.stderr, flush=True)

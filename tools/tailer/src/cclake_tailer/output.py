@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterable
 
 from cclake_common.failure import Failure
+from cclake_common.visible import visible_lines
 
 _BLOCK = 1 << 18
 _PIPE = 1 << 20
@@ -17,11 +18,13 @@ class Output:
     """Collects records and writes them to a file descriptor in large blocks.
 
     Args:
-        fd: Where to write; SIGPIPE ends the process when nobody reads there.
+        fd: Where to write; SIGPIPE ends the process when nobody reads there. On a
+            terminal no record controls it.
     """
 
     def __init__(self, fd: int = 1) -> None:
         self.fd = fd
+        self._seen = os.isatty(fd)
         self._pieces: list[bytes] = []
         self._size = 0
         self._wake: int | None = None
@@ -77,6 +80,8 @@ class Output:
         )
 
     def _write(self, data: bytes) -> None:
+        if self._seen:
+            data = visible_lines(data.decode("utf-8", "replace")).encode()
         view = memoryview(data)
         while view:
             try:

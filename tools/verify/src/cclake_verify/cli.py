@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from cclake_common import settings as common
 from cclake_common.failure import run
+from cclake_common.visible import visible
 from cclake_lake.lake import Lake
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -137,7 +138,7 @@ def main_command(
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
-        print("\n".join(report.lines()))
+        print("\n".join(map(visible, report.lines())))
     if not report.holds:
         raise typer.Exit(1)
 

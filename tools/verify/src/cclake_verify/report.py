@@ -84,7 +84,7 @@ class Report:
         if bad:
             yield ""
         for finding in bad[:SHOWN]:
-            yield f"{finding.status}: {finding.host} {printable(finding.path)}"
+            yield f"{finding.status}: {finding.host} {finding.path}"
             yield from (f"    {fault}" for fault in finding.faults[:SHOWN])
         if len(bad) > SHOWN:
             yield f"and {len(bad) - SHOWN:,} more files; --json lists all"
@@ -123,11 +123,6 @@ def one_of(findings: Iterable[Finding], status: str) -> int:
     if status == MISSING:
         return sum(finding.waiting for finding in findings)
     return sum(finding.off for finding in findings)
-
-
-def printable(text: str) -> str:
-    """A path that can't move the cursor or end the line."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _late(findings: list[Finding], grace: float) -> str:

@@ -1,0 +1,84 @@
+"""Stop everything: the processes, and every run that was started beside them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from cclake_common import settings
+from cclake_common.failure import Failure
+from cclake_common.lock import Holder, Lock
+
+from cclake_stack.supervise import Supervisor
+
+# A run that was asked to end finishes its commit; then it is killed.
+PATIENCE_SECONDS = 120.0
+WORK = "just down"
+Say = Callable[[str], None]
+
+
+def down(say: Say, supervisor: Supervisor) -> bool:
+    """Stop everything, in order, and wait for it; return whether anything ran.
+
+    Runs that `just up`, `just pipeline`, `just full-refresh` or dbt are at are ended
+    as by Ctrl-C, and those that wait for them give up.
+
+    Args:
+        say: Prints one sentence.
+        supervisor: The supervisord of the data directory.
+
+    Raises:
+        Failure: Something does not end, or belongs to another user.
+    """
+    home = settings.home()
+    if not home.is_dir():
+        return False
+    with Lock(home / "up.lock") as start, Lock(home / "pipeline.lock") as run:
+        ended = _end(start, say)
+        running = supervisor.running()
+        if running:
+            # First, so that its run is waited for, and no other one begins.
+            supervisor.stop("pipeline")
+        ended += _end(run, say)
+        if running:
+            supervisor.shutdown()
+    return running or ended > 0
+
+
+def _end(lock: Lock, say: Say) -> int:
+    """Take a lock; whoever holds it is asked to end. Return how many were."""
+    asked: dict[int, float] = {}
+    seen: Holder | None = None
+    while not lock.take(WORK, stop_others=True):
+        # Twice the same: one that has just taken it may not be named in it yet.
+        before, seen = seen, lock.holder()
+        if seen and seen == before:
+            _ask(seen, asked, say)
+        time.sleep(0.05)
+    return len(asked)
+
+
+def _ask(holder: Holder, asked: dict[int, float], say: Say) -> None:
+    """Ask the holder of a lock to end, once; kill it when it does not in time."""
+    now = time.monotonic()
+    if holder.pid not in asked:
+        mine = holder.work == WORK
+        say(f"Waiting for {holder} ..." if mine else f"Ending {holder} ...")
+        asked[holder.pid] = float("inf") if mine else now + PATIENCE_SECONDS
+        if not mine:
+            _send(holder, signal.SIGTERM)
+    elif now > asked[holder.pid]:
+        say(f"Killing {holder}, which does not end ...")
+        asked[holder.pid] = now + PATIENCE_SECONDS
+        _send(holder, signal.SIGKILL)
+
+
+def _send(holder: Holder, number: signal.Signals) -> None:
+    try:
+        with suppress(ProcessLookupError):
+            os.kill(holder.pid, number)
+    except PermissionError:
+        raise Failure(
+            f"{holder} belongs to another user", "Ask its user to end it."
+        ) from None
