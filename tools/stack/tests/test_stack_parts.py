@@ -361,6 +361,17 @@ def test_totals_without_an_export_say_what_to_do() -> None:
     assert "just pipeline" in check.seen
 
 
+def test_a_data_directory_that_everybody_may_write_into_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    tmp_path.chmod(0o777)
+    with pytest.raises(Failure, match="everybody may write into"):
+        checks.check_data_directory()
+    tmp_path.chmod(0o755)
+    checks.check_data_directory()
+
+
 def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MIN_FREE_BYTES", 2**60)
     with pytest.raises(Failure, match="MB are free"):

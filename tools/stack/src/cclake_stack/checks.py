@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import stat
 from pathlib import Path
 
 from cclake_common import settings
@@ -39,6 +40,11 @@ def check_data_directory() -> Path:
         raise Failure(
             f"the data directory {home} is not writable",
             "Set CCLAKE_HOME to a folder that you can write.",
+        )
+    if home.stat().st_mode & stat.S_IWOTH:
+        raise Failure(
+            f"everybody may write into the data directory {home}",
+            f"Take that back: chmod o-w '{home}'.",
         )
     free = shutil.disk_usage(home).free
     if free < MIN_FREE_BYTES:

@@ -172,7 +172,10 @@ def run_docs() -> None:
     checks.check_port(port, "DBT_DOCS_PORT", "dbt documentation")
     generate = [*gold.dbt_command(), "docs", "generate", "--quiet"]
     with validate.no_pipeline("stack docs"):
-        if subprocess.run(generate, check=False, stdout=sys.stderr).returncode:
+        ended = subprocess.run(
+            generate, check=False, stdout=sys.stderr, preexec_fn=die_with_parent
+        )
+        if ended.returncode:
             raise Failure("dbt could not write its documentation")
     typer.echo(f"dbt documentation on http://127.0.0.1:{port}/ until Ctrl-C")
     gold.serve(Path(os.environ["DBT_TARGET_PATH"]), port)

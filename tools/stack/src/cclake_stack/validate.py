@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cclake_common import settings
 from cclake_common.lock import Lock
+from cclake_common.stop import die_with_parent
 from cclake_common.visible import visible
 
 _BAD = {"error", "fail", "runtime error"}
@@ -89,7 +90,12 @@ def dbt_tests(dbt: list[str]) -> Check:
         return Check("dbt tests", False, "nothing is built yet: just pipeline")
     path = Path(os.environ["DBT_TARGET_PATH"]) / "run_results.json"
     path.unlink(missing_ok=True)  # a dbt that does not start leaves the old one
-    subprocess.run([*dbt, "test", "--quiet"], check=False, stdout=sys.stderr)
+    subprocess.run(
+        [*dbt, "test", "--quiet"],
+        check=False,
+        stdout=sys.stderr,
+        preexec_fn=die_with_parent,  # `just down` may end this one
+    )
     if not path.exists():
         return Check("dbt tests", False, "dbt left no results")
     results = json.loads(path.read_bytes())["results"]
@@ -104,7 +110,13 @@ def dbt_tests(dbt: list[str]) -> Check:
 def proof() -> Check:
     """What `verify` says of every file and every store."""
     verify = str(Path(sys.executable).parent / "verify")
-    ended = subprocess.run([verify], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [verify],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=die_with_parent,
+    )
     said = ended.stdout.strip().splitlines()[-1:]
     said += ended.stderr.removeprefix("verify: ").strip().splitlines()[:1]
     return Check("verify", ended.returncode == 0, said[0] if said else "no answer")
