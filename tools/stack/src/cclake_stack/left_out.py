@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from cclake_common.visible import visible
+
 ENCODED = """
 select root, path, checkpoint from files
 where state = 'live' and checkpoint like '%"encoding":"%'
@@ -22,19 +24,14 @@ def sentences(roots: Iterable[Path], buffer: Path) -> list[str]:
         buffer: Path of the buffer; the tailer has noted encodings in it.
     """
     said = [
-        f"Not archived ({why}): {printable(str(path))}"
+        f"Not archived ({why}): {visible(str(path))}"
         for root in roots
         for path, why in _left_out(root)
     ]
     return said + [
-        f"Archived, but not counted ({encoding}): {printable(path)}"
+        f"Archived, but not counted ({encoding}): {visible(path)}"
         for path, encoding in _encoded(buffer)
     ]
-
-
-def printable(text: str) -> str:
-    """Return a text that can't move the cursor of a terminal or end a line."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _left_out(root: Path) -> Iterator[tuple[Path, str]]:

@@ -172,7 +172,7 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
         return []
 
 
-def left_out() -> list[str]:
+def behind_archive() -> list[str]:
     """Return what of MongoDB is not in gold, with its numbers.
 
     Nothing where that is not known: then there was no run, or MongoDB is away.

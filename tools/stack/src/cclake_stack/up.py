@@ -314,7 +314,7 @@ def _say_what_is_missing(archived: backfill.Progress | None, say: Say) -> None:
 
 def not_in_gold() -> str:
     """Return what is not in gold, with its numbers; empty when all is."""
-    parts = state.left_out()
+    parts = state.behind_archive()
     if "ingest" in config.ROLES[config.role()]:
         now = backfill.snapshot(backfill.buffer_path())
         parts += [now.missing()] if now.missing() else []
