@@ -38,7 +38,7 @@ KEYED = {
     "fct_messages": ("entry_key", "session_id", "message_id"),
     "thread_entries": ("entry_key", "session_id", "owner_session_id", "message_id"),
     "thread_blocks": ("entry_key", "session_id", "tool_use_id"),
-    "fct_api_responses": ("message_id", "session_id"),
+    "fct_api_responses": ("response_key", "message_id", "session_id"),
     "fct_tool_calls": (
         "tool_use_id", "message_id", "session_id", "call_entry_key", "result_entry_key",
     ),

@@ -74,7 +74,6 @@ def test_quarter_hour_zone(lake_of_cases: Cases) -> None:
     assert tokens["2026-11-03"] == 4000
 
 
-@pytest.mark.xfail(strict=True, reason="the pages count in half hours")
 def test_quarter_hour_zone_pages(pages: Web) -> None:
     """The same on the pages: 3 November has one response, of that session."""
     cookie = {"cookie": "tz=Asia/Kathmandu"}
@@ -83,3 +82,25 @@ def test_quarter_hour_zone_pages(pages: Web) -> None:
     assert "00:05 in Nepal" in listed
     dashboard = pages.get(f"/dashboard?{only}", headers=cookie).text
     assert "4,000" in dashboard
+
+
+def test_names_of_models(lake_of_cases: Cases, pages: Web) -> None:
+    """One name for one model, whatever its provider calls it; providers told apart."""
+    sql = (
+        "select session_id, model, model_name from fct_api_responses"
+        " where host = 'pages' and output_tokens = 5000 and cache_read_tokens = 40900"
+    )
+    named = {row["model"]: row for row in lake_of_cases.exported(sql)}
+    names = {
+        "us.anthropic.claude-sonnet-4-20250514-v1:0": "claude-sonnet-4 (Bedrock us)",
+        "claude-opus-4@20250514": "claude-opus-4 (Vertex)",
+        "claude-haiku-4-5-20251001": "claude-haiku-4-5",
+        "claude-opus-4-8": "claude-opus-4-8",
+        "glm-4.6": "glm-4.6",
+        "claude-3-5-sonnet-20241022": "claude-3-5-sonnet",
+    }
+    assert {model: row["model_name"] for model, row in named.items()} == names
+    shown = ("sonnet 4 (Bedrock us)", "opus 4 (Vertex)", "haiku 4.5", "opus 4.8",
+             "glm-4.6", "sonnet 3.5")  # fmt: skip
+    for model, short in zip(names, shown, strict=True):
+        assert short in pages.get(f"/session/{named[model]['session_id']}").text

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from account import sid
 from gold import one, query
 
@@ -85,6 +86,31 @@ def test_a_profile_of_bedrock_is_its_model_with_a_premium(gold_account: Path) ->
     )
     name = "claude-sonnet-4-5 (Bedrock us)"
     assert row == (name, "claude-sonnet-4-5", Decimal("1.1"), Decimal("0.33"))
+
+
+@pytest.mark.parametrize(
+    ("model", "day", "prices"),
+    [
+        ("claude-opus-4-6", "2026-02-10", (5, 25, Decimal("6.25"), 10, 0.5, 3)),
+        ("claude-opus-4-6", "2026-02-16", (5, 25, Decimal("6.25"), 10, 0.5, 3)),
+        ("claude-opus-4-6", "2026-02-17", (5, 25, Decimal("6.25"), 10, 0.5, 6)),
+        ("claude-fable-5-2", "2026-11-09", (8, 40, 10, 16, Decimal("0.2"), 2)),
+        ("claude-fable-5-1", "2026-11-09", (10, 50, 12.5, 20, 0.25, None)),
+    ],
+)
+def test_prices_are_those_of_the_day(
+    gold_account: Path, model: str, day: str, prices: tuple[object, ...]
+) -> None:
+    found = one(
+        gold_account,
+        "select input_price, output_price, cache_write_5m_price, cache_write_1h_price,"
+        " cache_read_price, fast_multiplier from intermediate.int_model_prices"
+        " where price_model = ? and ? >= valid_from and ? < valid_to",
+        model,
+        day,
+        day,
+    )
+    assert found == prices
 
 
 def test_a_session_names_the_models_that_it_asked(gold_account: Path) -> None:
