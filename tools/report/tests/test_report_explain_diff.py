@@ -82,7 +82,7 @@ def test_an_unknown_message_is_one_clear_line(tmp_path: Path) -> None:
     assert "no API response has the id msg_x" in done.stderr
 
 
-def theirs(rows: list[dict[str, Any]], **changed: float) -> dict[str, Any]:
+def theirs(rows: list[dict[str, Any]], **changed: Any) -> dict[str, Any]:
     """What ccusage would print if it counted these responses as they are."""
     breakdown = {
         "modelName": OPUS,
@@ -116,6 +116,20 @@ def test_equal_counts_have_no_difference(tmp_path: Path) -> None:
     found = differences(tmp_path, rows, {"monthly": [theirs(rows)]})
     assert found["rows"] == []
     assert found["notes"][0].startswith("1 lines are equal")
+
+
+def test_an_advisor_is_compared_as_its_own_model(tmp_path: Path) -> None:
+    row, parts = items(
+        1,
+        {"model": OPUS, "host": "laptop"},
+        {"model": "claude-fable-5", "host": "laptop"},
+    )
+    theirs_of = [theirs([part], modelName=part["model"]) for part in parts]
+    found = differences(
+        tmp_path, [row], {"monthly": theirs_of}, fct_response_items=parts
+    )
+    assert found["rows"] == []
+    assert found["notes"][0].startswith("2 lines are equal")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 from cclake_report.ccusage import TOKENS, Period, Theirs
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
+from cclake_report.parts import FULL_PARTS
 from cclake_report.reasons import HINTS, REASONS, Reason, concerned
 from cclake_report.source import Gold, Row
 
@@ -80,7 +81,7 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
         select t.*, ? as this_host,
             timezone(?, t.responded_at::timestamptz) as local_at,
             coalesce(m.part > 0, false) as is_salvaged
-        from marts.fct_api_responses as t
+        from {FULL_PARTS} as t
         left join marts.fct_messages as m on m.entry_key = t.entry_key
         where {where}
     )

@@ -16,3 +16,13 @@ PARTS = f"""(
     from marts.fct_response_items
 )"""
 MODEL = "concat_ws(' ', t.model, t.logged_model)"
+# The same with all that a response has: an item has what is its own, and the rest of
+# its response.
+FULL_PARTS = """(
+    select * from marts.fct_api_responses where price_parts < 2
+    union all by name
+    select items.*, responses.request_id, responses.entry_key, responses.sessions,
+        responses.is_from_progress, responses.price_parts
+    from marts.fct_response_items as items
+    join marts.fct_api_responses as responses using (response_key)
+)"""
