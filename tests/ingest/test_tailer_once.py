@@ -161,6 +161,22 @@ def test_history_and_side_files_are_archived(tailer: Tailer, root: Path) -> None
     assert not [line for line in tailer.kept.lines if line.path.endswith(".md")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_log_in_another_encoding_is_archived_whole_and_said(
+    tailer: Tailer, root: Path, encoding: str
+) -> None:
+    path = root / "p" / "a.jsonl"
+    path.write_bytes('{"a":1}\n{"b":"\u0a0a"}\n'.encode(encoding))
+    (root / "p" / "b.jsonl").write_bytes(b'{"a":1}\n')
+    rest(path)
+    tailer.once()
+    state = tailer.kept.state("p/a.jsonl")
+    assert tailer.kept.content(state["file"], 0) == path.read_bytes()
+    assert state["encoding"] == encoding[:6].upper()
+    assert all(line.error for line in tailer.kept.lines if line.path == "p/a.jsonl")
+    assert "encoding" not in tailer.kept.state("p/b.jsonl")
+
+
 def test_a_side_file_rewritten_in_place_is_a_new_generation(
     tailer: Tailer, root: Path
 ) -> None:

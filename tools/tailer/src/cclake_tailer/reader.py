@@ -92,7 +92,8 @@ class Reader:
         line = self._pread(fd, os.fstat(fd).st_size - known.off, known.off)
         if tail is None or not line or b"\n" in line:
             return False
-        if fault_of(line) and not closed:
+        # What ends a log in UTF-16 is never a line of its own.
+        if fault_of(line) and not closed and known.encoding is UNSET:
             return False
         self._sum(known, known.off, line)
         self._send(known, [line], ended=0)
