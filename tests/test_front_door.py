@@ -80,7 +80,7 @@ def write_hostile_session(logs: Path) -> None:
     answer = {
         "id": "msg_evil",
         "role": "assistant",
-        "model": f"claude-evil{HOSTILE}",
+        "model": f"glm-evil{HOSTILE}",
         "content": [call],
         "usage": usage,
         "stop_reason": "tool_use",
