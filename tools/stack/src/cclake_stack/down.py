@@ -15,6 +15,7 @@ from cclake_stack.supervise import Supervisor
 # A run that was asked to end finishes its commit; then it is killed.
 PATIENCE_SECONDS = 120.0
 WORK = "just down"
+WATCH = "pipeline watch"
 Say = Callable[[str], None]
 
 
@@ -38,6 +39,9 @@ def down(say: Say, supervisor: Supervisor) -> bool:
         ended = _end(start, say)
         running = supervisor.running()
         if running:
+            holder = None if run.take(WORK, stop_others=True) else run.holder()
+            if holder and holder.work == WATCH:
+                say(f"Ending {holder}, which finishes its stage ...")
             # First, so that its run is waited for, and no other one begins.
             supervisor.stop("pipeline")
         ended += _end(run, say)
