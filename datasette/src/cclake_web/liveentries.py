@@ -11,7 +11,7 @@ from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.jsontext import dumps
 from cclake_web.lines import Document
 from cclake_web.liveimages import images_in, key_of
-from cclake_web.masking import mask_value
+from cclake_common.masking import mask_value
 
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 

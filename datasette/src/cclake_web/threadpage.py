@@ -13,7 +13,8 @@ from cclake_web.data.family import family
 from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.fmt import one_line
-from cclake_web.masking import mask
+from cclake_common.masking import mask
+from cclake_web.masking import mask_names
 from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of
 
@@ -124,12 +125,8 @@ def load_whole(
 
 def _shown(session: Mapping[str, Any], ask: Ask) -> Row:
     """A session with the secrets in its names masked."""
-    names = (
-        {}
-        if ask.reveal
-        else {name: mask(session[name] or "") for name in ("title", "first_prompt")}
-    )
-    return {**session, **names}
+    shown = dict(session)
+    return shown if ask.reveal else mask_names(shown, "session_id", "project_key")
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:

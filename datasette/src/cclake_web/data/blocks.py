@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from cclake_web.masking import has_hint, mask, mask_value
+from cclake_common.masking import mask, mask_value
 
 CHUNK = 500  # keys in one query
 Key = tuple[str, str]  # of an entry: its own session and its name
@@ -70,7 +71,7 @@ def parse(text: str | None, reveal: bool) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return value if reveal or not has_hint(text) else mask_value(value)
+    return value if reveal else mask_value(value)
 
 
 def block_of(row: sqlite3.Row, reveal: bool) -> Block:
@@ -80,12 +81,17 @@ def block_of(row: sqlite3.Row, reveal: bool) -> Block:
         kind=row["block_kind"] or "other",
         text=text if reveal else mask(text),
         tool_use_id=row["tool_use_id"] or "",
-        tool_name=row["tool_name"] or "",
+        tool_name=_named(row["tool_name"], reveal),
         input=parse(row["tool_input"], reveal),
         result=parse(row["result_json"], reveal),
         is_error=bool(row["is_error"]),
         image_key=row["image_key"] or "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str | None, reveal: bool) -> str:
+    return (name or "") if reveal else mask(name or "")
 
 
 def entry_of(row: sqlite3.Row) -> Entry:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from cclake_web.masking import mask
+from cclake_common.masking import mask
 from cclake_web.render.items import QUIET
 from cclake_web.render.safe import visible
 

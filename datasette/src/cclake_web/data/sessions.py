@@ -3,6 +3,8 @@
 import sqlite3
 from typing import Any
 
+from cclake_common.masking import mask
+
 from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.data.zoned import zoned
@@ -138,4 +140,10 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
     said = labels.of_models([model for model, _ in ranked])
     found["model"] = [(model, said[model], number) for model, number in ranked]
-    return found
+    # What would have to be masked can't be chosen: its value stands in the page.
+    return {
+        name: [
+            one for one in some if mask(f"{one[0]} {one[1]}") == f"{one[0]} {one[1]}"
+        ]
+        for name, some in found.items()
+    }

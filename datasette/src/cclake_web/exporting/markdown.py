@@ -41,7 +41,7 @@ def body(entries: Iterable[Entry]) -> Iterator[str]:
         if entry.kind in ("tool_result", "answer") or entry.kind in _HEADS:
             who = _HEADS.get(entry.kind, speaker)
             if entry.agent_id:
-                who = f"Subagent {entry.agent_id}"
+                who = f"Subagent {one_line(entry.agent_id, 80)}"
             if (parts and who != speaker) or (parts and entry.kind == "prompt"):
                 yield f"\n## {who}\n"
                 speaker = who

@@ -8,7 +8,8 @@ from typing import Any
 
 from cclake_web.data.blocks import Block, Entry, entry_of, fill
 from cclake_web.jsontext import dumps
-from cclake_web.masking import mask
+from cclake_web.masking import mask_names
+from cclake_web.render.safe import visible
 
 BATCH = 400  # entries read at a time
 Record = dict[str, Any]
@@ -24,7 +25,7 @@ MESSAGE_COLUMNS = (
     "session_id", "position", "turn", "kind", "said_at", "agent_id", "model",
     "message_id", "is_copy", "tools", "text",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "␍")
 
 
 def entries_after(
@@ -77,25 +78,29 @@ def flat(record: Record) -> Record:
 def session_record(row: Record, reveal: bool) -> Record:
     """A session's row as a record."""
     record = {name: row.get(name) for name in SESSION_COLUMNS}
-    title = row.get("title") or row.get("first_prompt") or ""
-    return record | {"title": title if reveal else mask(title)}
+    record["title"] = row.get("title") or row.get("first_prompt") or ""
+    return record if reveal else mask_names(record, "session_id", "parent_session_id")
 
 
 def csv_text(rows: Iterable[Record], columns: Sequence[str], head: bool) -> str:
-    """Rows as CSV; a text that a spreadsheet would take for a formula is quoted."""
+    """Rows as CSV, each cell safe for a spreadsheet and a terminal."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     if head:
         writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in columns])
+        writer.writerow([csv_cell(row.get(name)) for name in columns])
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """Return a text so that no spreadsheet takes it for a formula.
+
+    What controls a terminal or turns the direction of a text is shown, as on pages.
+    """
     if isinstance(value, str):
-        value = value.replace("\0", "␀")
-        return "'" + value if value.startswith(_FORMULA) else value
+        value = visible(value)
+        return "'" + value if value.lstrip(" ").startswith(_FORMULA) else value
     return value
 
 

@@ -5,10 +5,10 @@ They are streamed in batches: a selection has no limit.
 
 import asyncio
 import base64
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import quote
 
 from datasette.utils.asgi import AsgiStream, Response
 from markupsafe import Markup
@@ -39,6 +39,7 @@ TYPES = {
     "html": "text/html; charset=utf-8",
 }
 Chunks = AsyncIterator[str]
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @view
@@ -49,7 +50,7 @@ async def session_export(visit: Visit) -> Any:
     session = await visit.export.read(sessions.one, session_id)
     if session is None:
         return message(visit.request, 404, "No such session", "Nothing to export.")
-    session["title"] = session_record(session, reveal)["title"]
+    session |= session_record(session, reveal)
     if kind == "html":
         return await _standalone(visit, session_id, reveal)
     return _stream(visit, session_id, kind, _messages(visit, [session], kind, reveal))
@@ -65,7 +66,7 @@ async def selection_export(visit: Visit) -> Any:
         rollup.ask, visit.export, lambda sums: _selected(sums, filters)
     )
     for row in rows:
-        row["title"] = session_record(row, reveal)["title"]
+        row |= session_record(row, reveal)
     if what == "sessions":
         return _stream(visit, what, kind, _sessions(rows, kind, reveal))
     return _stream(visit, what, kind, _messages(visit, rows, kind, reveal))
@@ -163,9 +164,10 @@ def _stream(visit: Visit, name: str, kind: str, chunks: Chunks) -> AsgiStream:
 
 
 def _headers(name: str, kind: str) -> dict[str, str]:
-    filename = quote(f"cclake-{name}.{kind}", safe="")
+    # Of a name out of a log: a mark of direction could show another ending.
+    filename = _NO_NAME.sub("_", f"cclake-{name[:120]}.{kind}")
     return {
-        "content-disposition": f"attachment; filename*=UTF-8''{filename}",
+        "content-disposition": f'attachment; filename="{filename}"',
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; sandbox",
     }

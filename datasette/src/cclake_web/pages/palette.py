@@ -9,7 +9,7 @@ from datasette.utils.asgi import Response
 from cclake_web.data.filters import like
 from cclake_web.data.search import question
 from cclake_web.fmt import one_line
-from cclake_web.masking import mask
+from cclake_common.masking import mask
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
@@ -33,7 +33,12 @@ async def palette(visit: Visit) -> Response:
 
 def _entry(kind: str, text: str | None, about: str | None, href: str) -> dict[str, Any]:
     label = one_line(mask(text or ""), 100) or "Untitled session"
-    return {"kind": kind, "text": label, "about": one_line(about, 40), "href": href}
+    return {
+        "kind": kind,
+        "text": label,
+        "about": one_line(mask(about or ""), 40),
+        "href": href,
+    }
 
 
 def _sessions(connection: sqlite3.Connection, text: str) -> Found:
@@ -89,7 +94,7 @@ def _prompts(connection: sqlite3.Connection, text: str) -> Found:
     )
     return [
         _entry(
-            "Prompt", row["text"], mask(row["title"] or ""),
+            "Prompt", row["text"], row["title"],
             f"/session/{quote(row['session_id'], safe='')}?"
             + urlencode({"at": row["entry_key"]})
             + f"#e-{quote(row['entry_key'], safe='')}",

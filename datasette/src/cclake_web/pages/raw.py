@@ -8,8 +8,9 @@ from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.jsontext import dumps
+from cclake_common.masking import mask
 from cclake_web.lines import Document, Unreachable
-from cclake_web.masking import mask
+from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.code import colour, lexer_named
 from cclake_web.render.safe import plain, visible
@@ -32,7 +33,7 @@ async def raw_page(visit: Visit) -> Response:
         return message(visit.request, 404, "No such line", _MISSING)
     document, line = found
     text = line.decode("utf-8", "replace")
-    text = text if reveal else mask(text)
+    text = text if reveal else mask_json(text)
     if visit.args.get("plain") == "1":
         return Response.text(text)
     return visit.page(
@@ -54,7 +55,7 @@ def _facts(document: Document, size: int) -> list[tuple[str, str]]:
         ("size", f"{size:,} bytes"),
         ("read", document.get("ingestedAt")),
     ]
-    return [(name, visible(str(value))) for name, value in facts if value]
+    return [(name, visible(mask(str(value)))) for name, value in facts if value]
 
 
 def _pretty(text: str) -> Markup:

@@ -5,7 +5,7 @@ import sqlite3
 from datasette.utils.asgi import Response
 
 from cclake_web.data.runs import published_at, runs
-from cclake_web.masking import mask
+from cclake_common.masking import mask
 from cclake_web.pages.web import Visit, view
 
 

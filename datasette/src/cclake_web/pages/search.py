@@ -12,7 +12,7 @@ from markupsafe import Markup
 from cclake_web.data.filters import Filters
 from cclake_web.data.search import CLOSE, KINDS, OPEN, PAGE, Question, hits, question
 from cclake_web.fmt import title
-from cclake_web.masking import mask
+from cclake_common.masking import mask
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
 from cclake_web.render.safe import plain

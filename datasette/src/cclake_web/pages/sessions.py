@@ -13,7 +13,7 @@ from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.fmt import day, title
 from cclake_web.generation import Generation
-from cclake_web.masking import mask
+from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
 
 RUNNING = timedelta(minutes=5)
@@ -72,9 +72,10 @@ def listed(
 
     def read(sums: sqlite3.Connection) -> tuple[list[sessions.Row], str]:
         rows, following = sessions.page(sums, filters, after)
-        for row in rows:
-            row["title"] = mask(title(row))
-        return rows, following
+        shown = [row | {"title": title(row)} for row in rows]
+        return [
+            mask_names(row, "session_id", "project_key") for row in shown
+        ], following
 
     kept = rollup.kept if filters.deeper else rollup.kept_list
     return kept(export, ("page", filters, filters.zone, after), read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from zoneinfo import ZoneInfo
 
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
 
 from cclake_web import fmt
 from cclake_web.generation import Generation
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.anchors import image_address, tools
 from cclake_web.render.icons import icon
-from cclake_web.render.safe import visible
+from cclake_web.render.safe import finalize, visible
 from cclake_web.state import State, state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -152,12 +154,18 @@ def _quoted(text: object) -> str:
     return quote(str(text), safe="")
 
 
+def _shell(text: object) -> str:
+    """A text as one word of a command line, for whoever pastes it."""
+    return shlex.quote(visible(str(text)))
+
+
 @cache
 def environment() -> Environment:
     """Our templates, with every output escaped."""
     made = Environment(
         loader=PackageLoader("cclake_web"),
         autoescape=True,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -171,7 +179,7 @@ def environment() -> Environment:
         image_address=image_address,
     )
     made.filters.update(
-        url=_quoted,
+        url=_quoted, exact=escape, shell=_shell,
         count=fmt.count, money=fmt.money, duration=fmt.duration, model=fmt.model_name,
         line=fmt.one_line,
     )  # fmt: skip

@@ -6,18 +6,21 @@ from markupsafe import Markup, escape
 
 # ESC [ … letter (colours, cursor), ESC ] … BEL or ST (titles, links), ESC letter
 _ANSI = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>c78]"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\-_=>c78]"
 )
-# controls except tab and newline, direction marks, invisible and odd spaces
+# Controls except tab and newline, direction marks, invisible and odd spaces. What joins
+# letters of Persian and Hindi, or the parts of an emoji, stays as it is.
 _ODD = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 
 
 def visible(text: str) -> str:
     """Strip terminal sequences and show every other control character."""
-    if "\x1b" in text:
+    if "\x1b" in text or "\x9b" in text:
         text = _ANSI.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n")
@@ -34,3 +37,8 @@ def _shown(match: re.Match[str]) -> str:
 def plain(text: str) -> Markup:
     """Text as HTML text: visible and escaped."""
     return escape(visible(text))
+
+
+def finalize(value: object) -> object:
+    """Make a text visible where a template prints it, wherever that is."""
+    return visible(value) if type(value) is str else value

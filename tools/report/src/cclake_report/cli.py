@@ -217,7 +217,7 @@ def _emit(reports: list[Report], as_json: bool, as_csv: bool) -> None:
         raise Failure("only one of --json and --csv", code=2)
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size((140, 24)).columns
-    for number, report in enumerate(reports):
+    for number, report in enumerate(map(render.masked, reports)):
         if as_json:
             print(render.as_json(report))
         elif as_csv:

@@ -6,10 +6,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from cclake_common.masking import mask_value
 from cclake_common.model_names import short_name
 from cclake_common.visible import visible
 
@@ -19,6 +21,16 @@ _SPACE = re.compile(r"[ \t\r\n]+")
 _RIGHT = {"count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
 _FORMULA = ("=", "+", "-", "@")
+
+
+def masked(report: Report) -> Report:
+    """Return the report with secrets in its texts masked, as on the pages."""
+    return replace(
+        report,
+        rows=mask_value(report.rows),
+        totals=mask_value(report.totals),
+        notes=mask_value(report.notes),
+    )
 
 
 def as_json(report: Report) -> str:
