@@ -225,6 +225,22 @@ VECTORS = (
     "{{ 7 * 7 }} {% raw %} ${7*7}",
     "<meta http-equiv=refresh content='0;url=https://evil.example'>",
     "<base href=https://evil.example><object data=x></object><math><mtext>",
+    "\u001b]52;c;cHduZWQ=\u0007 \u001b]8;;javascript:window.pwned=1\u0007link\u001b]8;;\u0007 \u009b31m",
+    "<details open ontoggle=window.pwned=1>x</details><marquee onstart=window.pwned=1>",
+    "[tab](java\tscript:window.pwned=1) [entity](java&#115;cript:window.pwned=1) [x](&#x6A;avascript:1)",
+    "<svg><animate onbegin=window.pwned=1 attributeName=x dur=1s><use href='data:image/svg+xml,x'/>",
+    '<noscript><p title="</noscript><img src=x onerror=window.pwned=1>">',
+    "--><!--><script>window.pwned=1</script><![CDATA[<script>window.pwned=1</script>]]>",
+    "' onmouseover='window.pwned=1' x=\" autofocus onfocus=window.pwned=1 y=\"",
+    "</title></textarea></style></script><script>window.pwned=1</script>",
+    "<math><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=window.pwned=1&gt;'>",
+    "<input autofocus onfocus=window.pwned=1><video><source onerror=window.pwned=1></video>",
+    "<a id=location href=https://evil.example>clobber</a><form name=document><input name=cookie>",
+    "soft\u00adhy\u034fphen \ufeff\u200b\U000e0041\u3164 \u061c\u200e\u200f\u2028\u2029 end",
+    "[t](https://me:pw@evil.example/ 'x\" onclick=window.pwned=1 \"') <ruby onclick=window.pwned=1>",
+)
+ODD_MODEL = (
+    "claude-\u001b]52;c;cHduZWQ=\u0007\u202eeno\u0000<script>window.pwned=1</script>"
 )
 
 
@@ -252,6 +268,7 @@ def _hostile(export: Export, start: datetime) -> None:
     ):  # fmt: skip
         (one,) = s.answer(tools=((name, given),))
         s.result(one, every, result)
+    s.answer("Another model goes on.", model=ODD_MODEL, cost=0.0)
     s.end()
 
 

@@ -1,7 +1,10 @@
 """With a password nothing is for visitors who did not give it."""
 
+import base64
 import re
 import subprocess
+import zlib
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import httpx
@@ -34,9 +37,24 @@ def test_every_route_is_closed_until_the_password_is_given(tmp_path: Path) -> No
         assert login.status_code == 200
         assert sign_in(web.client, login.text, "wrong").status_code == 200
         assert web.get("/").status_code == 302
-        assert sign_in(web.client, login.text, "open sesame").status_code == 302
+        signed_in = sign_in(web.client, login.text, "open sesame")
+        assert signed_in.status_code == 302
+        (cookie,) = [
+            one for one in signed_in.headers.get_list("set-cookie") if "ds_actor" in one
+        ]
+        for part in ("HttpOnly", "SameSite=lax", "Max-Age=2592000"):
+            assert part.lower() in cookie.lower(), cookie
+        assert '"e"' in signed(cookie)  # the server counts too
         for path in ("/", f"/session/{MAIN}", "/conversations", "/dashboard"):
             assert web.get(path).status_code == 200, path
+
+
+def signed(cookie: str) -> str:
+    """What a cookie says, its signature left out."""
+    text = SimpleCookie(cookie)["ds_actor"].value.rpartition(".")[0]
+    packed = text.startswith(".")
+    plain = base64.urlsafe_b64decode(text.lstrip(".") + "===")
+    return (zlib.decompress(plain) if packed else plain).decode()
 
 
 def sign_in(client: httpx.Client, page: str, password: str) -> httpx.Response:

@@ -4,10 +4,14 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cclake_common.settings import in_home, mongo_uri
-
-_NO = ("no", "0", "false", "off")
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+from cclake_common.settings import (
+    LOOPBACK,
+    NO,
+    hosts,
+    in_home,
+    mongo_uri,
+    web_token,
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Config:
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
         reveal: Whether secrets can be shown on request.
+        token: What opens the pages, "" where nothing is needed.
         mongo_uri: Where the lines themselves are.
         mongo_db: The database that holds `conversations`.
     """
@@ -29,21 +34,22 @@ class Config:
     hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
     password: bool = False
     reveal: bool = True
+    token: str = ""
     mongo_uri: str = ""
     mongo_db: str = "claude_logs"
 
 
 def from_environ() -> Config:
     """Read `EXPORT_DIR`, `CCLAKE_ALLOWED_HOSTS`, `MONGO_URI` and the others."""
-    extra = os.environ.get("CCLAKE_ALLOWED_HOSTS", "").replace(",", " ").split()
     exports = in_home("EXPORT_DIR", "exports")
     ours = exports.name == "exports"  # of a data directory, as its record beside it
     return Config(
         export=exports / "conversations.db",
         record=exports.parent / "pipeline.db" if ours else None,
-        hosts=frozenset(LOOPBACK) | {name.lower() for name in extra},
+        hosts=hosts(),
         password=bool(os.environ.get("CCLAKE_WEB_PASSWORD_HASH")),
-        reveal=os.environ.get("CCLAKE_WEB_REVEAL", "yes").lower() not in _NO,
+        reveal=os.environ.get("CCLAKE_WEB_REVEAL", "yes").lower() not in NO,
+        token=web_token(),
         mongo_uri=mongo_uri(),
         mongo_db=os.environ.get("MONGO_DB") or "claude_logs",
     )

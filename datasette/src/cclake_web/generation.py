@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from datasette.database import Database
 
+from cclake_web import deadline
 from cclake_web.masking import masked_row
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -25,6 +26,10 @@ NAME = "conversations"
 REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
 LIMIT_MS = 5000  # a page's query is ended after this time
 STEPS = 20_000  # of SQLite between two looks at the clock
+
+LARGEST = 8_000_000  # bytes of a cell that Datasette's own pages give
+ANSWER = 16_000_000  # characters and bytes of all cells of an answer
+_ROOM = "narrow the question, or read the export with sqlite3"
 
 T = TypeVar("T")
 
@@ -47,6 +52,7 @@ class Generation(Database):  # type: ignore[misc]
         list: Another one, for the list of sessions alone, and its `list_lock`.
         listed: Whether that is made.
         published: When the export was made, "" where it does not say.
+        longest: Bytes of the longest text that SQLite takes.
     """
 
     def __init__(self, ds: Datasette, path: Path, stamp: tuple[int, ...]) -> None:
@@ -63,6 +69,7 @@ class Generation(Database):  # type: ignore[misc]
         self.lock, self.list_lock = threading.Lock(), threading.Lock()
         self.summed = self.listed = False
         self.published = _published(self.spare)
+        self.longest = self.spare.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
         for _ in range(max(ds.setting("num_sql_threads"), 1)):
             connection = self.connect()
             ds._prepare_connection(connection, NAME)
@@ -95,9 +102,14 @@ class Generation(Database):  # type: ignore[misc]
 
     def _run(self, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
         connection = self._free.get()
-        connection.row_factory = sqlite3.Row if reveal else masked_row
+        # Datasette's own pages ask anything; `read` sets both for ours.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
         try:
-            return fn(connection)
+            with deadline.within(LIMIT_MS / 1000):
+                connection.row_factory = _Rows(sqlite3.Row if reveal else masked_row)
+                return fn(connection)
+        except sqlite3.DataError as error:
+            raise sqlite3.OperationalError(f"{error} for one cell: {_ROOM}") from error
         finally:
             self._free.put(connection)
 
@@ -139,14 +151,31 @@ class Generation(Database):  # type: ignore[misc]
 
         def within(connection: sqlite3.Connection) -> T:
             connection.row_factory = sqlite3.Row
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.longest)
             try:
-                end = time.monotonic() + limit_ms / 1000
-                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
-                return fn(connection, *args, **named)
+                with deadline.within(limit_ms / 1000) as end:
+                    connection.set_progress_handler(
+                        lambda: time.monotonic() > end, STEPS
+                    )
+                    return fn(connection, *args, **named)
             finally:
                 connection.set_progress_handler(None, 0)
 
         return await self.execute_fn(within)
+
+
+class _Rows:
+    """Makes the rows of one question, as long as there is room and time for them."""
+
+    def __init__(self, make: Callable[[sqlite3.Cursor, tuple[Any, ...]], Any]) -> None:
+        self.make, self.size = make, 0
+
+    def __call__(self, cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+        self.size += sum(len(one) for one in row if isinstance(one, str | bytes))
+        if self.size > ANSWER:
+            raise sqlite3.OperationalError(f"too much for one answer: {_ROOM}")
+        deadline.check()
+        return self.make(cursor, row)
 
 
 def _published(connection: sqlite3.Connection) -> str:

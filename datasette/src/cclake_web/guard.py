@@ -1,14 +1,17 @@
-"""What stands before every page: Host allow-list and security headers."""
+"""What stands before every page: who may ask, for how long, and with what headers."""
 
 import asyncio
 import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from http.cookies import SimpleCookie
 from importlib import resources
 from typing import Any
 
+from cclake_web import asked
+from cclake_web.config import Config
 from cclake_web.generation import REVEALING
 from cclake_web.generations import Exports
 
@@ -30,6 +33,10 @@ _ALWAYS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
 }
+PAGE_S = 30  # seconds until an answer begins, whatever is done for it
+EXPORT_S = 150  # the same of a file, which may hold a whole conversation
+FORM = 1_000_000  # bytes of what a page sends
+SIGNED_IN_S = 30 * 86400
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -59,22 +66,18 @@ def _stock_hashes() -> list[str]:
     return sorted(base64.b64encode(digest).decode() for digest in digests)
 
 
-def host_name(header: str) -> str:
-    """The name in a `Host` header, without its port."""
-    name = header.strip().lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0]
+Ask = Callable[[Scope], Awaitable[bool]]
+Renew = Callable[[str], str]
 
 
 class Guard:
-    """ASGI middleware: refuses foreign hosts, adds the headers of every answer."""
+    """ASGI middleware: refuses what is foreign, adds the headers of every answer."""
 
     def __init__(
-        self, app: App, hosts: frozenset[str], exports: Exports,
-        reveals: Callable[[Scope], Awaitable[bool]],
-    ) -> None:  # fmt: skip
-        self.app, self.hosts, self.exports, self.reveals = app, hosts, exports, reveals
+        self, app: App, config: Config, exports: Exports, reveals: Ask, renew: Renew
+    ) -> None:
+        self.app, self.config, self.exports = app, config, exports
+        self.reveals, self.renew = reveals, renew
         self.watching: asyncio.Task[None] | None = None
         self.stock = stock_policy()
 
@@ -85,36 +88,105 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        named = [value for name, value in scope["headers"] if name.lower() == b"host"]
-        if len(named) != 1 or host_name(named[0].decode("latin-1")) not in self.hosts:
-            await _refuse(send)
+        refusal = asked.refusal(scope, self.config)
+        if refusal:
+            await say(send, 403, refusal)
             return
+        entry = asked.entry(scope, self.config.token)
+        if entry is not None:
+            await say(send, entry.status, entry.text, entry.headers)
+            return
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            body = await _body(receive)
+            if body is None:
+                return  # the client hung up; nobody reads an answer
+            if len(body) > FORM:
+                await say(send, 413, "This is more than a form has.")
+                return
+            receive = _again(body, receive)
+        await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.exports.look()
         nonce = secrets.token_urlsafe(16)
-        stock = scope["path"].startswith(("/conversations", "/-/", "/_"))
+        path = scope["path"]
+        stock = path.startswith(("/conversations", "/-/", "/_"))
         policy = self.stock if stock else strict_policy(nonce)
+        seconds = EXPORT_S if "/export" in path else PAGE_S
+        begun = False
 
         async def guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
-                message = {**message, "headers": _headers(message, policy)}
+                begun = True
+                limit.reschedule(None)  # a file is read as long as its reader likes
+                headers = _headers(message, policy, self.renew)
+                message = {**message, "headers": headers}
             await send(message)
 
-        REVEALING.set(stock and await self.reveals(scope))
-        await self.app({**scope, "cclake_nonce": nonce}, receive, guarded)
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                REVEALING.set(stock and await self.reveals(scope))
+                await self.app({**scope, "cclake_nonce": nonce}, receive, guarded)
+        except TimeoutError:
+            if begun:
+                raise
+            await say(send, 503, "This took too long, and was stopped.")
 
 
-def _headers(message: Message, policy: str) -> list[tuple[bytes, bytes]]:
+async def _body(receive: Receive) -> bytes | None:
+    """Read what a form sends, a little more than it may; None where it breaks off."""
+    body = b""
+    more = True
+    while more and len(body) <= FORM:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Give what was read to the next reader."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return read
+
+
+def _headers(message: Message, policy: str, renew: Renew) -> list[tuple[bytes, bytes]]:
     given = [(bytes(k).lower(), bytes(v)) for k, v in message.get("headers", [])]
+    given = [
+        (k, _cookie(v.decode("latin-1"), renew) if k == b"set-cookie" else v)
+        for k, v in given
+    ]
     names = {name for name, _ in given}
     wanted = {**_ALWAYS, b"content-security-policy": policy.encode()}
     return given + [pair for pair in wanted.items() if pair[0] not in names]
 
 
-async def _refuse(send: Send) -> None:
-    body = (
-        b"This page is served to this machine only. To reach it by another name, "
-        b"put that name into CCLAKE_ALLOWED_HOSTS and start it again.\n"
-    )
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_ALWAYS.items()]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _cookie(header: str, renew: Renew) -> bytes:
+    """A cookie that no script reads; who is signed in stays so for a while only."""
+    cookie = SimpleCookie(header)
+    for name, morsel in cookie.items():
+        morsel["httponly"] = True
+        morsel["samesite"] = morsel["samesite"] or "lax"
+        if name == "ds_actor" and morsel.value:
+            cookie[name] = renew(morsel.value)
+            cookie[name].update(morsel)
+            cookie[name]["max-age"] = SIGNED_IN_S
+    return cookie.output(header="", sep=",").strip().encode("latin-1")
+
+
+async def say(
+    send: Send, status: int, text: str, extra: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with a sentence."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *extra]
+    headers += [(b"cache-control", b"no-store"), *_ALWAYS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

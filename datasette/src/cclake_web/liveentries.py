@@ -7,11 +7,12 @@ next pipeline run.
 from collections.abc import Iterable
 from typing import Any
 
+from cclake_common.masking import mask_value
+
 from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.jsontext import dumps
 from cclake_web.lines import Document
 from cclake_web.liveimages import images_in, key_of
-from cclake_common.masking import mask_value
 
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from datasette.plugins import pm
-from datasette.utils import await_me_maybe
+from datasette.utils import await_me_maybe, baseconv
 from datasette.utils.asgi import Forbidden, Request
+from itsdangerous import BadSignature
 
 from cclake_web.generation import NAME
+from cclake_web.guard import SIGNED_IN_S
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -67,6 +70,18 @@ async def reveals(datasette: Datasette, scope: dict[str, Any]) -> bool:
         if actor:
             break
     return await may_reveal(datasette, actor)
+
+
+def signed_in_until(datasette: Datasette, cookie: str) -> str:
+    """Return the cookie of who signs in, which Datasette takes until it expires."""
+    try:
+        found = datasette.unsign(cookie, "actor")
+    except BadSignature:
+        return cookie
+    if not isinstance(found, dict) or "e" in found:
+        return cookie
+    end = baseconv.base62.encode(int(time.time()) + SIGNED_IN_S)
+    return str(datasette.sign({**found, "e": end}, "actor"))
 
 
 async def refused(

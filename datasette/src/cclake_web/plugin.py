@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from datasette.utils import StartupError
 from datasette.utils.asgi import Request, Response
+from jinja2 import Environment
 from pluggy import HookimplMarker
 
 from cclake_web.descriptions import metadata
+from cclake_web.exporting.stock import safe_csv
 from cclake_web.generation import NAME, REVEALING
 from cclake_web.guard import App, Guard
 from cclake_web.pages.canned import canned
@@ -27,9 +29,9 @@ from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
 from cclake_web.pages.web import asset_url
-from cclake_web.permissions import refused, reveals
+from cclake_web.permissions import refused, reveals, signed_in_until
 from cclake_web.render.code import warm
-from cclake_web.render.safe import visible
+from cclake_web.render.safe import finalize, visible
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -51,6 +53,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     datasette.databases = {
         name: db for name, db in datasette.databases.items() if name != "_memory"
     }
+    safe_csv()
     state = state_of(datasette)
     stable = hasattr(datasette, "ensure_permissions")  # 0.65, not a 1.0 alpha
     if state.config.password and not stable:
@@ -101,8 +104,10 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
     state = state_of(datasette)
 
     def wrap(app: App) -> App:
-        asked = partial(reveals, datasette)
-        return Guard(app, state.config.hosts, state.exports, asked)
+        return Guard(
+            app, state.config, state.exports,
+            partial(reveals, datasette), partial(signed_in_until, datasette),
+        )  # fmt: skip
 
     return wrap
 
@@ -123,6 +128,12 @@ def canned_queries(database: str) -> dict[str, dict[str, str]]:
 def extra_css_urls(datasette: Datasette) -> list[str]:
     """Datasette's own pages in our colours, light and dark."""
     return [datasette.urls.path(asset_url("stock.css"))]
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Environment) -> None:
+    """Make log text visible wherever Datasette's own templates print it."""
+    env.finalize = finalize
 
 
 @hookimpl

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cclake_common.masking import mask
+
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import calls_of
@@ -13,7 +15,6 @@ from cclake_web.data.family import family
 from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.fmt import one_line
-from cclake_common.masking import mask
 from cclake_web.masking import mask_names
 from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-
 from cclake_common.masking import mask, mask_value
+
+from cclake_web.deadline import check
 
 CHUNK = 500  # keys in one query
 Key = tuple[str, str]  # of an entry: its own session and its name
@@ -76,6 +77,7 @@ def parse(text: str | None, reveal: bool) -> Any:
 
 def block_of(row: sqlite3.Row, reveal: bool) -> Block:
     """A row of `thread_blocks` as a block."""
+    check()
     text = row["text"] or ""
     return Block(
         kind=row["block_kind"] or "other",

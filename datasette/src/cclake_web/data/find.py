@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-
 from cclake_common.masking import mask
+
 from cclake_web.render.items import QUIET
 from cclake_web.render.safe import visible
 

@@ -4,12 +4,12 @@ import sqlite3
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import like
 from cclake_web.data.search import question
 from cclake_web.fmt import one_line
-from cclake_common.masking import mask
 from cclake_web.pages.web import Visit, view
 
 EACH = 8

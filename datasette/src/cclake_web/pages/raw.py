@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 import orjson
+from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.jsontext import dumps
-from cclake_common.masking import mask
 from cclake_web.lines import Document, Unreachable
 from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view

@@ -2,10 +2,10 @@
 
 import sqlite3
 
+from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.data.runs import published_at, runs
-from cclake_common.masking import mask
 from cclake_web.pages.web import Visit, view
 
 

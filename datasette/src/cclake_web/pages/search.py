@@ -6,13 +6,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.data.filters import Filters
 from cclake_web.data.search import CLOSE, KINDS, OPEN, PAGE, Question, hits, question
 from cclake_web.fmt import title
-from cclake_common.masking import mask
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
 from cclake_web.render.safe import plain

@@ -5,10 +5,10 @@ from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, urlencode
 
+from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.fmt import title
-from cclake_common.masking import mask
 from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.deadline import check
 from cclake_web.fmt import model_name, one_line
 from cclake_web.render.code import clip
 from cclake_web.render.markdown import markdown
@@ -70,6 +71,7 @@ def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Ite
         return [Item("queued", entry, _markdown(_text(entry)), "Queued while working")]
     if entry.kind in _NOTICES:
         return _notice(entry)
+    check()
     found = (_item(entry, block, calls) for block in entry.blocks)
     return [item for item in found if item]
 

@@ -9,6 +9,10 @@ ODD = (
     "\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
+# The same but for what begins a sequence: a run of it is one piece.
+_DULL = ODD.replace("\x0e-\x1f", "\x0e-\x1a\x1c-\x1f").replace(
+    "\x86-\x9f", "\x86-\x9a\x9c-\x9f"
+)
 _CSI = r"[0-?]*[ -/]*[@-~]"  # colours, the cursor
 # One set of characters at the front, which Python's search goes through quickly; then
 # what belongs to it. Source code and JSON spell the same as `\x1b[…` and `\u200b`.
@@ -24,7 +28,7 @@ _HIDDEN = re.compile(
         |3164|[fF][eE]0[0-9a-fA-F]|[fF][eE][fF][fF]|[fF][fF][aA]0|[fF][fF][fF][9abAB])
     |(?<=\\)u00([2-7][0-9a-fA-F])
     |(?<=\r)(?!\n)
-    |(?<![\r\\]))""",
+    |(?<![\r\\])[{_DULL}]*)""",
     re.VERBOSE,
 )
 _PLAIN_ESCAPES = re.compile(r"\\u00(?:0[9aAdD])")

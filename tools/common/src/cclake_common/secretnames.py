@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 Span = tuple[int, int]
 
+MOST = 100_000  # names that are looked at in one text
 _PASS = re.compile(r"pass(?:words?|wd|phrase|wort|code)?")
 _KEYS = tuple(
     word + glue
@@ -58,8 +59,8 @@ _REFERENCE = re.compile(
     r"|[*•x.\-_]{3,}|[*•.\-]+|\[.*|\{.*|\(.*|!\w+.*|[|>][-+]?|&\w+|null|None|nil|true|True|false|False"
     r"|undefined|\.\.\."
 )
-_CODE = re.compile(
-    r"[A-Za-z_$][\w$]*(?:(?:\?\.|\.|::|->)[A-Za-z_$][\w$]*)*[([{<].*"  # a call, an index
+_CODE = re.compile(  # a call or an index, an attribute, a variable before a comma
+    r"[A-Za-z_$][\w$]*(?:(?:\?\.|\.|::|->)[A-Za-z_$][\w$]*)*[([{<].*"
     r"|[A-Za-z_$][\w$]*(?:(?:\?\.|\.|::|->)[A-Za-z_$][\w$]*)+[,;)]*"
     r"|[A-Za-z_$]+[,;)}\]]+"
 )
@@ -67,12 +68,13 @@ _READ = re.compile(
     r"(?:os\.|process\.|import\.meta\.|secrets\.|settings\.|config\.|Deno\.|System\.)"
     r"(?:env|getenv|environ|[A-Za-z])|(?:getenv|env|config|getpass|input|read_secret)\(|ENV\["
 )
-_KINDS = frozenset(
-    "str string bytes int integer number bool boolean any object text char varchar uuid"
-    " required optional undefined unknown never void float secret password token hidden"
-    " include omit none null true false yes no set unset empty default redacted masked"
-    " changed invalid missing wrong incorrect expired valid".split()
-)
+_TYPES = """
+    str string bytes int integer number bool boolean any object text char varchar uuid
+    required optional undefined unknown never void float secret password token hidden
+    include omit none null true false yes no set unset empty default redacted masked
+    changed invalid missing wrong incorrect expired valid
+    """
+_KINDS = frozenset(_TYPES.split())
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,20 @@ def may_name(low: str) -> bool:
 def spans(text: str, low: str) -> Iterator[Span]:
     """Yield where the values of names lie that tell of a secret.
 
+    Of a text that only consists of such names, the rest is taken for one.
+
     Args:
         text: The text.
         low: The same in lower case, as long.
     """
+    left = MOST
     for needle in _NEEDLES:
         at = low.find(needle)
         while at >= 0:
+            left -= 1
+            if left < 0:
+                yield at, len(text)
+                return
             name = _named(text, low, needle, at)
             found = _value_of(text, name) if name else None
             if found:
@@ -175,7 +184,8 @@ def _value_of(text: str, name: _Name) -> Span | None:
     if not after or (after["tail"] and _ABOUT.search(after["tail"])):
         return None
     start = after.end()
-    if name.bare and not (after["close"] or after["sign"] == "=" and not after["gap"]):
+    tight = after["sign"] == "=" and not after["gap"]
+    if name.bare and not after["close"] and not tight:
         return None  # `PASS: test_one`
     if after["tag"]:
         return _until(text, start, "</") if not after["close"] else None
@@ -348,7 +358,7 @@ def _is_kind(text: str) -> bool:
 
 
 def _is_variable(text: str) -> bool:
-    """Return whether it is written as a variable or a type: ends with a comma, or camelCase."""
+    """Return whether it is written as a variable or a type is."""
     bare = text.rstrip(",;")
     return (
         bare.isidentifier() and bare.isalpha() and (bare != text or not bare.islower())

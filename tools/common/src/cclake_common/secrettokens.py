@@ -70,7 +70,7 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("pat",), r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
     (("pmak-",), r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
     (("dp.",), r"dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9_.-]{32,}"),
-    (("glc_", "glsa_"), r"(?:glc_[A-Za-z0-9+/=]{32,}|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8})"),
+    (("glc_", "glsa_"), r"gl(?:c_[A-Za-z0-9+/=]{32,}|sa_[A-Za-z0-9]{32}_[a-f0-9]{8})"),
     (("nrak-",), r"NRAK-[A-Z0-9]{27}"),
     (("sntrys_", "sntryu_"), r"sntry[su]_[A-Za-z0-9+/=_-]{40,}"),
     (("sbp_", "sb_secret_"), r"(?:sbp_[a-f0-9]{40}|sb_secret_[A-Za-z0-9_-]{20,})"),
@@ -90,7 +90,8 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("hrku-",), r"HRKU-[A-Za-z0-9_-]{30,}"),
     (("crates", "cio"), r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])"),
     # Possessive: a token that breaks off is not tried again from within.
-    (("eyj",), r"eyJ(?:(?<![A-Za-z0-9_]eyJ)|(?<=\\[nrt]eyJ))[A-Za-z0-9_=-]++\.[A-Za-z0-9_=-]++(?:\.[A-Za-z0-9_.+/=-]*+)?"),
+    (("eyj",), r"eyJ(?:(?<![A-Za-z0-9_]eyJ)|(?<=\\[nrt]eyJ))"
+     r"[A-Za-z0-9_=-]++\.[A-Za-z0-9_=-]++(?:\.[A-Za-z0-9_.+/=-]*+)?"),
 )  # fmt: skip
 
 LEAST = 14  # characters in a row that a token has: ordinary text has few of them

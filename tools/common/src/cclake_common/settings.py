@@ -1,7 +1,9 @@
 """Where settings come from: option, then environment, then default."""
 
+import contextlib
 import os
 import re
+import secrets
 import socket
 import stat
 import tempfile
@@ -13,6 +15,8 @@ from cclake_common.failure import Failure
 
 # The address of a unix socket holds 108 bytes on Linux, 104 on macOS.
 SOCKET_PATH_LIMIT = 100
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+NO = ("no", "0", "false", "off")
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)\S*@")
 
 
@@ -83,6 +87,41 @@ def mongo_uri() -> str:
     """Return `MONGO_URI`, or the address of the private mongod: a unix socket."""
     given = os.environ.get("MONGO_URI")
     return given or f"mongodb://{quote(str(socket_path('mongo.sock')), safe='')}"
+
+
+def hosts() -> frozenset[str]:
+    """Return the names that a `Host` header may have, without port.
+
+    A page of a foreign site can have its own name lead to this machine, and would then
+    read what is meant for this machine alone.
+    """
+    extra = os.environ.get("CCLAKE_ALLOWED_HOSTS", "").replace(",", " ").split()
+    return frozenset(LOOPBACK) | {name.lower() for name in extra}
+
+
+def web_token() -> str:
+    """Return the secret that opens the pages; "" unless `CCLAKE_WEB_TOKEN` is set.
+
+    It is made once, in the data directory, and for its user only.
+    """
+    if os.environ.get("CCLAKE_WEB_TOKEN", "no").lower() in ("", *NO):
+        return ""
+    path = home() / "web-token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, and only one where two begin at once.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".web-token"
+        ) as new:
+            new.write(f"{secrets.token_urlsafe(32)}\n")
+            new.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(new.name, path)
+    path.chmod(0o600)
+    token = path.read_text(encoding="utf-8").strip()
+    if len(token) < 16:
+        raise Failure(f"{path} holds no token", "Delete it, and start again.")
+    return token
 
 
 def mask(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cclake_common import settings
+from cclake_common.loopback import ADDRESS, Handler, Server
 
 from cclake_stack.supervise import repository
 from cclake_stack.validate import lock_pipeline
@@ -41,11 +42,10 @@ def become_dbt(arguments: list[str]) -> NoReturn:
 
 def serve(folder: Path, port: int) -> None:
     """Serve a folder on the loopback interface until Ctrl-C."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    handler = functools.partial(_Files, directory=str(folder))
+    with Server((ADDRESS, port), handler) as server:
         server.serve_forever()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing of each request."""
+class _Files(Handler, http.server.SimpleHTTPRequestHandler):
+    """The files of a folder, for this machine only."""

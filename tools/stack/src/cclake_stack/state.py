@@ -57,7 +57,10 @@ def addresses() -> dict[str, str]:
     work = config.ROLES[config.role()]
     found = {}
     if "web" in work:
-        found["pages"] = f"http://127.0.0.1:{config.port('WEB_PORT', 3000)}/"
+        token = settings.web_token()
+        found["pages"] = f"http://127.0.0.1:{config.port('WEB_PORT', 3000)}/" + (
+            f"?token={token}" if token else ""
+        )
     if "flusher" in work:
         found["health"] = _health_address()
     uri = settings.mask(settings.mongo_uri())

@@ -1,0 +1,106 @@
+"""Whether a request may be answered: its host, where it comes from, its token."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from cclake_common.loopback import host_name
+
+from cclake_web.config import Config
+
+Scope = dict[str, Any]
+COOKIE = "cclake"
+KEPT_S = 90 * 86400  # seconds that a browser keeps the token's cookie
+# A link of another site may lead to what is quickly read.
+_CHEAP = re.compile(r"/|/dashboard|/runs|/session/[^/]+")
+_FREE = "/-/cclake/"  # our stylesheet and script, which hold nothing of the logs
+_FOREIGN = (
+    "This page is served to this machine only. To reach it by another name, put that "
+    "name into CCLAKE_ALLOWED_HOSTS and start it again."
+)
+_OTHER_SITE = "This is not for pages of other sites. Open it from the pages themselves."
+_LOCKED = (
+    "These pages open by their secret address. `./just status` prints it to the user "
+    "who runs cclake."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is answered in place of a page: a way in, or none."""
+
+    status: int
+    text: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def refusal(scope: Scope, config: Config) -> str:
+    """Return why a request is refused, or "" where it may be answered."""
+    named = _all(scope, b"host")
+    if len(named) != 1 or host_name(named[0]) not in config.hosts:
+        return _FOREIGN
+    return _OTHER_SITE if _is_foreign(scope, named[0]) and not _is_link(scope) else ""
+
+
+def entry(scope: Scope, token: str) -> Entry | None:
+    """Return what to answer to who does not have the token yet; None to who has it."""
+    if not token or scope["path"].startswith(_FREE):
+        return None
+    key = hashlib.blake2b(
+        token.encode(), digest_size=24, person=b"cclake web"
+    ).hexdigest()
+    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), True)
+    given = dict(query).get("token", "")
+    if given and secrets.compare_digest(given.encode(), token.encode()):
+        rest = urlencode([pair for pair in query if pair[0] != "token"])
+        place = scope.get("raw_path", scope["path"].encode()).partition(b"?")[0]
+        # Two slashes would be another host.
+        place = b"/" + place.lstrip(b"/\\") + (f"?{rest}".encode() if rest else b"")
+        cookie = f"{COOKIE}={key}; Path=/; Max-Age={KEPT_S}; HttpOnly; SameSite=Lax"
+        headers = ((b"location", place), (b"set-cookie", cookie.encode()))
+        return Entry(303, "The pages are open.", headers)
+    bearer = "".join(_all(scope, b"authorization")[:1]).removeprefix("Bearer ")
+    if secrets.compare_digest(bearer.encode(), token.encode()):
+        return None
+    if secrets.compare_digest(_cookie(scope).encode(), key.encode()):
+        return None
+    return Entry(403, _LOCKED)
+
+
+def _cookie(scope: Scope) -> str:
+    try:
+        found = SimpleCookie("; ".join(_all(scope, b"cookie")))
+    except CookieError:
+        return ""
+    return found[COOKIE].value if COOKIE in found else ""
+
+
+def _is_foreign(scope: Scope, host: str) -> bool:
+    """Return whether a browser says that a page of another site asks."""
+    site = "".join(_all(scope, b"sec-fetch-site")[:1]).lower() or "none"
+    if site not in ("none", "same-origin"):
+        return True
+    return any(
+        urlsplit(origin).netloc.lower() != host.strip().lower()
+        for origin in _all(scope, b"origin")
+    )
+
+
+def _is_link(scope: Scope) -> bool:
+    """Return whether a person follows a link to a page that costs nothing."""
+    kind = [_all(scope, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest")]
+    asks = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), True))
+    return (
+        scope["method"] == "GET"
+        and kind == [["navigate"], ["document"]]
+        and _CHEAP.fullmatch(scope["path"]) is not None
+        and not asks.keys() - {"at", "page", "token"}
+    )
+
+
+def _all(scope: Scope, name: bytes) -> list[str]:
+    return [v.decode("latin-1") for k, v in scope["headers"] if k.lower() == name]

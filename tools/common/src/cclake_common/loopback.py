@@ -1,0 +1,71 @@
+"""A small HTTP server for health and metrics, on the loopback interface only."""
+
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from cclake_common.settings import hosts
+
+ADDRESS = "127.0.0.1"
+PATIENCE_S = 30.0  # for a client that says nothing, or does not read its answer
+
+
+def host_name(header: str) -> str:
+    """Return the name in a `Host` header, without its port."""
+    name = header.strip().lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each request in a thread; a client that hangs up is not an error."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that broke off."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Refuses requests under a foreign host name, or that a foreign page sends."""
+
+    timeout = PATIENCE_S
+
+    def parse_request(self) -> bool:
+        """Read a request; False where it is refused or broken."""
+        if not super().parse_request():
+            return False
+        named = self.headers.get_all("Host") or []
+        known = len(named) == 1 and host_name(named[0]) in hosts()
+        # Only a browser is led astray, and it sends a name.
+        if not known and (named or self.request_version != "HTTP/1.0"):
+            self.send_error(
+                403, "Served to this machine only; see CCLAKE_ALLOWED_HOSTS"
+            )
+            return False
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            self.send_error(403, "Not for pages of other sites")
+            return False
+        return True
+
+    def answer(self, code: int, kind: str, body: bytes) -> None:
+        """Send an answer.
+
+        Args:
+            code: The status.
+            kind: The content type.
+            body: The content.
+        """
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: requests are not worth a line in the log."""
