@@ -36,7 +36,7 @@ def serve(port: int, buffer: Path, state: State) -> Server:
 
 def _handler(buffer: Path, state: State) -> type[Handler]:
     class Answers(Handler):
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the library calls it so
             match self.path.split("?")[0].rstrip("/") or "/health":
                 case "/health":
                     report = health(state, look(buffer))

@@ -39,7 +39,7 @@ def serve(record: Record, port: int, say: Callable[[str], None]) -> None:
 class _Answers(Handler):
     runs: Record
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the library calls it so
         """Answer with the newest runs."""
         if self.path == "/metrics":
             text = exposition(self.runs.recent(_SEEN))
