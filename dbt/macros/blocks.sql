@@ -2,12 +2,64 @@
 {% macro block_kind(block, type) -%}
     case
         when json_type({{ block }}) = 'VARCHAR' then 'text'
-        when {{ type }} in ('text', 'thinking', 'image', 'document') then {{ type }}
+        when {{ type }} in ('text', 'thinking', 'image', 'document', 'compaction') then {{ type }}
         when {{ type }} = 'redacted_thinking' then 'thinking'
         when {{ type }} like '%tool_use' then 'tool_use'
         when {{ type }} like '%tool_result' then 'tool_result'
         else 'other'
     end
+{%- endmacro %}
+
+
+{# The text of a plain string or of a text block; null of anything else. #}
+{% macro block_text(block) -%}
+    case
+        when json_type({{ block }}) = 'VARCHAR' then json_extract_string({{ block }}, '$')
+        when
+            json_type({{ block }}) = 'OBJECT'
+            and json_extract_string({{ block }}, '$.type') = 'text'
+            and json_type({{ block }}, '$.text') = 'VARCHAR'
+            then json_extract_string({{ block }}, '$.text')
+    end
+{%- endmacro %}
+
+
+{#
+    What can be read of a block: its title, its text, the text of a document, and that of
+    the blocks inside of either. Encoded bytes are not.
+#}
+{% macro readable(block) -%}
+    nullif(
+        concat_ws(
+            chr(10),
+            case
+                when json_type({{ block }}, '$.title') = 'VARCHAR'
+                    then json_extract_string({{ block }}, '$.title')
+            end,
+            case
+                when json_type({{ block }}, '$.text') = 'VARCHAR'
+                    then json_extract_string({{ block }}, '$.text')
+            end,
+            case
+                when json_extract_string({{ block }}, '$.source.type') = 'text'
+                    then json_extract_string({{ block }}, '$.source.data')
+            end,
+            {%- for path in ['$.content', '$.source.content'] %}
+            case json_type({{ block }}, '{{ path }}')
+                when 'VARCHAR' then json_extract_string({{ block }}, '{{ path }}')
+                when 'ARRAY'
+                    then
+                        nullif(
+                            array_to_string(
+                                json_extract_string({{ block }}, '{{ path }}[*].text'), chr(10)
+                            ),
+                            ''
+                        )
+            end{{ ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        ''
+    )
 {%- endmacro %}
 
 
@@ -18,7 +70,14 @@
         when 'ARRAY'
             then
                 array_to_string(
-                    json_extract_string({{ block }}, '$.content[*].text'), chr(10)
+                    list_transform(
+                        json_extract({{ block }}, '$.content[*]'),
+                        lambda item: case
+                            when json_type(item) = 'VARCHAR' then json_extract_string(item, '$')
+                            when json_type(item) = 'OBJECT' then {{ readable('item') }}
+                        end
+                    ),
+                    chr(10)
                 )
         else cast(json_extract({{ block }}, '$.content') as varchar)
     end

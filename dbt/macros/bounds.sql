@@ -16,3 +16,9 @@
 {% macro least_known(one, other) -%}
     least({{ one }}, {{ other }})
 {%- endmacro %}
+
+
+{# The larger one of two, or the one that is known. #}
+{% macro greatest_known(one, other) -%}
+    greatest({{ one }}, {{ other }})
+{%- endmacro %}

@@ -104,14 +104,15 @@
 
 {#
     Only rows that a later extraction brought: for models with one row per line. A
-    build in parts gives `up_to_run`, the newest extraction of its part.
+    build in parts gives `up_to_run`, the newest extraction of its part. `run` is the
+    column of this model that says which were seen.
 #}
-{% macro new_lines(alias) -%}
+{% macro new_lines(alias, run='extract_run') -%}
     {%- set end = var('up_to_run', none) -%}
     {{ '' if end is none else alias ~ '.extract_run <= ' ~ end ~ ' and ' }}
     {%- if is_incremental() -%}
     {{ alias }}.extract_run > (
-        select coalesce(max(extract_run), -1) from {{ this }}
+        select coalesce(max({{ run }}), -1) from {{ this }}
     )
     {%- else -%}
         true

@@ -1,6 +1,7 @@
 {# What a record is to a reader. Flags of the log come first, then its wrappers. #}
 {% macro message_kind() -%}
     case
+        when is_unreadable then 'unreadable'
         when type = 'assistant'
             then
                 case
@@ -56,10 +57,11 @@
                         then 'notification'
                     when
                         is_meta
+                        or is_blank
                         or prompt_source = 'system'
                         or regexp_matches(
                             text_head,
-                            '^\s*<(local-command-caveat|system-reminder|user-prompt-submit-hook)>|^Caveat: The messages below'
+                            '^\s*<(local-command-caveat|user-prompt-submit-hook)>|^Caveat: The messages below'
                         )
                         then 'meta'
                     when is_sidechain or is_agent_file then 'agent_prompt'
@@ -75,7 +77,20 @@
                 end
         when type = 'system' and subtype = 'local_command' then 'command'
         when type = 'system' then 'system'
-        when type in ('summary', 'ai-title', 'custom-title') then 'title'
+        when type = 'queue-operation'
+            then
+                case
+                    when
+                        is_blank
+                        or regexp_matches(
+                            text_head,
+                            '^\s*<(task|agent|bash)-notification>|^\s*<(teammate-message|ci-monitor-event)'
+                        )
+                        then 'other'
+                    else 'unsent_prompt'
+                end
+        when type in ('custom-title', 'tag', 'agent-name', 'pr-link') then 'label'
+        when type in ('summary', 'ai-title') then 'title'
         else 'other'
     end
 {%- endmacro %}

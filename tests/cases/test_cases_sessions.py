@@ -23,7 +23,6 @@ def check_owner(original: Session, fork: Session, relation: str) -> None:
     assert fork["cost_usd"] == pytest.approx(0.00105)
 
 
-@pytest.mark.xfail(strict=True, reason="the branch owns the copies")
 def test_branch_after_compact(lake_of_cases: Cases) -> None:
     sessions = lake_of_cases.sessions("branch-after-compact")
     fork = sessions["7a0238cd-b51d-5cae-b732-df08c68c0d29"]
@@ -31,7 +30,6 @@ def test_branch_after_compact(lake_of_cases: Cases) -> None:
     assert fork["started_at"] == "2026-11-03T10:00:05.000Z"
 
 
-@pytest.mark.xfail(strict=True, reason="the continuation owns the copies")
 def test_moved_to_background(lake_of_cases: Cases) -> None:
     sessions = lake_of_cases.sessions("moved-to-background")
     check_owner(
@@ -49,14 +47,12 @@ def test_moved_to_background(lake_of_cases: Cases) -> None:
             "0428dfda-046d-530a-8d49-b38b5b785d90",
             "fork",
             id="cli",
-            marks=pytest.mark.xfail(strict=True, reason="the first name owns"),
         ),
         pytest.param(
             "f639e206-31a2-5c49-8fca-952a37fafa1b",
             "0eda887b-1b32-5bfc-ae8c-38e3e6f66d37",
             "fork",
             id="sdk",
-            marks=pytest.mark.xfail(strict=True, reason="the first name owns"),
         ),
         pytest.param(
             "08b8d974-472d-5212-b621-ef6d24821c47",
@@ -80,7 +76,6 @@ def test_fork_owner(
     assert [(row["is_copy"], row["entries"]) for row in shown] == [(0, 2), (1, 6)]
 
 
-@pytest.mark.xfail(strict=True, reason="the wrapper is the title")
 def test_ide_wrapper(lake_of_cases: Cases, pages: Web) -> None:
     """The wrapper is context: in no title, no prompt, no export."""
     (session,) = lake_of_cases.sessions("ide-wrapper").values()
@@ -90,7 +85,6 @@ def test_ide_wrapper(lake_of_cases: Cases, pages: Web) -> None:
     assert f"/session/{IDE}" not in found
 
 
-@pytest.mark.xfail(strict=True, reason="queued prompts are not shown")
 def test_queue_only_session(lake_of_cases: Cases, pages: Web) -> None:
     """The words of the user are the title, and are found."""
     (session,) = lake_of_cases.sessions("queue-only-session").values()
@@ -99,7 +93,6 @@ def test_queue_only_session(lake_of_cases: Cases, pages: Web) -> None:
     assert f"/session/{QUEUE_ONLY}" in found
 
 
-@pytest.mark.xfail(strict=True, reason="the project is called .claude")
 def test_root_above_projects(lake_of_cases: Cases) -> None:
     """CLAUDE_DIR is a folder above .claude/projects, and no record has a cwd."""
     (project,) = lake_of_cases.exported(
@@ -110,26 +103,19 @@ def test_root_above_projects(lake_of_cases: Cases) -> None:
     assert project["project_name"] == "-home-me-alpha"
 
 
-@pytest.mark.xfail(strict=True, reason="another session, named after the file")
 def test_records_without_session(lake_of_cases: Cases) -> None:
     """Records without an id belong to the session of the others in their file."""
     (session,) = lake_of_cases.sessions("records-without-session").values()
     assert session["title"] == "go on"
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        pytest.param(word, marks=pytest.mark.xfail(strict=True, reason="not found"))
-        if word != "capybara"
-        else word
-        for word in ("aardvark", "axolotl", "tarsier", "capybara")
-    ],
-)
+@pytest.mark.parametrize("word", ["aardvark", "axolotl", "tarsier", "capybara"])
 def test_newer_blocks(pages: Web, word: str) -> None:
     """Text of documents and search results inside results, and of compactions."""
     assert word in pages.get(f"/session/{BLOCKS}?all=1").text
-    hits = pages.get("/search", params={"q": word, "tool_result": "1"}).text
+    hits = pages.get(
+        "/search", params={"q": word, "text": "1", "tool_result": "1"}
+    ).text
     assert f'class="hit" href="/session/{BLOCKS}' in hits
 
 

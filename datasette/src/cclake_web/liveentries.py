@@ -4,6 +4,7 @@ A light reading of the log format, for the eye only: the numbers come with the
 next pipeline run.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,11 @@ from cclake_web.jsontext import dumps
 from cclake_web.lines import Document
 from cclake_web.liveimages import images_in, key_of
 
+# What Claude Code and an IDE put beside the words of the user.
+_TAGS = ("ide_opened_file", "ide_selection", "ide_diagnostics", "system-reminder")
+_CONTEXT = re.compile(
+    "(" + "|".join(rf"<{tag}(?:\s[^>]*)?>.*?</{tag}>" for tag in _TAGS) + ")", re.DOTALL
+)
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 
 
@@ -34,7 +40,10 @@ def entry_of(document: Document, reveal: bool = False) -> Entry | None:
     if not reveal:
         message = mask_value(message)
     doc_id = bytes(document["_id"]).hex()
-    blocks = [block for part in _parts(message) if (block := _block(part, line))]
+    parts = _parts(message)
+    if line["type"] == "user":
+        parts = [piece for part in parts for piece in _apart(part)]
+    blocks = [block for part in parts if (block := _block(part, line))]
     blocks += [
         Block("image", image_key=key_of(doc_id, number), tool_use_id=call)
         for number, (_, call) in enumerate(images_in(message))
@@ -76,10 +85,24 @@ def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for part in listed if isinstance(part, dict)]
 
 
+def _apart(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a text of the user with what was put between the words set apart."""
+    text = part.get("text")
+    if part.get("type") != "text" or not isinstance(text, str) or "<" not in text:
+        return [part]
+    return [
+        {"type": "context" if number % 2 else "text", "text": piece}
+        for number, piece in enumerate(_CONTEXT.split(text))
+        if piece.strip()
+    ]
+
+
 def _block(part: dict[str, Any], line: dict[str, Any]) -> Block | None:
     kind = part.get("type")
     if kind in ("text", "thinking"):
         return Block(str(kind), text=_text(part.get(str(kind))))
+    if kind == "context":
+        return Block("context", text=part["text"])
     if kind == "tool_use":
         return Block(
             "tool_use", tool_use_id=str(part.get("id") or ""),
@@ -110,7 +133,10 @@ def _kind(line: dict[str, Any], message: dict[str, Any], blocks: list[Block]) ->
         return "api_error" if failed and line.get("isApiErrorMessage") else "answer"
     if any(block.kind == "tool_result" for block in blocks):
         return "tool_result"
-    text = blocks[0].text.lstrip()
+    said = [block for block in blocks if block.kind != "context"]
+    if not said:
+        return "meta"
+    text = said[0].text.lstrip()
     if text.startswith(_COMMANDS):
         return "command"
     if text.startswith("[Request interrupted"):

@@ -66,12 +66,14 @@ keyed as (
 ranked as (
 
     select
-        *,
+        keyed.*,
         row_number() over (
-            partition by response_key
-            order by {{ earliest('keyed') }}, keyed.record_no
+            partition by keyed.response_key
+            order by {{ earliest('keyed', 'orders') }}, keyed.record_no
         ) as rank
     from keyed
+    left join {{ ref('int_session_order') }} as orders
+        on keyed.session_id = orders.session_id
 
 ),
 

@@ -4,7 +4,7 @@
     unique_key='session_id'
 ) }}
 
-{# The earliest copy of an entry stands for it; the others are counted. #}
+{# The first copy of an entry stands for it; the others are counted. #}
 
 with changed as (
 
@@ -29,11 +29,13 @@ copies as (
         messages.session_id,
         row_number() over (
             partition by messages.entry_key
-            order by {{ earliest('messages') }}
+            order by {{ earliest('messages', 'orders') }}
         ) as rank,
         count(*) over (partition by messages.entry_key) as copies
     from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
     inner join affected_keys on messages.entry_key = affected_keys.entry_key
+    left join {{ ref('int_session_order') }} as orders
+        on messages.session_id = orders.session_id
 
 )
 

@@ -36,6 +36,7 @@ select
     messages.compact_pre_tokens,
     messages.duration_ms,
     messages.hook_event,
+    messages.hook_runs,
     messages.text_hash,
     messages.progress_agent_id,
     messages.parent_tool_use_id,

@@ -1,105 +1,137 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key='session_id'
-) }}
+{{ config(materialized='table') }}
 
 {#
-    A row of a session can depend on lines of other sessions: copies of an
-    entry, records of one API message, results of one tool call, titles that
-    name an entry. Each such bond is a group. A session's version is the newest
-    extraction run that brought a line to any group that it has a line in, its
-    first run the oldest one.
+    A row of a session can depend on lines of other sessions: those that it shares a
+    group with, those that decide which of them had an entry first, and those that say
+    which session the lines of a file belong to. A session's version is the newest
+    extraction run that brought any of these, its first run the oldest one.
 #}
 
-with links as not materialized (
+with lines as (
 
     select
-        entry_key as group_key,
         session_id,
-        extract_run
+        min(extract_run) as first_run,
+        max(extract_run) as version_run
     from {{ ref('stg_messages') }}
-    union all
-    select
-        md5('u:' || leaf_uuid) as group_key,
-        session_id,
-        extract_run
-    from {{ ref('stg_messages') }}
-    where leaf_uuid is not null
-    union all
-    select
-        md5('u:' || parent_uuid) as group_key,
-        session_id,
-        extract_run
-    from {{ ref('stg_messages') }}
-    where {{ may_continue() }}
-    union all
-    select
-        'm:' || message_id as group_key,
-        session_id,
-        extract_run
-    from {{ ref('stg_usage') }}
-    union all
-    select
-        't:' || tool_use_id as group_key,
-        session_id,
-        extract_run
-    from {{ ref('stg_tool_calls') }}
-    union all
-    select
-        't:' || tool_use_id as group_key,
-        session_id,
-        extract_run
-    from {{ ref('stg_tool_results') }}
+    group by session_id
 
 ),
 
-changed_groups as (
+bonds as (
 
     select
         group_key,
+        session_id,
+        min(first_run) over (partition by group_key) as first_run,
+        max(last_run) over (partition by group_key) as version_run
+    from {{ ref('int_bonds') }}
+    where group_key <> ''
+
+),
+
+{# Changes in what two sessions share may change which stands first. #}
+sharing as (
+
+    select
+        session_id,
+        max(version_run) as version_run
+    from bonds
+    group by session_id
+
+),
+
+orders as (
+
+    select
+        bonds.session_id,
+        max(max({{ greatest_known('places.facts_run', 'sharing.version_run') }})) over (
+            partition by bonds.group_key
+        ) as version_run
+    from bonds
+    inner join {{ ref('int_session_order') }} as places
+        on bonds.session_id = places.session_id
+    inner join sharing on bonds.session_id = sharing.session_id
+    group by bonds.group_key, bonds.session_id
+
+),
+
+loose as (
+
+    select *
+    from {{ ref('stg_resolved_lines') }}
+
+),
+
+nameless_files as (
+
+    select
+        file_key,
+        min(line_run) as first_run,
         max(extract_run) as version_run
-    from links
-    {% if is_incremental() -%}
-        where extract_run > (select coalesce(max(version_run), -1) from {{ this }})
-    {%- endif %}
-    group by group_key
+    from loose
+    where is_nameless
+    group by file_key
 
 ),
 
-members as (
+parts as (
 
     select
-        links.group_key,
-        links.session_id,
-        min(links.extract_run) as first_run,
-        max(changed_groups.version_run) as version_run
-    from links
-    inner join changed_groups on links.group_key = changed_groups.group_key
-    group by links.group_key, links.session_id
-
-),
-
-groups as (
-
+        session_id,
+        first_run,
+        version_run
+    from lines
+    union all
     select
-        *,
-        min(first_run) over (partition by group_key) as group_first_run
-    from members
+        session_id,
+        first_run,
+        version_run
+    from bonds
+    union all
+    select
+        session_id,
+        version_run as first_run,
+        version_run
+    from orders
+    union all
+    select
+        session_id,
+        facts_run as first_run,
+        facts_run as version_run
+    from {{ ref('int_session_order') }}
+    union all
+    -- A line that found its session late is read where it stands.
+    select
+        session_id,
+        min(line_run) as first_run,
+        max(extract_run) as version_run
+    from loose
+    group by session_id
+    union all
+    -- Lines may have been taken for another session of their file before.
+    select
+        sessions.session_id,
+        {{ least_known('sessions.first_run', 'nameless_files.first_run') }} as first_run,
+        nameless_files.version_run
+    from {{ ref('stg_file_sessions') }} as sessions
+    inner join nameless_files on sessions.file_key = nameless_files.file_key
+    union all
+    select
+        loose.path_session_id as session_id,
+        min(loose.line_run) as first_run,
+        max(nameless_files.version_run) as version_run
+    from loose
+    inner join nameless_files on loose.file_key = nameless_files.file_key
+    where loose.is_nameless
+    group by loose.path_session_id
 
 )
 
 select
-    groups.session_id,
-    max(groups.version_run) as version_run,
-    {% if is_incremental() -%}
-        -- A group that has not changed was counted when it did.
-        {{ least_known('min(groups.group_first_run)', 'min(known.first_run)') }} as first_run
-    {%- else -%}
-        min(groups.group_first_run) as first_run
-    {%- endif %}
-from groups
-{% if is_incremental() -%}
-    left join {{ this }} as known on groups.session_id = known.session_id
-{% endif -%}
-group by groups.session_id
+    session_id,
+    max(version_run) as version_run,
+    min(first_run) as first_run
+from parts
+where session_id is not null
+group by session_id

@@ -51,12 +51,16 @@ spans as (
         arg_min(text_head, line_no) filter (
             where message_kind = 'prompt' and trim(text_head) <> ''
         ) as first_prompt,
+        arg_min(text_head, line_no) filter (
+            where message_kind = 'unsent_prompt'
+        ) as unsent_prompt,
         arg_max(custom_title, line_no) filter (
             where custom_title <> ''
         ) as custom_title,
         arg_max(ai_title, line_no) filter (where ai_title <> '') as ai_title,
-        arg_min(forked_from_session_id, line_no) filter (
+        arg_max(forked_from_session_id, line_no) filter (
             where forked_from_session_id is not null
+            and forked_from_session_id <> session_id
         ) as forked_from_session_id,
         bool_or(coalesce(session_kind = 'bg', false)) as is_background
     from lines
@@ -119,7 +123,7 @@ gaps as (
             partition by session_id order by said_at
         ) as gap_ms
     from lines
-    where not is_copy and said_at is not null
+    where not is_copy and said_at is not null and type <> 'queue-operation'
 
 ),
 
@@ -184,15 +188,72 @@ continued as (
 
 ),
 
-parents as (
+{#
+    What may be the parent, best first. One that stands after its child in the order of
+    sessions is none, so that there is no circle of parents.
+#}
+candidates as (
 
     select
         session_id,
-        arg_max(origin_session_id, (copied, origin_session_id))
-            as origin_session_id,
-        bool_or(is_retimed) as is_retimed
+        forked_from_session_id as parent_id,
+        'fork' as relation,
+        1 as preference,
+        1 as weight
+    from spans
+    where forked_from_session_id is not null
+    union all
+    select
+        orders.session_id,
+        orders.continued_from_session_id as parent_id,
+        'continue' as relation,
+        2 as preference,
+        1 as weight
+    from {{ ref('int_session_order') }} as orders
+    inner join changed on orders.session_id = changed.session_id
+    where orders.continued_from_session_id is not null
+    union all
+    select
+        session_id,
+        origin_session_id as parent_id,
+        case
+            when bool_or(is_retimed) over (partition by session_id) then 'resume'
+            else 'copy'
+        end as relation,
+        3 as preference,
+        copied as weight
     from origins
-    group by session_id
+    union all
+    select
+        session_id,
+        origin_session_id as parent_id,
+        'continue' as relation,
+        4 as preference,
+        1 as weight
+    from continued
+
+),
+
+parents as (
+
+    select
+        candidates.session_id,
+        candidates.parent_id,
+        candidates.relation
+    from candidates
+    left join {{ ref('int_session_order') }} as own
+        on candidates.session_id = own.session_id
+    left join {{ ref('int_session_order') }} as parent
+        on candidates.parent_id = parent.session_id
+    where parent.owner_rank is null or parent.owner_rank < own.owner_rank
+    qualify
+        row_number() over (
+            partition by candidates.session_id
+            order by
+                candidates.preference asc,
+                candidates.weight desc,
+                candidates.parent_id desc
+        ) = 1
 
 )
 
@@ -207,6 +268,7 @@ select
         coalesce(
             spans.custom_title, spans.ai_title, summaries.summary,
             nullif(trim(regexp_replace(spans.first_prompt, '\s+', ' ', 'g')), ''),
+            nullif(trim(regexp_replace(spans.unsent_prompt, '\s+', ' ', 'g')), ''),
             spans.session_id
         ), 200
     ) as title,
@@ -215,6 +277,7 @@ select
         when spans.ai_title is not null then 'ai'
         when summaries.summary is not null then 'summary'
         when trim(spans.first_prompt) <> '' then 'prompt'
+        when trim(spans.unsent_prompt) <> '' then 'queued'
         else 'none'
     end as title_source,
     spans.first_prompt,
@@ -229,21 +292,11 @@ select
         as decimal(18, 3)
     ) as wall_s,
     cast(coalesce(active.active_s, 0) as decimal(18, 3)) as active_s,
-    coalesce(
-        nullif(spans.forked_from_session_id, spans.session_id),
-        parents.origin_session_id,
-        continued.origin_session_id
-    ) as parent_session_id,
+    parents.parent_id as parent_session_id,
     case
-        when spans.forked_from_session_id <> spans.session_id then 'fork'
-        when
-            parents.origin_session_id is null
-            and continued.origin_session_id is null
-            then null
+        when parents.relation is null or parents.relation = 'fork' then parents.relation
         when spans.is_background then 'background'
-        when parents.is_retimed then 'resume'
-        when parents.origin_session_id is not null then 'copy'
-        else 'continue'
+        else parents.relation
     end as relation,
     changed.version_run as updated_run
 from spans
@@ -252,4 +305,3 @@ left join summaries on spans.session_id = summaries.session_id
 left join models on spans.session_id = models.session_id
 left join active on spans.session_id = active.session_id
 left join parents on spans.session_id = parents.session_id
-left join continued on spans.session_id = continued.session_id

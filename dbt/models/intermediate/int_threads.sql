@@ -83,6 +83,11 @@ lines as (
         messages.message_kind,
         messages.said_at,
         messages.type,
+        messages.queue_operation,
+        case
+            when messages.message_kind in ('prompt', 'queued_prompt', 'command', 'unsent_prompt')
+                then messages.text_head
+        end as words,
         row_number() over (
             partition by messages.session_id, messages.entry_key
             order by {{ thread_order('messages') }}
@@ -101,21 +106,54 @@ lines as (
 
 ),
 
+{#
+    Prompts that waited and were then said stand in the thread already; what was taken
+    back from the queue repeats what was put into it.
+#}
+sent as (
+
+    select distinct
+        queued.session_id,
+        queued.entry_key
+    from lines as queued
+    inner join lines as others on queued.session_id = others.session_id
+    where
+        queued.message_kind = 'unsent_prompt'
+        and case
+            when others.message_kind <> 'unsent_prompt'
+                then
+                    contains(
+                        chr(10) || others.words || chr(10), chr(10) || queued.words || chr(10)
+                    )
+            when queued.queue_operation <> 'enqueue' and others.queue_operation = 'enqueue'
+                then
+                    contains(
+                        chr(10) || queued.words || chr(10), chr(10) || others.words || chr(10)
+                    )
+        end
+
+),
+
 first_copies as (
 
     select
-        *,
-        type not in (
+        lines.* exclude (words),
+        lines.type not in (
             'progress', 'file-history-snapshot', 'file-history-delta',
             'queue-operation', 'last-prompt', 'permission-mode', 'mode',
-            'bridge-session', 'agent-name', 'agent-setting', 'agent-color',
-            'ai-title', 'custom-title', 'summary', 'atis-latch', 'tag',
+            'bridge-session', 'agent-setting', 'agent-color',
+            'ai-title', 'summary', 'atis-latch',
             'content-replacement', 'worktree-state', 'relocated', 'started',
-            'result'
-        ) as is_shown,
-        coalesce(message_kind = 'prompt' and agent_id is null, false) as is_prompt
+            'result', 'continued-in'
+        )
+        or (lines.message_kind = 'unsent_prompt' and sent.entry_key is null) as is_shown,
+        coalesce(
+            lines.message_kind = 'prompt' and lines.agent_id is null, false
+        ) as is_prompt
     from lines
-    where copy_no = 1
+    left join sent
+        on lines.session_id = sent.session_id and lines.entry_key = sent.entry_key
+    where lines.copy_no = 1
 
 ),
 

@@ -43,12 +43,14 @@ calls as (
         messages.message_id,
         messages.said_at,
         row_number() over (
-            partition by calls.tool_use_id order by {{ earliest('messages') }}
+            partition by calls.tool_use_id order by {{ earliest('messages', 'orders') }}
         ) as rank
     from {{ within_reach(ref('stg_tool_calls'), 'extract_run') }} as calls
     inner join affected on calls.tool_use_id = affected.tool_use_id
     inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on calls.doc_id = messages.doc_id and calls.part = messages.part
+    left join {{ ref('int_session_order') }} as orders
+        on messages.session_id = orders.session_id
     left join standing
         on calls.doc_id = standing.doc_id and calls.part = standing.part
     where
@@ -66,12 +68,14 @@ results as (
         messages.agent_id,
         messages.said_at,
         row_number() over (
-            partition by results.tool_use_id order by {{ earliest('messages') }}
+            partition by results.tool_use_id order by {{ earliest('messages', 'orders') }}
         ) as rank
     from {{ within_reach(ref('stg_tool_results'), 'extract_run') }} as results
     inner join affected on results.tool_use_id = affected.tool_use_id
     inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
         on results.doc_id = messages.doc_id and results.part = messages.part
+    left join {{ ref('int_session_order') }} as orders
+        on messages.session_id = orders.session_id
     left join standing
         on results.doc_id = standing.doc_id and results.part = standing.part
     where

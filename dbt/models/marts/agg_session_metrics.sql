@@ -21,9 +21,21 @@ with messages as (
             where subtype = 'api_error' and type = 'system'
         ) as api_retries,
         count(distinct agent_id) as subagents,
-        count(*) filter (
-            where
-            type = 'attachment' and starts_with(subtype, 'hook_')
+        -- A summary of the hooks at the end names again those that have a record.
+        coalesce(sum(hook_runs) filter (
+            where coalesce(hook_event, '') not in ('Stop', 'SubagentStop')
+        ), 0)
+        + coalesce(
+            list_max(
+                [
+                    sum(hook_runs) filter (where subtype = 'stop_hook_summary'),
+                    sum(hook_runs) filter (
+                        where
+                        hook_event in ('Stop', 'SubagentStop')
+                        and subtype is distinct from 'stop_hook_summary'
+                    )
+                ]
+            ), 0
         ) as hook_runs,
         count(*) filter (
             where

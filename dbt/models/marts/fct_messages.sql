@@ -35,6 +35,8 @@ select
     messages.copies,
     messages.compact_trigger,
     messages.compact_pre_tokens,
+    messages.hook_event,
+    cast(messages.hook_runs as integer) as hook_runs,
     messages.updated_run
 from {{ within_reach(ref('int_messages_enriched'), 'updated_run') }} as messages
 inner join changed on messages.session_id = changed.session_id

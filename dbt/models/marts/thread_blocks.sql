@@ -6,7 +6,8 @@
 
 {%- set paths = [
     'type', 'text', 'thinking', 'id', 'name', 'input', 'tool_use_id',
-    'is_error', 'title', 'stdout', 'content'
+    'is_error', 'title', 'stdout', 'content', 'customTitle', 'tag', 'agentName',
+    'prUrl', 'prRepository'
 ] %}
 
 with changed as (
@@ -95,7 +96,10 @@ lists as (
 
 ),
 
-{# Images inside a tool's result follow it as blocks of their own. #}
+{#
+    Images inside a tool's result follow it as blocks of their own. What was put into a
+    text of the user stands apart from the words.
+#}
 sequences as (
 
     select
@@ -103,10 +107,24 @@ sequences as (
         flatten(
             list_transform(
                 elements,
-                lambda element: list_prepend(
-                    struct_pack(block := element, is_inner := false),
-                    {{ images_inside('element') }}
-                )
+                lambda element: case
+                    when
+                        type in ('user', 'attachment', 'queue-operation')
+                        and contains(element, '<')
+                        and {{ block_text('element') }} is not null
+                        then
+                            list_transform(
+                                {{ context_parts(block_text('element')) }},
+                                lambda piece: struct_pack(
+                                    block := to_json(piece), is_inner := false
+                                )
+                            )
+                    else
+                        list_prepend(
+                            struct_pack(block := element, is_inner := false),
+                            {{ images_inside('element') }}
+                        )
+                end
             )
         ) as blocks
     from lists
@@ -124,6 +142,7 @@ numbered as (
         session_id,
         agent_id,
         updated_run,
+        type,
         body,
         list_position(
             list_transform(
@@ -156,6 +175,12 @@ kinds as (
         *,
         case
             when is_inner then 'image'
+            when
+                type in ('user', 'attachment', 'queue-operation')
+                and json_type(block) = 'VARCHAR'
+                and {{ is_context("json_extract_string(block, '$')") }}
+                then 'context'
+            when type in ('custom-title', 'tag', 'agent-name', 'pr-link') then 'text'
             else {{ block_kind('block', picked('f', paths, 'type')) }}
         end as block_kind
     from picked
@@ -170,17 +195,36 @@ select
     case block_kind
         when 'text'
             then
-                coalesce(
-                    {{ picked('f', paths, 'text') }},
-                    json_extract_string(block, '$')
-                )
+                case type
+                    when 'custom-title' then {{ picked('f', paths, 'customTitle') }}
+                    when 'tag' then {{ picked('f', paths, 'tag') }}
+                    when 'agent-name' then {{ picked('f', paths, 'agentName') }}
+                    when 'pr-link'
+                        then
+                            concat_ws(
+                                ' ',
+                                {{ picked('f', paths, 'prRepository') }},
+                                {{ picked('f', paths, 'prUrl') }}
+                            )
+                    else
+                        coalesce(
+                            {{ picked('f', paths, 'text') }},
+                            json_extract_string(block, '$')
+                        )
+                end
+        when 'context' then json_extract_string(block, '$')
         when 'thinking' then {{ picked('f', paths, 'thinking') }}
         when 'tool_result' then {{ result_text('block') }}
-        when 'document' then {{ picked('f', paths, 'title') }}
+        when 'document' then {{ readable('block') }}
+        when 'compaction' then {{ readable('block') }}
         when 'other'
             then
                 coalesce(
                     {{ picked('f', paths, 'stdout') }},
+                    case
+                        when {{ picked('f', paths, 'type') }} like '%search_result'
+                            then {{ readable('block') }}
+                    end,
                     {{ picked('f', paths, 'content') }},
                     {{ picked('f', paths, 'text') }}
                 )

@@ -11,7 +11,7 @@ renamed as (
         doc_id,
         part,
         file_key,
-        project_id,
+        {{ log_folder('source_file', 'project_id') }} as project_id,
         uuid,
         parent_uuid,
         message_id,
@@ -41,19 +41,7 @@ renamed as (
         entry,
         raw,
 
-        -- The session of a line is what the line says; a line without one
-        -- belongs to the session that its file is named after.
-        nullif(
-            case
-                when source_file like '../%' then session_id
-                when uuid is null and source_file like '%/subagents/%'
-                    then regexp_extract(
-                            source_file, '([^/]+)/subagents/', 1
-                        )
-                else session_id
-            end,
-            ''
-        ) as session_id,
+        nullif(session_id, '') as session_id,
         nullif(
             regexp_extract(source_file, '(?:^|/)agent-([^/]+)\.jsonl$', 1), ''
         ) as file_agent_id,

@@ -7,20 +7,21 @@
 {%- set paths = [
     'message.content', 'content', 'attachment.prompt', 'isMeta',
     'isCompactSummary', 'isApiErrorMessage', 'forkedFrom.sessionId',
-    'forkedFrom.messageUuid', 'logicalParentUuid', 'origin.kind',
+    'logicalParentUuid', 'origin.kind',
     'promptSource', 'teamName', 'permissionMode', 'entrypoint',
     'attachment.commandMode', 'message.stop_reason',
     'summary', 'aiTitle', 'customTitle', 'leafUuid',
     'compactMetadata.trigger', 'compactMetadata.preTokens', 'durationMs',
     'worktreeSession.originalCwd', 'error',
     'attachment.hookEvent', 'sessionKind',
-    'toolDenialKind', 'data.agentId', 'parentToolUseID'
+    'toolDenialKind', 'data.agentId', 'parentToolUseID', 'continuedInSessionId',
+    'data.hookEvent', 'hookCount', 'operation'
 ] %}
 
 with lines as (
 
     select *
-    from {{ ref('stg_conversations') }} as conversations
+    from {{ ref('stg_lines') }} as conversations
     where
         record_kind in ('line', 'salvaged')
         and entry is not null
@@ -50,7 +51,8 @@ objects as (
             json_type(body, '$.attachment.prompt')
         ) as content_type
     from bodies
-    where json_type(body) = 'OBJECT'
+    -- What DuckDB cannot parse is kept, and named by its kind.
+    where body is null or json_type(body) = 'OBJECT'
 
 ),
 
@@ -82,8 +84,28 @@ texts as (
         case content_type
             when 'VARCHAR' then ['text']
             when 'ARRAY' then json_extract_string(content, '$[*].type')
-        end as block_types
+        end as block_types,
+        case content_type
+            when 'VARCHAR' then 1
+            when 'ARRAY' then json_array_length(content)
+            when 'OBJECT' then len(json_keys(content))
+            when 'NULL' then 0
+        end as parts
     from contents
+
+),
+
+{# What Claude Code or an IDE adds to the words of the user is left out of them. #}
+worded as (
+
+    select
+        *,
+        case
+            when type in ('user', 'attachment', 'queue-operation')
+                then {{ without_context('plain') }}
+            else plain
+        end as words
+    from texts
 
 ),
 
@@ -95,17 +117,17 @@ renamed as (
         part,
         md5(
             case
-                when coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid) is not null
-                    then 'u:' || coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid)
+                when canonical_uuid is not null then 'u:' || canonical_uuid
                 else 'x:' || session_id || ':' || md5(entry)
             end
         ) as entry_key,
         uuid,
-        coalesce({{ picked('f', paths, 'forkedFrom.messageUuid') }}, uuid) as canonical_uuid,
+        canonical_uuid,
         parent_uuid,
         {{ picked('f', paths, 'logicalParentUuid') }} as logical_parent_uuid,
-        {{ picked('f', paths, 'forkedFrom.sessionId') }} as forked_from_session_id,
+        nullif({{ picked('f', paths, 'forkedFrom.sessionId') }}, '') as forked_from_session_id,
         {{ picked('f', paths, 'leafUuid') }} as leaf_uuid,
+        nullif({{ picked('f', paths, 'continuedInSessionId') }}, '') as continued_in_session_id,
         session_id,
         message_id,
         request_id,
@@ -138,7 +160,17 @@ renamed as (
         {{ picked('f', paths, 'promptSource') }} as prompt_source,
         {{ picked('f', paths, 'permissionMode') }} as permission_mode,
         {{ picked('f', paths, 'attachment.commandMode') }} as command_mode,
-        {{ picked('f', paths, 'attachment.hookEvent') }} as hook_event,
+        coalesce(
+            {{ picked('f', paths, 'attachment.hookEvent') }},
+            {{ picked('f', paths, 'data.hookEvent') }},
+            case when subtype = 'stop_hook_summary' then 'Stop' end
+        ) as hook_event,
+        case
+            when type = 'system' and subtype = 'stop_hook_summary'
+                then {{ tokens(picked('f', paths, 'hookCount')) }}
+            when type = 'progress' and subtype = 'hook_progress' then 1
+            when type = 'attachment' and starts_with(subtype, 'hook_') then 1
+        end as hook_runs,
         {{ picked('f', paths, 'toolDenialKind') }} as tool_denial_kind,
         {{ picked('f', paths, 'compactMetadata.trigger') }} as compact_trigger,
         {{ tokens(picked('f', paths, 'compactMetadata.preTokens')) }} as compact_pre_tokens,
@@ -147,6 +179,7 @@ renamed as (
         {{ picked('f', paths, 'summary') }} as summary,
         {{ picked('f', paths, 'aiTitle') }} as ai_title,
         {{ picked('f', paths, 'customTitle') }} as custom_title,
+        {{ picked('f', paths, 'operation') }} as queue_operation,
         {{ picked('f', paths, 'error') }} as api_error,
         {{ picked('f', paths, 'sessionKind') }} as session_kind,
         {{ picked('f', paths, 'data.agentId') }} as progress_agent_id,
@@ -165,12 +198,19 @@ renamed as (
         coalesce(length(plain), 0) as text_chars,
         case
             when type = 'assistant' then left(plain, 200)
-            else left(plain, 2000)
+            else left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
         end as text_head,
+        body is null as is_unreadable,
+        -- Nothing was said: no words, and no other block.
+        body is not null
+        and coalesce(trim(words, chr(10) || chr(13) || chr(9) || ' '), '') = ''
+        and len(list_filter(coalesce(block_types, []), lambda kind: kind = 'text'))
+        = coalesce(parts, 0) as is_blank,
 
         -- times
-        said_at
-    from texts
+        said_at,
+        ingested_at
+    from worded
 
 )
 

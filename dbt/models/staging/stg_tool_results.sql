@@ -18,7 +18,7 @@ with lines as (
     select
         *,
         {{ valid_json('entry') }} as body
-    from {{ ref('stg_conversations') }} as conversations
+    from {{ ref('stg_lines') }} as conversations
     where
         type = 'user'
         and record_kind in ('line', 'salvaged')

@@ -23,7 +23,7 @@ with lines as (
     select
         *,
         {{ valid_json('entry') }} as body
-    from {{ ref('stg_conversations') }} as conversations
+    from {{ ref('stg_lines') }} as conversations
     where
         record_kind in ('line', 'salvaged')
         and entry is not null
@@ -107,6 +107,7 @@ renamed as (
             {{ scalar(picked('f', paths, 'message.id')) }},
             'uuid:'
             || coalesce(
+                case when found_in = 'line' then canonical_uuid end,
                 {{ picked('f', paths, 'forkedFrom.messageUuid') }},
                 {{ picked('f', paths, 'uuid') }},
                 doc_id
@@ -114,6 +115,7 @@ renamed as (
         ) as message_id,
         {{ scalar(picked('f', paths, 'requestId')) }} as request_id,
         coalesce(
+            case when found_in = 'line' then canonical_uuid end,
             {{ picked('f', paths, 'forkedFrom.messageUuid') }},
             {{ picked('f', paths, 'uuid') }},
             doc_id || '-' || part

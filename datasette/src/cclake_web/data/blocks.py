@@ -45,6 +45,7 @@ class Entry:
     part: int = 0
     is_copy: bool = False
     subtype: str = ""
+    type: str = ""
     owner: str = ""  # the session that has its blocks
     blocks: list[Block] = field(default_factory=list)
 
@@ -104,7 +105,8 @@ def entry_of(row: sqlite3.Row) -> Entry:
         said_at=row["said_at"] or "", agent_id=row["agent_id"] or "",
         message_id=row["message_id"] or "", model=row["model"] or "",
         doc_id=row["doc_id"] or "", part=row["part"] or 0, is_copy=bool(row["is_copy"]),
-        subtype=row["subtype"] or "", owner=row["owner_session_id"],
+        subtype=row["subtype"] or "", type=row["record_type"] or "",
+        owner=row["owner_session_id"],
     )  # fmt: skip
 
 

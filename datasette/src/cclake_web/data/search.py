@@ -15,7 +15,10 @@ KINDS = {
     "thinking": "Thinking",
     "tool_use": "Tool input",
     "tool_result": "Tool output",
+    "context": "Context",
 }
+# What else is meant by a kind.
+_MORE = {"text": ("document", "compaction"), "context": ("other",)}
 OPEN, CLOSE = "\ue000", "\ue001"  # marks of a hit; no text keeps them
 _TOKEN = re.compile(r'"([^"]*)"|(\S+)')
 _WORDS = re.compile(r"[^\W_]")
@@ -71,8 +74,9 @@ def hits(
     The best of a very common word are the best of its newest hits.
     """
     conditions, values = _where(filters)
-    names = [f":kind{number}" for number, _ in enumerate(kinds)]
-    values |= {f"kind{number}": kind for number, kind in enumerate(kinds)}
+    wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
+    names = [f":kind{number}" for number, _ in enumerate(wanted)]
+    values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
     conditions.append(f"d.block_kind in ({', '.join(names)})")
     floor = _floor(connection, match) if best else None
     if floor is not None:

@@ -102,7 +102,7 @@ def entries(
 ) -> list[Entry]:
     """The entries of a page with their blocks."""
     rows = connection.execute(
-        """select e.*, m.subtype from thread_entries e
+        """select e.*, m.subtype, m.type as record_type from thread_entries e
         left join fct_messages m
             on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
         where e.session_id = ? and e.agent_id is ?

@@ -15,6 +15,8 @@ _HEADS = {
     "prompt": "You", "queued_prompt": "You, while it worked", "answer": "Claude",
     "compact_summary": "Summary of what went before", "api_error": "API error",
     "interrupt": "Interrupted", "command": "Command",
+    "unsent_prompt": "You, not sent", "label": "Label",
+    "unreadable": "A record that could not be read",
 }  # fmt: skip
 
 
@@ -58,8 +60,10 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def _block(block: Block) -> str:
-    if block.kind == "text":
+    if block.kind in ("text", "compaction"):
         return block.text.strip()
+    if block.kind == "context":
+        return f"Context:\n\n{fenced(block.text.strip())}"
     if block.kind == "thinking" and block.text.strip():
         quoted = block.text.strip().replace("\n", "\n> ")
         return f"> *Thinking:* {quoted}"
@@ -69,4 +73,6 @@ def _block(block: Block) -> str:
     if block.kind == "tool_result" and block.text.strip():
         word = "Failed:" if block.is_error else "Result:"
         return f"{word}\n\n{fenced(block.text)}"
+    if block.kind == "document" and block.text.strip():
+        return f"*[document]*\n\n{fenced(block.text)}"
     return f"*[{block.kind}]*" if block.kind in ("image", "document") else ""

@@ -33,7 +33,7 @@ def entries_after(
 ) -> list[Entry]:
     """The next batch of a session's entries, subagents included, with blocks."""
     rows = connection.execute(
-        """select e.*, m.subtype from thread_entries e
+        """select e.*, m.subtype, m.type as record_type from thread_entries e
         left join fct_messages m
             on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
         where e.session_id = ? and e.position > ? order by e.position limit ?""",
@@ -69,7 +69,11 @@ def _block_record(block: Block) -> Record:
 def flat(record: Record) -> Record:
     """A message's record with its blocks as one text, for CSV."""
     blocks = record["blocks"]
-    texts = [block.get("text") or _json(block.get("input")) for block in blocks]
+    texts = [
+        block.get("text") or _json(block.get("input"))
+        for block in blocks
+        if block["kind"] != "context"
+    ]
     tools = [block["tool_name"] for block in blocks if block.get("tool_name")]
     joined = "\n\n".join(text for text in texts if text)
     return record | {"text": joined, "tools": ", ".join(tools)}

@@ -12,7 +12,8 @@ from cclake_web.pages.web import Visit, view
 _WHO = {
     "prompt": "You", "answer": "Claude", "thinking": "Thinking",
     "tool_use": "Tool input", "tool_result": "Tool output", "agent_prompt": "Task",
-    "queued_prompt": "You", "compact_summary": "Summary",
+    "queued_prompt": "You", "unsent_prompt": "You", "compact_summary": "Summary",
+    "compaction": "Summary", "context": "Context",
 }  # fmt: skip
 
 

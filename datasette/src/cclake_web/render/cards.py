@@ -107,7 +107,10 @@ def cards_of(
             if item.call:
                 item.nested = nest(item.call)
             asked = entry.kind in PROMPTS and not card.work
-            (card.asked if asked else card.work).append(item)
+            if asked and item.kind == "notice":  # context beside the words
+                card.lead.append(item)
+            else:
+                (card.asked if asked else card.work).append(item)
         _time(card, entry)
     for card in cards:
         _part_answer(card)

@@ -17,6 +17,7 @@ from cclake_web.render.toolview import view
 
 LONGEST = 30_000  # characters of one text that are shown
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
+_WRAPPER = re.compile(r"\s*<([\w-]+)")
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 # Shown only when the reader asks for everything.
@@ -25,7 +26,14 @@ QUIET = {"meta", "attachment", "title", "other", "system"}
 _NOTICES = {
     "command": "terminal", "interrupt": "warn", "notification": "clock",
     "meta": "braces", "attachment": "link", "title": "edit", "other": "braces",
-    "system": "braces",
+    "system": "braces", "label": "edit", "unreadable": "warn",
+}  # fmt: skip
+_QUEUED = {
+    "queued_prompt": "Queued while working", "unsent_prompt": "Typed, but not sent",
+}  # fmt: skip
+_LABELS = {
+    "custom-title": "Title", "tag": "Tag", "agent-name": "Agent",
+    "pr-link": "Pull request",
 }  # fmt: skip
 
 
@@ -67,8 +75,9 @@ def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Ite
         return [Item("summary", entry, _markdown(_text(entry)), "Summary so far")]
     if entry.kind == "api_error":
         return [Item("error", entry, label=_words(entry), icon="warn", failed=True)]
-    if entry.kind == "queued_prompt":
-        return [Item("queued", entry, _markdown(_text(entry)), "Queued while working")]
+    if entry.kind in _QUEUED:
+        label = _QUEUED[entry.kind]
+        return [Item("queued", entry, _markdown(_text(entry)), label)]
     if entry.kind in _NOTICES:
         return _notice(entry)
     check()
@@ -90,6 +99,12 @@ def _item(entry: Entry, block: Block, calls: dict[str, Call]) -> Item | None:
     if block.kind == "image":
         loose = entry.kind != "tool_result" and block.image_key
         return Item("image", entry, images=[block.image_key]) if loose else None
+    if block.kind == "compaction":
+        return Item("summary", entry, _markdown(block.text), "Summary so far")
+    if block.kind == "context":
+        tag = _WRAPPER.match(block.text)
+        label = f"Context: {one_line(tag[1].replace('_', ' ') if tag else '', 40)}"
+        return Item("notice", entry, pre(block.text), label, "braces")
     if block.kind == "thinking":
         return Item("thinking", entry, _markdown(block.text), "Thinking", "think")
     if block.kind == "text":
@@ -108,6 +123,12 @@ def _notice(entry: Entry) -> list[Item]:
         label = f"{command[1].strip()} {given[1].strip() if given else ''}".strip()
         return [Item("notice", entry, label=one_line(label, 300), icon=sign)]
     text = _TAG.sub("", text).strip()
+    if entry.kind == "label":
+        words = f"{_LABELS.get(entry.type, entry.type)}: {text or 'none'}"
+        return [Item("notice", entry, label=one_line(words, 400), icon=sign)]
+    if entry.kind == "unreadable":
+        said = "A record that could not be read: its line is in the archive"
+        return [Item("notice", entry, label=said, icon=sign)]
     if entry.kind == "interrupt":
         return [Item("notice", entry, label="Interrupted by the user", icon=sign)]
     if not text and entry.kind == "command":

@@ -173,4 +173,13 @@ def notices(found: dict[str, Any]) -> list[RenderableType]:
     ]
     if found["unpriced_models"]:
         lines.append(Text(_ADD_PRICES))
+    lines += [
+        Text(
+            f"Archived, but in no number: {row['lines']:,} lines"
+            f" ({visible(row['reason'])}; {row['responses']:,} of them responses),"
+            f" for example {visible(row['file'])} at byte {row['off']:,}.",
+            style="yellow",
+        )
+        for row in found["unread_lines"]
+    ]
     return ["", *lines] if lines else []

@@ -40,6 +40,7 @@ def state() -> dict[str, Any]:
         "export": export_info(),
         "unknown_format": unknown_format() if running else [],
         "unpriced_models": unpriced_models(),
+        "unread_lines": unread_lines(),
         "unreadable": unreadable(),
         "left_out": left_out.sentences(
             filter(Path.is_dir, settings.roots()), backfill.buffer_path()
@@ -131,6 +132,18 @@ def unpriced_models(limit: int = 10) -> list[dict[str, Any]]:
         {"model": name or "unknown", "responses": responses, "tokens": tokens or 0}
         for name, responses, tokens in found
     ]
+
+
+def unread_lines(limit: int = 10) -> list[dict[str, Any]]:
+    """Return the archived lines that gold does not read, by reason, most first."""
+    sql = f"""select reason, count(*), source_file, min("off"),
+        sum(is_response)
+    from unread_lines group by reason order by 2 desc limit {limit}"""
+    names = ("reason", "lines", "file", "off", "responses")
+    try:
+        return [dict(zip(names, row, strict=True)) for row in _ask(_export_path(), sql)]
+    except sqlite3.Error:
+        return []
 
 
 def unreadable() -> list[str]:

@@ -1,0 +1,300 @@
+{{ config(materialized='table') }}
+
+{#
+    Which of several sessions had a common entry first, where its time does not tell.
+    Marks of the log decide: who was made from whom. Then what the sessions show: which
+    began first, which was archived before any of them had gone on alone, and which left
+    the common records first (one that never did is a part of the other). Names come
+    last. A parent always stands before its children, so there is no circle of them.
+#}
+
+with recursive bonds as (
+
+    select *
+    from {{ ref('int_bonds') }}
+    where group_key <> ''
+
+),
+
+sessions as (
+
+    select
+        session_id,
+        min(extract_run) as first_run
+    from {{ ref('stg_messages') }}
+    group by session_id
+
+),
+
+shared as (
+
+    select
+        *,
+        count(*) over (partition by group_key) as sharers
+    from bonds
+    where has_entry
+    qualify sharers > 1
+
+),
+
+{# What the records say of who was made from whom. #}
+named as (
+
+    select
+        session_id,
+        forked_from_session_id as parent_id,
+        min(extract_run) as mark_run
+    from {{ ref('stg_messages') }}
+    where forked_from_session_id is not null
+    group by all
+    union all
+    select
+        continued_in_session_id as session_id,
+        session_id as parent_id,
+        min(extract_run) as mark_run
+    from {{ ref('stg_messages') }}
+    where continued_in_session_id is not null
+    group by all
+
+),
+
+background as (
+
+    select
+        session_id,
+        min(extract_run) as mark_run
+    from {{ ref('stg_messages') }}
+    where session_kind = 'bg'
+    group by session_id
+
+),
+
+{# A background session continues the one that it shares entries with. #}
+moved as (
+
+    select
+        copy.session_id,
+        origin.session_id as parent_id,
+        min(background.mark_run) as mark_run
+    from background
+    inner join shared as copy on background.session_id = copy.session_id
+    inner join shared as origin on copy.group_key = origin.group_key
+    where
+        background.session_id not in (select named.session_id from named)
+        and origin.session_id not in (select others.session_id from background as others)
+        and not exists (
+            select 1
+            from named
+            where
+                named.session_id = origin.session_id
+                and named.parent_id = copy.session_id
+        )
+    group by copy.session_id, origin.session_id
+
+),
+
+{# A session that copies nothing may begin with the child of another's entry. #}
+begun as (
+
+    select
+        child.session_id,
+        parent.session_id as parent_id,
+        max(child.first_run) as mark_run
+    from bonds as child
+    inner join bonds as parent on child.group_key = parent.group_key
+    where
+        child.has_parent
+        and not child.has_entry
+        and parent.has_entry
+        and child.session_id not in (select shared.session_id from shared)
+    group by child.session_id, parent.session_id
+
+),
+
+edges as (
+
+    select
+        marks.session_id,
+        marks.parent_id,
+        max({{ greatest_known('marks.mark_run', 'sessions.first_run') }}) as mark_run
+    from (
+        select * from named
+        union all
+        select * from moved
+        union all
+        select * from begun
+    ) as marks
+    inner join sessions on marks.parent_id = sessions.session_id
+    where marks.session_id <> marks.parent_id
+    group by marks.session_id, marks.parent_id
+
+),
+
+{# `union` keeps each pair once, so that a circle of marks ends the walk. #}
+lineage as (
+
+    select
+        session_id,
+        parent_id as ancestor_id
+    from edges
+    union
+    select
+        lineage.session_id,
+        edges.parent_id as ancestor_id
+    from lineage
+    inner join edges on lineage.ancestor_id = edges.session_id
+
+),
+
+descents as (
+
+    select
+        steps.session_id,
+        count(distinct steps.ancestor_id) as ancestors,
+        max(edges.mark_run) as mark_run
+    from (
+        select
+            session_id,
+            ancestor_id,
+            session_id as child_id
+        from lineage
+        union all
+        select
+            session_id,
+            ancestor_id,
+            ancestor_id as child_id
+        from lineage
+    ) as steps
+    inner join edges on steps.child_id = edges.session_id
+    group by steps.session_id
+
+),
+
+related as (
+
+    select session_id from bonds
+    union
+    select session_id from edges
+    union
+    select parent_id as session_id from edges
+
+),
+
+facts as (
+
+    select
+        messages.session_id,
+        min(messages.said_at) as started_at,
+        arg_min(messages.extract_run, (messages.said_at, messages.extract_run)) as start_run,
+        min(messages.ingested_at) as seen_at,
+        arg_min(messages.extract_run, (messages.ingested_at, messages.extract_run)) as seen_run,
+        min(messages.said_at) filter (where shared.session_id is null) as alone_at,
+        arg_min(messages.extract_run, (messages.said_at, messages.extract_run)) filter (
+            where shared.session_id is null
+        ) as alone_run
+    from {{ ref('stg_messages') }} as messages
+    left join shared
+        on
+            messages.entry_key = shared.group_key
+            and messages.session_id = shared.session_id
+    where
+        messages.canonical_uuid is not null
+        and messages.said_at is not null
+        and messages.session_id in (select related.session_id from related)
+    group by messages.session_id
+
+),
+
+{# When the entries of a session had ever fewer sharers. #}
+partings as (
+
+    select
+        session_id,
+        list(parted_at order by sharers desc) as parted_at
+    from (
+        select
+            session_id,
+            sharers,
+            min(said_at) as parted_at
+        from shared
+        where said_at is not null
+        group by session_id, sharers
+        union all
+        select
+            session_id,
+            1 as sharers,
+            alone_at as parted_at
+        from facts
+        where alone_at is not null
+    ) as levels
+    group by session_id
+
+),
+
+{# When the first of those that share an entry was alone. #}
+first_alone as (
+
+    select
+        shared.session_id,
+        min(groups.alone_at) as alone_at,
+        max(groups.alone_run) as alone_run
+    from shared
+    inner join (
+        select
+            members.group_key,
+            min(facts.alone_at) as alone_at,
+            max(facts.alone_run) as alone_run
+        from shared as members
+        inner join facts on members.session_id = facts.session_id
+        group by members.group_key
+    ) as groups
+        on shared.group_key = groups.group_key
+    group by shared.session_id
+
+)
+
+select
+    related.session_id,
+    continued.parent_id as continued_from_session_id,
+    cast(
+        row_number() over (
+            order by
+                coalesce(descents.ancestors, 0),
+                background.session_id is not null,
+                facts.started_at nulls last,
+                case when facts.seen_at < first_alone.alone_at then facts.seen_at end nulls last,
+                partings.parted_at nulls last,
+                facts.seen_at nulls last,
+                related.session_id
+        ) as bigint
+    ) as owner_rank,
+    coalesce(
+        list_max(
+            [
+                descents.mark_run,
+                background.mark_run,
+                facts.start_run,
+                facts.seen_run,
+                facts.alone_run,
+                first_alone.alone_run
+            ]
+        ),
+        -1
+    ) as facts_run
+from related
+left join descents on related.session_id = descents.session_id
+left join background on related.session_id = background.session_id
+left join facts on related.session_id = facts.session_id
+left join partings on related.session_id = partings.session_id
+left join first_alone on related.session_id = first_alone.session_id
+left join (
+    select
+        messages.continued_in_session_id as session_id,
+        min(messages.session_id) as parent_id
+    from {{ ref('stg_messages') }} as messages
+    where
+        messages.continued_in_session_id is not null
+        and messages.continued_in_session_id <> messages.session_id
+    group by messages.continued_in_session_id
+) as continued
+    on related.session_id = continued.session_id

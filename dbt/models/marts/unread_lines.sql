@@ -1,0 +1,119 @@
+{{ config(materialized='table') }}
+
+{#
+    Lines that are archived and that gold does not read, with the reason. Lines without
+    any content are left out.
+#}
+
+with lines as (
+
+    select
+        doc_id,
+        part,
+        host,
+        source_file,
+        off,
+        len,
+        session_id,
+        type,
+        message_id,
+        model,
+        error,
+        raw
+    from {{ ref('stg_conversations') }}
+    where
+        record_kind = 'line'
+        and not is_history
+        and error is not null
+        and entry is null
+
+),
+
+salvaged as (
+
+    select distinct doc_id
+    from {{ ref('stg_conversations') }}
+    where record_kind = 'salvaged'
+
+),
+
+broken as (
+
+    select
+        lines.doc_id,
+        lines.part,
+        lines.host,
+        lines.source_file,
+        lines.off,
+        lines.len,
+        lines.session_id,
+        lines.type,
+        lines.message_id,
+        lines.model,
+        coalesce(
+            regexp_matches(try(decode(lines.raw)), '"type"\s*:\s*"assistant"'), false
+        ) as is_response,
+        regexp_replace(lines.error, ': line \d+ column .*$', '') as reason
+    from lines
+    where
+        lines.doc_id not in (select salvaged.doc_id from salvaged)
+        and coalesce(
+            trim(try(decode(lines.raw)), chr(0) || chr(9) || chr(10) || chr(13) || ' ') <> '', true
+        )
+
+),
+
+unparsed as (
+
+    select
+        conversations.doc_id,
+        conversations.part,
+        conversations.host,
+        conversations.source_file,
+        conversations.off,
+        conversations.len,
+        messages.session_id,
+        conversations.type,
+        conversations.message_id,
+        conversations.model,
+        coalesce(conversations.type = 'assistant', false) as is_response,
+        'DuckDB cannot parse this JSON' as reason
+    from {{ ref('stg_messages') }} as messages
+    inner join {{ ref('stg_conversations') }} as conversations
+        on
+            messages.doc_id = conversations.doc_id
+            and messages.part = conversations.part
+    where messages.is_unreadable
+
+),
+
+homeless as (
+
+    select
+        conversations.doc_id,
+        conversations.part,
+        conversations.host,
+        conversations.source_file,
+        conversations.off,
+        conversations.len,
+        null as session_id,
+        conversations.type,
+        conversations.message_id,
+        conversations.model,
+        coalesce(conversations.type = 'assistant', false) as is_response,
+        'no session: neither the record nor its file names one' as reason
+    from {{ ref('stg_resolved_lines') }} as resolved
+    inner join {{ ref('stg_conversations') }} as conversations
+        on
+            resolved.doc_id = conversations.doc_id
+            and resolved.part = conversations.part
+            and resolved.line_run = conversations.extract_run
+    where resolved.session_id is null
+
+)
+
+select * from broken
+union all
+select * from unparsed
+union all
+select * from homeless
