@@ -288,3 +288,7 @@ def test_project_and_session_follow_from_the_path() -> None:
         None,
     )
     assert project_of("stray.jsonl") is None
+    assert project_of("stray.jsonl", "/home/me/.claude/projects") is None
+    assert (
+        project_of("stray.jsonl", "/home/me/.claude/projects/-home-me/") == "-home-me"
+    )

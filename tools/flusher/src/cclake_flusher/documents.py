@@ -39,6 +39,7 @@ class Line:
     kind: str
     at: float
     body: bytes
+    root: str | None = None
     base: int = 0
 
     @property
@@ -184,7 +185,7 @@ def _envelope(
         "buffer": buffer,
         "seq": Int64(line.seq),
         "kind": line.kind,
-        "projectId": project_of(line.path),
+        "projectId": project_of(line.path, line.root),
         "sourceFile": line.path,
         "sessionId": _text(entry.get("sessionId")) or session_of(line.path),
         "type": _text(entry.get("type")),
@@ -202,10 +203,16 @@ def _envelope(
 
 
 @lru_cache(1000)
-def project_of(path: str) -> str | None:
-    """The project folder that a path begins with; None for files beside the root."""
+def project_of(path: str, root: str | None = None) -> str | None:
+    """Return the folder that a path begins with; None for files beside the root.
+
+    A log right below the root has the root's own name: the root is a project's folder.
+    """
     first, slash, _rest = path.partition("/")
-    return first if slash and first != ".." else None
+    if slash or not root:
+        return first if slash and first != ".." else None
+    name = re.split(r"[/\\]", root.rstrip("/\\"))[-1]
+    return name if name not in ("", "projects") else None
 
 
 @lru_cache(1000)

@@ -13,7 +13,8 @@ from cclake_flusher.documents import Line
 from cclake_flusher.fault import point
 
 READ = """
-select seq, host, path, file, gen, off, len, kind, at, body
+select seq, host, path, file, gen, off, len, kind, at, body,
+(select root from files where files.file = queue.file)
 from queue where seq > ? order by seq limit ?
 """
 UNDELIVERED = """
