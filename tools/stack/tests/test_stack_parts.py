@@ -45,6 +45,7 @@ NOTHING_ODD: dict[str, Any] = {
     "left_out": [],
     "unknown_format": [],
     "unpriced_models": [],
+    "unread_lines": [],
     "health": None,
 }
 
@@ -689,3 +690,31 @@ def test_what_is_not_archived_is_named(tmp_path: Path) -> None:
     assert all(sentence in text for sentence in found)
     assert "Deleted unread since the tailer started: 3 files." in text
     assert "folders" not in text
+
+
+def test_lines_that_gold_does_not_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_DIR", str(tmp_path))
+    assert state.unread_lines() == []
+    with closing(sqlite3.connect(tmp_path / "conversations.db")) as db:
+        db.execute(
+            'create table unread_lines (reason, source_file, "off", is_response)'
+        )
+        db.executemany(
+            "insert into unread_lines values (?, ?, ?, ?)",
+            [
+                ("too deep", "a.jsonl", 7, 1),
+                ("too deep", "b.jsonl", 3, 0),
+                ("x", "c", 1, 0),
+            ],
+        )
+        db.commit()
+    found = state.unread_lines()
+    assert found[0] == {
+        "reason": "too deep", "lines": 2, "file": "b.jsonl", "off": 3, "responses": 1,
+    }  # fmt: skip
+    screen = Console(width=200, record=True, file=io.StringIO())
+    for line in show.notices(NOTHING_ODD | {"unread_lines": found}):
+        screen.print(line)
+    assert "2 lines (too deep; 1 of them responses)" in screen.export_text()
