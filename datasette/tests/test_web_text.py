@@ -1,9 +1,13 @@
 """Log text as HTML: whatever it is, only what we allow comes out."""
 
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import duckdb
 import pytest
 from cclake_web import fmt
+from cclake_web.data.words import ALONE, text_of, words_of
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
 from cclake_web.render.markdown import markdown
@@ -12,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample import VECTORS
 
+REPOSITORY = Path(__file__).parents[2]
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr",
     "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead",
@@ -194,3 +199,27 @@ def test_models_have_short_names(model: str | None, name: str) -> None:
 def test_one_line_has_no_marks_but_a_command_keeps_them() -> None:
     assert fmt.one_line("## **Fix** the\n`parser`") == "Fix the parser"
     assert fmt.squeeze("ls **/*.py\n | wc") == "ls **/*.py | wc"
+
+
+def test_words_are_those_of_gold() -> None:
+    macro = (REPOSITORY / "dbt/macros/search_words.sql").read_text()
+    (alone,) = re.findall(r"search_alone\(\) -%}\s+(\S+)\s+{%- endmacro", macro)
+    query = f"""select i from range(1, 1114112) as t (i)
+        where i not between 55296 and 57343
+        and regexp_matches(chr(i::integer), '[{alone}]')"""
+    with duckdb.connect() as db:
+        found = {number for (number,) in db.execute(query).fetchall()}
+    every = (n for n in range(1, 0x110000) if not 0xD800 <= n < 0xE000)
+    assert found == {number for number in every if ALONE.match(chr(number))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "plain", "数据", "a数据b", "数🚀a", "🚀", "ok✅ok", "ข้อมูล x", "数\u200b据"],
+)
+def test_words_stand_apart_and_read_as_before(text: str) -> None:
+    words = words_of(text)
+    assert text_of(words) == text.replace("\u200b", "")
+    for part in words.split("\u200b"):
+        assert not ALONE.search(part) or len(part) == 1
+    assert (words == text) == (not ALONE.search(text))

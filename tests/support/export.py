@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cclake_publish.indexes import SEARCH
+from cclake_web.data.words import words_of
+
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
     "AABJRU5ErkJggg=="
@@ -25,7 +28,7 @@ SCHEMA = {
     "thread_blocks": "entry_key, session_id, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
-    "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text",
+    "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text, words",
     "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer",
     "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
@@ -78,6 +81,8 @@ class Export:
         documents.sort(key=lambda row: (row["said_at"], row["search_id"]))
         for number, row in enumerate(documents, 1):
             row["search_id"] = number
+            if (words := words_of(row["text"] or "")) != row["text"]:
+                row["words"] = words
         for row in self.rows["fct_api_responses"]:
             row.setdefault("response_key", row["message_id"])
             row.setdefault("model_name", row["model"])
@@ -93,8 +98,7 @@ class Export:
         for number, (table, columns) in enumerate(INDEXES):
             connection.execute(f"create index i{number} on {table} ({columns})")
         connection.executescript(
-            'create virtual table search_fts using fts5(text, content="search_documents", '
-            'content_rowid="search_id", tokenize="unicode61 remove_diacritics 2");'
+            ";".join(SEARCH) + ";"
             "insert into search_fts(search_fts) values ('rebuild');"
             "create table export_info (name primary key, value);"
         )

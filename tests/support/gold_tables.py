@@ -22,7 +22,7 @@ TABLES = {
     "images": "image_key varchar, media_type varchar, bytes bigint, doc_id varchar,"
     " part integer, place bigint, extract_run bigint",
     "search_documents": "search_id bigint, session_id varchar, entry_key varchar,"
-    " block_no integer, said_at timestamptz, text varchar, updated_run bigint",
+    " block_no integer, said_at timestamptz, text varchar, words varchar, updated_run bigint",
     "dim_date": "date_day date, is_weekend boolean",
 }
 
@@ -116,7 +116,10 @@ def add_session(
     insert(
         gold,
         "search_documents",
-        [(n, session, key, 0, at, f"Café word{n} in {key}", run) for key, n in keys],
+        [
+            (n, session, key, 0, at, f"Café word{n} in {key}", None, run)
+            for key, n in keys
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
 from threading import Thread
@@ -12,6 +13,7 @@ from datasette.utils.asgi import Request, Response
 from jinja2 import Environment
 from pluggy import HookimplMarker
 
+from cclake_web.data.words import words_of
 from cclake_web.descriptions import metadata
 from cclake_web.exporting.stock import safe_csv
 from cclake_web.generation import NAME, REVEALING
@@ -122,6 +124,12 @@ def get_metadata() -> dict[str, Any]:
 def canned_queries(database: str) -> dict[str, dict[str, str]]:
     """Questions that users ask most."""
     return canned() if database == NAME else {}
+
+
+@hookimpl
+def prepare_connection(conn: sqlite3.Connection) -> None:
+    """Give SQL the words that the full-text index has."""
+    conn.create_function("search_words", 1, words_of, deterministic=True)
 
 
 @hookimpl

@@ -66,6 +66,7 @@ select
     project_key,
     host,
     text,
+    {{ search_words('text') }} as words,
     updated_run
 from documents
 where trim(text) <> ''

@@ -123,6 +123,8 @@ def test_only_the_rows_of_a_changed_session_are_written(
         "update marts.agg_session_metrics set cost_usd = 7 where session_id = 's1'",
         "update marts.search_documents set text = 'cafe au lait', updated_run = 2"
         " where session_id = 's1'",
+        "update marts.search_documents set words = 'd\u200bata', updated_run = 2"
+        " where session_id = 's1'",
         "update marts.search_documents set search_id = search_id + 7, updated_run = 2"
         " where session_id = 's3'",
         "delete from marts.thread_entries where session_id = 's1'",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cclake_web.data.filters import Filters
+from cclake_web.data.words import ALONE, text_of, words_of
 
 PAGE = 40
 RANKED = 20_000  # of the hits of a common word the newest are ranked
@@ -50,10 +51,10 @@ def question(text: str) -> Question:
     words: list[str] = []
     for phrase, word in _TOKEN.findall(text.replace("\0", " ")[:500]):
         plain = (phrase or word).replace('"', " ").strip()
-        if not _WORDS.search(plain):
+        if not (_WORDS.search(plain) or ALONE.search(plain)):
             continue
         prefix = word.endswith("*") and len(plain) > 2
-        term = f'"{plain.rstrip("*")}"' + ("*" if prefix else "")
+        term = f'"{words_of(plain.rstrip("*"))}"' + ("*" if prefix else "")
         terms.append(term)
         if plain.lower().strip("?!.,;:") not in _STOP:
             words.append(term)
@@ -122,7 +123,7 @@ def _details(
         found,
     )
     by_id = {row["search_id"]: dict(row) for row in rows}
-    return [by_id[one] | {"snippet": texts.get(one, "")} for one in found]
+    return [by_id[one] | {"snippet": text_of(texts.get(one, ""))} for one in found]
 
 
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:

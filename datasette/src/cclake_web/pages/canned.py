@@ -68,7 +68,7 @@ from search_fts f
 join search_documents d on d.search_id = f.rowid
 join fct_messages m on m.session_id = d.session_id and m.entry_key = d.entry_key
 left join dim_sessions s on s.session_id = d.session_id
-where search_fts match :words and m.message_kind = 'prompt'
+where search_fts match search_words(:words) and m.message_kind = 'prompt'
 and d.block_kind = 'text'
 order by f.rowid desc
 limit 200""",

@@ -88,9 +88,34 @@ INDEXES: tuple[tuple[str, str], ...] = (
 )
 
 
+# Emoji are words as well: by default only letters and numbers are.
+_EMOJI = "".join(
+    chr(number)
+    for first, last in (
+        *((0x231A, 0x231B), (0x23E9, 0x23FA), (0x2600, 0x26FF), (0x2702, 0x2712)),
+        *((0x2714, 0x2714), (0x2716, 0x2716), (0x271D, 0x271D), (0x2721, 0x2721)),
+        *((0x2728, 0x2728), (0x2733, 0x2734), (0x2744, 0x2744), (0x2747, 0x2747)),
+        *((0x274C, 0x274C), (0x274E, 0x274E), (0x2753, 0x2757), (0x2763, 0x2764)),
+        *((0x2795, 0x2797), (0x27A1, 0x27A1), (0x27B0, 0x27B0), (0x27BF, 0x27BF)),
+        *((0x2B05, 0x2B07), (0x2B1B, 0x2B1C), (0x2B50, 0x2B50), (0x2B55, 0x2B55)),
+        *((0x1F1E6, 0x1F1FF), (0x1F300, 0x1F6FF), (0x1F7E0, 0x1F7EB)),
+        *((0x1F90C, 0x1F9FF), (0x1FA70, 0x1FAFF)),
+    )
+    for number in range(first, last + 1)
+)
+# The index over `search_documents`, by the words that gold has for it.
+SEARCH = (
+    """create view search_texts as
+    select search_id, coalesce(words, text) as text from search_documents""",
+    f"""create virtual table search_fts using fts5(
+    text, content="search_texts", content_rowid=search_id,
+    tokenize="unicode61 remove_diacritics 2 tokenchars '{_EMOJI}'")""",
+)
+
+
 def layout() -> str:
     """A name for all that is declared here; an export of another one is made anew."""
-    declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES)).encode()
+    declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES, SEARCH)).encode()
     return blake2b(declared, digest_size=8).hexdigest()
 
 

@@ -8,7 +8,7 @@ from cclake_publish.columns import declared, expression
 from cclake_publish.duckdb_export import name_of
 from cclake_publish.gold import Gold, Table, quote
 from cclake_publish.images import write_images
-from cclake_publish.indexes import INDEXES, PRIMARY_KEYS, columns_of
+from cclake_publish.indexes import INDEXES, PRIMARY_KEYS, SEARCH, columns_of
 from cclake_publish.told import TABLES
 
 CHUNK = 10_000
@@ -127,15 +127,21 @@ def create_indexes(file: Bulk, table: Table) -> None:
 
 def create_search(file: Bulk, tables: tuple[Table, ...]) -> None:
     """Create the full-text index over the search documents, if there are any."""
-    if not any(t.name == SEARCHED and t.has("search_id", "text") for t in tables):
+    if not any(
+        t.name == SEARCHED and t.has("search_id", "text", "words") for t in tables
+    ):
         return
-    file.run(
-        f'create virtual table search_fts using fts5(text, content="{SEARCHED}",'
-        " content_rowid=search_id, tokenize='unicode61 remove_diacritics 2')"
-    )
+    for statement in SEARCH:
+        file.run(statement)
     # Words gathered in memory before they are written: fewer merges.
     file.run(
         "insert into search_fts (search_fts, rank)"
         f" values ('hashsize', {SEARCH_MEMORY})"
     )
     file.run("insert into search_fts (search_fts) values ('rebuild')")
+
+
+def drop_search(file: Bulk) -> None:
+    """Drop the full-text index."""
+    file.run("drop table if exists search_fts")
+    file.run("drop view if exists search_texts")

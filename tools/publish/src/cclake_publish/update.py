@@ -74,13 +74,13 @@ def _changed(
 def _drop(gold: Gold, file: Bulk, name: str) -> None:
     duckdb_export.drop_table(gold, name)
     if name == SEARCHED:
-        file.run("drop table if exists search_fts")
+        sqlite_export.drop_search(file)
     file.run(f"drop table if exists {quote(name)}")
 
 
 def _replace_whole(gold: Gold, table: Table, file: Bulk, progress: Progress) -> int:
     if table.name == SEARCHED:
-        file.run("drop table if exists search_fts")
+        sqlite_export.drop_search(file)
     file.run(f"drop table if exists {quote(table.name)}")
     sqlite_export.create_table(file, table)
     rows = sqlite_export.copy_rows(gold, table, file, progress)
@@ -107,7 +107,7 @@ def _replace_units(
     searched = table.name == SEARCHED and _has_search(file)
     if searched:
         file.run(
-            "create temp table said as select search_id, text"
+            "create temp table said as select search_id, coalesce(words, text) as text"
             f" from {target} where rowid in ({gone})"
         )
     file.run(f"delete from {target} where rowid in ({gone})")
@@ -139,13 +139,13 @@ def _update_search(file: Bulk, now: str) -> None:
     file.run(
         "insert into search_fts (search_fts, rowid, text)"
         " select 'delete', s.search_id, s.text from temp.said as s where not exists"
-        f" (select 1 from {SEARCHED} as d"
+        " (select 1 from search_texts as d"
         " where d.search_id = s.search_id and d.text = s.text)"
     )
     file.run("create unique index temp.said_id on said (search_id)")
     file.run(
         "insert into search_fts (rowid, text) select d.search_id, d.text"
-        f" from {SEARCHED} as d where d.rowid in ({now}) and not exists"
+        f" from search_texts as d where d.search_id in ({now}) and not exists"
         " (select 1 from temp.said as s"
         " where s.search_id = d.search_id and s.text = d.text)"
     )
