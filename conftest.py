@@ -26,7 +26,9 @@ SETTINGS = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """End a test that hangs, later than its own waiting would."""
     for item in items:
-        item.add_marker(pytest.mark.timeout(3 * PATIENCE), append=False)
+        if item.get_closest_marker("timeout"):
+            continue
+        item.add_marker(pytest.mark.timeout(3 * PATIENCE))
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,8 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "cclake"))
     monkeypatch.setenv("CCLAKE_HOST", "testhost")
     monkeypatch.setenv("DO_NOT_TRACK", "1")
+    # Where it is set, each process would compile all our modules again.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
 
 
 @pytest.fixture(scope="session")

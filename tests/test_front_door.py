@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -314,7 +313,6 @@ def test_up_with_no_logs_at_all_says_so_and_keeps_watching(tmp_path: Path) -> No
 
 
 def up_fails(stack: Stack, sentence: str, **more: str) -> None:
-    started = time.monotonic()
     ended = subprocess.run(
         [str(BIN / "stack"), "up"],
         env=stack.environment | more,
@@ -326,7 +324,6 @@ def up_fails(stack: Stack, sentence: str, **more: str) -> None:
     assert ended.returncode == 1, ended.stdout
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert time.monotonic() - started < 30
     assert not stack.processes()
 
 

@@ -42,7 +42,7 @@ def wait_closely(live: Live, count: int) -> None:
     """Return within a millisecond of an acknowledgement."""
     wait_for(live.buffer.exists, "there is a buffer")
     sql = "select sum(value) from counters where name in ('delivered', 'duplicates')"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     with closing(sqlite3.connect(live.buffer)) as connection:
         while connection.execute(sql).fetchone()[0] < count:
             assert time.monotonic() < deadline, "not acknowledged"

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness import Mongod
+from harness import PATIENCE, Mongod
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -176,7 +176,7 @@ class LiveMachine(RuleBasedStateMachine):
 
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.timeout(300 + 60 * int(EXAMPLES or 0))
+@pytest.mark.timeout(PATIENCE * (3 + int(EXAMPLES or 0) / 4))
 def test_no_order_of_file_actions_kills_and_outages_loses_or_repeats_a_line(
     server: Mongod, tmp_path: Path
 ) -> None:

@@ -1,16 +1,21 @@
 """Faults around the tailer: what the system refuses, loses or takes away."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import termios
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 from harness import BIN, PATIENCE, wait_for
-from tailing import Tailer
+from tailing import Tailer, holds
 
 pytestmark = pytest.mark.fault
 
@@ -417,6 +422,13 @@ def test_polling_survives_moves_and_rewrites(root: Path, tmp_path: Path) -> None
         check(tailer, [*lines(0, 6), *lines(10, 2)])
 
 
+def unread(pipe: IO[bytes] | None) -> int:
+    """How many bytes wait in a pipe."""
+    assert pipe is not None
+    count = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
 def test_a_slow_reader_loses_no_short_lived_file(root: Path, tmp_path: Path) -> None:
     big = [b'{"pad":"%s","n":%d}' % (b"x" * 50_000, n) for n in range(100)]
     (root / "p" / "big.jsonl").write_bytes(text(big))
@@ -424,23 +436,23 @@ def test_a_slow_reader_loses_no_short_lived_file(root: Path, tmp_path: Path) -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()  # ready; now its pipe fills up
-        time.sleep(0.3)
+        wait_for(lambda: unread(process.stdout) > 60_000, "its pipe is full")
         short = []
         for number in range(10):
             path = root / "p" / f"{number}.jsonl"
             path.write_bytes(text(lines(number, 1)))
             short += lines(number, 1)
-            time.sleep(0.05)
+            wait_for(lambda p=path: holds(process.pid, p), "it is opened")  # type: ignore[misc]
             path.unlink()
         folder = root / "new" / "deep"
         folder.mkdir(parents=True)
-        time.sleep(0.05)
-        (folder / "late.jsonl").write_bytes(text(lines(10, 1)))
-        time.sleep(0.1)
+        late = folder / "late.jsonl"
+        late.write_bytes(text(lines(10, 1)))
+        wait_for(lambda: holds(process.pid, late), "it is opened")
         shutil.rmtree(root / "new")
         found: set[bytes] = set()
         wanted = {*short, *lines(10, 1)}
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not wanted <= found and time.monotonic() < deadline:
             record = process.stdout.readline()
             found.update(line for line in wanted if line in record)
@@ -471,11 +483,23 @@ def test_it_ends_with_its_parent(root: Path, tmp_path: Path) -> None:
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), "tailer has ended")
 
 
-def test_sigterm_ends_after_a_checkpoint(root: Path, tmp_path: Path) -> None:
+def test_sigterm_ends_after_a_checkpoint(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = [b'{"pad":"%s","n":%d}' % (b"x" * 3000, n) for n in range(20_000)]
     (root / "p" / "a.jsonl").write_bytes(text(data))
+    asked = threading.Event()
     with Tailer(root, tmp_path) as tailer:
-        assert tailer.stop() == 0
+        take = tailer.kept.take
+
+        def read_on_when_asked(text: bytes) -> None:
+            take(text)
+            if tailer.kept.lines:
+                asked.wait(PATIENCE)
+
+        monkeypatch.setattr(tailer.kept, "take", read_on_when_asked)
+        wait_for(lambda: tailer.kept.lines, "the first lines")
+        assert tailer.stop(asked.set) == 0
         first = len(tailer.kept.lines)
         tailer.start()
         check(tailer, data)
@@ -492,7 +516,8 @@ def test_kills_at_any_time_lose_and_repeat_nothing(
         (root / "p" / f"{number}.jsonl").write_bytes(part)
     with Tailer(root, tmp_path) as tailer:
         for kill in range(4):
-            time.sleep((seed * 4 + kill) * 0.013)
+            due = len(tailer.kept.lines) + (seed * 4 + kill) * 400
+            wait_for(lambda due=due: len(tailer.kept.lines) >= due, "lines are read")  # type: ignore[misc]
             tailer.kill()
             tailer.start(ready=False)
         check(tailer, data)

@@ -13,7 +13,7 @@ import pytest
 from harness import wait_for
 from tailing import Tailer
 
-SECONDS = 6.0
+STEPS = 250
 
 
 class Writer(threading.Thread):
@@ -29,7 +29,7 @@ class Writer(threading.Thread):
         self.copies = self.name == "w0"
         self.written: list[bytes] = []
         self.done: Counter[str] = Counter()
-        self.until = time.monotonic() + SECONDS
+        self.steps = 0
         home.mkdir()
 
     def run(self) -> None:
@@ -37,10 +37,11 @@ class Writer(threading.Thread):
         moves = [self.rename, self.rename_and_create, self.swap, self.move_folder]
         actions: list[Callable[[Path], None]] = [*[self.append] * 20, self.rewrite]
         actions += [self.copy_over] * 3 if self.copies else moves
-        while time.monotonic() < self.until:
+        for _ in range(STEPS):
             action = self.chance.choice(actions)
             action(self.chance.choice(self.files))
             self.done[action.__name__] += 1
+            self.steps += 1
             time.sleep(self.chance.random() * 0.01)
 
     def _lines(self) -> bytes:
@@ -101,12 +102,9 @@ class Writer(threading.Thread):
 
     def rewrite(self, path: Path) -> None:
         """Lines that were read may go; only then is it known what to expect."""
-        deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
-            if self.tailer.kept.seen.issuperset(self.written):
-                path.write_bytes(self._lines())
-                return
-            time.sleep(0.01)
+        seen = self.tailer.kept.seen
+        wait_for(lambda: seen.issuperset(self.written), "all lines are read")
+        path.write_bytes(self._lines())
 
 
 @pytest.mark.slow
@@ -123,8 +121,14 @@ def test_a_storm_of_changes_and_kills_loses_and_repeats_nothing(
         for writer in writers:
             writer.start()
         kills = 0
+
+        def work() -> bool:
+            ended = not any(writer.is_alive() for writer in writers)
+            return ended or sum(writer.steps for writer in writers) >= due
+
         while any(writer.is_alive() for writer in writers):
-            time.sleep(chance.random())
+            due = sum(writer.steps for writer in writers) + chance.randint(1, 150)
+            wait_for(work, "the writers work")
             if chance.random() < 0.5:
                 tailer.kill()
                 tailer.start(ready=False)

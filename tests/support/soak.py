@@ -8,6 +8,7 @@ must be in MongoDB: 0 lost, 0 duplicated, bytes equal. Exit status 0 or 1.
 """
 
 import argparse
+import itertools
 import json
 import random
 import shutil
@@ -174,7 +175,7 @@ def kill_something(live: Live, server: Mongod, rng: random.Random) -> str:
     return victim
 
 
-def soak(seconds: float, seed: int, folder: Path) -> int:
+def soak(seconds: float, kills_wanted: int, seed: int, folder: Path) -> int:
     """Run it; prints the counts. Returns the exit status."""
     rng = random.Random(seed)
     kills: Counter[str] = Counter()
@@ -184,13 +185,16 @@ def soak(seconds: float, seed: int, folder: Path) -> int:
             live.supervise()
             writer = Writer(live, rng)
             end = time.monotonic() + seconds
-            next_kill = time.monotonic() + 2
-            while time.monotonic() < end:
+            # Kills follow what was written: a slow machine does the same, later.
+            next_kill = 300.0
+            for step in itertools.count():
+                if kills.total() >= kills_wanted and time.monotonic() >= end:
+                    break
                 writer.step()
                 time.sleep(rng.expovariate(200))
-                if time.monotonic() > next_kill:
+                if step > next_kill:
                     kills[kill_something(live, server, rng)] += 1
-                    next_kill = time.monotonic() + rng.expovariate(1 / 1.5)
+                    next_kill = step + rng.expovariate(1 / 225)
             for path in list(writer.torn):
                 writer._mend(path)
             try:
@@ -210,11 +214,12 @@ def soak(seconds: float, seed: int, folder: Path) -> int:
 def main() -> int:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="at least so long")
+    parser.add_argument("--kills", type=int, default=0, help="at least so many kills")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        return soak(options.seconds, options.seed, Path(folder))
+        return soak(options.seconds, options.kills, options.seed, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """A reader of the tailer that keeps what a buffer keeps: lines up to a checkpoint."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -114,6 +116,15 @@ class Kept:
         return b"".join(x.data + b"\n" * (x.len - len(x.data)) for x in pieces)
 
 
+def holds(pid: int, path: Path) -> bool:
+    """Whether a process has a file open."""
+    names = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            names.append(fd.readlink())
+    return path in names
+
+
 class Tailer:
     """A real tailer that follows folders, and can be killed and started again."""
 
@@ -166,9 +177,10 @@ class Tailer:
             self._process.kill()
             self._finish()
 
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
+    def stop(self, asked: Callable[[], object] = lambda: None) -> int:
+        """SIGTERM, then `asked`; the exit code."""
         self.signal(signal.SIGTERM)
+        asked()
         return self._finish()
 
     def once(self) -> subprocess.CompletedProcess[bytes]:
