@@ -24,7 +24,7 @@ def latency(ours: Ours, rate: float, seconds: float) -> list[float]:
         file.write_bytes(LINE % b"first")
     marks = ours.client[ours.database].watermarks
     with ours.pipeline(follow=True):
-        wait_for(lambda: ours.acknowledged() >= len(files), 60, "all have begun")
+        wait_for(lambda: ours.acknowledged() >= len(files), "all have begun")
         time.sleep(3)  # indexes are made when the flusher comes to rest
         taken = []
         for number in range(int(rate * seconds)):
@@ -53,7 +53,7 @@ def idle(ours: Ours, files: int, seconds: float) -> dict[str, tuple[float, int]]
     """Share of a CPU and resident bytes of each process when nothing happens."""
     many_files(ours.root, files, files // 100)
     with ours.pipeline(follow=True) as pids:
-        wait_for(lambda: ours.acknowledged() >= files, LIMIT_S, "all acknowledged")
+        wait_for(lambda: ours.acknowledged() >= files, "all acknowledged", LIMIT_S)
         time.sleep(10)
         before = {name: cpu_of(pid) for name, pid in pids.items()}
         time.sleep(seconds)
@@ -108,7 +108,7 @@ def memory(ours: Ours, size: int, longest: int, lines: list[bytes]) -> Meter:
         ours.pipeline(follow=False) as pids,
         Meter({"mongod": ours.mongod_pid}, pids) as meter,
     ):
-        wait_for(lambda: ours.acknowledged() >= count, LIMIT_S * 3, "acknowledged")
+        wait_for(lambda: ours.acknowledged() >= count, "acknowledged", LIMIT_S * 3)
     return meter
 
 

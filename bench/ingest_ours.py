@@ -95,10 +95,10 @@ def backlog(ours: Ours, lines: int) -> tuple[Meter, float]:
         ours.pipeline(follow=False) as pids,
         Meter({"mongod": ours.mongod_pid}, pids) as meter,
     ):
-        wait_for(lambda: ours.acknowledged() >= lines, LIMIT_S, "all acknowledged")
+        wait_for(lambda: ours.acknowledged() >= lines, "all acknowledged", LIMIT_S)
         meter.stop()
         before = cpu_of(ours.mongod_pid)
-        wait_for(ours.is_searchable, LIMIT_S, "the text index is there")
+        wait_for(ours.is_searchable, "the text index is there", LIMIT_S)
         time.sleep(1)
         indexes = cpu_of(ours.mongod_pid) - before
     assert ours.documents() == lines

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from corpus import deliver
-from harness import BIN
+from harness import BIN, PATIENCE
 
 
 class Chain:
@@ -50,7 +50,9 @@ class Chain:
             ' --resume <(buffer checkpoints --host "$CCLAKE_HOST"))'
         )
         env = self.env | {"CLAUDE_DIR": str(root), "CCLAKE_HOST": host}
-        subprocess.run(["bash", "-euc", script], env=env, check=True, timeout=120)
+        subprocess.run(
+            ["bash", "-euc", script], env=env, check=True, timeout=2 * PATIENCE
+        )
 
     def tool(
         self, name: str, *arguments: str | Path
@@ -61,7 +63,7 @@ class Chain:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=2 * PATIENCE,
             check=False,
         )
 

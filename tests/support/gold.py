@@ -11,6 +11,7 @@ from typing import Any
 
 import bronze
 import duckdb
+from harness import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 PROJECT = REPOSITORY / "dbt"
@@ -54,7 +55,7 @@ class Workshop:
             env=env,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=2 * PATIENCE,
         )
         answers = [
             json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"

@@ -29,12 +29,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], object], what: str = "condition") -> None:
-    """Wait until a condition holds; fail the test when patience is at its end."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for(
+    condition: Callable[[], object],
+    what: str = "condition",
+    patience: float = PATIENCE,
+) -> None:
+    """Wait until a condition holds; fail when patience is at its end."""
+    deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {PATIENCE:g} s")
+            raise AssertionError(f"{what}: not within {patience:g} s")
         time.sleep(0.02)
 
 
