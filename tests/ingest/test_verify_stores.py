@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,6 @@ class Chain:
         self.home, self.db = home, db
         self.root = home / "projects"
         self.duckdb = home / "analytics.duckdb"
-        self.sqlite = home / "exports" / "conversations.db"
 
     def add(self, name: str) -> None:
         """Archive the logs of a fixture."""
@@ -83,7 +80,11 @@ def full_chain(chain: Chain) -> Chain:
 
 def test_all_stores_hold_the_same_entries_run_after_run(chain: Chain) -> None:
     chain.add("corrupt")
-    assert {one["status"] for one in list(chain.verify().values())[1:]} == {"absent"}
+    new = chain.verify()
+    assert {name for name, one in new.items() if one["status"] != "absent"} == {
+        "mongodb",
+        "buffer",
+    }
     chain.flow()
     first = chain.verify()
     assert {one["status"] for one in first.values()} == {"same"}
@@ -121,70 +122,6 @@ def test_a_row_that_iceberg_has_twice_fails(full_chain: Chain) -> None:
     table.append(rows, snapshot_properties=kept)
     assert full_chain.verify(holds=False)["iceberg"]["status"] == "different"
     assert full_chain.verify("--full", holds=False)["iceberg"]["status"] == "different"
-
-
-def test_a_row_that_iceberg_lost_fails(full_chain: Chain) -> None:
-    table = full_chain.table()
-    summary = table.current_snapshot().summary.additional_properties  # type: ignore[union-attr]
-    kept = {name: summary[name] for name in summary if name.startswith("cclake.")}
-    victim = table.scan(limit=1).to_arrow()["doc_id"][0].as_py()
-    table.delete(f"doc_id = '{victim}'", snapshot_properties=kept)
-    assert full_chain.verify(holds=False)["iceberg"]["status"] == "different"
-
-
-def test_a_row_that_duckdb_lost_or_swapped_fails(full_chain: Chain) -> None:
-    with duckdb.connect(str(full_chain.duckdb)) as db:
-        db.execute(
-            "update raw.conversations set doc_id = 'f' || doc_id[2:] where part = 0"
-            " and doc_id = (select min(doc_id) from raw.conversations)"
-        )
-    found = full_chain.verify(holds=False)
-    assert found["iceberg"]["status"] == "same"
-    assert found["duckdb"]["status"] == "different"
-
-
-def test_a_row_that_an_export_lost_fails(full_chain: Chain) -> None:
-    with closing(sqlite3.connect(full_chain.sqlite)) as db, db:
-        db.execute("delete from fct_messages where rowid = 1")
-    found = full_chain.verify(holds=False)
-    assert found["export (SQLite)"]["note"] == "rows differ in fct_messages"
-    assert found["export (DuckDB)"]["status"] == "same"
-
-
-def test_a_message_that_an_export_swapped_fails(full_chain: Chain) -> None:
-    with closing(sqlite3.connect(full_chain.sqlite)) as db, db:
-        db.execute("update fct_messages set doc_id = 'f00' where rowid = 1")
-    found = full_chain.verify(holds=False)
-    assert found["export (SQLite)"]["status"] == "different"
-
-
-def test_a_document_that_mongodb_lost_fails_against_the_lake(full_chain: Chain) -> None:
-    full_chain.db.conversations.delete_one({})
-    found = full_chain.verify(holds=False)
-    assert found["mongodb"]["status"] == "different"
-    assert found["iceberg"]["status"] == "different"
-
-
-@pytest.mark.fault
-def test_damaged_stores_fail_the_proof_and_the_others_are_judged(
-    full_chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = "export (SQLite)"
-    full_chain.sqlite.write_bytes(b"no database" * 1000)
-    found = full_chain.verify(holds=False)
-    assert found.pop(name)["note"].startswith("cannot be read: ")
-    assert {one["status"] for one in found.values()} == {"same"}
-    whole = full_chain.duckdb.read_bytes()
-    full_chain.duckdb.write_bytes(whole[:12288] + b"\x5a" * (len(whole) - 12288))
-    found = full_chain.verify(holds=False)
-    assert found["duckdb"]["note"].startswith("cannot be read: ")
-    assert found[name]["note"] == "not compared: duckdb cannot be read"
-    full_chain.duckdb.write_bytes(whole)
-    for manifest in (full_chain.home / "iceberg").rglob("*-m0.avro"):
-        manifest.unlink()
-    found = full_chain.verify("--full", holds=False)
-    assert found["iceberg"]["note"].startswith("cannot be read: ")
-    assert found["duckdb"]["note"] == "not compared: iceberg cannot be read"
 
 
 def test_folders_with_variables_are_looked_at(

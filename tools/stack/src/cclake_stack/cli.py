@@ -183,7 +183,7 @@ def run_docs() -> None:
 
 @app.command("validate")
 def run_validate(as_json: Json = False) -> None:
-    """Run the tests of gold and `verify`, and reconcile the totals.
+    """Run the tests of gold and `verify --full`, and reconcile the totals.
 
     Exit status: 0 when everything holds, 1 when not.
     """

@@ -108,10 +108,10 @@ def dbt_tests(dbt: list[str]) -> Check:
 
 
 def proof() -> Check:
-    """What `verify` says of every file and every store."""
+    """Return what the full proof says of every file and every store."""
     verify = str(Path(sys.executable).parent / "verify")
     ended = subprocess.run(
-        [verify],
+        [verify, "--full"],
         capture_output=True,
         text=True,
         check=False,
@@ -119,7 +119,9 @@ def proof() -> Check:
     )
     said = ended.stdout.strip().splitlines()[-1:]
     said += ended.stderr.removeprefix("verify: ").strip().splitlines()[:1]
-    return Check("verify", ended.returncode == 0, said[0] if said else "no answer")
+    return Check(
+        "verify --full", ended.returncode == 0, said[0] if said else "no answer"
+    )
 
 
 def totals() -> list[Check]:

@@ -11,17 +11,22 @@ from cclake_common.failure import run
 from cclake_common.visible import visible
 from cclake_lake.lake import Lake
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from cclake_verify.report import Report
 from cclake_verify.run import Settings, verify
 
 HELP = """Prove that every byte of every log is in every store.
 
-For each file, the documents in MongoDB must cover it without gap or overlap, and
-hash to the bytes on disk where the file still exists. Then MongoDB, Iceberg,
-DuckDB and the exports must hold the same entries. What was proven before is not
-read again, so that an hourly run costs little.
+The quick proof reads what is new: for each file that changed or grew, the documents
+in MongoDB must cover it without gap or overlap, and hash to the bytes on disk where
+the file still exists. MongoDB, Iceberg, DuckDB and the exports must hold the same
+lines by name and number, the same tokens and the same costs, and each data file of
+Iceberg must be there with its size. Content that was proven before is not read again.
+
+The full proof (--full) reads everything: every file and document, every row of
+Iceberg and DuckDB, the tokens of gold against a recount, and every table of the
+exports against gold.
 
 Exit status: 0 the proof holds, 1 it does not, 75 a store does not answer.
 
@@ -42,7 +47,11 @@ app = typer.Typer(
 @app.command(help=HELP)
 def main_command(
     full: Annotated[
-        bool, typer.Option("--full", help="Read again what was proven before.")
+        bool,
+        typer.Option(
+            "--full",
+            help="Read everything again, and compare the content of every store.",
+        ),
     ] = False,
     only: Annotated[
         str | None, typer.Option("--host", help="Prove the files of this host only.")
@@ -144,20 +153,28 @@ def main_command(
 
 
 def _with_progress(settings: Settings, only: str | None, full: bool) -> Report:
-    columns = (TextColumn("proving files"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns,
         console=Console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     ) as progress:
-        task = progress.add_task("files", total=None)
+        task = progress.add_task("proving files", total=None)
+        stores: dict[str, TaskID] = {}
+
+        def advance(store: str, rows: int) -> None:
+            if store not in stores:
+                stores[store] = progress.add_task(f"reading {store}", total=None)
+            progress.advance(stores[store], rows)
+
         return verify(
             settings,
             only,
             full,
             begin=lambda total: progress.update(task, total=total),
             step=lambda _finding: progress.advance(task),
+            advance=advance,
         )
 
 

@@ -1,144 +1,111 @@
-"""DuckDB and the exports, as far as proof needs them."""
+"""The DuckDB file: the raw entries, and the gold tables that were made from them."""
 
-import sqlite3
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 
 from cclake_verify.memory import Sum
-from cclake_verify.sums import SQL_SUM, sum_of_rows
+from cclake_verify.sums import SQL_SUM
 
 PATIENCE_S = 10.0
+MEMORY = "1GB"
 MESSAGES = "fct_messages"
+RESPONSES = "fct_api_responses"
 # Not in both: the publisher's own tables, and what only SQLite has the bytes of.
 OWN = ("export_info", "pipeline_runs", "image_data")
-TABLES = """
-    select table_name from duckdb_tables()
-    where database_name = current_database() and schema_name = 'marts'
-    union all
-    select view_name from duckdb_views()
-    where database_name = current_database() and schema_name = 'marts'
-    order by 1
+MEASURED = ("HUGEINT", "BIGINT", "INTEGER", "DOUBLE", "DECIMAL")
+TOKENS = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
+# Tables whose sums are those of the responses, and which of the responses they have.
+SUMMED = {
+    "agg_session_metrics": "true",
+    "agg_daily_model_cost": "responded_at is not null",
+}
+PARTS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+SUM_OF_PARTS = " + ".join(f"{part}_usd" for part in (*PARTS, "web_search"))
+# A response whose cost is not what its own tokens and prices make.
+MISPRICED = f"""
+    select count(*), min(response_key) from marts.{RESPONSES}
+    where cost_usd is distinct from {SUM_OF_PARTS}
+        or total_tokens <> {" + ".join(TOKENS)}
+        or {
+    " or ".join(
+        f"(price_parts = 1 and abs({part}_usd - {part}_tokens::double"
+        f" * {part}_price * price_multiplier / 1e6) > 1e-7)"
+        f" or ({part}_usd = 0 and {part}_tokens > 0 and {part}_price > 0)"
+        for part in PARTS
+    )
+}
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Gold:
-    """What a copy of the gold tables holds.
+class Measure:
+    """What a table holds: rows, and the sums of its tokens and costs by column."""
+
+    rows: int
+    sums: tuple[float, ...] = ()
+
+    def is_like(self, other: "Measure | None") -> bool:
+        """Whether another table holds as much; money to a millionth of a dollar."""
+        return (
+            other is not None
+            and self.rows == other.rows
+            and len(self.sums) == len(other.sums)
+            and all(
+                abs(mine - theirs) <= max(1e-6, abs(mine) * 1e-12)
+                for mine, theirs in zip(self.sums, other.sums, strict=True)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A gold table: its columns with their types, in their order."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def measures(self) -> list[str]:
+        """The columns of tokens and costs, which are summed up."""
+        return [
+            name
+            for name, kind in self.columns
+            if kind.startswith(MEASURED)
+            and not kind.endswith("]")
+            and (name.endswith("_tokens") or name == "cost_usd")
+        ]
+
+
+@dataclass(slots=True)
+class Copy:
+    """What one copy of the gold tables holds.
 
     Attributes:
         run: The extraction run that it was made from; None when it does not say.
-        rows: Rows by table.
+        tables: The measure of each table.
         messages: The sum of `fct_messages`.
     """
 
     run: int | None
-    rows: dict[str, int]
-    messages: Sum
+    tables: dict[str, Measure] = field(default_factory=dict)
+    messages: Sum = field(default_factory=Sum)
 
 
-@dataclass(frozen=True, slots=True)
-class Warehouse:
-    """What the DuckDB file holds: the raw entries, and gold where it was built."""
-
-    entries: Sum
-    gold: Gold
-
-
-def read_warehouse(path: Path) -> Warehouse | None:
-    """Sum up the warehouse, or None where nothing was loaded yet.
-
-    The file is open for a moment only: its writers need it for themselves.
+def open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file for reading; wait for its writer for a while.
 
     Raises:
         Failure: A writer holds it, or it is not what it should be.
     """
-    if not path.exists():
-        return None
-    with closing(_patient(path)) as connection:
-        try:
-            run = _one(connection, "select max(extract_run) from raw.loads") or 0
-            entries = _sum(connection, "raw.conversations", int(run))
-        except duckdb.CatalogException:
-            return None
-        return Warehouse(entries, _gold(connection, int(run)))
-
-
-def read_duckdb_export(path: Path) -> Gold | None:
-    """Count the tables of the DuckDB export, or None where there is none."""
-    if not path.exists():
-        return None
-    with closing(_patient(path)) as connection:
-        return _gold(connection, _published_run(connection))
-
-
-def read_sqlite_export(path: Path) -> Gold | None:
-    """Count the tables of the SQLite export, or None where there is none."""
-    if not path.exists():
-        return None
-    with closing(
-        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    ) as db:
-        info = dict(db.execute("select name, value from export_info"))
-        tables = [name[5:] for name in info if name.startswith("rows.")]
-        counts = {
-            name: int(db.execute(f"select count(*) from {_quote(name)}").fetchone()[0])
-            for name in sorted(tables)
-        }
-        messages = Sum()
-        if MESSAGES in counts:
-            messages = sum_of_rows(db.execute(f"select doc_id, part from {MESSAGES}"))
-    run = info.get("extract_run")
-    return Gold(int(run) if run else None, counts, messages)
-
-
-def _published_run(connection: duckdb.DuckDBPyConnection) -> int | None:
-    try:
-        run = _one(
-            connection,
-            "select value from marts.export_info where name = 'extract_run'",
-        )
-    except duckdb.CatalogException:
-        return None
-    return int(run) if run else None
-
-
-def _gold(connection: duckdb.DuckDBPyConnection, run: int | None) -> Gold:
-    found = (row[0] for row in connection.execute(TABLES).fetchall())
-    names = [name for name in found if name not in OWN]
-    rows = {
-        name: int(_one(connection, f"select count(*) from marts.{_quote(name)}") or 0)
-        for name in names
-    }
-    messages = Sum()
-    if MESSAGES in rows:
-        messages = _sum(connection, f"marts.{MESSAGES}")
-    return Gold(run, rows, messages)
-
-
-def _sum(connection: duckdb.DuckDBPyConnection, table: str, run: int = 0) -> Sum:
-    row = connection.execute(f"select {SQL_SUM} from {table}").fetchone() or (0, 0, 0)
-    return Sum(run, row[0], row[1], int(row[2]))
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
-    row = connection.execute(query).fetchone()
-    return row[0] if row else None
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _patient(path: Path) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return duckdb.connect(str(path), read_only=True)
+            return duckdb.connect(str(path), True, {"memory_limit": MEMORY})
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise Failure(f"cannot read {path}: {error}") from error
@@ -149,3 +116,110 @@ def _patient(path: Path) -> duckdb.DuckDBPyConnection:
                     code=TRY_LATER,
                 ) from error
             time.sleep(0.2)
+
+
+def entries(connection: duckdb.DuckDBPyConnection) -> Sum | None:
+    """Sum up `raw.conversations`; None where nothing was loaded yet."""
+    try:
+        run = one(connection, "select max(extract_run) from raw.loads") or 0
+        return sum_of_table(connection, "raw.conversations", int(run))
+    except duckdb.CatalogException:
+        return None
+
+
+def is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the last run of dbt built all that it began; True where unknown."""
+    try:
+        found = one(connection, "select is_whole from intermediate.build_state")
+    except duckdb.CatalogException:
+        return True
+    return bool(found)
+
+
+def tables_of(
+    connection: duckdb.DuckDBPyConnection, database: str | None = None
+) -> list[Table]:
+    """The gold tables of a database, in the order of their names."""
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for table, name, kind in connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns() where"
+        " database_name = coalesce(?, current_database()) and schema_name = 'marts'"
+        " and table_name not in (?, ?, ?) order by table_name, column_index",
+        [database, *OWN],
+    ).fetchall():
+        columns.setdefault(table, []).append((name, kind))
+    return [Table(name, tuple(found)) for name, found in columns.items()]
+
+
+def measure(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], schema: str
+) -> Copy:
+    """Count and sum up the tables of a schema."""
+    copy = Copy(None)
+    for table in tables:
+        where = f"{schema}.{quote(table.name)}"
+        sums = "".join(f", sum({quote(name)})" for name in table.measures)
+        row = connection.execute(f"select count(*){sums} from {where}").fetchone()
+        rows, *found = row or (0,)
+        copy.tables[table.name] = Measure(rows, tuple(float(v or 0) for v in found))
+    if MESSAGES in copy.tables:
+        copy.messages = sum_of_table(connection, f"{schema}.{MESSAGES}")
+    return copy
+
+
+def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return where gold contradicts itself: costs, and the sums of aggregates.
+
+    Tables that lack the columns for it are passed over.
+    """
+    known = {table.name: table for table in tables_of(connection)}
+    if RESPONSES not in known:
+        return []
+    found = []
+    try:
+        row = connection.execute(MISPRICED).fetchone() or (0, "")
+    except duckdb.BinderException:
+        row = (0, "")
+    if row[0]:
+        found.append(
+            f"{row[0]:,} rows of {RESPONSES} do not cost what their tokens and prices"
+            f" make: {row[1]}"
+        )
+    for name, part in SUMMED.items():
+        has = {column for column, _ in known[name].columns} if name in known else set()
+        columns = [column for column in (*TOKENS, "cost_usd") if column in has]
+        sums = ", ".join(f"coalesce(sum({column}), 0)" for column in columns)
+        if columns and _row(connection, f"select {sums} from marts.{name}") != _row(
+            connection, f"select {sums} from marts.{RESPONSES} where {part}"
+        ):
+            found.append(f"the sums of {name} are not those of {RESPONSES}")
+    return found
+
+
+def sum_of_table(
+    connection: duckdb.DuckDBPyConnection, table: str, run: int = 0
+) -> Sum:
+    """The entries of a table that has `doc_id` and `part`."""
+    row = connection.execute(f"select {SQL_SUM} from {table}").fetchone() or (0, 0, 0)
+    return Sum(run, row[0], row[1], int(row[2]))
+
+
+def one(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
+    """The first value of the first row, or None."""
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def quote(name: str) -> str:
+    """A name as it stands in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as it stands in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[float, ...]:
+    found = connection.execute(query).fetchone() or ()
+    return tuple(round(float(value), 6) for value in found)

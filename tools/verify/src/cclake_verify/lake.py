@@ -1,17 +1,28 @@
-"""The Iceberg table, as far as proof needs it: identities up to its watermark."""
+"""The Iceberg table, as far as proof needs it."""
 
 import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 from cclake_lake.lake import Lake
-from pyiceberg.table import Table
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import FileScanTask, Table
 
 from cclake_verify.memory import Sum
 from cclake_verify.sums import SQL_SUM
 
+# Lines may be long: so few of them are in memory at once.
+BATCH_ROWS = 1_000
+SHOWN = 3
+FIELD_ID = b"PARQUET:field_id"
+
 
 def open_bronze(lake: Lake) -> "Bronze | None":
-    """The table as it is now, or None where nothing was extracted yet.
+    """Open the table as it is now; None where nothing was extracted yet.
 
     Raises:
         Failure: There is a catalog, and it does not answer.
@@ -45,8 +56,42 @@ class Bronze:
         records = found.get("total-records")
         self.records = int(records) if records is not None else None
 
+    @cached_property
+    def files(self) -> list[FileScanTask]:
+        """The data files of the snapshot, as its manifests name them."""
+        scan = self._table.scan(
+            snapshot_id=self._snapshot.snapshot_id if self._snapshot else None
+        )
+        return list(scan.plan_files())
+
+    def damages(self) -> list[str]:
+        """Return what is wrong with the data files, without opening any.
+
+        Each must be there with the size that the manifests tell.
+        """
+        found = [fault for task in self.files if (fault := self._damage(task))]
+        more = [f"and {len(found) - SHOWN} more data files"] if found[SHOWN:] else []
+        return found[:SHOWN] + more
+
+    def _damage(self, task: FileScanTask) -> str:
+        path, name = task.file.file_path, task.file.file_path.rsplit("/", 1)[-1]
+        try:
+            if "://" in path and not path.startswith("file://"):
+                size = len(self._table.io.new_input(path))
+            else:
+                size = Path(path.removeprefix("file://")).stat().st_size
+        except FileNotFoundError:
+            return f"data file {name} is missing"
+        if size == task.file.file_size_in_bytes:
+            return ""
+        return (
+            f"data file {name} has {size:,} bytes, not {task.file.file_size_in_bytes:,}"
+        )
+
     def sums(self, after: int) -> list[Sum]:
-        """The entries of each extraction run after one, in the order of the runs."""
+        """Sum up the entries of each extraction run after one, oldest run first."""
+        if after >= self.run:
+            return []
         scan = self._table.scan(
             row_filter=f"extract_run > {after}",
             selected_fields=("doc_id", "part", "extract_run"),
@@ -60,3 +105,51 @@ class Bronze:
         return [
             Sum(run, lines, parts, int(digest)) for run, lines, parts, digest in rows
         ]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Read all rows, some at a time, with the columns of the table."""
+        if any(task.delete_files for task in self.files):
+            yield from self._table.scan().to_arrow_batch_reader()
+            return
+        for task in self.files:
+            yield from self._rows_of(task)
+
+    def _rows_of(self, task: FileScanTask) -> Iterator[pa.RecordBatch]:
+        schema = schema_to_pyarrow(self._table.schema(), include_field_ids=True)
+        rows = 0
+        name = task.file.file_path.rsplit("/", 1)[-1]
+        try:
+            with self._table.io.new_input(task.file.file_path).open() as stream:
+                file = pq.ParquetFile(stream, page_checksum_verification=True)
+                for batch in file.iter_batches(BATCH_ROWS):
+                    rows += batch.num_rows
+                    yield _by_field_id(batch, schema)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"data file {name}: {error}") from error
+        if rows != task.file.record_count:
+            raise ValueError(
+                f"data file {name} has {rows} rows, not {task.file.record_count}"
+            )
+
+
+def _by_field_id(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The columns of the table; what an old file does not have is null."""
+    places = {
+        (field.metadata or {}).get(FIELD_ID): place
+        for place, field in enumerate(batch.schema)
+    }
+    arrays = []
+    for field in schema:
+        place = places.get(field.metadata[FIELD_ID])
+        if place is None:
+            arrays.append(pa.nulls(batch.num_rows, _plain(field.type)))
+        else:
+            arrays.append(batch.column(place))
+    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type that the files of the project have, where there are two of a kind."""
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_large_binary(kind) else kind

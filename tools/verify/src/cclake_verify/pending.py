@@ -1,10 +1,29 @@
-"""What still waits in the buffer of this machine; the proof itself does not need it."""
+"""What waits in the buffer of this machine, and whether it is what the disk has."""
 
+import os
 import sqlite3
+import time
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cclake_verify.disk import look_at
+from cclake_verify.finding import Checkpoint
+
+COUNTED = """
+select (select count(*) from queue), (select count(*) from dead_letters),
+    (select total(value) from counters where name = 'lines_read'),
+    (select total(value) from counters
+    where name in ('delivered', 'duplicates', 'dead'))
+"""
+BODIES = """
+select q.file, q.off, q.body, f.root, f.path
+from {table} as q
+join files as f on f.file = q.file and f.gen = q.gen and f.state = 'live'
+where f.host = ? and f.root is not null
+order by q.file, q.off
+"""
 
 
 @dataclass(slots=True)
@@ -15,6 +34,7 @@ class Pending:
         queued: Lines that wait to be delivered.
         dead: Lines that could not be delivered; their bytes are kept.
         dead_spans: Where the dead lines are: by file key, offset and length.
+        faults: What is wrong with the buffer.
     """
 
     queued: int = 0
@@ -22,6 +42,7 @@ class Pending:
     dead_spans: dict[str, list[tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    faults: list[str] = field(default_factory=list)
 
     def dead_between(self, file: str, low: int, high: int) -> int:
         """Dead lines of a file that touch a range of bytes."""
@@ -29,19 +50,71 @@ class Pending:
         return sum(off < high and off + length > low for off, length in spans)
 
 
-def read_pending(path: Path) -> Pending | None:
-    """Look into a buffer without disturbing it; None where there is none."""
+def read_pending(path: Path, host: str, full: bool, grace: float) -> Pending | None:
+    """Look into a buffer without disturbing it; None where there is none.
+
+    Args:
+        path: The buffer.
+        host: This machine, whose files are on its disk.
+        full: Compare what waits with the disk.
+        grace: A file that changed within so many seconds is not compared.
+    """
     if not path.exists():
         return None
     found = Pending()
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
-            found.queued = db.execute("select count(*) from queue").fetchone()[0]
+            db.execute("begin")  # one moment for all that follows
+            found.queued, found.dead, lines, done = db.execute(COUNTED).fetchone()
+            if lines != done + found.queued:
+                found.faults.append(
+                    f"it has read {int(lines):,} lines, and accounts for"
+                    f" {int(done) + found.queued:,}"
+                )
             spans = db.execute("select file, off, len from dead_letters").fetchall()
-    except sqlite3.Error:
-        return None
+            if full:
+                found.faults += _damages(db)
+                found.faults += _differences(db, host, grace)
+    except sqlite3.Error as error:
+        found.faults.append(f"cannot be read: {error}")
+        return found
     for file, off, length in spans:
-        found.dead += 1
         found.dead_spans[file].append((off, length))
     return found
+
+
+def _damages(db: sqlite3.Connection) -> list[str]:
+    found = db.execute("pragma integrity_check(3)").fetchall()
+    return [row[0] for row in found if row[0] != "ok"]
+
+
+def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
+    """Lines that are not what the disk has at their place.
+
+    A file that was rewritten is read again: so one that changed just now may differ.
+    """
+    wrong: dict[str, int] = defaultdict(int)
+    for table in ("queue", "dead_letters"):
+        for key, off, body, root, path in db.execute(
+            BODIES.format(table=table), (host,)
+        ):
+            point = Checkpoint(key, host, root, path, 0, 0, "live")
+            if not _is_on_disk(point.on_disk, off, body, grace):
+                wrong[table] += 1
+    words = {"queue": "lines that wait", "dead_letters": "dead letters"}
+    return [
+        f"{count:,} {words[table]} are not what the disk has"
+        for table, count in wrong.items()
+    ]
+
+
+def _is_on_disk(path: Path, off: int, body: bytes, grace: float) -> bool:
+    seen = look_at(path)
+    if seen is None or time.time() - seen.touched_at <= grace:
+        return True
+    try:
+        with path.open("rb") as file:
+            return os.pread(file.fileno(), len(body), off) == body
+    except OSError:
+        return True

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cclake_common.visible import visible
+
 from cclake_verify.finding import (
     BEHIND,
     BROKEN,
@@ -26,6 +28,11 @@ MEANING = {
     MISSING: "on disk, not archived yet",
     BROKEN: "not proven",
 }
+EXTENT = {
+    False: "what is new on disk, and the numbers and sums of every store."
+    " `verify --full` compares all content.",
+    True: "every byte on disk is archived, and the stores agree in content.",
+}
 
 
 @dataclass(slots=True)
@@ -33,6 +40,7 @@ class Report:
     """Everything that one run of verify found."""
 
     grace: float
+    full: bool = False
     files: list[Finding] = field(default_factory=list)
     stores: list[StoreFinding] = field(default_factory=list)
     pending: Pending | None = None
@@ -42,6 +50,11 @@ class Report:
     def bad_files(self) -> list[Finding]:
         """The files that fail the proof."""
         return [finding for finding in self.files if finding.is_bad(self.grace)]
+
+    @property
+    def proof(self) -> str:
+        """Which proof this is: `quick` or `full`."""
+        return "full" if self.full else "quick"
 
     @property
     def holds(self) -> bool:
@@ -54,6 +67,7 @@ class Report:
         files = Counter(finding.status for finding in self.files)
         return {
             "holds": self.holds,
+            "proof": self.proof,
             "files": {status: files.get(status, 0) for status in MEANING},
             "lines": sum(finding.lines for finding in self.files),
             "bytes": sum(finding.off for finding in self.files),
@@ -93,12 +107,11 @@ class Report:
 
     def _verdict(self) -> str:
         if not self.holds:
-            return "NOT PROVEN."
+            return f"NOT PROVEN by the {self.proof} proof."
         waits = (BEHIND, CHANGED, MISSING)
         coming = sum(one.status in waits and not one.torn for one in self.files)
-        if coming:
-            return f"The proof holds, but for {coming:,} files that are on their way."
-        return "The proof holds."
+        but = f", but for {coming:,} files that are on their way" if coming else ""
+        return f"The {self.proof} proof holds{but}: {EXTENT[self.full]}"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         yield "what", "count", "lines", "bytes", "verdict"
@@ -132,15 +145,18 @@ def _late(findings: list[Finding], grace: float) -> str:
 
 def _verdict(store: StoreFinding) -> str:
     if store.status == DIFFERENT:
+        note = visible(store.note)
+        if store.held.same_entries(store.expected):
+            return f"FAILED: {note}"
         return (
             f"FAILED: {store.expected.entries:,} lines and {store.expected.parts:,}"
             f" salvaged expected, {store.held.entries:,} and {store.held.parts:,} held;"
-            f" {store.note}"
+            f" {note}"
         )
     if store.status == ABSENT:
         return "nothing there yet"
-    words = "same entries" if store.status == SAME else "older"
-    return ", ".join(part for part in (words, store.note) if part)
+    words = "the same" if store.status == SAME else "older"
+    return ", ".join(part for part in (words, visible(store.note)) if part)
 
 
 def _aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

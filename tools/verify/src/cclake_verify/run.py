@@ -18,7 +18,7 @@ from cclake_verify.finding import BEHIND, BROKEN, CHANGED, MISSING, Finding
 from cclake_verify.memory import Memory
 from cclake_verify.pending import Pending, read_pending
 from cclake_verify.report import Report
-from cclake_verify.stores import Stores
+from cclake_verify.stores import Advance, Stores, buffer_finding
 
 TIMEOUT_MS = 10_000
 
@@ -46,15 +46,17 @@ def verify(
     full: bool = False,
     begin: Callable[[int], None] = lambda _total: None,
     step: Callable[[Finding], None] = lambda _finding: None,
+    advance: Advance = lambda _store, _rows: None,
 ) -> Report:
     """Prove every file, then every store.
 
     Args:
         settings: Where everything is.
         only_host: Prove the files of this host only.
-        full: Read again what was proven before.
-        begin: Told the number of files.
-        step: Told of each file when it is done.
+        full: Read again what was proven before, and compare the content of the stores.
+        begin: Called with the number of files.
+        step: Called with each file when it is done.
+        advance: Called with the name of a store and the number of rows just read.
 
     Raises:
         Failure: A store does not answer.
@@ -67,9 +69,8 @@ def verify(
         raise no_address(settings.mongo_uri, error) from error
     try:
         with client:
-            return _verify(
-                settings, client[settings.mongo_db], only_host, full, begin, step
-            )
+            database = client[settings.mongo_db]
+            return _verify(settings, database, only_host, full, begin, step, advance)
     except PyMongoError as error:
         raise Failure(
             f"MongoDB at {mask(settings.mongo_uri)} does not answer:"
@@ -92,8 +93,10 @@ def _verify(
     full: bool,
     begin: Callable[[int], None],
     step: Callable[[Finding], None],
+    advance: Advance,
 ) -> Report:
-    report = Report(settings.grace, pending=read_pending(settings.buffer))
+    pending = read_pending(settings.buffer, settings.host, full, settings.grace)
+    report = Report(settings.grace, full, pending=pending)
     memory = Memory(settings.state, archive_id(db))
     try:
         archive = Archive(db, settings.host, settings.roots, memory)
@@ -106,14 +109,19 @@ def _verify(
             report.files += archive.missing(points)
             report.left_out = archive.left_out
         if not settings.side_files:
-            report.files = [one for one in report.files if not _is_left_out(one)]
-        if report.pending:
-            _explain(report.files, report.pending)
-        stores = Stores(db, memory, full)
-        report.stores = [
-            stores.documents(),
-            *stores.compare(settings.lake, settings.warehouse, settings.exports),
-        ]
+            kept = [one for one in report.files if not _is_left_out(one)]
+            if len(kept) < len(report.files):
+                report.left_out["side files"] = len(report.files) - len(kept)
+            report.files = kept
+        if pending:
+            _explain(report.files, pending)
+        broken = sum(one.status == BROKEN for one in report.files)
+        stores = Stores(db, memory, full, advance)
+        report.stores = stores.compare(
+            settings.lake, settings.warehouse, settings.exports, broken
+        )
+        if pending:
+            report.stores.append(buffer_finding(pending.queued, pending.faults))
         memory.save()
     finally:
         memory.close()

@@ -1,32 +1,59 @@
-"""Do MongoDB, Iceberg, DuckDB and the exports hold the same entries?"""
+"""Do MongoDB, Iceberg, DuckDB, gold and the exports hold the same?"""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+from adbc_driver_manager import dbapi as adbc
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.catalog import DAMAGED
 from cclake_lake.lake import Lake
 from pymongo.database import Database
 
+from cclake_verify.content import (
+    STRETCH,
+    Content,
+    Group,
+    Groups,
+    differing,
+    read_bronze,
+    read_documents,
+    read_raw,
+)
 from cclake_verify.documents import Document
+from cclake_verify.exports import DuckExport, Export, attached, opened
 from cclake_verify.gold import (
-    Gold,
-    read_duckdb_export,
-    read_sqlite_export,
-    read_warehouse,
+    Copy,
+    Table,
+    entries,
+    inconsistencies,
+    is_whole,
+    measure,
+    open_duckdb,
+    tables_of,
 )
 from cclake_verify.lake import Bronze, open_bronze
 from cclake_verify.memory import Memory, Sum
+from cclake_verify.recount import recount
 from cclake_verify.sums import sum_of
 
 SAME, ABSENT, OLDER, DIFFERENT = "same", "absent", "older", "different"
 NOTHING = Sum()
-ICEBERG, BEHIND = "iceberg", ("duckdb", "export (SQLite)", "export (DuckDB)")
-UNREADABLE = (Failure, *DAMAGED, OSError, sqlite3.Error, duckdb.Error)
+MONGODB, ICEBERG, DUCKDB, GOLD = "mongodb", "iceberg", "duckdb", "gold"
+LITE, DUCK = "export (SQLite)", "export (DuckDB)"
+BEHIND = (DUCKDB, GOLD, LITE, DUCK)
+UNREADABLE = (
+    Failure, *DAMAGED, OSError, sqlite3.Error, duckdb.Error, adbc.Error,
+    pa.ArrowException,
+)  # fmt: skip
 SQLITE_NAME, DUCKDB_NAME = "conversations.db", "analytics.duckdb"
+# Called with the name of what is read and the number of rows just read.
+Advance = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,70 +76,162 @@ class StoreFinding:
 
 
 class Stores:
-    """The chain of stores behind MongoDB."""
+    """The chain of stores from MongoDB on.
 
-    def __init__(self, db: Database[Document], memory: Memory, full: bool) -> None:
-        self.db, self.memory, self.full = db, memory, full
+    Args:
+        db: The database of the archive.
+        memory: What was proven before.
+        full: Compare the content of every store, and use no memory.
+        advance: Called with the name of a store and the number of rows just read.
+    """
 
-    def compare(self, lake: Lake, warehouse: Path, exports: Path) -> list[StoreFinding]:
-        """Compare each store with the one that it was made from."""
+    def __init__(
+        self,
+        db: Database[Document],
+        memory: Memory,
+        full: bool,
+        advance: Advance = lambda _store, _rows: None,
+    ) -> None:
+        self.db, self.memory, self.full, self.advance = db, memory, full, advance
+        self._stretches: Groups = defaultdict(Group)
+        self._strangers: set[str] = set()
+
+    def compare(
+        self, lake: Lake, warehouse: Path, exports: Path, broken: int = 0
+    ) -> list[StoreFinding]:
+        """Compare each store with the one that it was made from.
+
+        Args:
+            lake: Where the Iceberg table is.
+            warehouse: The DuckDB file.
+            exports: The folder of the exports.
+            broken: Files whose documents do not prove them.
+        """
+        lines, runs = self._lines(lake)
+        return [
+            self._documents(broken),
+            lines,
+            *self._warehouse(lines, runs, warehouse, exports),
+        ]
+
+    def _documents(self, broken: int) -> StoreFinding:
+        """All documents: they are for ever, so their number never falls."""
+        count = self.db.conversations.count_documents({}, hint="_id_")
+        before = self.memory.sum(MONGODB, "")
+        self.memory.remember_sum(MONGODB, "", Sum(entries=count))
+        fewer = count < before.entries
+        faults = []
+        if fewer:
+            faults.append(f"{before.entries - count} documents have vanished")
+        if stray := self.db.conversations.count_documents({"buffer": None}):
+            faults.append(f"{stray:,} documents are of no buffer")
+        known = {str(one["_id"]) for one in self.db.files.find({}, {"_id": 1})}
+        if strangers := self._strangers - known:
+            faults.append(f"documents of {len(strangers):,} files that are not known")
+        if broken:
+            faults.append(f"it does not prove {broken:,} files")
+        return StoreFinding(
+            MONGODB,
+            DIFFERENT if faults else SAME,
+            Sum(entries=count),
+            before if fewer else Sum(entries=count),
+            "; ".join(faults),
+        )
+
+    def _lines(self, lake: Lake) -> tuple[StoreFinding, "_Runs | None"]:
+        """The Iceberg table, and what DuckDB has to hold by it."""
         try:
             bronze = open_bronze(lake)
             if bronze is None:
-                return [StoreFinding(name, ABSENT) for name in (ICEBERG, *BEHIND)]
+                return StoreFinding(ICEBERG, ABSENT), None
+            damages = bronze.damages()
+        except UNREADABLE as error:
+            return _unreadable(ICEBERG, error), None
+        try:
             runs = self._runs(bronze)
         except UNREADABLE as error:
-            return [_unreadable(ICEBERG, error), *_uncompared(BEHIND, ICEBERG)]
-        return [
-            self._iceberg(bronze, total(runs)),
-            *_duckdb(bronze, runs, warehouse, exports),
-        ]
+            found = _unreadable(ICEBERG, error)
+            return replace(found, note="; ".join((*damages, found.note))), None
+        return self._iceberg(bronze, runs, damages), runs
 
-    def documents(self) -> StoreFinding:
-        """All documents: they are for ever, so their number never falls."""
-        count = self.db.conversations.count_documents({}, hint="_id_")
-        before = self.memory.sum("mongodb", "")
-        self.memory.remember_sum("mongodb", "", Sum(entries=count))
-        fewer = count < before.entries
-        return StoreFinding(
-            "mongodb",
-            DIFFERENT if fewer else SAME,
-            Sum(entries=count),
-            before if fewer else Sum(entries=count),
-            f"{before.entries - count} documents have vanished" if fewer else "",
-        )
-
-    def _runs(self, bronze: Bronze) -> list[Sum]:
-        """Sums up to what is remembered, then of each newer run."""
+    def _runs(self, bronze: Bronze) -> "_Runs":
+        """Sums up to what is remembered, then of each newer run; in full, all rows."""
         source = f"iceberg {bronze.id}"
-        known = Sum() if self.full else self.memory.sum("iceberg", source)
-        if known.reached > bronze.run:
-            known = Sum()  # the table was rolled back
-        runs = [known, *bronze.sums(known.reached)]
-        self.memory.remember_sum("iceberg", source, total(runs))
+        if self.full:
+            content = read_bronze(
+                bronze.batches(), lambda rows: self.advance("Iceberg", rows)
+            )
+            sums = [content.sums[run] for run in sorted(content.sums)]
+            runs = _Runs(bronze, [Sum(), *sums], content)
+        else:
+            known = self.memory.sum(ICEBERG, source)
+            if known.reached > bronze.run:
+                known = Sum()  # the table was rolled back
+            runs = _Runs(bronze, [known, *bronze.sums(known.reached)])
+        self.memory.remember_sum(ICEBERG, source, total(runs.sums))
         return runs
 
-    def _iceberg(self, bronze: Bronze, held: Sum) -> StoreFinding:
+    def _iceberg(
+        self, bronze: Bronze, runs: "_Runs", damages: list[str]
+    ) -> StoreFinding:
+        held = total(runs.sums)
         expected = self._mongo_up_to(bronze)
-        note = f"run {bronze.run}"
-        status = SAME if held.same_entries(expected) else DIFFERENT
+        faults = list(damages)
         rows = held.entries + held.parts
         if bronze.records is not None and bronze.records != rows:
-            status = DIFFERENT
-            note += f"; its snapshot counts {bronze.records} rows, not {rows}"
-        return StoreFinding("iceberg", status, held, expected, note)
+            faults.append(f"its snapshot counts {bronze.records} rows, not {rows}")
+        if (listed := sum(task.file.record_count for task in bronze.files)) != rows:
+            faults.append(f"its manifests count {listed} rows, not {rows}")
+        if runs.content:
+            faults += self._content_faults(runs.content)
+        same = held.same_entries(expected) and not faults
+        note = "; ".join((f"run {bronze.run}", *faults))
+        return StoreFinding(ICEBERG, SAME if same else DIFFERENT, held, expected, note)
+
+    def _content_faults(self, content: Content) -> Iterator[str]:
+        if content.wrong:
+            yield (
+                f"{content.wrong:,} rows are not what their doc_id and entry say:"
+                f" {', '.join(content.examples)}"
+            )
+        if odd := differing(self._stretches, content.stretches):
+            buffer, stretch = odd[0]
+            first = stretch * STRETCH + 1
+            yield (
+                f"rows differ from the documents in {len(odd):,} stretches, the first"
+                f" is {buffer[:8]} {first:,}-{first + STRETCH - 1:,}"
+            )
 
     def _mongo_up_to(self, bronze: Bronze) -> Sum:
         """What MongoDB holds up to the watermarks of the snapshot."""
-        sums = [
-            self._buffer_up_to(bronze.id, buffer, watermark)
-            for buffer, watermark in sorted(bronze.watermarks.items())
-        ]
+        known = {str(one["_id"]) for one in self.db.files.find({}, {"_id": 1})}
+        sums = []
+        for buffer, watermark in sorted(bronze.watermarks.items()):
+            if self.full:
+                sums.append(self._read_buffer(bronze.id, buffer, watermark, known))
+            else:
+                sums.append(self._buffer_up_to(bronze.id, buffer, watermark))
         return replace(total(sums), reached=bronze.run)
+
+    def _read_buffer(
+        self, lake: str, buffer: str, watermark: int, known: set[str]
+    ) -> Sum:
+        condition = {"buffer": buffer, "seq": {"$lte": watermark}}
+        found, strangers = read_documents(
+            self.db,
+            condition,
+            known,
+            self._stretches,
+            lambda rows: self.advance("MongoDB", rows),
+        )
+        self._strangers |= strangers
+        found = replace(found, reached=watermark)
+        self.memory.remember_sum(MONGODB, f"{lake} {buffer}", found)
+        return found
 
     def _buffer_up_to(self, lake: str, buffer: str, watermark: int) -> Sum:
         source = f"{lake} {buffer}"
-        known = Sum() if self.full else self.memory.sum("mongodb", source)
+        known = self.memory.sum(MONGODB, source)
         count = self.db.conversations.count_documents(
             {"buffer": buffer, "seq": {"$lte": watermark}}
         )
@@ -122,7 +241,7 @@ class Stores:
             whole = {"buffer": buffer, "seq": {"$lte": watermark}}
             known, new = Sum(), sum_of(self._identities(whole), watermark)
         found = known + new
-        self.memory.remember_sum("mongodb", source, found)
+        self.memory.remember_sum(MONGODB, source, found)
         return found
 
     def _identities(self, condition: Document) -> Iterator[tuple[str, int]]:
@@ -134,35 +253,234 @@ class Stores:
             for document in found:
                 yield bytes(document["_id"]).hex(), document["n"]
 
+    def _warehouse(
+        self,
+        lines: StoreFinding,
+        runs: "_Runs | None",
+        warehouse: Path,
+        exports: Path,
+    ) -> Iterator[StoreFinding]:
+        if lines.status == ABSENT or not warehouse.exists():
+            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
+            return
+        try:
+            with closing(open_duckdb(warehouse)) as connection:
+                held = entries(connection)
+                loaded = self._loaded(connection, held, runs) if held else None
+        except UNREADABLE as error:
+            yield _unreadable(DUCKDB, error)
+            yield from _uncompared(BEHIND[1:], DUCKDB)
+            return
+        if held is None or loaded is None:
+            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
+            return
+        yield loaded
+        try:
+            with closing(open_duckdb(warehouse)) as connection:
+                found = self._gold(connection, held.reached, exports)
+        except UNREADABLE as error:
+            yield _unreadable(GOLD, error)
+            yield from _uncompared(BEHIND[2:], GOLD)
+            return
+        yield from found
+
+    def _loaded(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        held: Sum,
+        runs: "_Runs | None",
+    ) -> StoreFinding:
+        """DuckDB against the lake's entries up to the run that DuckDB has loaded."""
+        if runs is None:
+            (found,) = _uncompared([DUCKDB], ICEBERG)
+            return found
+        if held.reached < runs.sums[0].reached:
+            try:
+                runs = replace(runs, sums=runs.bronze.sums(0))
+            except UNREADABLE:
+                (found,) = _uncompared([DUCKDB], ICEBERG)
+                return found
+        expected = total(run for run in runs.sums if run.reached <= held.reached)
+        newest = total(runs.sums).reached
+        faults = []
+        if runs.content:
+            loaded = {
+                run: group
+                for run, group in runs.content.runs.items()
+                if run <= held.reached
+            }
+            if odd := differing(loaded, read_raw(connection)):
+                faults.append(f"content differs in {_listed('run', odd)}")
+        same = held.same_entries(expected) and not faults
+        note = f"run {held.reached}"
+        if same and held.reached < newest:
+            note += f" of {newest}"
+            return StoreFinding(DUCKDB, OLDER, held, expected, note)
+        note = "; ".join((note, *faults))
+        return StoreFinding(DUCKDB, SAME if same else DIFFERENT, held, expected, note)
+
+    def _gold(
+        self, connection: duckdb.DuckDBPyConnection, run: int, exports: Path
+    ) -> list[StoreFinding]:
+        """Gold against itself and the raw entries, and the exports against gold."""
+        tables = tables_of(connection)
+        if not tables:
+            return [StoreFinding(name, ABSENT) for name in BEHIND[1:]]
+        if not is_whole(connection):
+            note = "half built: the next run completes it"
+            return [StoreFinding(name, OLDER, note=note) for name in BEHIND[1:]]
+        gold = measure(connection, tables, "marts")
+        gold.run = run
+        faults = inconsistencies(connection)
+        if self.full and any(table.name == "fct_api_responses" for table in tables):
+            faults += recount(connection, lambda rows: self.advance("raw", rows))
+        with ExitStack() as stack:
+            copies = _Copies(connection, tables, gold, self.full, self.advance)
+            lite, duck = exports / SQLITE_NAME, exports / DUCKDB_NAME
+            copies.read(LITE, lite, lambda: stack.enter_context(opened(lite)))
+            copies.read(
+                DUCK, duck, lambda: stack.enter_context(attached(connection, duck))
+            )
+            copies.compare()
+            faults += copies.own
+            found = copies.findings
+        note = "; ".join((f"run {run}", *faults))
+        status = DIFFERENT if faults else SAME
+        own = StoreFinding(GOLD, status, gold.messages, gold.messages, note)
+        return [own, found[LITE], found[DUCK]]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The extraction runs of the table; `content` is there in the full proof only."""
+
+    bronze: Bronze
+    sums: list[Sum]
+    content: Content | None = None
+
+
+class _Copies:
+    """The exports beside gold, table by table.
+
+    Two exports that agree with each other against gold show that gold has changed
+    since it was published.
+
+    Attributes:
+        own: What is wrong with gold by that.
+        findings: What was found, by export.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: list[Table],
+        gold: Copy,
+        full: bool,
+        advance: Advance,
+    ) -> None:
+        self._marts = DuckExport(connection, "marts")
+        self._tables = {table.name: table for table in tables}
+        self._gold, self._full, self._advance = gold, full, advance
+        self._exports: dict[str, tuple[Export, Copy]] = {}
+        self._faults: dict[str, list[str]] = {}
+        self.own: list[str] = []
+        self.findings: dict[str, StoreFinding] = {}
+
+    def read(self, name: str, path: Path, export: Callable[[], Export]) -> None:
+        """Measure an export, where it is there and of the same run as gold."""
+        if not path.exists():
+            self.findings[name] = StoreFinding(name, ABSENT)
+            return
+        try:
+            opened = export()
+            found = opened.measures(self._tables.values())
+            faults = opened.damages() if self._full else []
+        except UNREADABLE as error:
+            self.findings[name] = _unreadable(name, error)
+            return
+        if found.run != self._gold.run and not faults:
+            self.findings[name] = StoreFinding(
+                name, OLDER, found.messages, self._gold.messages,
+                f"run {found.run} of {self._gold.run}",
+            )  # fmt: skip
+            return
+        self._exports[name] = opened, found
+        self._faults[name] = faults
+
+    def compare(self) -> None:
+        """Compare the exports that were read with gold, and with each other."""
+        uneven: dict[str, list[str]] = defaultdict(list)
+        names = {
+            table
+            for _export, found in self._exports.values()
+            for table in found.tables.keys() | self._gold.tables.keys()
+        }
+        for table in sorted(names):
+            self._advance(f"table {table}", 1)
+            odd = [name for name in self._exports if not self._is_same(name, table)]
+            if len(odd) > 1 and self._agree(odd, table):
+                self.own.append(f"{table} is not what both exports have of it")
+                odd = []
+            for name in odd:
+                uneven[name].append(table)
+        for name, (_export, found) in self._exports.items():
+            faults = self._faults[name]
+            if uneven[name]:
+                faults.append(f"differs from gold in {', '.join(uneven[name])}")
+            same = not faults and found.messages.same_entries(self._gold.messages)
+            self.findings.setdefault(
+                name,
+                StoreFinding(
+                    name,
+                    SAME if same or (self.own and not faults) else DIFFERENT,
+                    found.messages,
+                    self._gold.messages,
+                    "; ".join((f"run {found.run}", *faults)),
+                ),
+            )
+
+    def _is_same(self, name: str, table: str) -> bool:
+        export, found = self._exports[name]
+        mine, theirs = self._gold.tables.get(table), found.tables.get(table)
+        if mine is None or not mine.is_like(theirs):
+            return False
+        if not self._full or name in self.findings:
+            return True
+        shape = self._tables[table]
+        exact = name == DUCK
+        try:
+            digest = export.digest(shape, exact)
+        except UNREADABLE as error:
+            self.findings[name] = _unreadable(name, error)
+            return True
+        return self._marts.digest(shape, exact) == digest
+
+    def _agree(self, names: list[str], table: str) -> bool:
+        """Whether exports hold the same in a table."""
+        (first, one), (second, other) = (self._exports[name] for name in names)
+        mine, theirs = one.tables.get(table), other.tables.get(table)
+        if mine is None or not mine.is_like(theirs):
+            return False
+        shape = self._tables.get(table)
+        if not self._full or shape is None:
+            return True
+        try:
+            return first.digest(shape, False) == second.digest(shape, False)
+        except UNREADABLE:
+            return False
+
+
+def buffer_finding(queued: int, faults: list[str]) -> StoreFinding:
+    """Return what verify says of the buffer, which comes before all stores."""
+    held = Sum(entries=queued)
+    return StoreFinding(
+        "buffer", DIFFERENT if faults else SAME, held, held, "; ".join(faults)
+    )
+
 
 def total(sums: Iterable[Sum]) -> Sum:
     """All sums together."""
     return sum(sums, Sum())
-
-
-def _duckdb(
-    bronze: Bronze, runs: list[Sum], warehouse: Path, exports: Path
-) -> Iterator[StoreFinding]:
-    try:
-        found = read_warehouse(warehouse)
-        if found is None:
-            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
-            return
-        if found.entries.reached < runs[0].reached:
-            runs = bronze.sums(0)
-    except UNREADABLE as error:
-        yield _unreadable(BEHIND[0], error)
-        yield from _uncompared(BEHIND[1:], BEHIND[0])
-        return
-    yield _against(runs, found.entries)
-    for name, read, file in (
-        (BEHIND[1], read_sqlite_export, SQLITE_NAME),
-        (BEHIND[2], read_duckdb_export, DUCKDB_NAME),
-    ):
-        try:
-            yield _export(name, read(exports / file), found.gold)
-        except UNREADABLE as error:
-            yield _unreadable(name, error)
 
 
 def _unreadable(store: str, error: Exception) -> StoreFinding:
@@ -184,34 +502,6 @@ def _uncompared(stores: Iterable[str], with_what: str) -> list[StoreFinding]:
     return [StoreFinding(store, DIFFERENT, note=note) for store in stores]
 
 
-def _against(runs: list[Sum], held: Sum) -> StoreFinding:
-    """DuckDB against the lake's entries up to the run that DuckDB has loaded."""
-    note = f"run {held.reached}"
-    expected = total(run for run in runs if run.reached <= held.reached)
-    newest = total(runs).reached
-    status = SAME if held.same_entries(expected) else DIFFERENT
-    if status == SAME and held.reached < newest:
-        status, note = OLDER, f"{note} of {newest}"
-    return StoreFinding("duckdb", status, held, expected, note)
-
-
-def _export(name: str, export: Gold | None, gold: Gold) -> StoreFinding:
-    """An export against the gold tables that it was made from."""
-    if export is None:
-        return StoreFinding(name, ABSENT)
-    note = f"run {export.run}"
-    if export.run != gold.run:
-        return StoreFinding(
-            name, OLDER, export.messages, gold.messages, f"{note} of {gold.run}"
-        )
-    uneven = sorted(
-        table
-        for table in gold.rows.keys() | export.rows.keys()
-        if gold.rows.get(table) != export.rows.get(table)
-    )
-    same = not uneven and export.messages.same_entries(gold.messages)
-    if uneven:
-        note = f"rows differ in {', '.join(uneven)}"
-    return StoreFinding(
-        name, SAME if same else DIFFERENT, export.messages, gold.messages, note
-    )
+def _listed(what: str, keys: list[int]) -> str:
+    shown = ", ".join(map(str, keys[:5]))
+    return f"{what} {shown}" + (f" and {len(keys) - 5:,} more" if keys[5:] else "")

@@ -1,0 +1,282 @@
+"""The two exports: what they hold, and a digest of each table's content."""
+
+import sqlite3
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from hashlib import md5
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+from adbc_driver_manager import dbapi as adbc
+from adbc_driver_sqlite import dbapi
+
+from cclake_verify.gold import (
+    MESSAGES,
+    Copy,
+    Measure,
+    Table,
+    literal,
+    measure,
+    one,
+    quote,
+    tables_of,
+)
+from cclake_verify.sums import sum_of_rows
+
+MODULUS = 2**64
+ALIAS = "__export"
+# Rows of SQLite in memory at once.
+BATCH_ROWS = 1_000
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT",
+            "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BOOLEAN")  # fmt: skip
+REALS = ("FLOAT", "DOUBLE", "DECIMAL")
+LISTS = ("STRUCT", "MAP", "UNION")
+ISO = "'%Y-%m-%dT%H:%M:%S.%gZ'"
+
+
+class Export(Protocol):
+    """A file with a copy of the gold tables."""
+
+    def measures(self, tables: Iterable[Table]) -> Copy:
+        """Count and sum up its tables; those of gold give the columns."""
+
+    def digest(self, table: Table, exact: bool) -> int:
+        """A hash of all rows, whatever their order.
+
+        Args:
+            table: The gold table.
+            exact: Of the values as DuckDB has them, not as SQLite stores them.
+        """
+
+    def damages(self) -> list[str]:
+        """What is wrong with the file itself, beyond its tables."""
+
+
+class DuckExport:
+    """The DuckDB export, attached beside gold; or gold itself, as `marts`.
+
+    Args:
+        connection: The connection that has it.
+        schema: Full name of the schema.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+        self._connection, self._schema = connection, schema
+
+    def measures(self, tables: Iterable[Table]) -> Copy:
+        """Count and sum up its tables."""
+        names = {table.name: table for table in tables}
+        own = tables_of(self._connection, ALIAS)
+        copy = measure(
+            self._connection,
+            [names.get(table.name, table) for table in own],
+            self._schema,
+        )
+        copy.run = self._run()
+        return copy
+
+    def digest(self, table: Table, exact: bool) -> int:
+        """A hash of all rows, whatever their order."""
+        values = [quote(name) for name, _ in table.columns]
+        if not exact:
+            values = [
+                value for column in table.columns for value in _as_sqlite(*column)
+            ]
+        source = f"{self._schema}.{quote(table.name)}"
+        return _sum_of_hashes(self._connection, ", ".join(values), source)
+
+    def damages(self) -> list[str]:
+        """Nothing more: DuckDB checks what it reads."""
+        return []
+
+    def _run(self) -> int | None:
+        try:
+            found = one(
+                self._connection,
+                f"select value from {self._schema}.export_info"
+                " where name = 'extract_run'",
+            )
+        except duckdb.CatalogException:
+            return None
+        return int(found) if found else None
+
+
+class SqliteExport:
+    """The SQLite export; `opened` opens it.
+
+    Args:
+        path: The file.
+        cursor: Reads it as Arrow.
+        connection: Sums up what was read.
+    """
+
+    def __init__(
+        self, path: Path, cursor: adbc.Cursor, connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        self._path, self._cursor, self._connection = path, cursor, connection
+        self._uri = _uri(path)
+
+    def measures(self, tables: Iterable[Table]) -> Copy:
+        """Count and sum up its tables."""
+        known = {table.name: table for table in tables}
+        with closing(sqlite3.connect(self._uri, uri=True)) as db:
+            info = dict(db.execute("select name, value from export_info"))
+            run = info.get("extract_run")
+            copy = Copy(int(run) if run else None)
+            listed = {name[5:] for name in info if name.startswith("rows.")}
+            for name in sorted(listed | (known.keys() & _tables(db))):
+                measures = known[name].measures if name in known else []
+                sums = "".join(f", total({quote(column)})" for column in measures)
+                rows, *found = db.execute(
+                    f"select count(*){sums} from {quote(name)}"
+                ).fetchone()
+                copy.tables[name] = Measure(rows, tuple(found))
+            if MESSAGES in copy.tables:
+                copy.messages = sum_of_rows(
+                    db.execute(f"select doc_id, part from {MESSAGES}")
+                )
+        return copy
+
+    def digest(self, table: Table, exact: bool) -> int:
+        """A hash of all rows, whatever their order."""
+        values = [value for column in table.columns for value in _in_sqlite(*column)]
+        named = ", ".join(f"{value} as c{n}" for n, value in enumerate(values))
+        query = f"select {named} from {quote(table.name)}"
+        listed = ", ".join(f"c{number}" for number in range(len(values)))
+        self._cursor.execute(query)
+        with self._cursor.fetch_record_batch() as rows:
+            self._connection.register("rows", rows)
+            return _sum_of_hashes(self._connection, listed, "rows")
+
+    def damages(self) -> list[str]:
+        """What SQLite's own check, the full-text index and the images show."""
+        self._cursor.execute("pragma integrity_check(3)")
+        found = [row[0] for row in self._cursor.fetchall() if row[0] != "ok"]
+        return found or [*self._search_faults(), *self._image_faults()]
+
+    def _search_faults(self) -> Iterator[str]:
+        """Full-text indexes that do not hold the words of their table.
+
+        Only a command in the form of an INSERT compares them; it writes nothing.
+        """
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"
+        with closing(
+            sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
+        ) as db:
+            names = [
+                row[0]
+                for row in db.execute(
+                    "select name from sqlite_master where type = 'table'"
+                    " and sql like 'create virtual table%fts5%'"
+                )
+            ]
+            for name in names:
+                try:
+                    db.execute("begin")
+                    db.execute(
+                        f"insert into {quote(name)} ({quote(name)}, rank)"
+                        " values ('integrity-check', 1)"
+                    )
+                except sqlite3.OperationalError as error:
+                    if "readonly" not in str(error):
+                        raise
+                except sqlite3.DatabaseError:
+                    yield f"{name} does not hold the words of its table"
+                finally:
+                    if db.in_transaction:
+                        db.execute("rollback")
+
+    def _image_faults(self) -> Iterator[str]:
+        """Images whose bytes are not those that their key names."""
+        with closing(sqlite3.connect(self._uri, uri=True)) as db:
+            if not {"image_data", "images"} <= _tables(db):
+                return
+            lost = db.execute(
+                "select count(*) from images where bytes is not null"
+                " and image_key not in (select image_key from image_data)"
+            ).fetchone()[0]
+            if lost:
+                yield f"{lost:,} images are missing in image_data"
+            wrong = sum(
+                md5(b64encode(data), usedforsecurity=False).hexdigest() != key
+                for key, data in db.execute("select image_key, data from image_data")
+            )
+            if wrong:
+                yield f"{wrong:,} images of image_data are not those of their key"
+
+
+@contextmanager
+def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[DuckExport]:
+    """Have the DuckDB export attached beside gold."""
+    connection.execute(f"attach {literal(str(path))} as {ALIAS} (read_only)")
+    try:
+        yield DuckExport(connection, f"{ALIAS}.marts")
+    finally:
+        connection.execute(f"detach {ALIAS}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[SqliteExport]:
+    """Have the SQLite export open for reading."""
+    with (
+        dbapi.connect(_uri(path)) as database,
+        database.cursor() as cursor,
+        duckdb.connect() as connection,
+    ):
+        cursor.adbc_statement.set_options(
+            **{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)}
+        )
+        yield SqliteExport(path, cursor, connection)
+
+
+def _uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _tables(db: sqlite3.Connection) -> set[str]:
+    found = db.execute("select name from sqlite_master where type = 'table'")
+    return {row[0] for row in found}
+
+
+def _sum_of_hashes(
+    connection: duckdb.DuckDBPyConnection, values: str, source: str
+) -> int:
+    query = f"select sum(hash({values})::hugeint) % {MODULUS} from {source}"
+    return int(one(connection, query) or 0)
+
+
+def _kind(kind: str) -> str:
+    if kind.endswith("]"):
+        return "text"
+    if kind in INTEGERS:
+        return "integer"
+    return "real" if kind.startswith(REALS) else "text"
+
+
+def _as_sqlite(name: str, kind: str) -> tuple[str, str]:
+    """Whether a value of DuckDB is null, and the value as SQLite is to have it."""
+    column = quote(name)
+    null = f"cast({column} is null as bigint)"
+    if _kind(kind) == "integer":
+        return null, f"coalesce(cast({column} as bigint), 0)"
+    if _kind(kind) == "real":
+        return null, f"coalesce(cast({column} as double), 0)"
+    if kind.startswith("TIMESTAMP"):
+        value = f"strftime(make_timestamp(epoch_us({column})), {ISO})"
+    elif kind.endswith("]") or kind.startswith(LISTS):
+        value = f"cast(to_json({column}) as varchar)"
+    else:
+        value = f"cast({column} as varchar)"
+    return null, f"coalesce({value}, '')"
+
+
+def _in_sqlite(name: str, kind: str) -> tuple[str, str]:
+    """The same of a value in SQLite, always of one type: the driver goes by that."""
+    column = quote(name)
+    if _kind(kind) == "integer":
+        return f"{column} is null", f"ifnull({column}, 0)"
+    if _kind(kind) == "real":
+        return f"{column} is null", f"ifnull({column}, 0.0)"
+    return f"{column} is null", f"cast(ifnull({column}, '') as text)"
