@@ -71,7 +71,7 @@ def test_names_tell_the_layer(models: dict[str, Json]) -> None:
     prefixes = {
         "staging": ("stg_",),
         "intermediate": ("int_",),
-        "marts": ("dim_", "fct_", "agg_", "thread_", "search_", "image"),
+        "marts": ("dim_", "fct_", "agg_", "thread_", "search_", "image", "unread_"),
     }
     wrong = [n for n, m in models.items() if not n.startswith(prefixes[m["schema"]])]
     assert wrong == []
