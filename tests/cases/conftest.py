@@ -10,13 +10,6 @@ from harness import Mongod
 from webface import Web, serving
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the first test build the lake, and those beside it wait for it."""
-    for item in items:
-        if "lake_of_cases" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(900))
-
-
 @pytest.fixture(scope="session")
 def lake_of_cases(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Cases:
     """Every case, through the real chain. Tests only read it: others do so too."""

@@ -4,25 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import account
-import bronze
 import pytest
+from bronze import Bronze
+from chainfixtures import bronze, pricing  # noqa: F401
 from gold import Workshop
 from parity import FIXTURES, generate
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("gold"))
-
-
-@pytest.fixture(scope="session")
-def pricing(workshop: Workshop) -> Path:
-    return workshop.build("pricing", bronze.rows_of(FIXTURES / "pricing" / "projects"))
+def workshop(
+    tmp_path_factory: pytest.TempPathFactory,
+    bronze: Bronze,  # noqa: F811
+) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("gold"), bronze)
 
 
 @pytest.fixture(scope="session")
 def corrupt(workshop: Workshop) -> Path:
-    return workshop.build("corrupt", bronze.rows_of(FIXTURES / "corrupt" / "projects"))
+    return workshop.build("corrupt", FIXTURES / "corrupt" / "projects")
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def account_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def gold_account(workshop: Workshop, account_logs: Path) -> Path:
     """The made-up account, built with every data and unit test of the project."""
-    return workshop.build("account", bronze.rows_of(account_logs), args=("build",))
+    return workshop.build("account", account_logs, args=("build",))
 
 
 @pytest.fixture(scope="session")

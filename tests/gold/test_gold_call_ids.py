@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import bronze
 import pytest
+from bronze import Bronze, Row
 from gold import Workshop, compare, one, query
 
 FIRST, SECOND, FORK = (f"aaaaaaaa-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -44,8 +44,8 @@ def conversation(
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[bronze.Row]:
-    root = tmp_path_factory.mktemp("gateway")
+def rows(tmp_path_factory: pytest.TempPathFactory, bronze: Bronze) -> list[Row]:
+    root = tmp_path_factory.mktemp("gateway") / "projects"
     fork = [line | {"sessionId": FORK} for line in conversation(FIRST, 1)]
     fork += conversation(FORK, 4)  # and its own, with the numbers begun again
     for name, lines in {
@@ -57,11 +57,11 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[bronze.Row]:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return bronze.rows_of(root)
+    return bronze.rows(root)
 
 
 def test_each_conversation_has_its_own_calls(
-    workshop: Workshop, rows: list[bronze.Row]
+    workshop: Workshop, rows: list[Row]
 ) -> None:
     gold = compare(workshop, rows, runs=2, seed=3)
     calls = query(

@@ -4,9 +4,9 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-import bronze
 import independent_count
 import pytest
+from chain import Chain
 from gold import Workshop, one, query
 from parity import FIXTURES, generate
 
@@ -24,9 +24,9 @@ def expected(name: str) -> dict[str, object]:
     return found
 
 
-def test_the_pricing_fixture_costs_what_it_says_in_total(pricing: Path) -> None:
+def test_the_pricing_fixture_costs_what_it_says_in_total(pricing: Chain) -> None:
     want = expected("pricing")
-    assert one(pricing, SUMS) == (
+    assert one(pricing.gold, SUMS) == (
         want["input_tokens"],
         want["output_tokens"],
         want["cache_creation_tokens"],
@@ -36,10 +36,10 @@ def test_the_pricing_fixture_costs_what_it_says_in_total(pricing: Path) -> None:
 
 
 def test_the_pricing_fixture_costs_what_it_says_message_by_message(
-    pricing: Path,
+    pricing: Chain,
 ) -> None:
     rows = query(
-        pricing, "select message_id, model, cost_usd from marts.fct_api_responses"
+        pricing.gold, "select message_id, model, cost_usd from marts.fct_api_responses"
     )
     messages = expected("pricing")["by_message"]
     assert isinstance(messages, dict)
@@ -49,19 +49,19 @@ def test_the_pricing_fixture_costs_what_it_says_message_by_message(
     }
 
 
-def test_errors_and_unknown_types_are_kept_and_counted(pricing: Path) -> None:
+def test_errors_and_unknown_types_are_kept_and_counted(pricing: Chain) -> None:
     totals = one(
-        pricing,
+        pricing.gold,
         "select sum(api_errors), sum(tool_errors) from marts.agg_session_metrics",
     )
     assert totals == (1, 1)
-    types = query(pricing, "select type, records from marts.agg_record_types")
+    types = query(pricing.gold, "select type, records from marts.agg_record_types")
     assert ("brand-new-type", 1) in types
 
 
-def test_money_is_decimal_in_every_mart(pricing: Path) -> None:
+def test_money_is_decimal_in_every_mart(pricing: Chain) -> None:
     kinds = query(
-        pricing,
+        pricing.gold,
         "select distinct data_type from information_schema.columns"
         " where table_schema = 'marts' and column_name like '%\\_usd' escape '\\'",
     )
@@ -89,7 +89,7 @@ def test_broken_lines_stay_in_staging_and_out_of_gold(corrupt: Path) -> None:
 def test_a_small_history_equals_the_other_count_and_its_price(
     workshop: Workshop, parity_logs: Path
 ) -> None:
-    gold = workshop.build("parity", bronze.rows_of(parity_logs))
+    gold = workshop.build("parity", parity_logs)
     counted = independent_count.totals(independent_count.count(parity_logs))
     assert (
         dict(zip(independent_count.COUNTERS, one(gold, SUMS)[:4], strict=True))
@@ -110,7 +110,7 @@ def test_the_parity_fixture_equals_the_peers_to_the_token(
 ) -> None:
     want = expected("parity")
     generate(tmp_path, sessions=400, turns=100)
-    gold = workshop.build("parity_full", bronze.rows_of(tmp_path / "projects"))
+    gold = workshop.build("parity_full", tmp_path / "projects")
     assert one(gold, SUMS) == (
         want["input_tokens"],
         want["output_tokens"],

@@ -2,13 +2,10 @@
 
 import base64
 import hashlib
-import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bronze
 import pytest
 from account import image, sid, text
 from gold import Workshop, one, query
@@ -19,9 +16,10 @@ SELECTED = ("run", "--select", *MODELS)
 DICE = random.Random(7)
 
 
-def lines_of(folder: Path, log: Log, run: int = 1) -> list[bronze.Row]:
-    log.save(folder / "project" / f"{sid('a')}.jsonl")
-    return bronze.rows_of(folder, run=run)
+def saved(folder: Path, log: Log) -> Path:
+    """Save a log; return the root that it is in."""
+    log.save(folder / "projects" / "-p" / f"{sid('a')}.jsonl")
+    return folder / "projects"
 
 
 def key_of(data: bytes) -> str:
@@ -40,7 +38,7 @@ def test_every_image_is_found_where_it_stands(
         "type": "base64", "media_type": "image/png", "data": "not base64!"}}])  # fmt: skip
     log.add("attachment", attachment={
         "type": "queued_command", "commandMode": "prompt", "prompt": [image(four)]})  # fmt: skip
-    gold = workshop.build("images", lines_of(tmp_path, log), args=SELECTED)
+    gold = workshop.build("images", saved(tmp_path, log), args=SELECTED)
     found = query(
         gold,
         "select image_key, media_type, bytes, data from marts.images"
@@ -60,11 +58,11 @@ def test_a_new_image_is_a_new_row_and_the_others_stay(
     old, new = DICE.randbytes(50), DICE.randbytes(60)
     log = Log(sid("a"))
     log.user([image(old)])
-    before = lines_of(tmp_path, log)
+    before = workshop.bronze.rows(saved(tmp_path, log))
     log.user([image(old), image(new)])
     after = [
         row
-        for row in lines_of(tmp_path, log, run=2)
+        for row in workshop.bronze.rows(saved(tmp_path, log), run=2)
         if row["doc_id"] not in {known["doc_id"] for known in before}
     ]
     gold = workshop.build("grown", before, after, args=SELECTED)
@@ -77,27 +75,22 @@ def test_a_new_image_is_a_new_row_and_the_others_stay(
     ) == (new,)
 
 
-def heavy() -> Iterator[bronze.Row]:
+def heavy() -> Log:
     """Images of a megabyte, each with thirty other lines."""
+    log = Log(sid("a"))
     for number in range(80):
         for place in range(31):
             content: list[Any] = [text(f"{number} {place}")]
             if not place:
                 content.append(image(DICE.randbytes(1 << 20)))
-            line = {"type": "user", "uuid": f"{number}-{place}", "sessionId": sid("a"),
-                    "message": {"role": "user", "content": content}}  # fmt: skip
-            yield {
-                "doc_id": f"{number:08x}{place:040x}", "part": 0, "record_kind": "line",
-                "host": "h", "buffer": "b", "extract_run": 1, "source_file": "p/a.jsonl",
-                "file_key": "f", "session_id": sid("a"), "type": "user",
-                "uuid": f"{number}-{place}", "entry": json.dumps(line),
-            }  # fmt: skip
+            log.user(content)
+    return log
 
 
 def test_many_images_fit_into_little_memory(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what 2,048 lines hold, 90 MB here, the models make one copy, not ten."""
     monkeypatch.setenv("CCLAKE_DUCKDB_MEMORY", "350MB")
-    gold = workshop.build("heavy", list(heavy()), args=SELECTED)
+    gold = workshop.build("heavy", saved(tmp_path, heavy()), args=SELECTED)
     assert one(gold, "select count(*), sum(bytes) from marts.images") == (80, 80 << 20)

@@ -4,9 +4,9 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
-import bronze
 import duckdb
 import pytest
+from bronze import Bronze
 from cclake_pipeline.dbt_worker import part
 from gold import BUILD, Workshop, arrive, compare, differences, one, query
 from parity import FIXTURES
@@ -17,19 +17,17 @@ IS_WHOLE = "select is_whole from intermediate.build_state"
 
 @pytest.mark.slow
 def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
-    workshop: Workshop, account_logs: Path
+    workshop: Workshop, bronze: Bronze, account_logs: Path
 ) -> None:
-    rows = bronze.rows_of(account_logs)
-    rows += bronze.rows_of(FIXTURES / "pricing" / "projects", host="other")
+    rows = bronze.rows(account_logs)
+    rows += bronze.rows(FIXTURES / "pricing" / "projects", host="other")
     compare(workshop, rows, runs=3, seed=1)
 
 
 def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
-    workshop: Workshop, account_logs: Path
+    workshop: Workshop, bronze: Bronze, account_logs: Path
 ) -> None:
-    rows = [
-        row for batch in arrive(bronze.rows_of(account_logs), 3, 4) for row in batch
-    ]
+    rows = [row for batch in arrive(bronze.rows(account_logs), 3, 4) for row in batch]
     whole = workshop.build("whole", rows)
     parts = workshop.build("parts", rows, args=(*BUILD, *part(1)))
     assert one(parts, IS_WHOLE) == (False,)
@@ -47,22 +45,22 @@ def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
 def test_any_order_of_real_logs_gives_the_tables_of_a_full_refresh(
     workshop: Workshop,
 ) -> None:
-    compare(workshop, bronze.rows_of(Path(str(REAL))), runs=3, seed=2)
+    compare(workshop, workshop.bronze.rows(Path(str(REAL))), runs=3, seed=2)
 
 
 def test_a_run_with_nothing_new_changes_nothing(
-    workshop: Workshop, account_logs: Path
+    workshop: Workshop, bronze: Bronze, account_logs: Path
 ) -> None:
-    rows = bronze.rows_of(account_logs)
+    rows = bronze.rows(account_logs)
     once = workshop.build("once", rows)
     twice = workshop.build("twice", rows, [])
     assert differences(once, twice) == {}
 
 
 def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
-    workshop: Workshop, account_logs: Path
+    workshop: Workshop, bronze: Bronze, account_logs: Path
 ) -> None:
-    rows = bronze.rows_of(account_logs)
+    rows = bronze.rows(account_logs)
     late = [
         row | {"extract_run": 2}
         for row in rows
@@ -80,8 +78,7 @@ def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
 def test_another_price_list_prices_everything_again(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = bronze.rows_of(FIXTURES / "pricing" / "projects")
-    gold = workshop.build("cheap", rows)
+    gold = workshop.build("cheap", FIXTURES / "pricing" / "projects")
     before = one(gold, "select count(*), sum(cost_usd) from marts.fct_api_responses")
     own = tmp_path / "prices.csv"
     own.write_text("model,input,output\nclaude-opus-4-6,1,2\nclaude-haiku-4-5,,\n")
@@ -114,7 +111,7 @@ def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
         with duckdb.connect(str(gold)) as writer:
             writer.execute(statement)
 
-    gold = workshop.build("half", bronze.rows_of(account_logs))
+    gold = workshop.build("half", account_logs)
     assert run("--select", "dim_projects")
     # A column that the model does not make lets it fail, as another version would.
     change("alter table intermediate.int_threads add column stray integer")

@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import bronze
 import pytest
 from gold import Workshop, one, query
 
@@ -31,13 +30,13 @@ glm-4.6,,10,20
 @pytest.fixture(scope="module")
 def odd(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("odd")
-    (root / "-p").mkdir()
+    (root / "projects" / "-p").mkdir(parents=True)
     lines = "".join(json.dumps(line) + "\n" for line in _lines())
-    (root / "-p" / f"{SESSION}.jsonl").write_text(lines)
+    (root / "projects" / "-p" / f"{SESSION}.jsonl").write_text(lines)
     (root / "prices.csv").write_text(PRICES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CCLAKE_PRICES", str(root / "prices.csv"))
-        return workshop.build("odd", bronze.rows_of(root))
+        return workshop.build("odd", root / "projects")
 
 
 def _lines() -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import bronze
 import independent_count
 import pytest
 from gold import Workshop, one, query
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.skipif(not REAL, reason="CCLAKE_REAL_LOGS is not set")
 @pytest.fixture(scope="module")
 def real(workshop: Workshop) -> Path:
     """The real logs, built with every data and unit test of the project."""
-    return workshop.build("real", bronze.rows_of(Path(str(REAL))), args=("build",))
+    return workshop.build("real", Path(str(REAL)), args=("build",))
 
 
 def test_every_response_of_real_logs_equals_the_other_count(real: Path) -> None:

@@ -6,25 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from documents import Document, acknowledge, document
+from bson import Int64
 from harness import BIN, PATIENCE, Mongod, connect
+from shipping import ship
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "pricing"
 EXPECTED = json.loads((FIXTURE / "expected.json").read_text())
-
-
-def fixture_documents() -> list[Document]:
-    """A document for each whole line of the fixture, as the flusher stores them."""
-    found: list[Document] = []
-    for path in sorted((FIXTURE / "projects").rglob("*.jsonl")):
-        name = path.relative_to(FIXTURE / "projects").as_posix()
-        off = 0
-        for line in path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                seq = len(found) + 1
-                found.append(document(line[:-1], seq, off=off, path=name))
-            off += len(line)
-    return found
 
 
 def run(*command: str | Path) -> dict[str, Any]:
@@ -43,21 +30,20 @@ def rows(result: dict[str, Any]) -> dict[str, int | None]:
     return {stage["stage"]: stage["rows"] for stage in result["stages"]}
 
 
-def test_documents_that_come_in_two_runs_cost_what_they_cost(
+def test_lines_that_come_in_two_runs_cost_what_they_cost(
     mongod: Mongod, mongo_db: str
 ) -> None:
-    found = fixture_documents()
-    half = len(found) // 2
+    ship(FIXTURE / "projects")
     with connect(mongod.uri) as client:
-        database = client[mongo_db]
-        database.conversations.create_index([("buffer", 1), ("seq", 1)])
-        database.conversations.insert_many(found)
-        acknowledge(database, found[0]["buffer"], half)
+        watermarks = client[mongo_db].watermarks
+        (found,) = watermarks.find()
+        whole, half = found["acked_seq"], found["acked_seq"] // 2
+        watermarks.update_one({}, {"$set": {"acked_seq": Int64(half)}})
         first = run("pipeline", "run")
         assert rows(first)["extract"] == half
-        acknowledge(database, found[0]["buffer"], len(found))
+        watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole)}})
     second = run("pipeline", "run")
-    assert rows(second)["extract"] == len(found) - half
+    assert rows(second)["extract"] == whole - half
     totals = run("report", "daily")["totals"]
     assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])
     assert totals["input_tokens"] == EXPECTED["input_tokens"]

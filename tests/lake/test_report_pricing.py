@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import bronze
-import duckdb
 import pytest
+from chain import Chain
 from harness import BIN
 
+pytest_plugins = ("chainfixtures",)
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests" / "fixtures" / "pricing"
 EXPECTED = json.loads((FIXTURE / "expected.json").read_text(), parse_float=Decimal)
@@ -57,33 +57,8 @@ CCUSAGE = {
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("gold")
-    rows = bronze.rows_of(FIXTURE / "projects")
-    bronze.save(folder / "bronze.parquet", rows)
-    database = folder / "analytics.duckdb"
-    with duckdb.connect(str(database)) as db:
-        db.execute("create schema raw")
-        db.execute(
-            "create table raw.conversations as from read_parquet(?)",
-            [str(folder / "bronze.parquet")],
-        )
-    env = os.environ | {
-        "DUCKDB_PATH": str(database),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-        "EXPORT_DIR": str(folder / "exports"),
-    }
-    project = ["--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")]
-    dbt = [str(BIN / "dbt"), "--quiet"]
-    for command in (
-        [*dbt, "seed", *project],
-        [*dbt, "run", *project],
-        [str(BIN / "publish")],
-    ):
-        done = subprocess.run(command, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "exports"
+def exports(pricing: Chain) -> Path:
+    return pricing.exports
 
 
 def report(exports: Path, *arguments: str | Path) -> dict[str, Any]:

@@ -1,201 +1,80 @@
-"""Bronze rows straight from log files, without any of the tools.
+"""Bronze rows of log files, as the real tools make them: from the tailer to load."""
 
-Written from docs/contracts.md (sections 1, 3 and 4) alone, so that the gold
-tests hold even where a tool is wrong.
-"""
-
-import json
-import re
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from chain import Chain, shared
+from harness import connect
 
-COLUMNS = {
-    "doc_id": "varchar", "part": "integer", "record_kind": "varchar",
-    "host": "varchar", "buffer": "varchar", "seq": "bigint",
-    "extract_run": "bigint", "project_id": "varchar", "source_file": "varchar",
-    "file_key": "varchar", "gen": "integer", "off": "bigint", "len": "bigint",
-    "session_id": "varchar", "type": "varchar", "subtype": "varchar",
-    "uuid": "varchar", "parent_uuid": "varchar", "timestamp": "timestamptz",
-    "ingested_at": "timestamptz", "message_id": "varchar",
-    "request_id": "varchar", "model": "varchar", "is_sidechain": "boolean",
-    "agent_id": "varchar", "version": "varchar", "cwd": "varchar",
-    "git_branch": "varchar", "error": "varchar", "entry": "varchar",
-    "raw": "blob",
-}  # fmt: skip
-INGESTED = datetime(2026, 11, 1, tzinfo=UTC)
-START = re.compile(rb'\{"')
 Row = dict[str, Any]
 
 
-def rows_of(root: Path, host: str = "laptop", run: int = 1) -> list[Row]:
-    """Every line of every file below a root, and of the history beside it."""
-    rows: list[Row] = []
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            rows.extend(_rows_of_file(path, path.relative_to(root).as_posix(), host))
-    history = root.parent / "history.jsonl"
-    if history.is_file():
-        rows.extend(_rows_of_file(history, "../history.jsonl", host))
-    for seq, row in enumerate(rows, 1):
-        row.update(buffer="b" * 32, seq=seq, extract_run=run)
-    return rows
+class Bronze:
+    """Makes rows of folders of logs: of the same content once for the whole run."""
 
+    def __init__(self, factory: pytest.TempPathFactory, uri: str) -> None:
+        self.factory, self.uri = factory, uri
+        self.schema: pa.Schema | None = None
 
-def save(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows to a Parquet file with the columns of raw.conversations."""
-    pq.write_table(_table(list(rows)), path)
+    def rows(self, root: Path, host: str = "laptop", run: int = 1) -> list[Row]:
+        """Return a row for each line and chunk below a root and of the history beside it.
 
+        Args:
+            root: The folder that the tailer is given.
+            host: The machine that the files are said to be on.
+            run: The number of the extraction that the rows are said to come from.
+        """
+        table = pq.read_table(self.table(root, host))
+        self.schema = table.schema
+        return [row | {"extract_run": run} for row in table.to_pylist()]
 
-def _table(rows: list[Row]) -> pa.Table:
-    kinds = {"integer": pa.int32(), "bigint": pa.int64(), "boolean": pa.bool_(),
-             "varchar": pa.string(), "blob": pa.binary(),
-             "timestamptz": pa.timestamp("us", "UTC")}  # fmt: skip
-    schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
-    return pa.table(
-        {name: [row.get(name) for row in rows] for name in COLUMNS}, schema=schema
-    )
+    def table(self, root: Path, host: str = "laptop") -> Path:
+        """Return a Parquet file of `raw.conversations` of a folder."""
+        name = f"bronze-{_digest(root, host)}"
+        made = shared(self.factory, name, lambda to: self._make(to, root, host))
+        return made / "bronze.parquet"
 
+    def save(self, path: Path, rows: Sequence[Row]) -> None:
+        """Write rows that came from here, changed or not, to a Parquet file."""
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=self.schema), path)
 
-def _rows_of_file(path: Path, name: str, host: str) -> Iterator[Row]:
-    key = blake2b(f"{host}\0{name}".encode(), digest_size=8).hexdigest()
-    data = path.read_bytes()
-    base: Row = {
-        "host": host, "source_file": name, "file_key": key, "gen": 0,
-        "project_id": name.split("/")[0], "ingested_at": INGESTED,
-    }  # fmt: skip
-    if path.suffix != ".jsonl":
-        yield base | _identity(key, 0, data) | {
-            "part": 0, "record_kind": "chunk", "off": 0, "len": len(data), "raw": data,
-        }  # fmt: skip
-        return
-    off = 0
-    while off < len(data):
-        end = data.find(b"\n", off)
-        line = data[off:] if end < 0 else data[off:end]
-        if end < 0 and _parse(line) is None:
-            return  # a torn tail waits for the rest of its line
-        length = len(line) + (end >= 0)
-        place = base | _identity(key, off, line) | {"off": off, "len": length}
-        yield from _rows_of_line(place, line)
-        off += length
-
-
-def _identity(key: str, off: int, line: bytes) -> Row:
-    digest = blake2b(line, digest_size=8).hexdigest()
-    return {"doc_id": f"{key}{off:016x}{digest}"}
-
-
-def _rows_of_line(place: Row, line: bytes) -> Iterator[Row]:
-    entry = _parse(line)
-    if entry is not None and not _lone(entry):
-        yield place | {"part": 0, "record_kind": "line"} | _envelope(entry, place) | {
-            "entry": line.decode()
-        }  # fmt: skip
-        return
-    reason = "invalid JSON" if entry is None else "lone surrogate"
-    yield place | {
-        "part": 0, "record_kind": "line", "error": reason, "raw": line,
-        "session_id": _stem(place),
-    }  # fmt: skip
-    for part, found in enumerate(_salvage(line), 1):
-        text = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
-        clean = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
-        yield (
-            place
-            | {"part": part, "record_kind": "salvaged"}
-            | _envelope(json.loads(clean), place)
-            | {"entry": clean}
-        )
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
-
-
-def _lone(entry: dict[str, Any]) -> bool:
-    try:
-        json.dumps(entry, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _salvage(line: bytes) -> Iterator[dict[str, Any]]:
-    """The records that parse somewhere in a broken line, in order."""
-    text = line.decode("utf-8", "replace")
-    decoder = json.JSONDecoder()
-    at = 0
-    while (at := text.find('{"', at)) >= 0:
+    def _make(self, folder: Path, root: Path, host: str) -> None:
+        chain = Chain(folder, self.uri, f"bronze_{uuid.uuid4().hex[:12]}")
         try:
-            found, end = decoder.raw_decode(text, at)
-        except ValueError:
-            at += 1
-            continue
-        if isinstance(found, dict) and "type" in found and "message" in found:
-            yield found
-            at = end
-        else:
-            at += 1
-
-
-def _stem(place: Row) -> str:
-    return Path(place["source_file"]).stem
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _envelope(entry: dict[str, Any], place: Row) -> Row:
-    message = entry.get("message")
-    message = message if isinstance(message, dict) else {}
-    inner = next(
-        (
-            found
-            for found in (
-                entry.get("subtype"),
-                (entry.get("data") or {}).get("type")
-                if isinstance(entry.get("data"), dict)
-                else None,
-                (entry.get("attachment") or {}).get("type")
-                if isinstance(entry.get("attachment"), dict)
-                else None,
+            chain.archive(root, host)
+            for tool in ("extract", "load"):
+                done = chain.tool(tool)
+                assert done.returncode == 0, done.stderr
+        finally:
+            with connect(self.uri) as client:
+                client.drop_database(chain.env["MONGO_DB"])
+        with duckdb.connect(str(chain.gold), read_only=True) as db:
+            db.execute("set timezone = 'UTC'")
+            db.execute(
+                "copy (from raw.conversations order by source_file, file_key, off, part)"
+                f" to '{folder / 'bronze.parquet'}' (format parquet)"
             )
-            if isinstance(found, str)
-        ),
-        None,
-    )
-    side = entry.get("isSidechain")
-    return {
-        "session_id": _text(entry.get("sessionId")) or _stem(place),
-        "type": _text(entry.get("type")),
-        "subtype": inner,
-        "uuid": _text(entry.get("uuid")),
-        "parent_uuid": _text(entry.get("parentUuid")),
-        "timestamp": _time(entry.get("timestamp")),
-        "message_id": _text(message.get("id")),
-        "request_id": _text(entry.get("requestId")),
-        "model": _text(message.get("model")),
-        "is_sidechain": side if isinstance(side, bool) else None,
-        "agent_id": _text(entry.get("agentId")),
-        "version": _text(entry.get("version")),
-        "cwd": _text(entry.get("cwd")),
-        "git_branch": _text(entry.get("gitBranch")),
-    }
+        shutil.rmtree(chain.home)
 
 
-def _time(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+def _digest(root: Path, host: str) -> str:
+    digest = blake2b(host.encode(), digest_size=12)
+    for path in _files(root):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(root.parent)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    yield from sorted(path for path in root.rglob("*") if path.is_file())
+    if (history := root.parent / "history.jsonl").is_file():
+        yield history

@@ -1,4 +1,4 @@
-"""A gold database from log files: bronze rows, dbt, and comparisons of results."""
+"""Gold databases of bronze rows: dbt, and comparisons of what it made."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import bronze
 import duckdb
+from bronze import Bronze, Row
 from harness import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -22,20 +22,26 @@ LAYERS = ("staging", "intermediate", "marts")
 class Workshop:
     """A place where dbt runs: one database path, so that dbt parses once."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, bronze: Bronze) -> None:
+        self.folder, self.bronze = folder, bronze
         self.database = folder / "work.duckdb"
         folder.mkdir(parents=True, exist_ok=True)
 
     def build(
-        self, name: str, *batches: Sequence[bronze.Row], args: Sequence[str] = BUILD
+        self, name: str, *batches: Sequence[Row] | Path, args: Sequence[str] = BUILD
     ) -> Path:
-        """Load each batch and run dbt after it; the database is moved to `name`."""
+        """Load each batch and run dbt after it; the database is moved to `name`.
+
+        A batch is some rows, or the folder of logs that they are made of.
+        """
         self.database.unlink(missing_ok=True)
         steps = []
         for number, batch in enumerate(batches):
-            rows = self.folder / f"batch{number}.parquet"
-            bronze.save(rows, batch)
+            if isinstance(batch, Path):
+                rows = self.bronze.table(batch)
+            else:
+                rows = self.folder / f"batch{number}.parquet"
+                self.bronze.save(rows, batch)
             steps.append({"rows": str(rows), "args": list(args)})
         self.steps(steps)
         return self.database.rename(self.folder / f"{name}.duckdb")
@@ -67,10 +73,11 @@ class Workshop:
 
 def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """The rows of a query on a gold database, read-only."""
+    # Views are bound to the name that the file had when dbt made them.
+    name = "analytics" if database.name == "analytics.duckdb" else "work"
     with duckdb.connect() as connection:
-        # Views are bound to the name that the file had when dbt made them.
-        connection.execute(f"attach '{database}' as work (read_only)")
-        connection.execute("use work")
+        connection.execute(f"attach '{database}' as {name} (read_only)")
+        connection.execute(f"use {name}")
         return connection.execute(sql, values).fetchall()
 
 
@@ -113,7 +120,7 @@ def differences(left: Path, right: Path) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze.Row]]:
+def arrive(rows: Sequence[Row], runs: int, seed: int) -> list[list[Row]]:
     """The same rows, brought by several extraction runs in a random order."""
     choose = random.Random(seed)
     shuffled = [row | {"extract_run": choose.randint(1, runs)} for row in rows]
@@ -124,9 +131,7 @@ def arrive(rows: Sequence[bronze.Row], runs: int, seed: int) -> list[list[bronze
     ]
 
 
-def compare(
-    workshop: Workshop, rows: Sequence[bronze.Row], runs: int, seed: int
-) -> Path:
+def compare(workshop: Workshop, rows: Sequence[Row], runs: int, seed: int) -> Path:
     """Fail where rows that arrive in several runs give other tables than all at once.
 
     Returns:
