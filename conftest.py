@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chainfixtures import bronze, pricing  # noqa: F401, every test may use them
 from harness import BIN, PATIENCE, Mongod, connect
 from hypothesis import HealthCheck, settings
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import account
 import pytest
 from bronze import Bronze
-from chainfixtures import bronze, pricing  # noqa: F401
 from gold import Workshop
 from parity import FIXTURES, generate
 
@@ -14,7 +13,7 @@ from parity import FIXTURES, generate
 @pytest.fixture(scope="session")
 def workshop(
     tmp_path_factory: pytest.TempPathFactory,
-    bronze: Bronze,  # noqa: F811
+    bronze: Bronze,
 ) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("gold"), bronze)
 

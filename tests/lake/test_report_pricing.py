@@ -11,7 +11,6 @@ import pytest
 from chain import Chain
 from harness import BIN
 
-pytest_plugins = ("chainfixtures",)
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests" / "fixtures" / "pricing"
 EXPECTED = json.loads((FIXTURE / "expected.json").read_text(), parse_float=Decimal)

@@ -121,9 +121,13 @@ def differences(left: Path, right: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def arrive(rows: Sequence[Row], runs: int, seed: int) -> list[list[Row]]:
-    """The same rows, brought by several extraction runs in a random order."""
+    """Return the same rows, brought by several extraction runs in a random order.
+
+    The rows of a document come together, as they do from `extract`.
+    """
     choose = random.Random(seed)
-    shuffled = [row | {"extract_run": choose.randint(1, runs)} for row in rows]
+    numbers = {row["doc_id"]: choose.randint(1, runs) for row in rows}
+    shuffled = [row | {"extract_run": numbers[row["doc_id"]]} for row in rows]
     choose.shuffle(shuffled)
     return [
         [row for row in shuffled if row["extract_run"] == run]

@@ -12,7 +12,6 @@ from chain import Chain
 from harness import Mongod
 from webface import Web, serving
 
-pytest_plugins = ("chainfixtures",)
 _REAL = os.environ.get("CCLAKE_REAL_LOGS")  # read before a fixture clears it
 
 

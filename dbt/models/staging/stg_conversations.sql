@@ -4,6 +4,18 @@ with source as (
 
 ),
 
+{#
+    Half of a surrogate pair is an error to one parser and none to another: such a line
+    can be read, and its record was salvaged as well. It counts once, as salvaged.
+#}
+salvaged as (
+
+    select doc_id
+    from {{ source('raw', 'conversations') }}
+    where part > 0
+
+),
+
 renamed as (
 
     select
@@ -38,7 +50,15 @@ renamed as (
         version,
         is_sidechain,
         error,
-        entry,
+        case
+            when
+                not (
+                    part = 0
+                    and error is not null
+                    and doc_id in (select salvaged.doc_id from salvaged)
+                )
+                then entry
+        end as entry,
         raw,
 
         nullif(session_id, '') as session_id,
