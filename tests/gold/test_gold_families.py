@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import bronze
 import families
 import pytest
 from families import sid
@@ -18,7 +17,8 @@ from marts.dim_sessions as s join marts.agg_session_metrics as m using (session_
 @pytest.fixture(scope="module")
 def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All families, in any order of arrival: the tables are those of a full refresh."""
-    rows = bronze.rows_of(families.write(tmp_path_factory.mktemp("families")))
+    logs = families.write(tmp_path_factory.mktemp("families"))
+    rows = workshop.bronze.rows(logs)
     return compare(workshop, rows, runs=4, seed=5)
 
 

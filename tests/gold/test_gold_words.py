@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import bronze
 import pytest
 import talk
 from gold import Workshop, one, query
@@ -10,8 +9,7 @@ from gold import Workshop, one, query
 
 @pytest.fixture(scope="module")
 def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = bronze.rows_of(talk.write(tmp_path_factory.mktemp("talk")))
-    return workshop.build("talk", rows)
+    return workshop.build("talk", talk.write(tmp_path_factory.mktemp("talk")))
 
 
 def shown(gold: Path, session: str) -> list[tuple[str, str, str]]:
@@ -127,5 +125,5 @@ def test_spellings_of_a_folder_are_one_project(gold: Path) -> None:
 def test_lines_that_gold_does_not_read_are_named(gold: Path) -> None:
     named = one(gold, "select source_file, reason, is_response from marts.unread_lines")
     assert named == (
-        ".claude/projects/-home-me-app/ide.jsonl", "invalid JSON", True,
+        ".claude/projects/-home-me-app/ide.jsonl", "not JSON: unexpected end of data", True,
     )  # fmt: skip
