@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
 
 
 def ask(server: Server, *lines: str) -> bytes:
-    with socket.create_connection(server.server_address[:2]) as client:
+    with socket.create_connection((ADDRESS, server.server_port)) as client:
         client.sendall("\r\n".join([*lines, "", ""]).encode())
         client.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: client.recv(65536), b""))
@@ -64,7 +64,7 @@ def test_a_client_that_hangs_up_leaves_no_traceback(
 ) -> None:
     for text in ("", "GET /mu", "GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n"):
         for reads in (0, 10):
-            with socket.create_connection(server.server_address[:2]) as client:
+            with socket.create_connection((ADDRESS, server.server_port)) as client:
                 client.sendall(text.encode())
                 if reads and text.endswith("\n"):
                     client.recv(reads)
