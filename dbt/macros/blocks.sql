@@ -44,7 +44,7 @@
                 when json_extract_string({{ block }}, '$.source.type') = 'text'
                     then json_extract_string({{ block }}, '$.source.data')
             end,
-            {%- for path in ['$.content', '$.source.content'] %}
+    {%- for path in ['$.content', '$.source.content'] %}
             case json_type({{ block }}, '{{ path }}')
                 when 'VARCHAR' then json_extract_string({{ block }}, '{{ path }}')
                 when 'ARRAY'
@@ -56,7 +56,7 @@
                             ''
                         )
             end{{ ',' if not loop.last }}
-            {%- endfor %}
+    {%- endfor %}
         ),
         ''
     )

@@ -54,7 +54,7 @@ MESSAGES = """
     responses as (
         select message_id, bool_or(optional) as optional,
             max(input) as input, max(output) as output,
-            greatest(max(flat), max(five) + max(hour)) as cache_write,
+            list_max([max(flat), max(five) + max(hour)]) as cache_write,
             max(cache_read) as cache_read, max(steps) as steps,
             arg_max(
                 struct_pack(
