@@ -25,8 +25,8 @@
 
 
 {#
-    What can be read of a block: its title, its text, the text of a document, and that of
-    the blocks inside of either. Encoded bytes are not.
+    What can be read of a block: its title, its text, where it is from, the text of a
+    document, and that of the blocks inside of either. Encoded bytes are not.
 #}
 {% macro readable(block) -%}
     nullif(
@@ -41,6 +41,12 @@
                     then json_extract_string({{ block }}, '$.text')
             end,
             case
+                when json_type({{ block }}, '$.context') = 'VARCHAR'
+                    then json_extract_string({{ block }}, '$.context')
+            end,
+            case
+                when json_type({{ block }}, '$.source') = 'VARCHAR'
+                    then json_extract_string({{ block }}, '$.source')
                 when json_extract_string({{ block }}, '$.source.type') = 'text'
                     then json_extract_string({{ block }}, '$.source.data')
             end,
@@ -75,6 +81,11 @@
                         lambda item: case
                             when json_type(item) = 'VARCHAR' then json_extract_string(item, '$')
                             when json_type(item) = 'OBJECT' then {{ readable('item') }}
+                            when json_type(item) = 'ARRAY'
+                                then
+                                    array_to_string(
+                                        json_extract_string(item, '$[*].text'), chr(10)
+                                    )
                         end
                     ),
                     chr(10)

@@ -1,3 +1,9 @@
+{# Spaces of any kind: ends of lines, no-break and zero-width ones. #}
+{% macro blanks() -%}
+    chr(10) || chr(13) || chr(9) || ' ' || chr(160) || chr(8203) || chr(12288) || chr(65279)
+{%- endmacro %}
+
+
 {# What a record is to a reader. Flags of the log come first, then its wrappers. #}
 {% macro message_kind() -%}
     case

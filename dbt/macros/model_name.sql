@@ -88,7 +88,8 @@
         else
             nullif(
                 regexp_extract(
-                    lower({{ column }}), '^([a-z0-9_. /-]{1,40}?)[^a-z0-9]+claude[^a-z0-9]', 1
+                    lower(trim({{ column }})),
+                    '^([a-z0-9_. /-]{1,40}?)[^a-z0-9]+claude[^a-z0-9]', 1
                 ), ''
             )
     end

@@ -9,7 +9,7 @@
             regexp_replace(
                 regexp_replace(
                     {{ normal_path('coalesce(' ~ alias ~ '.original_cwd, ' ~ alias ~ '.cwd)') }},
-                    '/\.claude/worktrees/[^/]+', ''
+                    '/\.claude/worktrees/[^/]+', '', 'g'
                 ),
                 '(.)/+$', '\1'
             ),

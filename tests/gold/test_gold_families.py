@@ -37,6 +37,9 @@ def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a3a3", "c3c3", "background", 1),
         ("c4c4", None, None, 4),
         ("a4a4", "c4c4", "background", 1),
+        ("c7c7", None, None, 3),
+        ("b7b7", "c7c7", "fork", 1),
+        ("a7a7", "c7c7", "copy", 1),
     ],
 )
 def test_the_original_owns_what_its_copies_repeat(
@@ -51,6 +54,17 @@ def test_marks_that_contradict_each_other_make_no_circle(gold: Path) -> None:
         gold, OWN + " where left(s.session_id, 4) in ('a5a5', 'c5c5') order by 1"
     )
     assert found == [("a5a5", "c5c5", "fork", 1, 1), ("c5c5", None, None, 4, 3)]
+
+
+def test_a_marked_fork_owns_nothing_of_what_is_older(gold: Path) -> None:
+    """The session between the two is in no file; they share messages, not entries."""
+    found = query(
+        gold,
+        "select left(session_id, 4), left(parent_session_id, 4), relation, api_responses"
+        " from marts.dim_sessions join marts.agg_session_metrics using (session_id)"
+        " where left(session_id, 4) in ('a6a6', 'c6c6') order by 1",
+    )
+    assert found == [("a6a6", "f6f6", "fork", 2), ("c6c6", None, None, 3)]
 
 
 def test_a_branch_begins_when_it_was_branched(gold: Path) -> None:

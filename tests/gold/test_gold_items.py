@@ -78,6 +78,25 @@ def test_what_is_known_of_a_cost_counts_beside_an_advisor_without_a_price(
     ]
 
 
+def test_where_advisors_alone_are_listed_the_answer_is_the_top_level(
+    gold_account: Path,
+) -> None:
+    items = query(
+        gold_account,
+        "select model_name, input_tokens, cost_usd, is_main"
+        " from marts.fct_response_items where message_id = 'msg_01u' order by item_no",
+    )
+    assert items == [
+        ("claude-opus-4-6", 100, Decimal("0.0005"), True),
+        ("claude-opus-5", 200, Decimal("0.001"), False),
+    ]
+    total = "select input_tokens, context_tokens, cost_usd from marts.fct_api_responses"
+    advised = one(gold_account, total + " where message_id = 'msg_01u'")
+    assert advised == (300, 100, Decimal("0.0015"))
+    without_items = one(gold_account, total + " where message_id = 'msg_01v'")
+    assert without_items == (100, 100, Decimal("0.0005"))
+
+
 def test_a_profile_of_bedrock_is_its_model_with_a_premium(gold_account: Path) -> None:
     row = one(
         gold_account,
@@ -161,7 +180,7 @@ def test_active_time_begins_with_the_first_record(gold_account: Path) -> None:
         "select wall_s, active_s from marts.dim_sessions where session_id = ?",
         sid("7"),
     )
-    assert times == (Decimal(25), Decimal(25))
+    assert times == (Decimal(35), Decimal(35))
 
 
 def test_only_calls_with_a_result_have_a_duration(gold_account: Path) -> None:

@@ -90,6 +90,7 @@ def test_labels_are_shown_once_and_found(gold: Path, word: str) -> None:
 @pytest.mark.parametrize(
     ("word", "kind"),
     [("aardvark", "tool_result"), ("pangolin", "tool_result"), ("axolotl", "tool_result"),
+     ("ibis", "tool_result"), ("jackal", "tool_result"), ("kudu", "tool_result"),
      ("plain text", "tool_result"), ("tarsier", "compaction")],
 )  # fmt: skip
 def test_text_inside_of_newer_blocks_is_found(gold: Path, word: str, kind: str) -> None:
@@ -98,11 +99,11 @@ def test_text_inside_of_newer_blocks_is_found(gold: Path, word: str, kind: str) 
 
 
 def test_hooks_count_once_wherever_they_are_told_of(gold: Path) -> None:
-    assert metrics(gold, "hooks", "hook_runs") == (5,)
+    assert metrics(gold, "hooks", "hook_runs") == (6,)
 
 
 def test_a_user_record_without_content_is_not_a_turn(gold: Path) -> None:
-    assert metrics(gold, "blank", "turns", "prompts") == (2, 2)
+    assert metrics(gold, "blank", "turns", "prompts") == (3, 3)
 
 
 def test_spellings_of_a_folder_are_one_project(gold: Path) -> None:
@@ -115,7 +116,7 @@ def test_spellings_of_a_folder_are_one_project(gold: Path) -> None:
     )
     assert {name: paths[f"folder-{name}"] for name in talk.FOLDERS} == {
         "drive": "C:/Repos/App", "mounted": "C:/Repos/App", "long": "C:/Repos/App",
-        "tree": "C:/Repos/App", "sub": "C:/Repos/App/web",
+        "tree": "C:/Repos/App", "sub": "C:/Repos/App/web", "twice": "C:/Repos/App",
         "share": "//nas/team/App", "slashed": "//nas/team/App", "unc": "//nas/team/App",
         "wsl": "/home/me/app", "old_wsl": "/home/me/app", "plain": "/home/me/app",
     }  # fmt: skip

@@ -189,6 +189,10 @@ def _advised() -> Log:
         {"type": "advisor_message", "model": "claude-mythos-5-2", "output_tokens": 5},
     ]
     _billed(log, "msg_01r", "claude-opus-5", speed="fast", iterations=steps)
+    steps = [{"type": "advisor_message", "model": "claude-opus-5", "input_tokens": 200}]
+    _billed(log, "msg_01u", "claude-opus-4-6", input_tokens=100, iterations=steps)
+    odd: list[Any] = [None, {}]
+    _billed(log, "msg_01v", "claude-opus-4-6", input_tokens=100, iterations=odd)
     profile = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
     _billed(log, "msg_01s", profile, input_tokens=100_000)
     log.answer("msg_01t", use("toolu_without_result_001", "Read", file_path="/a"))

@@ -20,7 +20,14 @@ def sid(letters: str) -> str:
 def write(root: Path) -> Path:
     """Write all families; returns the folder of the projects."""
     projects = root / "projects"
-    for log in [*_forks_of_forks(), *_plain(), *_parts(), *_background(), *_circle()]:
+    for log in [
+        *_forks_of_forks(),
+        *_plain(),
+        *_parts(),
+        *_background(),
+        *_circle(),
+        *_lost(),
+    ]:
         log.save(projects / FOLDER / f"{log.session}.jsonl")
     _nameless(projects)
     return projects
@@ -111,6 +118,16 @@ def _circle() -> list[Log]:
         log.put({"type": "continued-in", "continuedInSessionId": other.session,
                  "sessionId": log.session})  # fmt: skip
     return [first, fork]
+
+
+def _lost() -> list[Log]:
+    """Marked forks of a session that is in no file, and a plain copy of a fork."""
+    first = _begin("c6c6", 1)
+    missing = _go_on(_copy(first, "f6f6", 2, "new"), "f6f6")
+    last = _go_on(_copy(missing, "a6a6", 3, "new"), "a6a6")
+    other = _begin("c7c7", 1)
+    fork = _go_on(_copy(other, "b7b7", 2, "same"), "b7b7")
+    return [first, last, other, fork, _go_on(_copy(fork, "a7a7", 3), "a7a7")]
 
 
 def _nameless(projects: Path) -> None:

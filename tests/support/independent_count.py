@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 COUNTERS = ("input", "output", "cache_write", "cache_read")
+NAMES = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
 Counts = dict[str, int]
 Json = dict[str, Any]
 
@@ -53,8 +59,8 @@ def _responses(message_id: str, group: list[Json]) -> Iterator[tuple[str, list[J
 
 
 def _total(records: list[Json]) -> Counts:
-    chains = [r["usage"].get("iterations") for r in records if r["usage"]]
-    chains = [c for c in chains if isinstance(c, list) and len(c) > 1]
+    chains = [_items(record["usage"]) for record in records]
+    chains = [chain for chain in chains if len(chain) > 1]
     if chains:
         longest = max(chains, key=lambda c: (len(c), _counts(c[-1])["output"]))
         parts = [_counts(step) for step in longest]
@@ -68,6 +74,18 @@ def _total(records: list[Json]) -> Counts:
         "cache_write": max(write, nested),
         "cache_read": max(c["cache_read"] for c in seen),
     }
+
+
+def _items(usage: Json) -> list[Json]:
+    listed = usage.get("iterations")
+    items = [
+        item
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, dict) and any(item.get(name) is not None for name in NAMES)
+    ]
+    if items and all(item.get("type") == "advisor_message" for item in items):
+        return [usage, *items]
+    return items
 
 
 def _counts(given: object) -> Counts:

@@ -14,6 +14,7 @@ FOLDERS = {
     "long": r"\\?\C:\Repos\App",
     "tree": r"C:\Repos\App\.claude\worktrees\fix-1",
     "sub": r"C:\Repos\App\.claude\worktrees\fix-1\web",
+    "twice": r"C:\Repos\App\.claude\worktrees\fix-1\.claude\worktrees\fix-2",
     "share": r"\\NAS\team\App",
     "slashed": "//nas/team/App/",
     "unc": r"\\?\UNC\nas\team\App",
@@ -94,6 +95,7 @@ def _labels() -> Log:
     for _ in range(2):
         log.put({"type": "custom-title", "customTitle": "Second numbat",
                  "sessionId": "labels"})  # fmt: skip
+    log.put({"type": "custom-title", "customTitle": "  ", "sessionId": "labels"})
     log.put({"type": "tag", "tag": "wombat", "sessionId": "labels"})
     log.put({"type": "agent-name", "agentName": "bilby", "sessionId": "labels"})
     log.put({"type": "pr-link", "prNumber": 7, "prUrl": "https://example.invalid/potoroo/7",
@@ -115,6 +117,8 @@ def _blocks() -> Log:
         {"type": "search_result", "title": "hit", "source": "x",
          "content": [_text("inner axolotl")]},
         {"type": "document", "source": {"type": "base64", "data": "JVBERg=="}},
+        {"type": "document", "context": "inner ibis", "source": "inner jackal"},
+        [_text("inner kudu")],
         _text("plain text"),
     ])  # fmt: skip
     log.answer("msg_01compact", {"type": "compaction", "content": "summary by tarsier"})
@@ -127,6 +131,7 @@ def _hooks() -> Log:
     for event in ("PreToolUse", "PostToolUse", "Stop"):
         log.add("progress", data={"type": "hook_progress", "hookEvent": event})
     log.add("system", subtype="stop_hook_summary", hookCount=2)
+    log.add("system", subtype="stop_hook_summary", hookInfos=[{"command": "x"}])
     log.add(
         "attachment", attachment={"type": "hook_success", "hookEvent": "SessionStart"}
     )
@@ -136,8 +141,10 @@ def _hooks() -> Log:
 def _blank() -> Log:
     log = Log("blank")
     log.user("one prompt")
-    for content in ("", "  ", [], [_text("")], None):
+    zero_width = "\u00a0\u200b"
+    for content in ("", "  ", zero_width, [], [_text("")], [""], [None], [[]], None):
         log.user(content)
     log.add("user")
     log.user([{"type": "image", "source": {"type": "url", "url": "https://x.invalid"}}])
+    log.user(["words in a plain string"])
     return log

@@ -150,23 +150,34 @@ descents as (
 
     select
         steps.session_id,
-        count(distinct steps.ancestor_id) as ancestors,
         max(edges.mark_run) as mark_run
     from (
         select
             session_id,
-            ancestor_id,
             session_id as child_id
         from lineage
         union all
         select
             session_id,
-            ancestor_id,
             ancestor_id as child_id
         from lineage
     ) as steps
     inner join edges on steps.child_id = edges.session_id
     group by steps.session_id
+
+),
+
+{# Made from a session that is in no file, and from none that is. #}
+orphans as (
+
+    select
+        session_id,
+        max(mark_run) as mark_run
+    from named
+    where
+        parent_id <> session_id
+        and session_id not in (select edges.session_id from edges)
+    group by session_id
 
 ),
 
@@ -250,43 +261,77 @@ first_alone as (
     ) as groups
         on shared.group_key = groups.group_key
     group by shared.session_id
+),
 
-)
+{# In which order they were begun, as far as their records show. #}
+evidence as (
 
-select
-    related.session_id,
-    continued.parent_id as continued_from_session_id,
-    cast(
+    select
+        related.session_id,
         row_number() over (
             order by
-                coalesce(descents.ancestors, 0),
                 background.session_id is not null,
+                orphans.session_id is not null,
                 facts.started_at nulls last,
                 case when facts.seen_at < first_alone.alone_at then facts.seen_at end nulls last,
                 partings.parted_at nulls last,
                 facts.seen_at nulls last,
                 related.session_id
-        ) as bigint
-    ) as owner_rank,
-    coalesce(
+        ) as place,
         list_max(
             [
                 descents.mark_run,
                 background.mark_run,
+                orphans.mark_run,
                 facts.start_run,
                 facts.seen_run,
                 facts.alone_run,
                 first_alone.alone_run
             ]
-        ),
-        -1
-    ) as facts_run
-from related
-left join descents on related.session_id = descents.session_id
-left join background on related.session_id = background.session_id
-left join facts on related.session_id = facts.session_id
-left join partings on related.session_id = partings.session_id
-left join first_alone on related.session_id = first_alone.session_id
+        ) as facts_run
+    from related
+    left join descents on related.session_id = descents.session_id
+    left join background on related.session_id = background.session_id
+    left join orphans on related.session_id = orphans.session_id
+    left join facts on related.session_id = facts.session_id
+    left join partings on related.session_id = partings.session_id
+    left join first_alone on related.session_id = first_alone.session_id
+
+),
+
+{# A session is never older than one that it was made from. #}
+lifted as (
+
+    select
+        steps.session_id,
+        count(*) as steps,
+        max(evidence.place) as place,
+        max(evidence.facts_run) as facts_run
+    from (
+        select
+            session_id,
+            session_id as ancestor_id
+        from related
+        union
+        select
+            session_id,
+            ancestor_id
+        from lineage
+    ) as steps
+    inner join evidence on steps.ancestor_id = evidence.session_id
+    group by steps.session_id
+
+)
+
+select
+    lifted.session_id,
+    continued.parent_id as continued_from_session_id,
+    cast(
+        row_number() over (order by lifted.place, lifted.steps, evidence.place) as bigint
+    ) as owner_rank,
+    coalesce(lifted.facts_run, -1) as facts_run
+from lifted
+inner join evidence on lifted.session_id = evidence.session_id
 left join (
     select
         messages.continued_in_session_id as session_id,
@@ -297,4 +342,4 @@ left join (
         and messages.continued_in_session_id <> messages.session_id
     group by messages.continued_in_session_id
 ) as continued
-    on related.session_id = continued.session_id
+    on lifted.session_id = continued.session_id

@@ -55,9 +55,11 @@ spans as (
             where message_kind = 'unsent_prompt'
         ) as unsent_prompt,
         arg_max(custom_title, line_no) filter (
-            where custom_title <> ''
+            where trim(custom_title) <> ''
         ) as custom_title,
-        arg_max(ai_title, line_no) filter (where ai_title <> '') as ai_title,
+        arg_max(ai_title, line_no) filter (
+            where trim(ai_title) <> ''
+        ) as ai_title,
         arg_max(forked_from_session_id, line_no) filter (
             where forked_from_session_id is not null
             and forked_from_session_id <> session_id
@@ -110,7 +112,7 @@ summaries as (
     inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
         on md5('u:' || titles.leaf_uuid) = entries.entry_key
     inner join changed on entries.session_id = changed.session_id
-    where titles.type = 'summary' and titles.summary <> ''
+    where titles.type = 'summary' and trim(titles.summary) <> ''
     group by entries.session_id
 
 ),

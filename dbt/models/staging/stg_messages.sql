@@ -77,9 +77,23 @@ texts as (
         case content_type
             when 'VARCHAR' then content
             when 'ARRAY'
-                then array_to_string(
-                        json_extract_string(content, '$[*].text'), chr(10)
-                    )
+                then
+                    case
+                        -- Plain strings may stand among the blocks.
+                        when list_contains(json_type(content, '$[*]'), 'VARCHAR')
+                            then
+                                array_to_string(
+                                    list_transform(
+                                        json_extract(content, '$[*]'),
+                                        lambda block: {{ block_text('block') }}
+                                    ),
+                                    chr(10)
+                                )
+                        else
+                            array_to_string(
+                                json_extract_string(content, '$[*].text'), chr(10)
+                            )
+                    end
         end as plain,
         case content_type
             when 'VARCHAR' then ['text']
@@ -87,7 +101,7 @@ texts as (
         end as block_types,
         case content_type
             when 'VARCHAR' then 1
-            when 'ARRAY' then json_array_length(content)
+            when 'ARRAY' then len(list_filter(block_types, lambda kind: kind is not null))
             when 'OBJECT' then len(json_keys(content))
             when 'NULL' then 0
         end as parts
@@ -167,7 +181,11 @@ renamed as (
         ) as hook_event,
         case
             when type = 'system' and subtype = 'stop_hook_summary'
-                then {{ tokens(picked('f', paths, 'hookCount')) }}
+                then
+                    coalesce(
+                        {{ tokens(picked('f', paths, 'hookCount')) }},
+                        json_array_length(body, '$.hookInfos')
+                    )
             when type = 'progress' and subtype = 'hook_progress' then 1
             when type = 'attachment' and starts_with(subtype, 'hook_') then 1
         end as hook_runs,
@@ -203,7 +221,7 @@ renamed as (
         body is null as is_unreadable,
         -- Nothing was said: no words, and no other block.
         body is not null
-        and coalesce(trim(words, chr(10) || chr(13) || chr(9) || ' '), '') = ''
+        and coalesce(trim(words, {{ blanks() }}), '') = ''
         and len(list_filter(coalesce(block_types, []), lambda kind: kind = 'text'))
         = coalesce(parts, 0) as is_blank,
 

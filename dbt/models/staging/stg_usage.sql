@@ -13,7 +13,8 @@
     'message.usage.cache_creation.ephemeral_1h_input_tokens',
     'message.usage.server_tool_use.web_search_requests',
     'message.usage.service_tier', 'message.usage.inference_geo',
-    'message.usage.speed', 'message.usage.iterations', 'requestId', 'uuid',
+    'message.usage.speed', 'message.usage.iterations',
+    'message.usage.iterations[0].type', 'requestId', 'uuid',
     'timestamp', 'forkedFrom.messageUuid', 'message.role',
     'costUSD'
 ] %}
@@ -85,14 +86,79 @@ records as (
 
 ),
 
-parsed as (
+picked as (
 
     select
         *,
         {{ json_strings('record', paths) }} as f,
-        json_array_length(record, '$.message.usage.iterations') as iteration_count
+        json_array_length(record, '$.message.usage.iterations') as listed_count
     from records
     where record is not null
+
+),
+
+{# One item only repeats what the top level says, unless it is another model's. #}
+counted as (
+
+    select
+        *,
+        case
+            when
+                listed_count > 1
+                or (
+                    listed_count = 1
+                    and {{ picked('f', paths, 'message.usage.iterations[0].type') }}
+                    = 'advisor_message'
+                )
+                then
+                    list_filter(
+                        json_extract(record, '$.message.usage.iterations[*]'),
+                        lambda item: coalesce(
+                            json_extract_string(item, '$.input_tokens'),
+                            json_extract_string(item, '$.output_tokens'),
+                            json_extract_string(item, '$.cache_creation_input_tokens'),
+                            json_extract_string(item, '$.cache_read_input_tokens')
+                        ) is not null
+                    )
+        end as items
+    from picked
+
+),
+
+{# Where only advisors are listed, the top level is the model that answered. #}
+completed as (
+
+    select
+        * exclude (items),
+        case
+            when
+                len(items) > 0
+                and len(items) = len(
+                    list_filter(
+                        items,
+                        lambda item: json_extract_string(item, '$.type') = 'advisor_message'
+                    )
+                )
+                then
+                    list_prepend(
+                        json_merge_patch(
+                            json_extract(record, '$.message.usage'),
+                            '{"iterations": null, "type": "message"}'
+                        ),
+                        items
+                    )
+            else items
+        end as items
+    from counted
+
+),
+
+parsed as (
+
+    select
+        *,
+        coalesce(len(items), listed_count) as iteration_count
+    from completed
 
 ),
 
@@ -148,7 +214,7 @@ renamed as (
         {{ picked('f', paths, 'message.usage.service_tier') }} as service_tier,
         case
             when iteration_count > 1
-                then {{ picked('f', paths, 'message.usage.iterations') }}
+                then cast(to_json(items) as varchar)
         end as iterations,
         coalesce(iteration_count, 0) as iteration_count,
         -- An object without any counter says as little as none: absence is not zero.
