@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from cclake_web import fmt
+from cclake_web.data.search import CLOSE, OPEN, whole_marks
 from cclake_web.data.words import ALONE, text_of, words_of
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
@@ -223,3 +224,18 @@ def test_words_stand_apart_and_read_as_before(text: str) -> None:
     for part in words.split("\u200b"):
         assert not ALONE.search(part) or len(part) == 1
     assert (words == text) == (not ALONE.search(text))
+
+
+@pytest.mark.parametrize(
+    ("letters", "signs"),
+    [
+        ("हिन्द", "ी"),
+        ("தமிழ", "்"),
+        ("❤", "\ufe0f"),
+        ("1", "\ufe0f\u20e3"),
+        ("cafe", "\u0301"),
+    ],
+)
+def test_a_mark_holds_the_signs_of_its_last_letter(letters: str, signs: str) -> None:
+    found = whole_marks(f"a {OPEN}{letters}{CLOSE}{signs} {OPEN}b{CLOSE}c")
+    assert found == f"a {OPEN}{letters}{signs}{CLOSE} {OPEN}b{CLOSE}c"

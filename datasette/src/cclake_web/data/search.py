@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,24 @@ def _details(
         found,
     )
     by_id = {row["search_id"]: dict(row) for row in rows}
-    return [by_id[one] | {"snippet": text_of(texts.get(one, ""))} for one in found]
+    return [
+        by_id[one] | {"snippet": whole_marks(text_of(texts.get(one, "")))}
+        for one in found
+    ]
+
+
+def whole_marks(snippet: str) -> str:
+    """Return a snippet whose marks hold what belongs to their last letter.
+
+    Vowel signs and variants are no letters to the index: its marks end before them.
+    """
+    begin, *others = snippet.split(CLOSE)
+    for other in others:
+        after = other
+        while after and unicodedata.category(after[0]).startswith("M"):
+            after = after[1:]
+        begin += other[: len(other) - len(after)] + CLOSE + after
+    return begin
 
 
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:
