@@ -11,8 +11,7 @@ from account import image, sid, text
 from gold import Workshop, one, query
 from logfile import Log
 
-MODELS = ("stg_conversations", "stg_messages", "images", "image_data")
-SELECTED = ("run", "--select", *MODELS)
+SELECTED = ("run", "--select", "+images", "+image_data")
 DICE = random.Random(7)
 
 
