@@ -147,6 +147,7 @@ def test_a_new_metabase_gets_its_first_user_and_an_old_one_is_signed_in(
     settings = {"METABASE_EMAIL": USER[0], "METABASE_PASSWORD": USER[1]}
     metabase("apply", "--url", there.url, settings=settings)
     assert there.user == USER
+    assert not there.tracking
     done = metabase("apply", "--url", there.url, settings=settings)
     assert "nothing to change" in done.stderr
 

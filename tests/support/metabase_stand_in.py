@@ -21,12 +21,14 @@ class Metabase:
 
     Attributes:
         things: What has been made, by kind and number.
+        tracking: Whether it reports to its makers: the setup switches that on.
         writes: Every POST and PUT, as method and path.
         fail_after: Answer 500 to every write after so many; none by default.
     """
 
     def __init__(self) -> None:
         self.things: dict[str, dict[int, Body]] = {kind: {} for kind in KINDS}
+        self.tracking = False
         self.writes: list[str] = []
         self.user: tuple[str, str] | None = None
         self.key = "mb_key"
@@ -69,12 +71,16 @@ class Metabase:
                 )
             user = body["user"]
             self.user = (user["email"], user["password"])
+            self.tracking = True
             return 200, {"id": "session-1"}
         if (body.get("username"), body.get("password")) != self.user:
             return 401, {"errors": {"password": "did not match stored password"}}
         return 200, {"id": "session-1"}
 
     def _thing(self, method: str, parts: list[str], body: Body) -> tuple[int, Any]:
+        if parts == ["setting", "anon-tracking-enabled"]:
+            self.tracking = body["value"]
+            return 204, None
         kind, kept = parts[0], self.things[parts[0]]
         if len(parts) == 1:
             if method == "GET":

@@ -63,8 +63,9 @@ class Client:
             Failure: Metabase refuses the user.
         """
         properties = self.get("/api/session/properties")
+        is_new = not properties.get("has-user-setup")
         user = {"email": email, "password": password}
-        if not properties.get("has-user-setup"):
+        if is_new:
             names = {"first_name": "Archive", "last_name": "Owner"}
             made = self.post(
                 "/api/setup",
@@ -78,6 +79,8 @@ class Client:
             signed = {"username": email, "password": password}
             made = self.post("/api/session", signed)
         self._http.headers["X-Metabase-Session"] = made["id"]
+        if is_new:  # the setup switches tracking on, whatever is sent with it
+            self.put("/api/setting/anon-tracking-enabled", {"value": False})
 
     def get(self, path: str) -> Any:
         """The answer of a GET."""

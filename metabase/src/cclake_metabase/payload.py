@@ -132,7 +132,7 @@ def _parameter(name: str, choices: Mapping[str, int]) -> Body:
         return found | {"type": "date/single"}
     return found | {
         "type": "string/=",
-        "isMultiselect": False,
+        "isMultiSelect": False,
         "values_source_type": "card",
         "values_source_config": {
             "card_id": choices[name],
