@@ -57,7 +57,7 @@ def test_a_damaged_table_is_named_and_made_anew(
         assert f"the lake in {lake.warehouse} can't be read: " in shown.stderr
     healed = tool("extract", "--full-backfill")
     assert healed.returncode == 0, healed.stderr
-    assert "it is made anew" in healed.stderr
+    assert "it is rebuilt" in healed.stderr
     assert keys(lake) == wanted(db)
     assert loaded(lake, path)["mode"] == "full"
     assert duck(path, "select count(*), count(distinct doc_id) from raw.conversations")[

@@ -41,7 +41,7 @@ def test_options_of_one_name_show_more(web: Web, page: str) -> None:
     )
     assert dict(found) == {
         "-home-me-web": "me/web", "-srv-x-web": "x/web", "solo": "solo",
-        DATED: DATED, GATEWAY: GATEWAY, "claude-opus-4-6": "opus 4.6",
+        DATED: "sonnet 3", GATEWAY: GATEWAY, "claude-opus-4-6": "opus 4.6",
     }  # fmt: skip
 
 

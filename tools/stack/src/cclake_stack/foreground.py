@@ -57,6 +57,8 @@ def _start(
             raise
     except Failure as failure:
         if not supervisor.running():
+            if supervisor.ended(AWHILE_S):  # its death is the reason
+                supervisor.last()
             raise
         # The archive goes on, and supervisord tries the rest again.
         console.print(visible(f"stack: {failure}"), markup=False, highlight=False)
