@@ -40,6 +40,9 @@ def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("c7c7", None, None, 3),
         ("b7b7", "c7c7", "fork", 1),
         ("a7a7", "c7c7", "copy", 1),
+        ("c8c8", None, None, 1),
+        ("a8a8", "c8c8", "copy", 1),
+        ("c9c9", None, None, 1),
     ],
 )
 def test_the_original_owns_what_its_copies_repeat(

@@ -27,6 +27,7 @@ def write(root: Path) -> Path:
         *_background(),
         *_circle(),
         *_lost(),
+        *_gateway(),
     ]:
         log.save(projects / FOLDER / f"{log.session}.jsonl")
     _nameless(projects)
@@ -128,6 +129,17 @@ def _lost() -> list[Log]:
     other = _begin("c7c7", 1)
     fork = _go_on(_copy(other, "b7b7", 2, "same"), "b7b7")
     return [first, last, other, fork, _go_on(_copy(fork, "a7a7", 3), "a7a7")]
+
+
+def _gateway() -> list[Log]:
+    """A gateway that uses its ids again: a session, its copy, and a stranger."""
+    first, stranger = (_begin("c8c8", 1, 0), _begin("c9c9", 2, 0))
+    for log in (first, stranger):
+        log.user("a question")
+        message = {"id": "chatcmpl-1", "role": "assistant", "model": "glm-4.6",
+                   "content": [_text("an answer")], "usage": {"input_tokens": 7}}  # fmt: skip
+        log.add("assistant", message=message)
+    return [first, _go_on(_copy(first, "a8a8", 3), "a8a8"), stranger]
 
 
 def _nameless(projects: Path) -> None:

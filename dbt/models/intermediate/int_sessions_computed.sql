@@ -167,7 +167,8 @@ origins as (
         on
             usage_records.message_id = responses.message_id
             and usage_records.session_id <> responses.session_id
-    where responses.sessions > 1
+    -- The ids of a gateway may be those of another conversation.
+    where responses.sessions > 1 and responses.response_key = responses.message_id
     group by usage_records.session_id, responses.session_id
 
 ),
