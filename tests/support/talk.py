@@ -142,7 +142,8 @@ def _blank() -> Log:
     log = Log("blank")
     log.user("one prompt")
     zero_width = "\u00a0\u200b"
-    for content in ("", "  ", zero_width, [], [_text("")], [""], [None], [[]], None):
+    blank: tuple[Any, ...] = ("", "  ", zero_width, [], [_text("")], [""], [None], [[]])
+    for content in (*blank, None):
         log.user(content)
     log.add("user")
     log.user([{"type": "image", "source": {"type": "url", "url": "https://x.invalid"}}])
