@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from cclake_common import settings
+from cclake_stack import state
 from cclake_stack.mongod import private_command
 from harness import BIN, PATIENCE, connect, free_port, wait_for
 from pymongo.errors import PyMongoError
@@ -107,7 +108,9 @@ def open_socket(path: Path) -> None:
         other.connect(str(path))
 
 
-def test_a_second_one_waits_and_takes_nothing_away_from_the_first(home: Path) -> None:
+def test_a_second_one_waits_and_counts_all_that_the_killed_first_had(
+    home: Path,
+) -> None:
     first = subprocess.Popen([BIN / "stack", "mongod"], stdout=subprocess.DEVNULL)
     uri = settings.mongo_uri()
     wait_for(lambda: answers(uri), "the first answers")
@@ -118,10 +121,12 @@ def test_a_second_one_waits_and_takes_nothing_away_from_the_first(home: Path) ->
         assert second.stderr
         said = second.stderr.readline().decode()
         assert said == f"waiting for the end of `stack mongod` (process {first.pid})\n"
-        assert answers(uri)
+        with connect(uri, journal=True) as client:
+            client.claude_logs.conversations.insert_many([{"_id": n} for n in range(9)])
         first.kill()
         first.wait()
         wait_for(lambda: answers(uri), "the second answers")
+        assert state.archived_lines() == 9
     finally:
         end(second)
         if second.stderr:

@@ -204,7 +204,7 @@ def behind_archive() -> list[str]:
             marks = client[database].watermarks.find({}, {"acked_seq": 1})
             later = sum(int(mark.get("acked_seq", 0)) for mark in marks)
             later -= int(done["watermark"])
-            dead = client[database].extract_dead_letters.estimated_document_count()
+            dead = client[database].extract_dead_letters.count_documents({})
     except PyMongoError:
         return []
     found = [
@@ -215,7 +215,7 @@ def behind_archive() -> list[str]:
 
 
 def archived_lines() -> int:
-    """Documents in MongoDB, from its own count.
+    """Return the number of lines in MongoDB.
 
     Raises:
         Failure: MongoDB does not answer.
@@ -223,4 +223,6 @@ def archived_lines() -> int:
     checks.check_mongo()
     database = config.environ_or("MONGO_DB", "claude_logs")
     with MongoClient[dict[str, Any]](settings.mongo_uri()) as client:
-        return int(client[database].conversations.estimated_document_count())
+        # MongoDB's own estimate stays too low after a mongod was killed.
+        lines = client[database].conversations
+        return int(lines.count_documents({}, hint="_id_"))
