@@ -6,6 +6,7 @@ takes gigabytes. The lake keeps the bytes of such a line in `raw`; `entry` is wh
 """
 
 import re
+from contextlib import suppress
 
 import msgspec
 
@@ -21,6 +22,7 @@ REST_BYTES = 8_000_000
 # What `shorten` returns is never longer.
 SHORT_BYTES = IMAGES_BYTES + REST_BYTES
 _ELEMENTS = 1_000_000
+_TRIES = 100  # commas from the end, until one stands between two elements
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 _IMAGE_KEYS = (b'"data":', b'"data": ')
@@ -39,9 +41,10 @@ def shorten(line: bytes) -> bytes:
         msgspec.DecodeError: What is left is not JSON.
     """
     pieces, images = _cut_texts(line)
-    whole = b"".join(pieces)
+    # Never a second copy of a line from which nothing was cut.
+    whole = line if len(pieces) == 1 else b"".join(pieces)
     del pieces
-    return _fit(whole, REST_BYTES + images)
+    return _fit(memoryview(whole), REST_BYTES + images)
 
 
 def _cut_texts(line: bytes) -> tuple[list[memoryview | bytes], int]:
@@ -81,39 +84,62 @@ def _cut_at(line: bytes, begin: int, stop: int) -> int:
     return escape - (escape - run) % 2
 
 
-def _fit(value: bytes, room: int, depth: int = 0) -> bytes:
+def _fit(value: memoryview, room: int, depth: int = 0) -> bytes:
     """Return a JSON value with elements left out, so that it takes `room` at most."""
     if len(value) <= room:
-        return value
+        return bytes(value)
+    kind = bytes(value[:1])
     # Millions of elements would take gigabytes as Python objects. A record and its
     # message have few of their own.
-    if depth > 1 and value.count(b",") > _ELEMENTS:
-        return b"null"
-    if value[:1] == b"{" and depth < 8:
-        return _fit_object(value, room, depth)
-    if value[:1] == b"[" and depth < 8:
+    few = depth < 2 or _commas(value) <= _ELEMENTS
+    if kind == b"[" and not few:
+        return _beginning(value[: min(room, TEXT_BYTES)])
+    if kind == b"[" and depth < 8:
         return _fit_list(value, room, depth)
+    if kind == b"{" and depth < 8 and few:
+        return _fit_object(value, room, depth)
     return b"null"
 
 
-def _fit_object(value: bytes, room: int, depth: int) -> bytes:
+def _beginning(value: memoryview) -> bytes:
+    """Return the whole elements that the beginning of a list has."""
+    text = bytes(value)
+    for _ in range(_TRIES):
+        text, comma, _after = text.rpartition(b",")
+        if not comma:
+            break
+        with suppress(msgspec.DecodeError):  # the comma was inside an element
+            msgspec.json.decode(text + b"]")
+            return text + b"]"
+    return b"[]"
+
+
+def _commas(value: memoryview) -> int:
+    step = 1 << 20
+    return sum(
+        bytes(value[begin : begin + step]).count(b",")
+        for begin in range(0, len(value), step)
+    )
+
+
+def _fit_object(value: memoryview, room: int, depth: int) -> bytes:
     found = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    sizes = {name: len(memoryview(part)) for name, part in found.items()}
     kept: dict[str, msgspec.Raw] = {}
     # The shortest come first, so that one long value never takes the others' room.
-    by_size = sorted(found, key=lambda name: len(found[name]))
+    by_size = sorted(found, key=sizes.__getitem__)
     for waiting, name in zip(range(len(found), 0, -1), by_size, strict=True):
-        part = _fit(bytes(found[name]).strip(), room // waiting, depth + 1)
+        part = _fit(memoryview(found[name]), room // waiting, depth + 1)
         kept[name] = msgspec.Raw(part)
         room -= len(part)
     return msgspec.json.encode({name: kept[name] for name in found})
 
 
-def _fit_list(value: bytes, room: int, depth: int) -> bytes:
+def _fit_list(value: memoryview, room: int, depth: int) -> bytes:
     kept: list[msgspec.Raw] = []
     for element in msgspec.json.decode(value, type=list[msgspec.Raw]):
-        whole = bytes(element).strip()
-        part = _fit(whole, room, depth + 1)
-        if part == b"null" != whole:
+        part = _fit(memoryview(element), room, depth + 1)
+        if part == b"null" and len(memoryview(element)) > room:
             break
         kept.append(msgspec.Raw(part))
         room -= len(part)
