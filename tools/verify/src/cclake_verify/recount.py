@@ -95,6 +95,13 @@ COMPARED = """
         count(*) filter (extra)
     from paired where not optional
 """
+# What makes an item of `iterations` count.
+NAMES = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
 Advance = Callable[[int], None]
 
 
@@ -184,8 +191,7 @@ def _records(line: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
 
 def _usage(usage: dict[str, Any]) -> dict[str, int]:
     counts = _counts(usage)
-    steps = usage.get("iterations")
-    each = [_counts(step) for step in steps] if isinstance(steps, list) else []
+    each = [_counts(step) for step in _steps(usage)]
     return counts | {
         "steps": len(each),
         "step_input": sum(step["input"] for step in each),
@@ -195,6 +201,19 @@ def _usage(usage: dict[str, Any]) -> dict[str, int]:
         ),
         "step_cache_read": sum(step["cache_read"] for step in each),
     }
+
+
+def _steps(usage: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items that count something; beside advisors alone, the answer too."""
+    listed = usage.get("iterations")
+    steps = [
+        step
+        for step in (listed if isinstance(listed, list) else [])
+        if isinstance(step, dict) and any(step.get(name) is not None for name in NAMES)
+    ]
+    if steps and all(step.get("type") == "advisor_message" for step in steps):
+        return [usage, *steps]
+    return steps
 
 
 def _counts(given: object) -> dict[str, int]:
