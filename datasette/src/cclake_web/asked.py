@@ -24,7 +24,7 @@ _FOREIGN = (
 )
 _OTHER_SITE = "This is not for pages of other sites. Open it from the pages themselves."
 _LOCKED = (
-    "These pages open by their secret address. `./just status` prints it to the user "
+    "These pages open only at their secret address. `./just status` prints it to the user "
     "who runs cclake."
 )
 
