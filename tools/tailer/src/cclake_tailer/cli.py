@@ -114,8 +114,8 @@ Compare = Annotated[
         envvar="CCLAKE_COMPARE_SECONDS",
         min=0,
         metavar="SECONDS",
-        help="A file that has grown is compared whole with what was read of it "
-        "when it rested so long.",
+        help="Compare a file that has grown with what was read of it, once it has "
+        "not changed for this long.",
     ),
 ]
 Poll = Annotated[

@@ -18,11 +18,11 @@ from cclake_verify.run import Settings, verify
 
 HELP = """Prove that every byte of every log is in every store.
 
-The quick proof reads what is new: for each file that changed or grew, the documents
-in MongoDB must cover it without gap or overlap, and hash to the bytes on disk where
-the file still exists. MongoDB, Iceberg, DuckDB and the exports must hold the same
-lines by name and number, the same tokens and the same costs, and each data file of
-Iceberg must be there with its size. Content that was proven before is not read again.
+The quick proof reads what is new. The documents of each file that changed or grew
+must cover it without gap or overlap, and must hash to the bytes on disk if the file
+still exists. MongoDB, Iceberg, DuckDB and the exports must hold the same lines by
+name and number, and the same tokens and costs. Each data file of Iceberg must exist
+and have its size. Content that was proven before is not read again.
 
 The full proof (--full) reads everything: every file and document, every row of
 Iceberg and DuckDB, the tokens of gold against a recount, and every table of the
@@ -71,7 +71,7 @@ def main_command(
         bool,
         typer.Option(
             envvar="CCLAKE_SIDE_FILES",
-            help="Whether meta files and tool results are archived too.",
+            help="Whether the files of sessions that are not logs are archived, too.",
         ),
     ] = True,
     mongo_uri: Annotated[
