@@ -13,7 +13,7 @@ def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(gold: Path, session: str) -> list[tuple[str, str, str]]:
-    """The blocks of a session in their order, with the kinds of entry and block."""
+    """Return the blocks of a session in order, with the kinds of entry and block."""
     return query(
         gold,
         "select e.message_kind, b.block_kind, b.text from marts.thread_entries as e"
@@ -25,7 +25,7 @@ def shown(gold: Path, session: str) -> list[tuple[str, str, str]]:
 
 
 def found(gold: Path, word: str) -> list[tuple[str, str]]:
-    """The sessions and kinds of block that hold a word."""
+    """Return the sessions and kinds of block that hold a word."""
     return query(
         gold,
         "select session_id, block_kind from marts.search_documents"

@@ -423,7 +423,7 @@ def test_polling_survives_moves_and_rewrites(root: Path, tmp_path: Path) -> None
 
 
 def unread(pipe: IO[bytes] | None) -> int:
-    """How many bytes wait in a pipe."""
+    """Return how many bytes wait in a pipe."""
     assert pipe is not None
     count = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
     return int.from_bytes(count, sys.byteorder)

@@ -428,7 +428,7 @@ ALSO = {
 
 
 def failed(report: Report) -> set[str]:
-    """The stores that a report fails, by what it prints."""
+    """Return the stores that a report fails, by what it prints."""
     return {store.store for store in report.stores if store.status == "different"}
 
 
@@ -461,7 +461,7 @@ def test_tokens_that_raw_does_not_have_are_named(chain: Chain) -> None:
     change = "update marts.fct_api_responses set input_tokens = input_tokens + 1"
     with duck("warehouse", change)(chain):
         (gold,) = (one for one in chain.prove(full=True).stores if one.store == "gold")
-    assert "have not the tokens that the raw entries have: " in gold.note
+    assert "differ in tokens from the raw entries: " in gold.note
 
 
 def test_the_quick_proof_opens_no_data_file(

@@ -13,7 +13,7 @@ FOLDER = "-home-me-family"
 
 
 def sid(letters: str) -> str:
-    """The id of a session, by its four letters."""
+    """Return the id of a session, by its four letters."""
     return f"{letters}{letters}-0000-4000-8000-000000000000"
 
 
@@ -43,7 +43,7 @@ def _begin(letters: str, day: int, turns: int = 3, **always: Any) -> Log:
 
 
 def _copy(source: Log, letters: str, day: int, mark: str = "", count: int = 99) -> Log:
-    """A session that begins with the records of another.
+    """Return a session that begins with the records of another.
 
     Args:
         mark: "same" keeps the uuids and names the source, "new" changes them as well,

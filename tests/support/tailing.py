@@ -117,7 +117,7 @@ class Kept:
 
 
 def holds(pid: int, path: Path) -> bool:
-    """Whether a process has a file open."""
+    """Return whether a process has a file open."""
     names = []
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -178,7 +178,7 @@ class Tailer:
             self._finish()
 
     def stop(self, asked: Callable[[], object] = lambda: None) -> int:
-        """SIGTERM, then `asked`; the exit code."""
+        """Send SIGTERM, then call `asked`; return the exit code."""
         self.signal(signal.SIGTERM)
         asked()
         return self._finish()

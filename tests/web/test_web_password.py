@@ -50,7 +50,7 @@ def test_every_route_is_closed_until_the_password_is_given(tmp_path: Path) -> No
 
 
 def signed(cookie: str) -> str:
-    """What a cookie says, its signature left out."""
+    """Return what a cookie says, without its signature."""
     text = SimpleCookie(cookie)["ds_actor"].value.rpartition(".")[0]
     packed = text.startswith(".")
     plain = base64.urlsafe_b64decode(text.lstrip(".") + "===")

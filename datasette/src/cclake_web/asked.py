@@ -19,19 +19,19 @@ KEPT_S = 90 * 86400  # seconds that a browser keeps the token's cookie
 _CHEAP = re.compile(r"/|/dashboard|/runs|/session/[^/]+")
 _FREE = "/-/cclake/"  # our stylesheet and script, which hold nothing of the logs
 _FOREIGN = (
-    "This page is served to this machine only. To reach it by another name, put that "
-    "name into CCLAKE_ALLOWED_HOSTS and start it again."
+    "This page is served to this machine only. To reach it by another name, add that "
+    "name to CCLAKE_ALLOWED_HOSTS and restart cclake."
 )
-_OTHER_SITE = "This is not for pages of other sites. Open it from the pages themselves."
+_OTHER_SITE = "This address is not for other sites. Open it from the pages themselves."
 _LOCKED = (
-    "These pages open only at their secret address. `./just status` prints it to the user "
-    "who runs cclake."
+    "These pages open only at their secret address. `./just status` prints it for the "
+    "user who runs cclake."
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is answered in place of a page: a way in, or none."""
+    """An answer in place of a page: it lets the browser in, or refuses it."""
 
     status: int
     text: str

@@ -136,5 +136,5 @@ def title(session: Mapping[str, Any]) -> str:
 
 
 def model_name(model: str | None) -> str:
-    """claude-sonnet-4-5 as sonnet 4.5."""
+    """Return `sonnet 4.5` for `claude-sonnet-4-5`."""
     return short_name(model or "")

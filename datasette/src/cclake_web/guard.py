@@ -170,7 +170,7 @@ def _headers(message: Message, policy: str, renew: Renew) -> list[tuple[bytes, b
 
 
 def _cookie(header: str, renew: Renew) -> bytes:
-    """A cookie that no script reads; who is signed in stays so for a while only."""
+    """Return a cookie that scripts cannot read; a sign-in expires."""
     cookie = SimpleCookie(header)
     for name, morsel in cookie.items():
         morsel["httponly"] = True

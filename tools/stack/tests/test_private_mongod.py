@@ -47,7 +47,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def as_nobody(act: Callable[[], object]) -> str:
-    """What happens to another user who does something: the name of the error."""
+    """Return the name of the error that another user gets for an action."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

@@ -285,7 +285,7 @@ def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
         "packed or renamed logs": 1,
     }
     said = run("verify", env={"CLAUDE_DIR": str(bench.root)}).stdout
-    assert "The quick proof holds, but for 9 files that are on their way: " in said
+    assert "The quick proof holds, except for 9 files that are on their way: " in said
     assert "2 links that lead nowhere, 1 not logs" in said
     time.sleep(0.2)
     assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 9

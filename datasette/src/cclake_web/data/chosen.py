@@ -58,7 +58,7 @@ def quarters_of(connection: sqlite3.Connection, filters: Filters) -> tuple[int, 
 
 
 def _midnight(day: str, zone: tzinfo, later: int) -> int | None:
-    """The first quarter of an hour of a day, or of the one after it."""
+    """Return the first quarter of an hour of a day, or of the next day."""
     if not day:
         return None
     try:

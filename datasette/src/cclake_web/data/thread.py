@@ -211,7 +211,7 @@ def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sum
 
 
 def _asked(connection: sqlite3.Connection, row: sqlite3.Row) -> set[str]:
-    """The models of a response's items: advisors, and those that it fell back from."""
+    """Return the models of a response's items: advisors, those before a fallback."""
     if row["price_parts"] < 2:
         return set()
     sql = "select distinct model_name from fct_response_items where response_key = ?"

@@ -57,7 +57,7 @@ def renew(connection: sqlite3.Connection) -> None:
 
 
 def pieces(first: int, end: int) -> list[Piece]:
-    """Blocks that cover the quarters of an hour from `first` to before `end`.
+    """Return blocks that cover the quarters of an hour from `first` to before `end`.
 
     Returns:
         For each run of blocks its width, its first block and its last one.

@@ -59,7 +59,7 @@ _ZONES: dict[str, tzinfo] = {}  # those of the tables, by their names
 
 @lru_cache(maxsize=100_000)
 def local(quarter: int, zone: tzinfo) -> datetime:
-    """A quarter of an hour of the sums, counted from 1970, in a zone."""
+    """Return a quarter of an hour of the sums, counted from 1970, in a zone."""
     return (EPOCH + timedelta(minutes=15 * quarter)).astimezone(zone)
 
 

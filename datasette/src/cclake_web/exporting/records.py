@@ -87,7 +87,7 @@ def session_record(row: Record, reveal: bool) -> Record:
 
 
 def csv_text(rows: Iterable[Record], columns: Sequence[str], head: bool) -> str:
-    """Rows as CSV, each cell safe for a spreadsheet and a terminal."""
+    """Return rows as CSV, each cell safe for a spreadsheet and a terminal."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     if head:

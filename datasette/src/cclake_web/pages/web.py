@@ -155,7 +155,7 @@ def _quoted(text: object) -> str:
 
 
 def _shell(text: object) -> str:
-    """A text as one word of a command line, for whoever pastes it."""
+    """Return a text as one word of a command line, ready to paste."""
     return shlex.quote(visible(str(text)))
 
 

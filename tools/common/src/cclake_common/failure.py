@@ -93,7 +93,7 @@ def _open_streams() -> None:
 
 
 def _is_unread() -> bool:
-    """Whether standard output is a pipe that nobody reads any more."""
+    """Return whether standard output is a pipe that nobody reads any more."""
     poll = select.poll()
     poll.register(1, 0)
     return bool(poll.poll(0))

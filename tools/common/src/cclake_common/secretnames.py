@@ -212,7 +212,7 @@ def _until(text: str, start: int, end: str) -> Span | None:
 
 
 def _spaced(text: str, name: _Name, start: int, closed: bool) -> Span | None:
-    """`--password x`, `ENV DB_PASSWORD x`, `password 'x'`, `login a password b`."""
+    """Find the value in `--password x`, `ENV DB_PASSWORD x`, `password 'x'`."""
     before = text[max(name.start - 40, 0) : name.start]
     word = _WORD.match(text, start)
     if not word or closed:
@@ -233,7 +233,7 @@ def _spaced(text: str, name: _Name, start: int, closed: bool) -> Span | None:
 
 
 def _quoted(text: str, opened: re.Match[str], grows: bool) -> Span | None:
-    """What stands within marks of quotation, of JSON within JSON too."""
+    """Find what stands within quotation marks, also of JSON within JSON."""
     depth, mark = len(opened["slashes"]), opened["mark"]
     stop = text.find("\n", opened.end()) if len(mark) == 1 else -1
     for slashes, end in _marks(
@@ -261,7 +261,7 @@ def _marks(text: str, mark: str, start: int, stop: int) -> Iterator[tuple[int, i
 
 
 def _bare(text: str, name: _Name, start: int, after: re.Match[str]) -> Span | None:
-    """A value without marks of quotation."""
+    """Find a value without quotation marks."""
     word = _WORD.match(text, start)
     if not word:
         return None
@@ -326,7 +326,7 @@ def _inside(text: str, name: _Name, span: Span) -> Span:
 
 
 def _rest(text: str, start: int) -> Span:
-    """To the end of the line, without a comment."""
+    """Return the span to the end of the line, without a comment."""
     end = _line_end(text, start)
     comment = _COMMENT.search(text, start, end)
     end = comment.start() if comment else end

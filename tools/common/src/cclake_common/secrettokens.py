@@ -179,7 +179,7 @@ def _heads() -> re.Pattern[str]:
 
 @cache
 def _hints() -> tuple[tuple[str, int], ...]:
-    """The texts to look for, each with the number of its rule."""
+    """Return the texts to look for, each with the number of its rule."""
     rules = [hints for hints, _ in _OURS] + [hints for hints, _, _ in _LIBRARY]
     found = ((hint, number) for number, hints in enumerate(rules) for hint in hints)
     return tuple(found)
@@ -235,7 +235,7 @@ def _bearer(text: str) -> Iterator[Span]:
 
 
 def _pairs(text: str) -> Iterator[Span]:
-    """`Basic …`, and `auth` of Docker and npm: a user and a password in base64."""
+    """Find `Basic …`, and `auth` of Docker and npm: `user:password` in base64."""
     for match in itertools.chain(_BASIC.finditer(text), _DOCKER.finditer(text)):
         if is_pair(match[1]):
             yield match.span(1)
@@ -274,7 +274,7 @@ def _addresses(text: str) -> Iterator[Span]:
 
 @lru_cache(maxsize=16)
 def _address(quote: str) -> re.Pattern[str]:
-    """An address; the mark of quotation before it can't be in its password."""
+    """Match an address; its password can't hold the quotation mark before it."""
     escaped = r"\\\S|" if len(quote) == 1 else ""
     letter = rf"(?:{escaped}(?!{re.escape(quote)})\S)" if quote else r"\S"
     return re.compile(rf"{_USER}({letter}{{1,300}}){_HOST}")

@@ -87,7 +87,7 @@ def _named(item: Row) -> dict[str, Any]:
 
 
 def _parts(row: Row, named: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of the price of a response or an item; an item leaves out what is 0."""
+    """Return the parts of the price of a response or an item; an item skips zeros."""
     parts: list[dict[str, Any]] = [
         named
         | {
@@ -157,7 +157,7 @@ def _rules(row: Row, items: list[Row]) -> list[str]:
 
 
 def _price_rules(item: Row) -> list[str]:
-    """The rules that decided the price of a response or an item."""
+    """Return the rules that decided the price of a response or an item."""
     rules = []
     if item["long_from_tokens"] is not None:
         rules.append(

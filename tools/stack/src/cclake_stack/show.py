@@ -131,7 +131,7 @@ def _run(last: dict[str, Any] | None) -> str:
 
 
 def _custody(found: dict[str, Any]) -> list[str]:
-    """What is not archived, or was not in time."""
+    """Return sentences on what is not archived, or was not in time."""
     said = list(found["left_out"][:SHOWN])
     if (more := len(found["left_out"]) - SHOWN) > 0:
         said.append(f"and {more:,} more files; --json lists all")

@@ -50,7 +50,7 @@ def _marks(salt: bytes) -> dict[str, str]:
 
 
 def _mark(setting: Setting, value: str, salt: bytes) -> str:
-    """The value itself, or a hash where it is secret or may hold a password."""
+    """Return the value, or a hash where it is secret or may hold a password."""
     if not setting.is_secret and "@" not in value and "://" not in value:
         return value
     return hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1).hex()

@@ -265,7 +265,7 @@ class _Patience:
         self._pause = 3.0
 
     def is_over(self) -> bool:
-        """Whether it is over; then it begins again."""
+        """Return whether it is over; then it begins again."""
         if time.monotonic() < self._next:
             return False
         self._next, self._pause = time.monotonic() + self._pause, self._pause * 2

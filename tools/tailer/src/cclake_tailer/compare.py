@@ -21,13 +21,13 @@ RETRY = 60.0
 # Changes within one tick of a file system's clock leave equal times (FAT: 2 s).
 TICK = 2.0
 SLICE = 1 << 20
-# A comparison of a file rests for so many times as long as it took.
+# The next comparison of a file waits for this many times as long as the last one took.
 EDITED_PAUSE, GROWN_PAUSE = 20.0, 1000.0
 
 
 @dataclass
 class _Pass:
-    """One comparison that is under way."""
+    """A comparison in progress."""
 
     known: Checkpoint
     gen: int
@@ -42,11 +42,11 @@ class _Pass:
 
 
 class Comparer:
-    """Reads files again whose archived bytes may not be on the disk any more.
+    """Compares files with what is archived of them, where they may have been edited.
 
     A file that changed and did not grow is compared soon. One that grew was most
-    likely appended to: comparing it each time would cost the square of its size, so
-    that is done once it has rested.
+    likely appended to. Comparing it each time would cost the square of its size, so
+    it is compared once it has rested.
 
     Args:
         catalog: All known files.
@@ -79,7 +79,7 @@ class Comparer:
 
     @property
     def due(self) -> float | None:
-        """When there is something to do (time.monotonic); None if there is nothing."""
+        """Return when something is to be done (time.monotonic); None if nothing is."""
         if self._pass is not None:
             return 0.0
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
@@ -98,13 +98,13 @@ class Comparer:
         replaced: bool = False,
         grown: bool = False,
     ) -> None:
-        """Take the look of a file into its checkpoint; note whether to compare it.
+        """Note the state of a file in its checkpoint, and whether to compare it.
 
         Args:
             known: The file; the windows around its offset are as they were.
             info: How it looks now.
-            replaced: Another file has come to its place.
-            grown: It has grown, also where its size is the one that is known.
+            replaced: Another file has taken its place.
+            grown: It has grown, even if its size is the one that is known.
         """
         times = (known.mtime_ns, known.ctime_ns or info.st_ctime_ns)
         same = times == (info.st_mtime_ns, info.st_ctime_ns)
@@ -119,16 +119,16 @@ class Comparer:
             self._doubt(known, self._rest_left(known))
 
     def forget(self, known: Checkpoint) -> None:
-        """Drop the doubts about a file: it is read anew, or not there any more."""
+        """Cancel the comparison of a file that is read again or has been deleted."""
         self._due.pop(known.file, None)
         self._sizes.pop(known.file, None)
         known.unchecked = msgspec.UNSET
 
     def step(self) -> Found | None:
-        """Compare a slice of the file whose turn it is.
+        """Compare a slice of the file that is due.
 
         Returns:
-            A file that is not what was archived; its next generation has begun.
+            A file that differs from what was archived; its next generation has begun.
         """
         if self._pass is None:
             due = self.due
@@ -199,7 +199,7 @@ class Comparer:
         return _Pass(known, known.gen, place, fd, _look(info), edited)
 
     def _read(self, one: _Pass) -> bool:
-        """Read a slice; false where there is no more to read, or no use in it."""
+        """Read a slice; return False if there is no more to read, or no use in it."""
         known = one.known
         legacy = known.crc is msgspec.UNSET and one.edited
         if legacy or known.gen != one.gen or one.at >= known.off:
@@ -215,13 +215,13 @@ class Comparer:
         return bool(data) and one.at < known.off
 
     def _is_equal(self, one: _Pass) -> bool:
-        """Whether what was read is what is archived, as far as can be told."""
+        """Return whether what was read is what is archived, as far as can be known."""
         known = one.known
         if one.at != known.off:
             return False
         if known.crc is msgspec.UNSET:
-            # Archived before checksums were kept. Of a file that only grew, this is
-            # the first one; an edited one is read anew, and MongoDB compares.
+            # Archived before checksums were kept. A file that only grew gets its first
+            # one now. An edited one is read again, and MongoDB refuses repeated lines.
             known.crc, known.adler = one.crc, one.adler
             return not one.edited
         return (one.crc, one.adler) == (known.crc, known.adler)
@@ -251,5 +251,5 @@ def _look(info: os.stat_result) -> tuple[int, int, int]:
 
 
 def _age(known: Checkpoint) -> float:
-    """Seconds since a file's last change; negative where that lies in the future."""
+    """Return seconds since a file's last change; negative if that is in the future."""
     return time.time() - max(known.mtime_ns, known.ctime_ns) / 1e9

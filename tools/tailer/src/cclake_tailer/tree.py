@@ -70,7 +70,7 @@ def _in_results(path: str) -> bool:
 
 
 def _is_of_session(path: str) -> bool:
-    """Whether a path lies in the folder of a session, which is named by its id.
+    """Return whether a path lies in the folder of a session, named by its id.
 
     That is the folder of a project, and not any folder with such a name: Claude
     Desktop keeps whole workspaces below some.
@@ -145,7 +145,7 @@ class Walker:
         yield from self.walk(Place(root, ""))
 
     def walk(self, start: Place) -> Iterator[Found]:
-        """The sources in a directory and below it; links to files come last."""
+        """Yield the sources in and below a directory; links to files come last."""
         links: list[Place] = []
         pending = [start]
         while pending:
@@ -197,7 +197,7 @@ class Walker:
                 self._trouble(place, error)
 
     def _offer(self, link: Place) -> Iterator[Found]:
-        """The file that a link leads to, where it is a source."""
+        """Yield the file that a link leads to, where it is a source."""
         try:
             info = os.stat(link.full)
         except OSError:

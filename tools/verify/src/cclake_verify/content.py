@@ -28,7 +28,7 @@ from cclake_verify.sums import SQL_SUM, sum_of
 
 Row = tuple[Any, ...]
 Advance = Callable[[int], None]
-# So many numbers of a buffer are one group.
+# This many sequence numbers of a buffer are one group.
 STRETCH = 50_000
 MODULUS = 2**64
 SHOWN = 3
@@ -90,8 +90,8 @@ class Content:
     Attributes:
         sums: The entries of each extraction run.
         runs: All columns of the rows of each extraction run.
-        stretches: What is copied from documents, by buffer and stretch of numbers.
-        wrong: Number of rows that are not what their `doc_id` and their entry say.
+        stretches: What is copied from documents, by buffer and group of numbers.
+        wrong: Number of rows that contradict their `doc_id` or their entry.
         examples: Some of them.
     """
 
@@ -150,7 +150,7 @@ def read_documents(
         advance: Called with the number of documents just read.
 
     Returns:
-        The entries, and the keys of files that nobody knows.
+        The sum of the entries, and the keys of unknown files.
     """
     unknown: set[str] = set()
     collection = db.conversations.with_options(CODEC)
@@ -171,7 +171,7 @@ def read_documents(
 
 
 def differing(left: Groups, right: Groups) -> list[Any]:
-    """Return the groups that are not the same on both sides, in their order."""
+    """Return the groups that differ between the two sides, in order."""
     return sorted(
         key
         for key in left.keys() | right.keys()
@@ -191,7 +191,7 @@ def _by_run(
 
 
 def _hash(names: Iterable[str]) -> str:
-    """A sum over the hashes of whole rows, in SQL; DuckDB lacks the longest bytes."""
+    """Return SQL that sums the hashes of whole rows; DuckDB lacks the longest bytes."""
     listed = ", ".join(LONG_LINES.get(name, f'"{name}"') for name in names)
     return f"sum(hash({listed})::hugeint) % {MODULUS}"
 
@@ -234,7 +234,7 @@ def _is_line(doc_id: str, kind: str, line: bytes | None, length: int) -> bool:
 
 
 def _is_text_of(text: bytes, raw: bytes) -> bool:
-    """Whether an entry is what bronze shows of bytes that it keeps beside."""
+    """Return whether an entry is what bronze makes of the bytes that it also keeps."""
     if len(raw) <= LONG_BYTES:
         return text == _mended(raw)
     if text == raw:  # an older extraction
@@ -262,7 +262,7 @@ def _is_derived(text: bytes | None, columns: list[Any]) -> bool:
 
 
 def _derived(entry: Document) -> list[Any]:
-    """The columns of `DERIVED`, as the contract says."""
+    """Return the columns of `DERIVED`, as the contract says."""
     message = entry.get("message")
     message = message if isinstance(message, dict) else {}
     sidechain = entry.get("isSidechain")
@@ -291,7 +291,7 @@ def _subtype(entry: Document) -> str | None:
 
 
 def _rows_of(doc_id: str, document: Document) -> Iterator[Row]:
-    """The rows of a document, with the columns of `COPIED` and a salvaged entry."""
+    """Yield the rows of a document: the columns of `COPIED` and a salvaged entry."""
     source = document.get("source")
     gen = source.get("gen") if isinstance(source, dict) else None
     is_number = isinstance(gen, int) and not isinstance(gen, bool)
@@ -326,7 +326,7 @@ def _text(value: Any) -> str | None:
 
 
 def _micros(value: Any) -> int | None:
-    """Microseconds since 1970 of what is a time."""
+    """Return the microseconds since 1970 of a time; None for anything else."""
     if not isinstance(value, datetime):
         return None
     return timegm(value.utctimetuple()) * 1_000_000 + value.microsecond

@@ -152,7 +152,7 @@ def look_around(roots: Iterable[Path]) -> Tree:
 
 
 def _files(root: Path, folders: set[tuple[int, int]]) -> Iterator[tuple[Path, str]]:
-    """Every name below a root that is not a folder, in the order of the names."""
+    """Yield every name below a root that is not a folder, in order."""
     history = root.parent / "history.jsonl"
     if os.path.lexists(history):
         yield history, HISTORY
@@ -212,7 +212,7 @@ def _folders(relative: str) -> list[str]:
 
 
 def _is_of_session(relative: str) -> bool:
-    """Whether a path lies in the folder of a session, which is named by its id."""
+    """Return whether a path lies in the folder of a session, named by its id."""
     folders = _folders(relative)
     if not SIDE_FOLDERS.isdisjoint(folders):
         return True

@@ -40,10 +40,14 @@ class Export(Protocol):
     """A file with a copy of the gold tables."""
 
     def measures(self, tables: Iterable[Table]) -> Copy:
-        """Count and sum up its tables; those of gold give the columns."""
+        """Count and sum up its tables.
+
+        Args:
+            tables: The gold tables, which give the columns.
+        """
 
     def digest(self, table: Table, exact: bool) -> int:
-        """A hash of all rows, whatever their order.
+        """Return a hash of all rows, whatever their order.
 
         Args:
             table: The gold table.
@@ -51,7 +55,7 @@ class Export(Protocol):
         """
 
     def damages(self) -> list[str]:
-        """What is wrong with the file itself, beyond its tables."""
+        """Return what is wrong with the file itself, beyond its tables."""
 
 
 class DuckExport:
@@ -78,7 +82,7 @@ class DuckExport:
         return copy
 
     def digest(self, table: Table, exact: bool) -> int:
-        """A hash of all rows, whatever their order."""
+        """Return a hash of all rows, whatever their order."""
         values = [quote(name) for name, _ in table.columns]
         if not exact:
             values = [
@@ -88,7 +92,7 @@ class DuckExport:
         return _sum_of_hashes(self._connection, ", ".join(values), source)
 
     def damages(self) -> list[str]:
-        """Nothing more: DuckDB checks what it reads."""
+        """Return nothing: DuckDB checks what it reads."""
         return []
 
     def _run(self) -> int | None:
@@ -140,7 +144,7 @@ class SqliteExport:
         return copy
 
     def digest(self, table: Table, exact: bool) -> int:
-        """A hash of all rows, whatever their order."""
+        """Return a hash of all rows, whatever their order."""
         values = [value for column in table.columns for value in _in_sqlite(*column)]
         named = ", ".join(f"{value} as c{n}" for n, value in enumerate(values))
         query = f"select {named} from {quote(table.name)}"
@@ -151,13 +155,13 @@ class SqliteExport:
             return _sum_of_hashes(self._connection, listed, "rows")
 
     def damages(self) -> list[str]:
-        """What SQLite's own check, the full-text index and the images show."""
+        """Return the faults of the file, of its full-text indexes and of its images."""
         self._cursor.execute("pragma integrity_check(3)")
         found = [row[0] for row in self._cursor.fetchall() if row[0] != "ok"]
         return found or [*self._search_faults(), *self._image_faults()]
 
     def _search_faults(self) -> Iterator[str]:
-        """Full-text indexes that do not hold the words of their table.
+        """Yield the full-text indexes that do not hold the words of their table.
 
         Only a command in the form of an INSERT compares them; it writes nothing.
         """
@@ -189,7 +193,7 @@ class SqliteExport:
                         db.execute("rollback")
 
     def _image_faults(self) -> Iterator[str]:
-        """Images whose bytes are not those that their key names."""
+        """Yield sentences on images that are missing or do not match their keys."""
         with closing(sqlite3.connect(self._uri, uri=True)) as db:
             if not {"image_data", "images"} <= _tables(db):
                 return
@@ -204,12 +208,12 @@ class SqliteExport:
                 for key, data in db.execute("select image_key, data from image_data")
             )
             if wrong:
-                yield f"{wrong:,} images of image_data are not those of their key"
+                yield f"{wrong:,} images of image_data do not match their keys"
 
 
 @contextmanager
 def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[DuckExport]:
-    """Have the DuckDB export attached beside gold."""
+    """Attach the DuckDB export beside gold, for a while."""
     connection.execute(f"attach {literal(str(path))} as {ALIAS} (read_only)")
     try:
         yield DuckExport(connection, f"{ALIAS}.marts")
@@ -219,7 +223,7 @@ def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Duck
 
 @contextmanager
 def opened(path: Path) -> Iterator[SqliteExport]:
-    """Have the SQLite export open for reading."""
+    """Open the SQLite export for reading, for a while."""
     with (
         dbapi.connect(_uri(path)) as database,
         database.cursor() as cursor,
@@ -256,7 +260,7 @@ def _kind(kind: str) -> str:
 
 
 def _as_sqlite(name: str, kind: str) -> tuple[str, str]:
-    """Whether a value of DuckDB is null, and the value as SQLite is to have it."""
+    """Return SQL for: is a DuckDB value null, and the value as SQLite stores it."""
     column = quote(name)
     null = f"cast({column} is null as bigint)"
     if _kind(kind) == "integer":
@@ -273,7 +277,7 @@ def _as_sqlite(name: str, kind: str) -> tuple[str, str]:
 
 
 def _in_sqlite(name: str, kind: str) -> tuple[str, str]:
-    """The same of a value in SQLite, always of one type: the driver goes by that."""
+    """Return the same for SQLite, always of one type: the driver relies on that."""
     column = quote(name)
     if _kind(kind) == "integer":
         return f"{column} is null", f"ifnull({column}, 0)"

@@ -26,7 +26,7 @@ SUMMED = {
 }
 PARTS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
 SUM_OF_PARTS = " + ".join(f"{part}_usd" for part in (*PARTS, "web_search"))
-# A response whose cost is not what its own tokens and prices make.
+# A response whose cost does not follow from its own tokens and prices.
 MISPRICED = f"""
     select count(*), min(response_key) from marts.{RESPONSES}
     where cost_usd is distinct from {SUM_OF_PARTS}
@@ -50,7 +50,7 @@ class Measure:
     sums: tuple[float, ...] = ()
 
     def is_like(self, other: "Measure | None") -> bool:
-        """Whether another table holds as much; money to a millionth of a dollar."""
+        """Return whether another table holds the same; costs to a millionth dollar."""
         return (
             other is not None
             and self.rows == other.rows
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def measures(self) -> list[str]:
-        """The columns of tokens and costs, which are summed up."""
+        """Return the columns of tokens and costs, which are summed up."""
         return [
             name
             for name, kind in self.columns
@@ -128,7 +128,7 @@ def entries(connection: duckdb.DuckDBPyConnection) -> Sum | None:
 
 
 def is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the last run of dbt built all that it began; True where unknown."""
+    """Return whether the last run of dbt built all that it began; True if unknown."""
     try:
         found = one(connection, "select is_whole from intermediate.build_state")
     except duckdb.CatalogException:
@@ -139,7 +139,7 @@ def is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
 def tables_of(
     connection: duckdb.DuckDBPyConnection, database: str | None = None
 ) -> list[Table]:
-    """The gold tables of a database, in the order of their names."""
+    """Return the gold tables of a database, ordered by name."""
     columns: dict[str, list[tuple[str, str]]] = {}
     for table, name, kind in connection.execute(
         "select table_name, column_name, data_type from duckdb_columns() where"
@@ -170,7 +170,7 @@ def measure(
 def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Return where gold contradicts itself: costs, and the sums of aggregates.
 
-    Tables that lack the columns for it are passed over.
+    Tables that lack the columns for it are skipped.
     """
     known = {table.name: table for table in tables_of(connection)}
     if RESPONSES not in known:
@@ -182,8 +182,8 @@ def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
         row = (0, "")
     if row[0]:
         found.append(
-            f"{row[0]:,} rows of {RESPONSES} do not cost what their tokens and prices"
-            f" make: {row[1]}"
+            f"{row[0]:,} rows of {RESPONSES} have a cost that does not follow from"
+            f" their tokens and prices: {row[1]}"
         )
     for name, part in SUMMED.items():
         has = {column for column, _ in known[name].columns} if name in known else set()
@@ -192,31 +192,31 @@ def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
         if columns and _row(connection, f"select {sums} from marts.{name}") != _row(
             connection, f"select {sums} from marts.{RESPONSES} where {part}"
         ):
-            found.append(f"the sums of {name} are not those of {RESPONSES}")
+            found.append(f"the sums of {name} differ from those of {RESPONSES}")
     return found
 
 
 def sum_of_table(
     connection: duckdb.DuckDBPyConnection, table: str, run: int = 0
 ) -> Sum:
-    """The entries of a table that has `doc_id` and `part`."""
+    """Sum up the entries of a table that has `doc_id` and `part`."""
     row = connection.execute(f"select {SQL_SUM} from {table}").fetchone() or (0, 0, 0)
     return Sum(run, row[0], row[1], int(row[2]))
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
-    """The first value of the first row, or None."""
+    """Return the first value of the first row, or None."""
     row = connection.execute(query).fetchone()
     return row[0] if row else None
 
 
 def quote(name: str) -> str:
-    """A name as it stands in SQL."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text as it stands in SQL."""
+    """Return a text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -15,7 +15,7 @@ from pyiceberg.table import FileScanTask, Table
 from cclake_verify.memory import Sum
 from cclake_verify.sums import SQL_SUM
 
-# Lines may be long: so few of them are in memory at once.
+# Lines may be long, so only a few are in memory at once.
 BATCH_ROWS = 1_000
 SHOWN = 3
 FIELD_ID = b"PARQUET:field_id"
@@ -58,7 +58,7 @@ class Bronze:
 
     @cached_property
     def files(self) -> list[FileScanTask]:
-        """The data files of the snapshot, as its manifests name them."""
+        """Return the data files of the snapshot, as its manifests list them."""
         scan = self._table.scan(
             snapshot_id=self._snapshot.snapshot_id if self._snapshot else None
         )
@@ -67,7 +67,7 @@ class Bronze:
     def damages(self) -> list[str]:
         """Return what is wrong with the data files, without opening any.
 
-        Each must be there with the size that the manifests tell.
+        Each must exist and have the size that the manifests record.
         """
         found = [fault for task in self.files if (fault := self._damage(task))]
         more = [f"and {len(found) - SHOWN} more data files"] if found[SHOWN:] else []
@@ -133,7 +133,7 @@ class Bronze:
 
 
 def _by_field_id(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of the table; what an old file does not have is null."""
+    """Return the columns of the table; what an old file lacks is null."""
     places = {
         (field.metadata or {}).get(FIELD_ID): place
         for place, field in enumerate(batch.schema)
@@ -149,7 +149,7 @@ def _by_field_id(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type that the files of the project have, where there are two of a kind."""
+    """Return the type that our files have, where there are two of a kind."""
     if pa.types.is_large_string(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) else kind

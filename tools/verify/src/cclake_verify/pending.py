@@ -51,7 +51,7 @@ class Pending:
 
 
 def read_pending(path: Path, host: str, full: bool, grace: float) -> Pending | None:
-    """Look into a buffer without disturbing it; None where there is none.
+    """Read a buffer without disturbing it; return None if there is none.
 
     Args:
         path: The buffer.
@@ -77,7 +77,7 @@ def read_pending(path: Path, host: str, full: bool, grace: float) -> Pending | N
                 found.faults += _damages(db)
                 found.faults += _differences(db, host, grace)
     except sqlite3.Error as error:
-        found.faults.append(f"cannot be read: {error}")
+        found.faults.append(f"it cannot be read: {error}")
         return found
     for file, off, length in spans:
         found.dead_spans[file].append((off, length))
@@ -90,9 +90,9 @@ def _damages(db: sqlite3.Connection) -> list[str]:
 
 
 def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
-    """Lines that are not what the disk has at their place.
+    """Return sentences on lines that are not what the disk has at their place.
 
-    A file that was rewritten is read again: so one that changed just now may differ.
+    A rewritten file is read again soon, so one that has just changed may differ.
     """
     wrong: dict[str, int] = defaultdict(int)
     for table in ("queue", "dead_letters"):
@@ -104,7 +104,7 @@ def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
                 wrong[table] += 1
     words = {"queue": "lines that wait", "dead_letters": "dead letters"}
     return [
-        f"{count:,} {words[table]} are not what the disk has"
+        f"{count:,} {words[table]} differ from the disk"
         for table, count in wrong.items()
     ]
 

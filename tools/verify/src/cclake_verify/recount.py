@@ -110,8 +110,8 @@ def recount(
 ) -> list[str]:
     """Compare the tokens of gold with those of the raw entries, message by message.
 
-    Responses are not compared that gold may lack: those in lines without a session, in
-    very long ones, and in lines that were loaded after gold was built.
+    Responses that gold may lack are not compared: those in lines without a session, in
+    very long lines, and in lines that were loaded after gold was built.
 
     Args:
         connection: The warehouse; it only gets temporary tables.
@@ -145,13 +145,13 @@ def recount(
     if not wrong or (wrong == extra and extra <= unread):
         return []
     return [
-        f"{wrong:,} messages of fct_api_responses have not the tokens that the raw"
-        f" entries have: {example}"
+        f"{wrong:,} messages of fct_api_responses differ in tokens from the raw"
+        f" entries: {example}"
     ]
 
 
 def _records(line: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-    """The records of usage in one line."""
+    """Yield the records of usage in one line."""
     doc_id, file_key, gen, off, part, progress, optional, text = line
     entry = orjson.loads(text)
     found = [entry]
@@ -231,7 +231,7 @@ def _counts(given: object) -> dict[str, int]:
 
 
 def _number(value: object) -> int:
-    """A count, also where it is written as text; anything else is 0."""
+    """Return a count, also if it is written as text; anything else is 0."""
     try:
         found = round(float(value)) if isinstance(value, str | float | int) else 0
     except (ValueError, OverflowError):
@@ -240,7 +240,7 @@ def _number(value: object) -> int:
 
 
 def _name(value: object) -> str | None:
-    """A plain value as text; an empty one, an object and a list are none."""
+    """Return a plain value as text; None if it is empty, an object or a list."""
     if value is None or isinstance(value, list | dict):
         return None
     text = value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -31,7 +31,7 @@ MEANING = {
 EXTENT = {
     False: "what is new on disk, and the numbers and sums of every store."
     " `verify --full` compares all content.",
-    True: "every byte on disk is archived, and the stores agree in content.",
+    True: "every byte of the logs is archived, and the stores agree in content.",
 }
 
 
@@ -53,7 +53,7 @@ class Report:
 
     @property
     def proof(self) -> str:
-        """Which proof this is: `quick` or `full`."""
+        """Return which proof this is: `quick` or `full`."""
         return "full" if self.full else "quick"
 
     @property
@@ -91,7 +91,7 @@ class Report:
             )
         if self.left_out:
             yield ""
-            yield "Left out, so neither archived nor proven: " + ", ".join(
+            yield "Left out, neither archived nor proven: " + ", ".join(
                 f"{count:,} {why}" for why, count in sorted(self.left_out.items())
             )
         bad = self.bad_files
@@ -110,7 +110,7 @@ class Report:
             return f"NOT PROVEN by the {self.proof} proof."
         waits = (BEHIND, CHANGED, MISSING)
         coming = sum(one.status in waits and not one.torn for one in self.files)
-        but = f", but for {coming:,} files that are on their way" if coming else ""
+        but = f", except for {coming:,} files that are on their way" if coming else ""
         return f"The {self.proof} proof holds{but}: {EXTENT[self.full]}"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:

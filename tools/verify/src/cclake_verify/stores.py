@@ -124,12 +124,12 @@ class Stores:
         if fewer:
             faults.append(f"{before.entries - count} documents have vanished")
         if stray := self.db.conversations.count_documents({"buffer": None}):
-            faults.append(f"{stray:,} documents are of no buffer")
+            faults.append(f"{stray:,} documents name no buffer")
         known = {str(one["_id"]) for one in self.db.files.find({}, {"_id": 1})}
         if strangers := self._strangers - known:
-            faults.append(f"documents of {len(strangers):,} files that are not known")
+            faults.append(f"it has documents of {len(strangers):,} unknown files")
         if broken:
-            faults.append(f"it does not prove {broken:,} files")
+            faults.append(f"its documents do not prove {broken:,} files")
         return StoreFinding(
             MONGODB,
             DIFFERENT if faults else SAME,
@@ -139,7 +139,7 @@ class Stores:
         )
 
     def _lines(self, lake: Lake) -> tuple[StoreFinding, "_Runs | None"]:
-        """The Iceberg table, and what DuckDB has to hold by it."""
+        """Check the Iceberg table; return also the runs that DuckDB must hold."""
         try:
             bronze = open_bronze(lake)
             if bronze is None:
@@ -155,7 +155,7 @@ class Stores:
         return self._iceberg(bronze, runs, damages), runs
 
     def _runs(self, bronze: Bronze) -> "_Runs":
-        """Sums up to what is remembered, then of each newer run; in full, all rows."""
+        """Return the remembered sum and one of each newer run; in full, read all."""
         source = f"iceberg {bronze.id}"
         if self.full:
             content = read_bronze(
@@ -191,14 +191,14 @@ class Stores:
     def _content_faults(self, content: Content) -> Iterator[str]:
         if content.wrong:
             yield (
-                f"{content.wrong:,} rows are not what their doc_id and entry say:"
+                f"{content.wrong:,} rows contradict their doc_id or entry:"
                 f" {', '.join(content.examples)}"
             )
         if odd := differing(self._stretches, content.stretches):
             buffer, stretch = odd[0]
             first = stretch * STRETCH + 1
             yield (
-                f"rows differ from the documents in {len(odd):,} stretches, the first"
+                f"rows differ from the documents in {len(odd):,} groups; the first"
                 f" is {buffer[:8]} {first:,}-{first + STRETCH - 1:,}"
             )
 
@@ -290,7 +290,7 @@ class Stores:
         held: Sum,
         runs: "_Runs | None",
     ) -> StoreFinding:
-        """DuckDB against the lake's entries up to the run that DuckDB has loaded."""
+        """Compare DuckDB with the lake's entries up to the last run that it loaded."""
         if runs is None:
             (found,) = _uncompared([DUCKDB], ICEBERG)
             return found
@@ -322,12 +322,12 @@ class Stores:
     def _gold(
         self, connection: duckdb.DuckDBPyConnection, run: int, exports: Path
     ) -> list[StoreFinding]:
-        """Gold against itself and the raw entries, and the exports against gold."""
+        """Compare gold with itself and the raw entries, and the exports with gold."""
         tables = tables_of(connection)
         if not tables:
             return [StoreFinding(name, ABSENT) for name in BEHIND[1:]]
         if not is_whole(connection):
-            note = "half built: the next run completes it"
+            note = "half built; the next run completes it"
             return [StoreFinding(name, OLDER, note=note) for name in BEHIND[1:]]
         gold = measure(connection, tables, "marts")
         gold.run = run
@@ -362,11 +362,11 @@ class _Runs:
 class _Copies:
     """The exports beside gold, table by table.
 
-    Two exports that agree with each other against gold show that gold has changed
-    since it was published.
+    If two exports agree with each other but not with gold, gold has changed since it
+    was published.
 
     Attributes:
-        own: What is wrong with gold by that.
+        own: What is therefore wrong with gold.
         findings: What was found, by export.
     """
 
@@ -387,7 +387,7 @@ class _Copies:
         self.findings: dict[str, StoreFinding] = {}
 
     def read(self, name: str, path: Path, export: Callable[[], Export]) -> None:
-        """Measure an export, where it is there and of the same run as gold."""
+        """Measure an export, if it exists and is of the same run as gold."""
         if not path.exists():
             self.findings[name] = StoreFinding(name, ABSENT)
             return
@@ -419,7 +419,7 @@ class _Copies:
             self._advance(f"table {table}", 1)
             odd = [name for name in self._exports if not self._is_same(name, table)]
             if len(odd) > 1 and self._agree(odd, table):
-                self.own.append(f"{table} is not what both exports have of it")
+                self.own.append(f"{table} differs from both exports, which agree")
                 odd = []
             for name in odd:
                 uneven[name].append(table)
@@ -456,7 +456,7 @@ class _Copies:
         return self._marts.digest(shape, exact) == digest
 
     def _agree(self, names: list[str], table: str) -> bool:
-        """Whether exports hold the same in a table."""
+        """Return whether exports hold the same in a table."""
         (first, one), (second, other) = (self._exports[name] for name in names)
         mine, theirs = one.tables.get(table), other.tables.get(table)
         if mine is None or not mine.is_like(theirs):
@@ -479,7 +479,7 @@ def buffer_finding(queued: int, faults: list[str]) -> StoreFinding:
 
 
 def total(sums: Iterable[Sum]) -> Sum:
-    """All sums together."""
+    """Add up all sums."""
     return sum(sums, Sum())
 
 
