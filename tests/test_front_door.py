@@ -156,7 +156,7 @@ def test_up_brings_the_logs_as_far_as_the_pages(running: Stack, ups: Ups) -> Non
 
 @pytest.mark.slow
 def test_up_says_what_it_waits_for_until_it_has_come(ups: Ups) -> None:
-    assert "waiting for the tailer, which looks through the files" in ups.waited
+    assert "waiting for the tailer, which is looking through the files" in ups.waited
     assert "Not in gold yet" not in ups.first.out
 
 
@@ -284,7 +284,7 @@ def test_down_ends_an_up_that_is_not_done(running: Stack) -> None:
     assert_nothing_runs(running)
     up.end()
     assert up.returncode == 130
-    assert "stack: asked to end before all was done" in up.err
+    assert "stack: stopped before all was done" in up.err
     assert "Traceback" not in up.err
 
 

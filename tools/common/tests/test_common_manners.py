@@ -143,7 +143,7 @@ def test_a_broken_connection_is_not_taken_for_a_reader_that_has_gone() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr == "ask: a process or server it spoke to ended\n"
+    assert ended.stderr == "ask: a process or server closed its connection\n"
 
 
 @pytest.mark.parametrize(

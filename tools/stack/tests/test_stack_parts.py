@@ -234,7 +234,7 @@ def test_a_tailer_without_a_sign_of_life_is_given_up_in_the_end(tmp_path: Path) 
     )
     assert not last.complete
     assert clock.now > backfill.LIFELESS_SECONDS
-    assert said == {"the tailer, which looks through the files"}
+    assert said == {"the tailer, which is looking through the files"}
     assert last.missing() == "files that the tailer has not looked at yet"
 
 
@@ -255,7 +255,7 @@ def test_what_is_not_in_gold_is_said_with_its_number(
     monkeypatch.setenv("SQLITE_PATH", str(path))
     up._say_what_is_missing(backfill.Progress(ready=True), print)
     assert f"Not in gold yet: {missing}. " in capsys.readouterr().out
-    with pytest.raises(Failure, match=f"not all is in gold: {missing}") as failure:
+    with pytest.raises(Failure, match=f"gold is incomplete: {missing}") as failure:
         up._say_what_is_missing(found, print)
     assert failure.value.code == TRY_LATER
 
@@ -367,7 +367,7 @@ def test_a_data_directory_that_everybody_may_write_into_is_refused(
 ) -> None:
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
     tmp_path.chmod(0o777)
-    with pytest.raises(Failure, match="everybody may write into"):
+    with pytest.raises(Failure, match="is writable by everybody"):
         checks.check_data_directory()
     tmp_path.chmod(0o755)
     checks.check_data_directory()

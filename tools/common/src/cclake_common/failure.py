@@ -68,10 +68,10 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         code = 1
     except SystemExit as ended:
         code = ended.code
-        # typer takes every broken pipe for a reader that has gone.
+        # typer takes every broken pipe for a closed standard output.
         if isinstance(ended.__context__, BrokenPipeError) and not _is_unread():
             sys.stdout = sys.__stdout__
-            print(f"{tool}: a process or server it spoke to ended", file=sys.stderr)
+            print(f"{tool}: a process or server closed its connection", file=sys.stderr)
     code = _delivered(tool, code)
     if at_once and isinstance(code, int):
         sys.stderr.flush()

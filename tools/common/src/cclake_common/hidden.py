@@ -1,9 +1,9 @@
-"""Characters that nobody sees, which could hide a secret from a rule."""
+"""Invisible characters, which could hide a secret from a rule."""
 
 import re
 from bisect import bisect_right
 
-# Controls but for tab and line ends, marks of direction, what takes no place.
+# Controls except tab and line ends, direction marks, zero-width characters.
 ODD = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4"
     "\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
@@ -14,8 +14,8 @@ _DULL = ODD.replace("\x0e-\x1f", "\x0e-\x1a\x1c-\x1f").replace(
     "\x86-\x9f", "\x86-\x9a\x9c-\x9f"
 )
 _CSI = r"[0-?]*[ -/]*[@-~]"  # colours, the cursor
-# One set of characters at the front, which Python's search goes through quickly; then
-# what belongs to it. Source code and JSON spell the same as `\x1b[…` and `\u200b`.
+# It begins with one set of characters, which Python searches quickly; then comes what
+# belongs to each. Source code and JSON spell the same as `\x1b[…` and `\u200b`.
 _HIDDEN = re.compile(
     rf"""[{ODD}\r\\](?:
     (?<=\x1b)(?:\[{_CSI}|[\]PX^_][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)|[@-Z\\-_=>c78])
@@ -35,11 +35,11 @@ _PLAIN_ESCAPES = re.compile(r"\\u00(?:0[9aAdD])")
 
 
 class Uncovered:
-    """A text without its hidden characters, and the way back to where they were.
+    """A text without its hidden characters, and the positions in the original.
 
     Attributes:
         text: What a reader sees.
-        seams: Positions in it where something was taken out.
+        seams: Positions in it where something was removed.
     """
 
     def __init__(self, whole: str) -> None:
@@ -69,7 +69,7 @@ class Uncovered:
         self.text = "".join([*parts, whole[done:]])
 
     def back(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a part of the seen text lies in the whole one."""
+        """Return where a part of the visible text lies in the original."""
         last = end - 1
         first_shift = self._shifts[bisect_right(self._starts, start) - 1]
         last_shift = self._shifts[bisect_right(self._starts, last) - 1]
@@ -78,5 +78,5 @@ class Uncovered:
 
 
 def uncover(text: str) -> Uncovered | None:
-    """Take hidden characters out of a text; None where it has none."""
+    """Remove the hidden characters of a text; return None if it has none."""
     return Uncovered(text) if _HIDDEN.search(text) else None

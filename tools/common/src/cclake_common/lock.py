@@ -25,8 +25,8 @@ class Holder:
 class Lock:
     """A lock file in the data directory, which names the process that holds it.
 
-    It ends with its process, however that ends. Who takes it with `stop_others` sends
-    those away who waited for it before.
+    It ends with its process, however that ends. Taking it with `stop_others` turns
+    away all processes that were waiting for it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,14 +36,14 @@ class Lock:
         self._stops = self._read()[1]
 
     def take(self, work: str, stop_others: bool = False) -> bool:
-        """Take it, unless another process has it; return whether it is taken.
+        """Take the lock, unless another process has it; return whether it was taken.
 
         Args:
             work: What it is taken for.
-            stop_others: Who waits for it already is refused when it is free again.
+            stop_others: Refuse it to the processes that wait for it now.
 
         Raises:
-            Failure: Somebody has asked those who waited to stop.
+            Failure: Another process took it with `stop_others` meanwhile.
         """
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,20 +54,20 @@ class Lock:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
             raise Failure("stopped by `just down` while it waited", code=INTERRUPTED)
         found = {"pid": os.getpid(), "work": work[:200], "stops": stops + stop_others}
-        # One write of always the same size: a reader never sees a part of it.
+        # One write, always of the same size, so that a reader never sees a part of it.
         os.pwrite(self._fd, json.dumps(found).encode().ljust(_SIZE), 0)
         return True
 
     def holder(self) -> Holder | None:
-        """Return who holds it, or held it last; None where that is not known."""
+        """Return who holds the lock, or held it last; None if that is unknown."""
         return self._read()[0]
 
     def keep(self) -> None:
-        """Hold it as long as this process lives, whatever program it becomes."""
+        """Hold the lock as long as this process lives, even after an exec."""
         os.set_inheritable(self._fd, True)
 
     def close(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

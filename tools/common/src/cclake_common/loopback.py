@@ -24,23 +24,23 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a connection that broke off."""
+        """Ignore connections that broke off."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Refuses requests under a foreign host name, or that a foreign page sends."""
+    """Refuses requests under a foreign host name, or from a page of another site."""
 
     timeout = PATIENCE_S
 
     def parse_request(self) -> bool:
-        """Read a request; False where it is refused or broken."""
+        """Read a request; return False if it is refused or malformed."""
         if not super().parse_request():
             return False
         named = self.headers.get_all("Host") or []
         known = len(named) == 1 and host_name(named[0]) in hosts()
-        # Only a browser is led astray, and it sends a name.
+        # Only browsers can be misled by a page, and they always send a name.
         if not known and (named or self.request_version != "HTTP/1.0"):
             self.send_error(
                 403, "Served to this machine only; see CCLAKE_ALLOWED_HOSTS"
@@ -68,4 +68,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: requests are not worth a line in the log."""
+        """Log nothing: requests are not worth a line."""

@@ -1,8 +1,7 @@
 """Secrets in log text, shown as dots wherever log text is shown or copied.
 
-A rule sees a text as its reader does: colours of a terminal, control characters and
-characters without width are taken out first, else one of them within a token would
-hide it.
+A rule sees a text as its reader does: terminal colours, control characters and
+zero-width characters are removed first, since one of them inside a token would hide it.
 """
 
 from collections.abc import Iterable
@@ -33,12 +32,12 @@ def may_hold(text: str) -> bool:
 
 
 def mask_value(value: Any, deepest: int = 100, named: bool = False) -> Any:
-    """Mask every string in parsed JSON, keys too; what is deeper is dots.
+    """Mask every string in parsed JSON, keys too; what lies deeper becomes dots.
 
     Args:
         value: The value.
-        deepest: So many levels are looked into.
-        named: Whether its name tells of a secret.
+        deepest: Number of levels to look into.
+        named: Whether its name is that of a secret.
     """
     if isinstance(value, str):
         hides = named and secretnames.is_value(value)

@@ -1,4 +1,4 @@
-"""How people call a model that gold names in full."""
+"""Short names of models, as people say them."""
 
 import re
 
@@ -10,8 +10,8 @@ _VERSION_FIRST = re.compile(r"claude-(\d{1,2})(?:-(\d{1,2}))?-([a-z]+)" + _DATE)
 def short_name(model: str) -> str:
     """Return a model's name as people say it.
 
-    `opus 4.7 (Bedrock us)` for `claude-opus-4-7 (Bedrock us)`. Gold has one name for
-    each model and provider; others than Claude keep theirs.
+    That is `opus 4.7 (Bedrock us)` for `claude-opus-4-7 (Bedrock us)`. Models other
+    than Claude keep their names.
 
     Args:
         model: The name in gold.

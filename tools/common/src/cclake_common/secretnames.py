@@ -1,8 +1,8 @@
 """Secrets that are known by their name: `DB_PASSWORD=…`, `"api_key": "…"`.
 
-A name in capitals as of an environment has a secret whatever its value looks like. In
-lower case the same words are the names of variables and types, so that what looks like
-code is left alone: `password = ask()`, `token: str`, `password: see above`.
+After a name in capitals, as in an environment, any value is a secret. In lower case the
+same words also name variables and types, so values that look like code are left alone:
+`password = ask()`, `token: str`, `password: see above`.
 """
 
 import re
@@ -24,7 +24,7 @@ _KEYS = tuple(
 )  # fmt: skip
 _NEEDLES = ("pass", "pwd", "secret", "token", "key", "contrase", "kennwort")
 _WORDS = {"contrase": re.compile(r"contrase(?:ñ|n)a")}
-# What a name ends with that tells of something about a secret.
+# Endings of names that describe a secret and do not hold it.
 _ABOUT = re.compile(
     r"_(?:FILE|PATH|DIR|NAME|LIMIT|COUNT|LEN|LENGTH|TTL|EXPIR\w*|TYPE|URL|URI|ID|ARN|MIN"
     r"|MAX|SIZE|FIELD|HEADER|PREFIX|SUFFIX|POLICY|REQUIRED|ENABLED|ALGORITHM|ALG|REF"
@@ -102,9 +102,9 @@ def may_name(low: str) -> bool:
 
 
 def spans(text: str, low: str) -> Iterator[Span]:
-    """Yield where the values of names lie that tell of a secret.
+    """Yield where the values of names for secrets lie.
 
-    Of a text that only consists of such names, the rest is taken for one.
+    After `MOST` names, the rest of the text counts as one secret.
 
     Args:
         text: The text.
@@ -126,7 +126,7 @@ def spans(text: str, low: str) -> Iterator[Span]:
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a whole name tells of a secret, as a key of JSON does."""
+    """Return whether a whole name, such as a key of JSON, is that of a secret."""
     if len(name) > 200:
         return False
     low = name.lower()

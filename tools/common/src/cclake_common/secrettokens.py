@@ -1,8 +1,8 @@
-"""Secrets that are known by their own form: tokens of services, keys, addresses.
+"""Secrets that are known by their own format: tokens of services, keys, addresses.
 
-Where detect-secrets has a rule, it is taken from there; it takes 0.4 s to import, so
-only once a text may hold what its rules find. Its rules that guess (entropy,
-keywords, public addresses) are left out: they would black out half of a normal
+Where detect-secrets has a rule, that rule is used. The library takes 0.4 s to import,
+so it is imported only when a text may hold what its rules find. Its rules that guess
+(entropy, keywords, public addresses) are not used: they would mask half of a normal
 conversation, or take 50 times as long.
 """
 
@@ -42,7 +42,7 @@ _LIBRARY: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("twilio",), "twilio", "TwilioKeyDetector"),
     (("-us",), "mailchimp", "MailchimpDetector"),
 )  # fmt: skip
-# What the library does not know, knows only the head of, or finds too slowly.
+# Tokens that the library does not know, knows only in part, or finds too slowly.
 _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-",), r"sk-[A-Za-z0-9_-]{20,}"),
     (("github_pat_",), r"github_pat_[A-Za-z0-9_]{36,}"),
@@ -94,7 +94,7 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
      r"[A-Za-z0-9_=-]++\.[A-Za-z0-9_=-]++(?:\.[A-Za-z0-9_.+/=-]*+)?"),
 )  # fmt: skip
 
-LEAST = 14  # characters in a row that a token has: ordinary text has few of them
+LEAST = 14  # characters in a row that a token has; ordinary text has few such runs
 _BREAKS = str.maketrans(dict.fromkeys("./(),:;\"'`[]{}<>|\\&?#@!*~^$", " "))
 # Not in a run of letters and digits that makes the secret.
 _ELSEWHERE = frozenset(
@@ -141,7 +141,7 @@ _REFERENCE = re.compile(
 
 
 def spans(text: str, low: str) -> Iterator[Span]:
-    """Yield where the secrets of a text lie that have a form of their own.
+    """Yield where the secrets of a text lie that have a format of their own.
 
     Args:
         text: The text.
@@ -161,7 +161,7 @@ def spans(text: str, low: str) -> Iterator[Span]:
 
 
 def starts(text: str, low: str, at: int) -> Iterator[Span]:
-    """Yield the token that begins at a place where a hidden character was."""
+    """Yield the token that begins where a hidden character was removed."""
     head = _heads().match(low, at)
     if head:
         some = text[at : at + 4000]

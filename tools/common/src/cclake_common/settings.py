@@ -59,10 +59,10 @@ def _kept_host() -> str:
 
 
 def socket_path(name: str) -> Path:
-    """Return where a server of this data directory listens: for its user only.
+    """Return where a server of this data directory listens, for its user only.
 
-    That is in the data directory, or, where its path is too long for a socket or has
-    a comma, in a folder of this user's among the temporary files.
+    That is in the data directory. If its path is too long for a socket or has a comma,
+    it is in a folder of this user among the temporary files.
 
     Raises:
         Failure: That folder belongs to somebody else.
@@ -92,8 +92,8 @@ def mongo_uri() -> str:
 def hosts() -> frozenset[str]:
     """Return the names that a `Host` header may have, without port.
 
-    A page of a foreign site can have its own name lead to this machine, and would then
-    read what is meant for this machine alone.
+    Another site could point its own name at this machine; its pages would then read
+    what is meant for this machine alone.
     """
     extra = os.environ.get("CCLAKE_ALLOWED_HOSTS", "").replace(",", " ").split()
     return frozenset(LOOPBACK) | {name.lower() for name in extra}
@@ -102,14 +102,14 @@ def hosts() -> frozenset[str]:
 def web_token() -> str:
     """Return the secret that opens the pages; "" unless `CCLAKE_WEB_TOKEN` is set.
 
-    It is made once, in the data directory, and for its user only.
+    It is created once, in the data directory, readable by its user only.
     """
     if os.environ.get("CCLAKE_WEB_TOKEN", "no").lower() in ("", *NO):
         return ""
     path = home() / "web-token"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all, and only one where two begin at once.
+        # Written completely or not at all; if two processes start at once, one wins.
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=".web-token"
         ) as new:
@@ -120,7 +120,7 @@ def web_token() -> str:
     path.chmod(0o600)
     token = path.read_text(encoding="utf-8").strip()
     if len(token) < 16:
-        raise Failure(f"{path} holds no token", "Delete it, and start again.")
+        raise Failure(f"{path} holds no token", "Delete it and restart cclake.")
     return token
 
 

@@ -43,8 +43,8 @@ def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:
 
     The text is `raw` itself where that is one JSON object in UTF-8. Half of a
     surrogate pair, which JavaScript writes and no database takes, becomes
-    U+FFFD in the text; then the text is not `raw` any more. Nor is it for a line that
-    is too long for the engines: its text is `cclake_lake.long_lines`' short record.
+    U+FFFD in the text; then the text is not `raw` any more. The text of a line that is
+    too long for the engines is the short record that `cclake_lake.long_lines` makes.
     Anything else is not an entry.
     """
     if len(raw) > LONG_BYTES:
@@ -65,7 +65,7 @@ def _short(raw: bytes) -> tuple[bytes | None, Document | None]:
 
 
 def _check_utf8(raw: bytes) -> None:
-    """Raise UnicodeDecodeError where bytes are not UTF-8, a piece at a time."""
+    """Raise UnicodeDecodeError if bytes are not UTF-8; decode a piece at a time."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(raw), 1 << 20):
         decoder.decode(raw[begin : begin + (1 << 20)], begin + (1 << 20) >= len(raw))

@@ -161,8 +161,8 @@ class ParquetFile:
 def _apart(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
     """Yield parts of a batch, each long line by itself.
 
-    Readers pass over a row group by its statistics, so only those who ask for a line of
-    300 MB read it.
+    Readers skip row groups by their statistics, so a line of 300 MB is read only by
+    those that ask for it.
     """
     begin = 0
     long = pc.indices_nonzero(pc.greater(batch.column("len"), LONG_BYTES)).to_pylist()

@@ -127,7 +127,7 @@ class _Files:
         self.run = share.run
 
     def add(self, columns: Columns, size: int) -> None:
-        """Take the rows over: a long line is not held by anybody else."""
+        """Take over the rows, so that nobody else keeps a long line in memory."""
         for name, values in columns.items():
             self._waiting.setdefault(name, []).extend(values)
         columns.clear()

@@ -206,7 +206,8 @@ def _envelope(
 def project_of(path: str, root: str | None = None) -> str | None:
     """Return the folder that a path begins with; None for files beside the root.
 
-    A log right below the root has the root's own name: the root is a project's folder.
+    For a log directly below the root, return the name of the root, which is then the
+    folder of a project.
     """
     first, slash, _rest = path.partition("/")
     if slash or not root:

@@ -1,8 +1,8 @@
 """Shorten lines that are too long for gold.
 
-Engines hold several copies of a line while they take it apart, so a line of 300 MB
-takes gigabytes. The lake keeps the bytes of such a line in `raw`; `entry` is what
-`shorten` leaves of it: the same record, with its longest texts cut.
+Engines hold several copies of a line while they parse it, so a line of 300 MB takes
+gigabytes. The lake keeps the bytes of such a line in `raw`. Its `entry` is what
+`shorten` returns: the same record with its longest texts cut.
 """
 
 import re
@@ -14,7 +14,7 @@ import msgspec
 # lines above this size are the output of one tool.
 LONG_BYTES = 16_000_000
 TEXT_BYTES = 1_000_000
-# An image that is cut is lost, so images are cut only where they are no longer likely.
+# A cut image is lost, so images stay, unless they are larger than the API accepts.
 IMAGE_BYTES = 12_000_000
 IMAGES_BYTES = 32_000_000
 # What the rest of a record may take, after its texts are cut.
@@ -31,8 +31,8 @@ _IMAGE_KEYS = (b'"data":', b'"data": ')
 def shorten(line: bytes) -> bytes:
     """Return a record of at most 40 MB that stands for a longer one.
 
-    Every text of more than a megabyte is cut, and says by how much; images stay. What
-    is still too long then loses the elements of its longest lists and objects.
+    Every text of more than a megabyte is cut, and says by how much; images stay. A record
+    that is still too long then loses elements of its longest lists and objects.
 
     Args:
         line: A JSON object in UTF-8, without its newline.
@@ -89,8 +89,8 @@ def _fit(value: memoryview, room: int, depth: int = 0) -> bytes:
     if len(value) <= room:
         return bytes(value)
     kind = bytes(value[:1])
-    # Millions of elements would take gigabytes as Python objects. A record and its
-    # message have few of their own.
+    # Millions of elements would take gigabytes as Python objects. The record itself and
+    # its message have only a few.
     few = depth < 2 or _commas(value) <= _ELEMENTS
     if kind == b"[" and not few:
         return _beginning(value[: min(room, TEXT_BYTES)])
@@ -126,7 +126,7 @@ def _fit_object(value: memoryview, room: int, depth: int) -> bytes:
     found = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     sizes = {name: len(memoryview(part)) for name, part in found.items()}
     kept: dict[str, msgspec.Raw] = {}
-    # The shortest come first, so that one long value never takes the others' room.
+    # The shortest come first, so that one long value never takes the room of others.
     by_size = sorted(found, key=sizes.__getitem__)
     for waiting, name in zip(range(len(found), 0, -1), by_size, strict=True):
         part = _fit(memoryview(found[name]), room // waiting, depth + 1)

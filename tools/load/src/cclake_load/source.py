@@ -51,9 +51,9 @@ def insert(
 
 
 def _without_bytes(rows: str, condition: str) -> str:
-    """Return rows without what is too long for DuckDB, where a condition holds.
+    """Return SQL for rows without what is too long for DuckDB, if a condition holds.
 
-    Older extractions kept the entries of long lines whole: those are left out.
+    Older extractions kept the entries of long lines whole; these become null.
     """
     short = f"case when strlen(entry) <= {SHORT_BYTES} then entry end"
     return (

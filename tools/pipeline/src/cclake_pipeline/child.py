@@ -33,7 +33,7 @@ class Child:
     Args:
         argv: Its command line.
         env: Its environment.
-        draws: Whether it does; the text of any other is shown without control
+        draws: Whether it draws them. If not, its text is shown without control
             characters.
     """
 

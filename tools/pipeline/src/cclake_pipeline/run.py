@@ -145,8 +145,8 @@ def run_lock(
         home: The data directory.
         stop: Ends the waiting.
         wait: Wait for another run to end.
-        on_wait: Called once before waiting, with who is waited for.
-        work: What the run is called by the others.
+        on_wait: Called once before waiting, with the process that is waited for.
+        work: What other processes call the run.
 
     Raises:
         Failure: Another run is going on and `wait` is false, or `stop` came first, or

@@ -1,4 +1,4 @@
-"""What each model did: responses, and items of the responses that have several."""
+"""The work of each model: responses, and items of the responses that have several."""
 
 _COLUMNS = """
     response_key, session_id, project_key, host, usage_final, responded_at,
@@ -16,8 +16,8 @@ PARTS = f"""(
     from marts.fct_response_items
 )"""
 MODEL = "concat_ws(' ', t.model, t.logged_model)"
-# The same with all that a response has: an item has what is its own, and the rest of
-# its response.
+# The same with all columns of a response; an item takes those that it lacks from its
+# response.
 FULL_PARTS = """(
     select * from marts.fct_api_responses where price_parts < 2
     union all by name

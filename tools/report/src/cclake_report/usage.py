@@ -122,7 +122,7 @@ def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
 def _row(by: By, key: str, parts: list[Row]) -> dict[str, Any]:
     known = [(p["first_at"], p["last_at"]) for p in parts if p["first_at"]]
     sums = add_up(parts)
-    # A model may have a part in a response that counts for another one.
+    # A model may have a part in a response that is counted for another model.
     for part in parts:
         part["responses"] = part.pop("model_responses")
         part["unpriced_responses"] = part.pop("model_unpriced")

@@ -82,9 +82,9 @@ class Folder:
 
 
 def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
-    """Write a file that has no name until it is whole.
+    """Write a file that has no name until it is complete.
 
-    One that is killed leaves nothing: the system takes back a file without a name.
+    A killed process leaves nothing: the system removes a file without a name.
     """
     nameless = _nameless(parent)
     if nameless is None:
@@ -105,7 +105,7 @@ def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
 
 
 def _nameless(parent: int) -> int | None:
-    """Open a new file without a name; None where the system has none."""
+    """Open a new file without a name; return None if the system cannot."""
     flag = getattr(os, "O_TMPFILE", 0)
     try:
         return os.open(".", os.O_RDWR | flag, 0o600, dir_fd=parent) if flag else None
@@ -116,7 +116,7 @@ def _nameless(parent: int) -> int | None:
 
 
 def _write_draft(parent: int, name: str, pieces: Iterable[bytes]) -> int:
-    """Write a file under another name first; those of killed runs are removed."""
+    """Write a file under another name first; remove the drafts of killed runs."""
     _sweep(parent)
     # The name is short: that of the file may already be as long as a name can be.
     draft = f".restore-{secrets.token_hex(8)}"

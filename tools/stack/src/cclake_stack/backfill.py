@@ -12,7 +12,7 @@ from pathlib import Path
 from cclake_common import settings
 
 QUIET_SECONDS = 3.0
-# The tailer shows every 30 s that it lives, however slow it is.
+# The tailer gives a sign of life every 30 s, however slow it is.
 LIFELESS_SECONDS = 600.0
 
 
@@ -21,12 +21,12 @@ class Progress:
     """A moment of ingestion: bytes read, lines waiting, lines in MongoDB.
 
     Attributes:
-        ready: The tailer has looked at all files, and says what is left to read.
+        ready: The tailer has looked at all files and reports what is left to read.
         behind_bytes: Bytes that are not read yet, as it last said.
         refused: Files that can't be read.
         dead: Lines that could not be delivered.
-        paused: Why the buffer takes no more: `cap`, `free`, or `no`.
-        heard_at: When the tailer last showed that it lives.
+        paused: Why the buffer accepts nothing more: `cap`, `free`, or `no`.
+        heard_at: When the tailer last gave a sign of life.
     """
 
     read_bytes: int = 0
@@ -49,16 +49,16 @@ class Progress:
     def waits_for(self) -> str:
         """Return what is waited for, for a person."""
         if self.paused == "free":
-            return "room on the disk: reading pauses until there is some"
+            return "disk space: reading pauses until there is some"
         if not self.ready:
-            return "the tailer, which looks through the files"
+            return "the tailer, which is looking through the files"
         if self.behind_bytes:
             left = f"{self.behind_bytes:,} bytes to read"
             return f"the tailer: {left}, {self.delivered:,} lines are in MongoDB"
         return f"MongoDB: {self.queued:,} lines wait in the buffer"
 
     def missing(self) -> str:
-        """Return what is not in MongoDB, with its number; empty when all is."""
+        """Return what is not in MongoDB, and how much; empty when everything is."""
         found = [
             (self.behind_bytes, "bytes are not read yet"),
             (self.queued, "lines wait in the buffer"),
@@ -96,14 +96,14 @@ def follow(
 ) -> Iterator[Progress]:
     """Yield the progress until all is acknowledged.
 
-    A slow machine is waited for, as long as anything moves or shows that it lives.
-    The last progress is not complete where nothing has for `LIFELESS_SECONDS`.
+    It waits for a slow machine, as long as anything moves or gives a sign of life. If
+    nothing has for `LIFELESS_SECONDS`, the last progress is not complete.
 
     Args:
         buffer: Path of the buffer.
         check: Called after each `QUIET_SECONDS` with the progress; it raises when a
             process has failed.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
         clock: Gives the time in seconds.
     """
     last, moved = snapshot(buffer), clock()

@@ -43,8 +43,8 @@ def check_data_directory() -> Path:
         )
     if home.stat().st_mode & stat.S_IWOTH:
         raise Failure(
-            f"everybody may write into the data directory {home}",
-            f"Take that back: chmod o-w '{home}'.",
+            f"the data directory {home} is writable by everybody",
+            f"Run: chmod o-w '{home}'",
         )
     free = shutil.disk_usage(home).free
     if free < MIN_FREE_BYTES:

@@ -70,8 +70,8 @@ def up(
         raise
     except starting.Asked:
         raise Failure(
-            "asked to end before all was done, as `just down` does",
-            "`just up` continues from there.",
+            "stopped before all was done, by `just down` or SIGTERM",
+            "Run `just up` to continue from there.",
             INTERRUPTED,
         ) from None
     ready()
@@ -139,7 +139,7 @@ def logs(
             for line in tail.stdout:
                 print(visible_lines(line.decode(errors="replace")), end="", flush=True)
         finally:
-            tail.terminate()  # it follows for ever
+            tail.terminate()  # with --follow it never ends
 
 
 @app.command("mongod")

@@ -22,8 +22,8 @@ Say = Callable[[str], None]
 def down(say: Say, supervisor: Supervisor) -> bool:
     """Stop everything, in order, and wait for it; return whether anything ran.
 
-    Runs that `just up`, `just pipeline`, `just full-refresh` or dbt are at are ended
-    as by Ctrl-C, and those that wait for them give up.
+    Runs of `just up`, `just pipeline`, `just full-refresh` or dbt are ended as by
+    Ctrl-C, and those that wait for them give up.
 
     Args:
         say: Prints one sentence.
@@ -42,7 +42,7 @@ def down(say: Say, supervisor: Supervisor) -> bool:
             holder = None if run.take(WORK, stop_others=True) else run.holder()
             if holder and holder.work == WATCH:
                 say(f"Ending {holder}, which finishes its stage ...")
-            # First, so that its run is waited for, and no other one begins.
+            # First, so that its run ends and no other one begins.
             supervisor.stop("pipeline")
         ended += _end(run, say)
         if running:
@@ -51,11 +51,11 @@ def down(say: Say, supervisor: Supervisor) -> bool:
 
 
 def _end(lock: Lock, say: Say) -> int:
-    """Take a lock; whoever holds it is asked to end. Return how many were."""
+    """Take a lock, asking its holders to end; return how many were asked."""
     asked: dict[int, float] = {}
     seen: Holder | None = None
     while not lock.take(WORK, stop_others=True):
-        # Twice the same: one that has just taken it may not be named in it yet.
+        # Seen twice: a process that has just taken it may not be named in it yet.
         before, seen = seen, lock.holder()
         if seen and seen == before:
             _ask(seen, asked, say)
@@ -64,7 +64,7 @@ def _end(lock: Lock, say: Say) -> int:
 
 
 def _ask(holder: Holder, asked: dict[int, float], say: Say) -> None:
-    """Ask the holder of a lock to end, once; kill it when it does not in time."""
+    """Ask the holder of a lock to end, once; kill it if it does not in time."""
     now = time.monotonic()
     if holder.pid not in asked:
         mine = holder.work == WORK

@@ -1,4 +1,4 @@
-"""Files of the log folders that are not archived, or whose lines nobody can read."""
+"""Files of the log folders that are not archived, or whose lines cannot be parsed."""
 
 import json
 import os
@@ -17,7 +17,7 @@ order by root, path
 
 
 def sentences(roots: Iterable[Path], buffer: Path) -> list[str]:
-    """Return a sentence for each file that a user may believe to be counted.
+    """Return a sentence for each file that a user may expect to be counted.
 
     Args:
         roots: The folders with logs.

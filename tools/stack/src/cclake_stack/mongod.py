@@ -57,10 +57,10 @@ def private_command(dbpath: Path, *address: str) -> list[str]:
 
 
 def become_private() -> NoReturn:
-    """Become the mongod of this data directory, once no other one is.
+    """Become the mongod of this data directory, after any other one has ended.
 
-    It listens on a unix socket that only this user can open, and on no port: whoever
-    else works on this machine can neither read nor write, and no password is needed.
+    It listens on a unix socket that only this user can open, and on no port: other
+    users of this machine can neither read nor write, and no password is needed.
     """
     dbpath = settings.home() / "mongo"
     dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -175,7 +175,7 @@ def notices(found: dict[str, Any]) -> list[RenderableType]:
         lines.append(Text(_ADD_PRICES))
     lines += [
         Text(
-            f"Archived, but in no number: {row['lines']:,} lines"
+            f"Archived, but not counted: {row['lines']:,} lines"
             f" ({visible(row['reason'])}; {row['responses']:,} of them responses),"
             f" for example {visible(row['file'])} at byte {row['off']:,}.",
             style="yellow",

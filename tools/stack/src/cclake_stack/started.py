@@ -1,8 +1,8 @@
 """With which settings the running stack was started.
 
 Processes keep the environment that supervisord had at its start: what is set
-later is in effect after `down` and `up` only. Of a value that may hold a password
-there is only a slow, salted hash.
+later takes effect only after `down` and `up`. A value that may hold a password is kept
+only as a slow, salted hash.
 """
 
 import hashlib

@@ -135,7 +135,7 @@ def unpriced_models(limit: int = 10) -> list[dict[str, Any]]:
 
 
 def unread_lines(limit: int = 10) -> list[dict[str, Any]]:
-    """Return the archived lines that gold does not read, by reason, most first."""
+    """Return the archived lines that gold cannot read, by reason, most first."""
     sql = f"""select reason, count(*), source_file, min("off"),
         sum(is_response)
     from unread_lines group by reason order by 2 desc limit {limit}"""
@@ -189,9 +189,9 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
 
 
 def behind_archive() -> list[str]:
-    """Return what of MongoDB is not in gold, with its numbers.
+    """Return what MongoDB has and gold does not, and how much.
 
-    Nothing where that is not known: then there was no run, or MongoDB is away.
+    Return nothing if that is unknown: there was no run, or MongoDB does not answer.
     """
     done = next((run for run in last_runs() if run["outcome"] == "done"), None)
     if done is None or done["watermark"] is None:

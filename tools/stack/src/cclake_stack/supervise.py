@@ -110,7 +110,7 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for this process
                 preexec_fn=_end_with_parent if self._foreground else None,
             )
-            # It listens before it leaves a daemon behind, however slow the machine.
+            # It listens before it becomes a daemon, however slow the machine.
             while not self.running():
                 if child.poll() is not None and not self.running():
                     said.seek(0)
@@ -215,7 +215,7 @@ class Supervisor:
         ) as error:
             raise Unreachable(
                 f"supervisord does not answer: {error or type(error).__name__}",
-                "It has been stopped or killed; `just up` starts it again.",
+                "Run `just up` to start it again.",
             ) from None
         finally:
             self._transport.close()
@@ -230,14 +230,14 @@ class Supervisor:
         """Stop all processes in reverse order, then supervisord, and wait.
 
         Raises:
-            Failure: It still runs long after all its processes should have ended.
+            Failure: It still runs when all its processes should have ended long ago.
         """
         try:
             self._ask("shutdown")
         except xmlrpc.client.Fault as fault:
             _stopping(fault)  # somebody else has asked it to; wait for that
         except Unreachable:
-            pass  # it has just ended
+            pass  # it has ended just now
         deadline = time.monotonic() + STOP_SECONDS
         while self.running():
             if time.monotonic() > deadline:

@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 
 class Asked(BaseException):
-    """SIGTERM has come: this process is to end, and nothing may keep it."""
+    """SIGTERM has come: this process must end, whatever it is doing."""
 
 
 def end_on_sigterm() -> None:
@@ -61,10 +61,10 @@ def is_up(supervisor: Supervisor) -> bool:
 
 @contextmanager
 def alone(console: Console) -> Iterator[None]:
-    """Be the only one that starts or stops this data directory; wait for any other.
+    """Hold the lock of starts and stops of this data directory; wait for it.
 
     Args:
-        console: Where to say who is waited for.
+        console: Where to print which process is waited for.
 
     Raises:
         Failure: The data directory can't be used, or `just down` came meanwhile.
@@ -182,7 +182,7 @@ def _private_mongo(supervisor: Supervisor, console: Console) -> str:
             return checks.check_mongo()
         except Failure:
             watched.check()
-        _tell(console, "waiting for MongoDB, which starts ...")
+        _tell(console, "waiting for MongoDB to start ...")
 
 
 def _archive(
@@ -226,7 +226,7 @@ def _archive(
 
 
 class _Watched:
-    """Looks whether what was started stays up."""
+    """Checks whether the started processes stay up."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -237,10 +237,10 @@ class _Watched:
         """Look at all processes.
 
         Args:
-            done: Grows with what they have done: who gets on may begin again often.
+            done: Grows with their work: processes that make progress may restart often.
 
         Raises:
-            Failure: One does not stay up.
+            Failure: A process does not stay up.
         """
         if done != self._done:
             self._done, self._pids = done, {}
@@ -258,14 +258,14 @@ class _Watched:
 
 
 class _Patience:
-    """Is over soon at first, and then less and less often."""
+    """Tells when to print that something is still waited for: less and less often."""
 
     def __init__(self) -> None:
         self._next = time.monotonic()
         self._pause = 3.0
 
     def is_over(self) -> bool:
-        """Return whether it is over; then it begins again."""
+        """Return whether it is time to print; then a longer pause begins."""
         if time.monotonic() < self._next:
             return False
         self._next, self._pause = time.monotonic() + self._pause, self._pause * 2
@@ -284,7 +284,7 @@ def _first_run(supervisor: Supervisor, say: Say) -> None:
         try:
             code = run.wait()
         except BaseException:
-            run.terminate()  # it passes that on to its stage; leaving waits for it
+            run.terminate()  # it stops its stage, too; leaving the block waits for it
             raise
     if code:
         supervisor.start("pipeline")
@@ -296,16 +296,16 @@ def _first_run(supervisor: Supervisor, say: Say) -> None:
 
 
 def _say_what_is_missing(archived: backfill.Progress | None, say: Say) -> None:
-    """Say what is not in gold, with its number.
+    """Print what is not in gold, and how much.
 
     Raises:
-        Failure: The tailer was given up.
+        Failure: The tailer gave no sign of life, so the wait was given up.
     """
     missing = not_in_gold()
     if archived and not archived.complete:
         raise Failure(
-            f"not all is in gold: {missing or archived.missing()}",
-            "It continues in the background. `just status` and `just logs` say more.",
+            f"gold is incomplete: {missing or archived.missing()}",
+            "See `just status` and `just logs`; it continues in the background.",
             TRY_LATER,
         )
     if missing:
@@ -313,7 +313,7 @@ def _say_what_is_missing(archived: backfill.Progress | None, say: Say) -> None:
 
 
 def not_in_gold() -> str:
-    """Return what is not in gold, with its numbers; empty when all is."""
+    """Return what is not in gold, and how much; empty when everything is."""
     parts = state.behind_archive()
     if "ingest" in config.ROLES[config.role()]:
         now = backfill.snapshot(backfill.buffer_path())

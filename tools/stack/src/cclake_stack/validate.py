@@ -94,7 +94,7 @@ def dbt_tests(dbt: list[str]) -> Check:
         [*dbt, "test", "--quiet"],
         check=False,
         stdout=sys.stderr,
-        preexec_fn=die_with_parent,  # `just down` may end this one
+        preexec_fn=die_with_parent,  # `just down` may end this process
     )
     if not path.exists():
         return Check("dbt tests", False, "dbt left no results")

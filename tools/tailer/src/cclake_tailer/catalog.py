@@ -119,7 +119,7 @@ class Catalog:
         self._by_inode[inode] = known
 
     def disown(self, known: Checkpoint) -> None:
-        """Forget which inode a file has: that one belongs to another file now."""
+        """Forget the inode of a file, which belongs to another file now."""
         if self._by_inode.get((known.dev, known.ino)) is known:
             del self._by_inode[known.dev, known.ino]
         known.dev = known.ino = 0
