@@ -1,6 +1,6 @@
 {#
-    DuckDB's least and greatest pass over nulls: least(null, 300) is 300. What is not
-    known stays unknown here. Nothing else calls the two functions.
+    DuckDB's least and greatest ignore nulls: least(null, 300) is 300. With these macros
+    what is unknown stays unknown. Nothing else calls the two functions.
 #}
 {% macro at_most(value, limit) -%}
     case when {{ value }} is not null then least({{ value }}, {{ limit }}) end

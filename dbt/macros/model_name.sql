@@ -111,7 +111,7 @@
 {%- endmacro %}
 
 
-{# Gateways have fast mode as a model of its own. #}
+{# Gateways sell fast mode as a separate model. #}
 {% macro is_named_fast(column) -%}
     (
         {{ is_claude(column) }}

@@ -15,7 +15,7 @@ from cclake_web.config import Config
 Scope = dict[str, Any]
 COOKIE = "cclake"
 KEPT_S = 90 * 86400  # seconds that a browser keeps the token's cookie
-# A link of another site may lead to what is quickly read.
+# Links on other sites may lead to pages that cost little.
 _CHEAP = re.compile(r"/|/dashboard|/runs|/session/[^/]+")
 _FREE = "/-/cclake/"  # our stylesheet and script, which hold nothing of the logs
 _FOREIGN = (
@@ -47,7 +47,7 @@ def refusal(scope: Scope, config: Config) -> str:
 
 
 def entry(scope: Scope, token: str) -> Entry | None:
-    """Return what to answer to who does not have the token yet; None to who has it."""
+    """Return the answer to a browser without the token; None if it has the token."""
     if not token or scope["path"].startswith(_FREE):
         return None
     key = hashlib.blake2b(
@@ -80,7 +80,7 @@ def _cookie(scope: Scope) -> str:
 
 
 def _is_foreign(scope: Scope, host: str) -> bool:
-    """Return whether a browser says that a page of another site asks."""
+    """Return whether a browser says that a page of another site sent the request."""
     site = "".join(_all(scope, b"sec-fetch-site")[:1]).lower() or "none"
     if site not in ("none", "same-origin"):
         return True
@@ -91,7 +91,7 @@ def _is_foreign(scope: Scope, host: str) -> bool:
 
 
 def _is_link(scope: Scope) -> bool:
-    """Return whether a person follows a link to a page that costs nothing."""
+    """Return whether a person follows a link to a page that costs little."""
     kind = [_all(scope, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest")]
     asks = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), True))
     return (

@@ -1,4 +1,4 @@
-"""The time that a page may take, for all that is done for it besides SQL."""
+"""The time limit of a page, for all its work besides SQL."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ _END: ContextVar[float] = ContextVar("cclake_deadline", default=float("inf"))
 
 @contextmanager
 def within(seconds: float) -> Iterator[float]:
-    """Have `check` fail after some seconds; gives the moment on the monotonic clock."""
+    """Make `check` fail after some seconds; yield that moment (time.monotonic)."""
     end = time.monotonic() + seconds
     token = _END.set(end)
     try:
@@ -21,10 +21,10 @@ def within(seconds: float) -> Iterator[float]:
 
 
 def check() -> None:
-    """Give up where the time is over.
+    """Give up if the time is over.
 
     Raises:
-        sqlite3.OperationalError: "interrupted", as of a question that takes too long.
+        sqlite3.OperationalError: "interrupted", as for a query that takes too long.
     """
     if time.monotonic() > _END.get():
         raise sqlite3.OperationalError("interrupted")

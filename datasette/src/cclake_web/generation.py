@@ -27,7 +27,7 @@ REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
 LIMIT_MS = 5000  # a page's query is ended after this time
 STEPS = 20_000  # of SQLite between two looks at the clock
 
-LARGEST = 8_000_000  # bytes of a cell that Datasette's own pages give
+LARGEST = 8_000_000  # bytes of a cell on Datasette's own pages
 ANSWER = 16_000_000  # characters and bytes of all cells of an answer
 _ROOM = "narrow the question, or read the export with sqlite3"
 
@@ -165,7 +165,7 @@ class Generation(Database):  # type: ignore[misc]
 
 
 class _Rows:
-    """Makes the rows of one question, as long as there is room and time for them."""
+    """Makes the rows of one query, within the limits of size and time."""
 
     def __init__(self, make: Callable[[sqlite3.Cursor, tuple[Any, ...]], Any]) -> None:
         self.make, self.size = make, 0

@@ -34,8 +34,8 @@ _ALWAYS = {
     b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
 }
 PAGE_S = 30  # seconds until an answer begins, whatever is done for it
-EXPORT_S = 150  # the same of a file, which may hold a whole conversation
-FORM = 1_000_000  # bytes of what a page sends
+EXPORT_S = 150  # the same for a file, which may hold a whole conversation
+FORM = 1_000_000  # bytes that a form may send
 SIGNED_IN_S = 30 * 86400
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -101,7 +101,7 @@ class Guard:
             if body is None:
                 return  # the client hung up; nobody reads an answer
             if len(body) > FORM:
-                await say(send, 413, "This is more than a form has.")
+                await say(send, 413, "This form is too large.")
                 return
             receive = _again(body, receive)
         await self._answer(scope, receive, send)
@@ -136,7 +136,7 @@ class Guard:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read what a form sends, a little more than it may; None where it breaks off."""
+    """Read a form, up to a little above its limit; return None if it breaks off."""
     body = b""
     more = True
     while more and len(body) <= FORM:
@@ -149,7 +149,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Give what was read to the next reader."""
+    """Return a receiver that passes on what was read."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def read() -> Message:

@@ -86,7 +86,7 @@ def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _apart(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a text of the user with what was put between the words set apart."""
+    """Return a text of the user, split from the context that was added to it."""
     text = part.get("text")
     if part.get("type") != "text" or not isinstance(text, str) or "<" not in text:
         return [part]

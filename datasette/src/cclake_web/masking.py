@@ -9,7 +9,7 @@ from cclake_web.jsontext import dumps, loads
 
 
 def masked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> sqlite3.Row:
-    """Return a row of any question with the secrets in its cells masked."""
+    """Return a row of any query with the secrets in its cells masked."""
     return sqlite3.Row(cursor, tuple(map(_cell, row)))
 
 
@@ -27,7 +27,7 @@ def _cell(value: Any) -> Any:
 
 
 def mask_json(text: str) -> str:
-    """Mask a text, and where it is JSON every value in it by its name too."""
+    """Mask a text; if it is JSON, also mask each value by its name."""
     masked = mask(text)
     if text.lstrip()[:1] not in ("{", "["):
         return masked
@@ -37,7 +37,7 @@ def mask_json(text: str) -> str:
 
 
 def mask_names(row: dict[str, Any], *kept: str) -> dict[str, Any]:
-    """Return a row with its texts masked but for those that are addresses."""
+    """Return a row with its texts masked, except for those that are addresses."""
     return {
         name: mask(value) if isinstance(value, str) and name not in kept else value
         for name, value in row.items()

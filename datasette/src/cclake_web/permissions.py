@@ -73,7 +73,7 @@ async def reveals(datasette: Datasette, scope: dict[str, Any]) -> bool:
 
 
 def signed_in_until(datasette: Datasette, cookie: str) -> str:
-    """Return the cookie of who signs in, which Datasette takes until it expires."""
+    """Return the sign-in cookie, which Datasette accepts until it expires."""
     try:
         found = datasette.unsign(cookie, "actor")
     except BadSignature:

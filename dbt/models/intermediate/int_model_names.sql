@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
-{# Each name is taken apart once here, and not in each of its rows. #}
+{# Each name is parsed once here, not in each of its rows. #}
 
 with logged as (
 

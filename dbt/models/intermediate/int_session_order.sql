@@ -3,9 +3,9 @@
 {#
     Which of several sessions had a common entry first, where its time does not tell.
     Marks of the log decide: who was made from whom. Then what the sessions show: which
-    began first, which was archived before any of them had gone on alone, and which left
+    began first, which was archived before any of them continued alone, and which left
     the common records first (one that never did is a part of the other). Names come
-    last. A parent always stands before its children, so there is no circle of them.
+    last. A parent always stands before its children, so there is never a circle.
 #}
 
 with recursive bonds as (

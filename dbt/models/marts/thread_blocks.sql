@@ -97,8 +97,8 @@ lists as (
 ),
 
 {#
-    Images inside a tool's result follow it as blocks of their own. What was put into a
-    text of the user stands apart from the words.
+    Images inside a tool's result follow it as separate blocks. Context that was added to
+    the user's words is a separate block, too.
 #}
 sequences as (
 

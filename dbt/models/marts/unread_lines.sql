@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 
 {#
-    Lines that are archived and that gold does not read, with the reason. Lines without
-    any content are left out.
+    Archived lines that gold cannot read, with the reason. Lines without any content are
+    left out.
 #}
 
 with lines as (

@@ -3,8 +3,8 @@
 {%- set paths = ['agentType', 'description'] %}
 
 {#
-    Beside the file of a subagent lies what it was started as. Such a file is one JSON
-    object, which bronze has as text; `raw` is there where it is not only that.
+    The file beside a subagent's log says how the subagent was started. It is one JSON
+    object, which bronze has as text; `raw` is set if the file holds anything else.
 #}
 
 with chunks as (

@@ -5,9 +5,9 @@
 ) }}
 
 {#
-    Lines that do not evidently name their session (summaries, snapshots, the records
-    of Claude Desktop's audit), and copies made by a fork. What they belong to is
-    found by other lines: `stg_resolved_lines`.
+    Lines that do not clearly name their session (summaries, snapshots, the records of
+    Claude Desktop's audit log), and copies made by a fork. Other lines show what they
+    belong to: `stg_resolved_lines`.
 #}
 {%- set paths = [
     'sessionId', 'session_id', 'forkedFrom.messageUuid', '_audit_timestamp'

@@ -109,7 +109,7 @@ texts as (
 
 ),
 
-{# What Claude Code or an IDE adds to the words of the user is left out of them. #}
+{# What Claude Code or an IDE adds to the words of the user is left out. #}
 worded as (
 
     select

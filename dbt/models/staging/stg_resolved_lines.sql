@@ -2,8 +2,8 @@
 
 {#
     The session and the original of each loose line. Both may become known by a line
-    that arrives later: `extract_run` is that of the newest line that they rest on, so
-    that the line then counts as a new one.
+    that arrives later: `extract_run` is that of the newest line that they depend on, so
+    the line then counts as new.
 #}
 
 with recursive lines as (

@@ -19,7 +19,7 @@ KINDS = {
     "tool_result": "Tool output",
     "context": "Context",
 }
-# What else is meant by a kind.
+# Further kinds that a kind includes.
 _MORE = {"text": ("document", "compaction"), "context": ("other",)}
 OPEN, CLOSE = "\ue000", "\ue001"  # marks of a hit; no text keeps them
 _TOKEN = re.compile(r'"([^"]*)"|(\S+)')
@@ -133,7 +133,7 @@ def _details(
 def whole_marks(snippet: str) -> str:
     """Return a snippet whose marks hold what belongs to their last letter.
 
-    Vowel signs and variants are no letters to the index: its marks end before them.
+    To the index, vowel signs and variants are not letters: its marks end before them.
     """
     begin, *others = snippet.split(CLOSE)
     for other in others:

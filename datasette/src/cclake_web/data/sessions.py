@@ -140,7 +140,7 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
     said = labels.of_models([model for model, _ in ranked])
     found["model"] = [(model, said[model], number) for model, number in ranked]
-    # What would have to be masked can't be chosen: its value stands in the page.
+    # Values that need masking can't be offered: the page would contain them.
     return {
         name: [
             one for one in some if mask(f"{one[0]} {one[1]}") == f"{one[0]} {one[1]}"

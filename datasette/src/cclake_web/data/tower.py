@@ -39,7 +39,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def renew(connection: sqlite3.Connection) -> None:
-    """Make all blocks again in which quarters of an hour are noted as touched."""
+    """Rebuild all blocks that hold a touched quarter of an hour."""
     for table, (keys, sums, base) in _TABLES.items():
         source, block = f"{base} where", "quarter / {}"
         narrow = 1

@@ -20,12 +20,12 @@ _BEFORE_OTHERS = re.compile(f"([{_SCRIPTS}{_EMOJI}])([^{_SCRIPTS}{_EMOJI}{SPACE}
 def words_of(text: object) -> str:
     """Return a text with zero-width spaces where the index has them.
 
-    In SQL of the pages it is `search_words(text)`.
+    On the SQL page it is `search_words(text)`.
     """
     apart = ALONE.sub(lambda found: SPACE + found[0], str(text or ""))
     return _BEFORE_OTHERS.sub(rf"\1{SPACE}\2", apart)
 
 
 def text_of(words: str) -> str:
-    """Return what `words_of` was given, without any zero-width space."""
+    """Return the text that `words_of` was given, without any zero-width space."""
     return words.replace(SPACE, "")

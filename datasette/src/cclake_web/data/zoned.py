@@ -93,7 +93,7 @@ def _make(connection: sqlite3.Connection, zone: tzinfo) -> int:
 
 
 def renew_all(connection: sqlite3.Connection) -> None:
-    """Make the sums of all zones again for the quarters of an hour noted as touched."""
+    """Rebuild the sums of all zones for the touched quarters of an hour."""
     there = "select 1 from sums.sqlite_master where name = 'zones'"
     if connection.execute(there).fetchone():
         known = connection.execute("select rowid, name from sums.zones").fetchall()

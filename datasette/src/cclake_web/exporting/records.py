@@ -98,9 +98,9 @@ def csv_text(rows: Iterable[Record], columns: Sequence[str], head: bool) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a text so that no spreadsheet takes it for a formula.
+    """Return a text that no spreadsheet takes for a formula.
 
-    What controls a terminal or turns the direction of a text is shown, as on pages.
+    Control and direction characters are made visible, as on pages.
     """
     if isinstance(value, str):
         value = visible(value)

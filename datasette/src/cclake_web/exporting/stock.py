@@ -9,20 +9,20 @@ from cclake_web.exporting.records import csv_cell
 
 
 class _Writer:
-    """Writes rows with `csv`, each cell by our rule."""
+    """Writes rows with `csv`, each cell escaped like those of our exports."""
 
     def __init__(self, to: Any) -> None:
         self.writer = csv.writer(to)
 
     def writerow(self, row: Iterable[Any]) -> Any:
-        """Write a row, headings too: a question can name its columns."""
+        """Write a row; headings are escaped too, since a query can name its columns."""
         return self.writer.writerow([csv_cell(cell) for cell in row])
 
 
 def safe_csv() -> None:
-    """Have Datasette write its CSV by our rule; it has no hook for that.
+    """Make Datasette escape the cells of its CSV; it has no hook for that.
 
-    A question that takes too long gets an answer there, as it does on the page.
+    A query that takes too long gets an error there, as it does on the page.
     """
     from datasette.database import QueryInterrupted
     from datasette.views import base

@@ -164,7 +164,7 @@ def _stream(visit: Visit, name: str, kind: str, chunks: Chunks) -> AsgiStream:
 
 
 def _headers(name: str, kind: str) -> dict[str, str]:
-    # Of a name out of a log: a mark of direction could show another ending.
+    # A direction mark in a name from a log could make another file type appear.
     filename = _NO_NAME.sub("_", f"cclake-{name[:120]}.{kind}")
     return {
         "content-disposition": f'attachment; filename="{filename}"',

@@ -14,7 +14,7 @@ import msgspec
 # lines above this size are the output of one tool.
 LONG_BYTES = 16_000_000
 TEXT_BYTES = 1_000_000
-# A cut image is lost, so images stay, unless they are larger than the API accepts.
+# A cut image is lost, so only what is too large to be a likely image is cut.
 IMAGE_BYTES = 12_000_000
 IMAGES_BYTES = 32_000_000
 # What the rest of a record may take, after its texts are cut.
@@ -31,8 +31,8 @@ _IMAGE_KEYS = (b'"data":', b'"data": ')
 def shorten(line: bytes) -> bytes:
     """Return a record of at most 40 MB that stands for a longer one.
 
-    Every text of more than a megabyte is cut, and says by how much; images stay. A record
-    that is still too long then loses elements of its longest lists and objects.
+    Every text of more than a megabyte is cut, and says by how much; images stay. If the
+    record is still too long, its longest lists and objects lose elements.
 
     Args:
         line: A JSON object in UTF-8, without its newline.

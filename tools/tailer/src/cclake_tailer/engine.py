@@ -241,7 +241,7 @@ class Engine:
         quiet = (
             known.size == item.stat.st_size and known.mtime_ns == item.stat.st_mtime_ns
         )
-        if same and quiet and not known.ctime_ns:  # a checkpoint from before it had one
+        if same and quiet and not known.ctime_ns:  # an old checkpoint has no ctime
             known.ctime_ns = item.stat.st_ctime_ns
         quiet = quiet and known.ctime_ns == item.stat.st_ctime_ns
         told = known.file not in self.visitor.untold

@@ -136,7 +136,7 @@ class Follower:
         return places | changes.open | {item.place for item in found}
 
     def _count_missed(self, changes: Changes, rescued: set[Place]) -> None:
-        """Count what was written and deleted before anybody could read it."""
+        """Count files that were written to and deleted before they could be read."""
         written = changes.open | self._unread
         self._counters.files_missed_total += sum(
             is_source(place.path, self._walker.side_files)

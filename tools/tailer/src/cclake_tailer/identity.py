@@ -76,7 +76,7 @@ def open_regular(path: str) -> int:
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
         raise OSError(errno.EINVAL, "not a regular file", path)
-    # Not blocking: a FIFO may have come to its place.
+    # Not blocking: a FIFO may have taken its place.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd

@@ -36,7 +36,7 @@ def fault_of(line: bytes) -> str | None:
 
 
 def encoding_of(beginning: bytes) -> str | None:
-    """Return the encoding of a log by its first bytes; None where it may be UTF-8."""
+    """Return the encoding of a log by its first bytes; None if it may be UTF-8."""
     if beginning.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\0\0\0{", b"{\0\0\0")):
         return "UTF-32"
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\0{", b"{\0")):

@@ -43,7 +43,7 @@ class Moves:
             if other is None or other is known or self.alias(item) is not None:
                 continue
             if is_chunk(other.path) != is_chunk(item.place.path):
-                # Archived as bytes, it can't go on as lines; editors write so.
+                # Archived as bytes, it can't continue as lines; editors save this way.
                 self._catalog.disown(other)
                 continue
             try:

@@ -92,7 +92,7 @@ class Reader:
         line = self._pread(fd, os.fstat(fd).st_size - known.off, known.off)
         if tail is None or not line or b"\n" in line:
             return False
-        # What ends a log in UTF-16 is never a line of its own.
+        # The end of a log in UTF-16 is never a separate line.
         if fault_of(line) and not closed and known.encoding is UNSET:
             return False
         self._sum(known, known.off, line)
@@ -190,9 +190,9 @@ class Reader:
         self._counters.bytes_read_total += off - start
 
     def _sum(self, known: Checkpoint, at: int, data: bytes) -> None:
-        """Add bytes that are sent to the checksums of all that is archived."""
+        """Add bytes that are sent to the checksums of all archived bytes."""
         crc, adler = (known.crc, known.adler) if at else (0, 1)
-        # The checkpoint may be of a time before there were checksums.
+        # The checkpoint may be older than the checksums.
         if crc is not UNSET and adler is not UNSET:
             known.crc, known.adler = zlib.crc32(data, crc), zlib.adler32(data, adler)
 

@@ -72,8 +72,8 @@ def _in_results(path: str) -> bool:
 def _is_of_session(path: str) -> bool:
     """Return whether a path lies in the folder of a session, named by its id.
 
-    That is the folder of a project, and not any folder with such a name: Claude
-    Desktop keeps whole workspaces below some.
+    That folder lies in the folder of a project. Others with such a name do not count:
+    Claude Desktop keeps whole workspaces below some.
     """
     folders = path.split("/")[:-1]
     if not _SIDE_FOLDERS.isdisjoint(folders):

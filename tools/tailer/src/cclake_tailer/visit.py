@@ -203,7 +203,7 @@ class Visitor:
     def _catch_up(self, fd: int, known: Checkpoint, before: os.stat_result) -> None:
         """Look again at a file that grew while it was read.
 
-        Else the look of these bytes would be taken for an edit the next time.
+        Otherwise its changed state would be taken for an edit the next time.
         """
         if known.off > before.st_size:
             self._comparer.look(known, os.fstat(fd), grown=True)

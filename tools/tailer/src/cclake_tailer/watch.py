@@ -17,7 +17,7 @@ MOVED_TO, MOVED_FROM = int(flags.MOVED_TO), int(flags.MOVED_FROM)
 ISDIR, IGNORED, Q_OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
 _MASK = CREATE | MODIFY | MOVED_TO | MOVED_FROM
 MASK = _MASK | int(flags.CLOSE_WRITE) | DELETE | int(flags.ONLYDIR)
-# Of a file that is linked: its own events, since its folder is not watched.
+# A linked file gets its own watch, since its folder is not watched.
 LINKED_MASK = (
     MODIFY
     | int(flags.CLOSE_WRITE)
