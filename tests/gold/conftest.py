@@ -1,11 +1,13 @@
 """Gold databases, each built once for the session."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import account
 import pytest
 from bronze import Bronze
+from chain import shared
 from gold import Workshop
 from parity import FIXTURES, generate
 
@@ -29,9 +31,18 @@ def account_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def gold_account(workshop: Workshop, account_logs: Path) -> Path:
+def gold_account(
+    tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, account_logs: Path
+) -> Path:
     """The made-up account, built with every data and unit test of the project."""
-    return workshop.build("account", account_logs, args=("build",))
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        built = workshop.build("account", account_logs, args=("build",))
+        built.rename(folder / "account.duckdb")
+        shutil.copy(workshop.folder / "target" / "manifest.json", folder)
+
+    return shared(tmp_path_factory, "gold-account", make) / "account.duckdb"
 
 
 @pytest.fixture(scope="session")

@@ -3,23 +3,21 @@
 import csv
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gold import LAYERS, PROJECT, REPOSITORY, Workshop, query
-from harness import BIN
+from gold import LAYERS, PROJECT, REPOSITORY, query
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
-def models(workshop: Workshop, gold_account: Path) -> dict[str, Json]:
+def models(gold_account: Path) -> dict[str, Json]:
     """The models of the manifest that dbt wrote, by name."""
-    manifest = json.loads((workshop.folder / "target" / "manifest.json").read_text())
+    manifest = json.loads(gold_account.with_name("manifest.json").read_text())
     nodes = [
         node for node in manifest["nodes"].values() if node["resource_type"] == "model"
     ]
@@ -78,9 +76,9 @@ def test_names_tell_the_layer(models: dict[str, Json]) -> None:
 
 
 def test_every_rule_and_every_trap_has_a_unit_test_of_its_name(
-    workshop: Workshop, gold_account: Path
+    gold_account: Path,
 ) -> None:
-    manifest = json.loads((workshop.folder / "target" / "manifest.json").read_text())
+    manifest = json.loads(gold_account.with_name("manifest.json").read_text())
     names = [test["name"] for test in manifest["unit_tests"].values()]
     wanted = [f"rule_{n}_" for n in range(1, 12)]
     wanted += [f"trap_{n}_" for n in (2, 3, 4, 5, 6, 7, 11, 12)]
@@ -122,12 +120,3 @@ def _sources(pattern: str) -> Iterator[Path]:
         for path in (REPOSITORY / folder).rglob(pattern):
             if not {".venv", "node_modules"} & set(path.parts):
                 yield path
-
-
-@pytest.mark.slow
-def test_the_sql_is_in_the_style_of_the_project() -> None:
-    lint = [str(BIN / "sqlfluff"), "lint", "--disable-progress-bar", "."]
-    done = subprocess.run(
-        lint, cwd=PROJECT, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
