@@ -33,10 +33,10 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -> None:
-    told = stack.home / "told"
+    notified = stack.home / "notified"
     server = subprocess.Popen(
         [str(ROOT / "flows" / "serve")],
-        env=stack.environment | {"CCLAKE_ON_FAILURE": f"cat > {told}"},
+        env=stack.environment | {"CCLAKE_ON_FAILURE": f"cat > {notified}"},
         start_new_session=True,
     )
     try:
@@ -48,10 +48,10 @@ def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -
         listed = subprocess.check_output(command, env=stack.environment)
         modes = [run["mode"] for run in json.loads(listed)]
         assert "daily" in modes
-        assert not told.exists()
+        assert not notified.exists()
         ask(stack, "deployment", "run", "cclake/adhoc", "-p", "mode=wrong", "--watch")
-        wait_for(told.exists, "the failure is told")
-        wait_for(lambda: "mode 'wrong'" in told.read_text(), "with its reason")
+        wait_for(notified.exists, "a notification of the failure")
+        wait_for(lambda: "mode 'wrong'" in notified.read_text(), "with its reason")
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(PATIENCE)

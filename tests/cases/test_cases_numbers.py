@@ -85,7 +85,7 @@ def test_quarter_hour_zone_pages(pages: Web) -> None:
 
 
 def test_names_of_models(lake_of_cases: Cases, pages: Web) -> None:
-    """One name for one model, whatever its provider calls it; providers told apart."""
+    """One model has one name at each provider, whatever the provider calls it."""
     sql = (
         "select session_id, model, model_name from fct_api_responses"
         " where host = 'pages' and output_tokens = 5000 and cache_read_tokens = 40900"

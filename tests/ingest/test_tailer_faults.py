@@ -196,8 +196,8 @@ def test_files_and_folders_that_nobody_could_read_in_time_are_counted(
         (root / "p" / "stays.jsonl").write_bytes(text(lines(3, 1)))
         tailer.signal(signal.SIGCONT)
         check(tailer, lines(3, 1))
-    told = tailer.counters()
-    assert (told["files_missed_total"], told["folders_missed_total"]) == (3, 1)
+    counted = tailer.counters()
+    assert (counted["files_missed_total"], counted["folders_missed_total"]) == (3, 1)
 
 
 def test_linked_folders_are_read_once(

@@ -84,7 +84,7 @@ class Victim:
         # Starts in milliseconds, so that a kill meets work and not imports.
         processes = multiprocessing.get_context("forkserver")
         processes.set_forkserver_preload(["lake_workers"])
-        self.told, theirs = processes.Pipe(duplex=False)
+        self.steps, theirs = processes.Pipe(duplex=False)
         seed = self.dice.randrange(1 << 30)
         self.process: BaseProcess = processes.Process(
             target=lake_workers.announced,
@@ -96,10 +96,10 @@ class Victim:
     def works(self) -> None:
         """Wait until it has done a further part of its work."""
         with contextlib.suppress(EOFError):
-            while self.told.poll():
-                self.told.recv_bytes()
-            assert self.told.poll(PATIENCE), f"{self.work.__name__}: does not work"
-            self.told.recv_bytes()
+            while self.steps.poll():
+                self.steps.recv_bytes()
+            assert self.steps.poll(PATIENCE), f"{self.work.__name__}: does not work"
+            self.steps.recv_bytes()
             return
         raise AssertionError(f"{self.work.__name__}: ended by itself")
 
@@ -111,7 +111,7 @@ class Victim:
     def kill(self) -> None:
         self.process.kill()
         self.process.join(PATIENCE)
-        self.told.close()
+        self.steps.close()
 
     def replace(self) -> None:
         """Kill it and start the next one."""

@@ -22,7 +22,7 @@ from harness import connect
 
 def announced(
     work: Callable[[str, str, str], None],
-    told: Connection,
+    steps: Connection,
     most: int,
     seed: int,
     where: tuple[str, str, str],
@@ -39,7 +39,7 @@ def announced(
         nonlocal left
         left -= 1
         if left == 0:
-            told.send_bytes(b"!")
+            steps.send_bytes(b"!")
             left = dice.randint(1, most)
 
     sys.setprofile(step)

@@ -147,7 +147,7 @@ class Tailer:
     def start(self, ready: bool = True) -> "Tailer":
         """Start it from the checkpoints, and wait until it says that it is ready."""
         self._resume.write_bytes(b"".join(self.kept.checkpoints.values()))
-        told = len(self.kept.stats)
+        before = len(self.kept.stats)
         tool = [*self.prefix, str(BIN / "tailer"), "--follow", "--root", str(self.root)]
         self._process = subprocess.Popen(
             [*tool, "--resume", str(self._resume), *self.options],
@@ -158,7 +158,7 @@ class Tailer:
         self._thread = threading.Thread(target=self._read, args=(self._process,))
         self._thread.start()
         if ready:
-            wait_for(lambda: len(self.kept.stats) > told, "tailer is ready")
+            wait_for(lambda: len(self.kept.stats) > before, "tailer is ready")
         return self
 
     @property

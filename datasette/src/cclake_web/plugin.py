@@ -15,7 +15,7 @@ from pluggy import HookimplMarker
 
 from cclake_web.data.words import words_of
 from cclake_web.descriptions import metadata
-from cclake_web.exporting.stock import safe_csv
+from cclake_web.exporting.datasette_csv import safe_csv
 from cclake_web.generation import NAME, REVEALING
 from cclake_web.guard import App, Guard
 from cclake_web.pages.canned import canned

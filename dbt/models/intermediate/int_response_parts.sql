@@ -63,7 +63,7 @@ picked as (
 ),
 
 {# The main model is the one that the response names: the one that answered. #}
-told as (
+attributed as (
 
     select
         picked.*,
@@ -94,7 +94,7 @@ ranked as (
         row_number() over (
             partition by response_key order by is_main desc, part_no asc
         ) = 1 as is_response
-    from told
+    from attributed
 
 ),
 

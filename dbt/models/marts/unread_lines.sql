@@ -63,31 +63,27 @@ broken as (
 
 ),
 
-unparsed as (
+named as (
 
     select
-        conversations.doc_id,
-        conversations.part,
-        conversations.host,
-        conversations.source_file,
-        conversations.off,
-        conversations.len,
-        messages.session_id,
-        conversations.type,
-        conversations.message_id,
-        conversations.model,
-        coalesce(conversations.type = 'assistant', false) as is_response,
+        doc_id,
+        part,
+        session_id,
         'DuckDB cannot parse this JSON' as reason
-    from {{ ref('stg_messages') }} as messages
-    inner join {{ ref('stg_conversations') }} as conversations
-        on
-            messages.doc_id = conversations.doc_id
-            and messages.part = conversations.part
-    where messages.is_unreadable
+    from {{ ref('stg_messages') }}
+    where is_unreadable
+    union all
+    select
+        doc_id,
+        part,
+        null as session_id,
+        'no session: neither the record nor its file names one' as reason
+    from {{ ref('stg_resolved_lines') }}
+    where session_id is null
 
 ),
 
-homeless as (
+unread as (
 
     select
         conversations.doc_id,
@@ -96,24 +92,20 @@ homeless as (
         conversations.source_file,
         conversations.off,
         conversations.len,
-        null as session_id,
+        named.session_id,
         conversations.type,
         conversations.message_id,
         conversations.model,
         coalesce(conversations.type = 'assistant', false) as is_response,
-        'no session: neither the record nor its file names one' as reason
-    from {{ ref('stg_resolved_lines') }} as resolved
+        named.reason
+    from named
     inner join {{ ref('stg_conversations') }} as conversations
         on
-            resolved.doc_id = conversations.doc_id
-            and resolved.part = conversations.part
-            and resolved.line_run = conversations.extract_run
-    where resolved.session_id is null
+            named.doc_id = conversations.doc_id
+            and named.part = conversations.part
 
 )
 
 select * from broken
 union all
-select * from unparsed
-union all
-select * from homeless
+select * from unread

@@ -5,37 +5,18 @@
     of. `extract_run` is the run that made both known.
 #}
 
+{%- set columns = [
+    'doc_id', 'part', 'file_key', 'project_id', 'uuid', 'parent_uuid', 'message_id',
+    'request_id', 'agent_id', 'buffer', 'seq', 'record_kind', 'host', 'source_file',
+    'gen', 'off', 'len', 'cwd', 'git_branch', 'type', 'subtype', 'model', 'version',
+    'is_sidechain', 'error', 'raw', 'entry', 'file_agent_id', 'is_history',
+    'ingested_at'
+] %}
+
 select
-    conversations.doc_id,
-    conversations.part,
-    conversations.file_key,
-    conversations.project_id,
-    conversations.uuid,
-    conversations.parent_uuid,
-    conversations.message_id,
-    conversations.request_id,
-    conversations.agent_id,
-    conversations.buffer,
-    conversations.seq,
-    conversations.record_kind,
-    conversations.host,
-    conversations.source_file,
-    conversations.gen,
-    conversations.off,
-    conversations.len,
-    conversations.cwd,
-    conversations.git_branch,
-    conversations.type,
-    conversations.subtype,
-    conversations.model,
-    conversations.version,
-    conversations.is_sidechain,
-    conversations.error,
-    conversations.raw,
-    conversations.entry,
-    conversations.file_agent_id,
-    conversations.is_history,
-    conversations.ingested_at,
+    {% for column in columns -%}
+        conversations.{{ column }},
+    {% endfor -%}
     conversations.session_id,
     conversations.said_at,
     conversations.extract_run,
@@ -48,36 +29,9 @@ where
     and not {{ is_loose('conversations') }}
 union all
 select
-    conversations.doc_id,
-    conversations.part,
-    conversations.file_key,
-    conversations.project_id,
-    conversations.uuid,
-    conversations.parent_uuid,
-    conversations.message_id,
-    conversations.request_id,
-    conversations.agent_id,
-    conversations.buffer,
-    conversations.seq,
-    conversations.record_kind,
-    conversations.host,
-    conversations.source_file,
-    conversations.gen,
-    conversations.off,
-    conversations.len,
-    conversations.cwd,
-    conversations.git_branch,
-    conversations.type,
-    conversations.subtype,
-    conversations.model,
-    conversations.version,
-    conversations.is_sidechain,
-    conversations.error,
-    conversations.raw,
-    conversations.entry,
-    conversations.file_agent_id,
-    conversations.is_history,
-    conversations.ingested_at,
+    {% for column in columns -%}
+        conversations.{{ column }},
+    {% endfor -%}
     resolved.session_id,
     resolved.said_at,
     resolved.extract_run,

@@ -65,7 +65,7 @@ def test_without_a_table_of_mounts_nothing_is_a_network(tmp_path: Path) -> None:
         (f"p/{SESSION}/workflows/w.jsonl", True, False),
         (f"p/{SESSION}/what/comes/next", True, True),
         (f"above/.claude/projects/p/{SESSION}/x", True, True),
-        (f"{SESSION}/{SESSION}/local/work/x.py", False, True),
+        (f"{SESSION}/{SESSION}/local/src/x.py", False, True),
         (f"p/deep/{SESSION}/x", False, True),
         ("../history.jsonl", True, False),
     ],

@@ -12,7 +12,7 @@ TOP = 1 << 29  # quarters of an hour, more than SQLite has dates for
 WIDTHS = (512, 2048, 8192, 32_768, TOP)  # quarters of an hour of a block
 Piece = tuple[int, int, int]
 _TABLES = {
-    # of: (what is told apart, what is summed up, where single quarters are)
+    # table: (columns of the groups, sums, source of the single quarters)
     "answered": (
         "who",
         """sum(responses) as responses, sum(unpriced) as unpriced,

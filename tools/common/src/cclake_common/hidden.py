@@ -54,7 +54,7 @@ class Uncovered:
                 continue  # a tab or the end of a line separates words
             letter = chr(int(match[1], 16)) if match[1] else ""
             if letter in ('"', "\\"):
-                continue  # it would end the text that it stands in
+                continue  # it would end the text around it
             parts += [whole[done:start], letter]
             length += start - done + len(letter)
             done = end

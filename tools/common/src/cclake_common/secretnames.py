@@ -224,16 +224,16 @@ def _spaced(text: str, name: _Name, start: int, closed: bool) -> Span | None:
         return _quoted(text, opened, False)
     if opened or not (given or "login " in before):
         return None
-    told = given and before.endswith(_COMMANDS)
+    is_command = given and before.endswith(_COMMANDS)
     found = _inside(text, name, word.span())
     inner = text[found[0] : found[1]]
-    if is_value(inner) and (told or not _plain(inner) or not given):
+    if is_value(inner) and (is_command or not _plain(inner) or not given):
         return found if len(inner) >= name.least and not inner.startswith("-") else None
     return None
 
 
 def _quoted(text: str, opened: re.Match[str], grows: bool) -> Span | None:
-    """Find what stands within quotation marks, also of JSON within JSON."""
+    """Find what is within quotation marks, also of JSON within JSON."""
     depth, mark = len(opened["slashes"]), opened["mark"]
     stop = text.find("\n", opened.end()) if len(mark) == 1 else -1
     for slashes, end in _marks(
@@ -310,7 +310,7 @@ def _bare(text: str, name: _Name, start: int, after: re.Match[str]) -> Span | No
 
 
 def _inside(text: str, name: _Name, span: Span) -> Span:
-    """Cut a value where the text ends that it stands in: "a=b", `a=b`, {"x":"a=b"}."""
+    """Cut a value at the end of the text around it: "a=b", `a=b`, {"x":"a=b"}."""
     line_start = text.rfind("\n", 0, name.start) + 1
     head = text[max(line_start, name.start - 4000) : name.start]
     start, end = span

@@ -6,7 +6,6 @@ from typing import Any
 from cclake_report.ccusage import TOKENS, Period, Theirs
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
-from cclake_report.parts import FULL_PARTS
 from cclake_report.reasons import HINTS, REASONS, Reason, concerned
 from cclake_report.source import Gold, Row
 
@@ -20,6 +19,16 @@ _BUCKETS: dict[Period, str] = {
     "monthly": "strftime(local_at, '%Y-%m')",
     "session": "session_id",
 }
+# Responses, and items of the responses that have several; an item takes the columns
+# that it lacks from its response.
+_PARTS = """(
+    select * from marts.fct_api_responses where price_parts < 2
+    union all by name
+    select items.*, responses.request_id, responses.entry_key, responses.sessions,
+        responses.is_from_progress, responses.price_parts
+    from marts.fct_response_items as items
+    join marts.fct_api_responses as responses using (response_key)
+)"""
 
 
 def diff(gold: Gold, theirs: Theirs, filters: Filters, this_host: str) -> Report:
@@ -81,7 +90,7 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
         select t.*, ? as this_host,
             timezone(?, t.responded_at::timestamptz) as local_at,
             coalesce(m.part > 0, false) as is_salvaged
-        from {FULL_PARTS} as t
+        from {_PARTS} as t
         left join marts.fct_messages as m on m.entry_key = t.entry_key
         where {where}
     )

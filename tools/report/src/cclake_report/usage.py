@@ -5,11 +5,26 @@ from typing import Any, Literal
 
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report, add_up, honesty
-from cclake_report.parts import MODEL, PARTS
 from cclake_report.source import Gold, Row
 
 By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
 
+_PART_COLUMNS = """
+    response_key, session_id, project_key, host, usage_final, responded_at,
+    input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, cost_usd,
+    is_priced, model_name as model, model as logged_model
+"""
+# A response is counted once, where `is_response` holds; a model that has several items
+# of one response is counted once, where `is_first_of_model` holds.
+_PARTS = f"""(
+    select {_PART_COLUMNS}, true as is_response, true as is_first_of_model,
+        not is_priced as is_first_unpriced
+    from marts.fct_api_responses where price_parts < 2
+    union all
+    select {_PART_COLUMNS}, is_response, is_first_of_model, is_first_unpriced
+    from marts.fct_response_items
+)"""
+_MODEL = "concat_ws(' ', t.model, t.logged_model)"
 # What each report groups by, over table `t` and the local time `local_at`.
 _BUCKETS: dict[By, str] = {
     "daily": "strftime(local_at, '%Y-%m-%d')",
@@ -97,8 +112,8 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
         filters: What to count.
         breakdown: Give each row a `breakdown` by model.
     """
-    where, values = filters.where("responded_at", MODEL)
-    sql = _SQL.format(where=where, bucket=_BUCKETS[by], parts=PARTS)
+    where, values = filters.where("responded_at", _MODEL)
+    sql = _SQL.format(where=where, bucket=_BUCKETS[by], parts=_PARTS)
     parts = gold.rows(sql, [filters.timezone, *values])
     totals, notes = add_up(parts), honesty(parts)
     rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
@@ -162,7 +177,7 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
 
 
 def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
-    where, values = filters.where("responded_at", MODEL)
+    where, values = filters.where("responded_at", _MODEL)
     names = {
         row.pop("project_key"): row
         for row in gold.rows(
@@ -170,7 +185,7 @@ def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) ->
             " coalesce(any_value(p.project_name), 'unknown') as project,"
             " any_value(p.project_path) as project_path,"
             " count(distinct t.session_id) as sessions"
-            f" from {PARTS} as t"
+            f" from {_PARTS} as t"
             " left join marts.dim_projects as p on p.project_key = t.project_key"
             f" where {where} group by t.project_key",
             values,

@@ -87,7 +87,7 @@ def checks(found: Iterable[Check]) -> RenderableType:
 
 
 def _add(table: Table, *cells: str | Text) -> None:
-    """Add a row; what stands in it is text, whatever it looks like."""
+    """Add a row of plain text, which never is markup."""
     shown = (Text(visible(one)) if isinstance(one, str) else one for one in cells)
     table.add_row(*shown)
 

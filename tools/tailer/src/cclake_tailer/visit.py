@@ -26,7 +26,7 @@ class Visitor:
         catalog: All known files.
         reader: Reads one open file.
         counters: What is counted.
-        comparer: Is told of every look that a file has.
+        comparer: Gets every look of a file.
     """
 
     def __init__(
