@@ -48,7 +48,7 @@ def private_command(dbpath: Path, *address: str) -> list[str]:
     return [
         str(find_mongod()),
         *("--dbpath", str(dbpath), *address),
-        *("--wiredTigerCacheSizeGB", "0.5"),
+        *("--wiredTigerCacheSizeGB", "0.25"),  # the minimum; 0.5 was not faster
         *("--wiredTigerCollectionBlockCompressor", "zstd"),
         # Level 3 takes half the CPU of the default 6 for the same size here.
         *("--zstdDefaultCompressionLevel", "3"),
