@@ -191,7 +191,7 @@ report *options:
 # The whole test suite, with a real MongoDB
 [group('check')]
 test *options: _dev
-    @pytest -q -n "${CCLAKE_TEST_JOBS:-3}" --dist loadfile --no-loadscope-reorder "$@"
+    @pytest -q -n "${CCLAKE_TEST_JOBS:-4}" --dist loadfile --no-loadscope-reorder "$@"
 
 # Each tool's wheel alone in an empty environment: no undeclared dependency
 [group('check')]
