@@ -1,4 +1,4 @@
-"""What stands before every page: who may ask, for how long, and with what headers."""
+"""Checks of every request, its time limit, and the headers of its answer."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ from http.cookies import SimpleCookie
 from importlib import resources
 from typing import Any
 
-from cclake_web import asked
+from cclake_web import access
 from cclake_web.config import Config
 from cclake_web.generation import REVEALING
 from cclake_web.generations import Exports
@@ -88,11 +88,11 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = asked.refusal(scope, self.config)
+        refusal = access.refusal(scope, self.config)
         if refusal:
             await say(send, 403, refusal)
             return
-        entry = asked.entry(scope, self.config.token)
+        entry = access.entry(scope, self.config.token)
         if entry is not None:
             await say(send, entry.status, entry.text, entry.headers)
             return

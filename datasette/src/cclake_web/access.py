@@ -1,4 +1,4 @@
-"""Whether a request may be answered: its host, where it comes from, its token."""
+"""Access to the pages: the host of a request, the site it comes from, its token."""
 
 import hashlib
 import re
