@@ -279,6 +279,25 @@ def test_a_table_dropped_and_made_again_is_loaded_anew(
     assert same(lake, path)
 
 
+def test_each_load_keeps_the_watermarks_of_its_snapshot(
+    db: Db, lake: Lake, path: Path
+) -> None:
+    marks = "select watermarks from raw.loads order by load_id"
+    grow(db, lake, 1, 5)
+    first = lake.require().current_snapshot()
+    loaded(lake, path)
+    acked = {w["_id"]: w["acked_seq"] for w in db["watermarks"].find()}
+    with duckdb.connect(str(path)) as writer:  # as an earlier version left it
+        writer.execute("alter table raw.loads drop column watermarks")
+    grow(db, lake, 6, 9)
+    loaded(lake, path)
+    now = {w["_id"]: w["acked_seq"] for w in db["watermarks"].find()}
+    assert first and now != acked
+    loaded(lake, path, as_of=str(first.snapshot_id))
+    (unknown,), (second,), (third,) = duck(path, marks)
+    assert (unknown, orjson.loads(second), orjson.loads(third)) == (None, now, acked)
+
+
 def test_as_of_loads_the_table_as_it_was_and_a_plain_load_returns(
     db: Db, lake: Lake, path: Path
 ) -> None:

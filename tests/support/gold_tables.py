@@ -50,10 +50,10 @@ def _fill(gold: duckdb.DuckDBPyConnection, sessions: int, entries: int) -> None:
     for schema in ("raw", "marts"):
         gold.execute(f"create schema {schema}")
     gold.execute(
-        "create table raw.loads (extract_run bigint, snapshot_id bigint,"
-        " rows bigint, loaded_at timestamptz)"
+        "create table raw.loads (load_id bigint, extract_run bigint,"
+        " snapshot_id bigint, rows bigint, loaded_at timestamptz, watermarks varchar)"
     )
-    gold.execute("insert into raw.loads values (1, 1, 1, now())")
+    gold.execute("insert into raw.loads values (1, 1, 1, 1, now(), '{\"b1\":7}')")
     gold.execute(
         "create table raw.conversations (doc_id varchar, part integer,"
         " extract_run bigint, entry varchar)"

@@ -133,6 +133,7 @@ def test_the_export_says_what_it_is(gold: Path, exports: Path) -> None:
     info = dict(query(exports / "conversations.db", "select * from export_info"))
     assert info["schema_version"] == "1"
     assert info["extract_run"] == "1"
+    assert json.loads(info["watermarks"]) == {"b1": 7}
     assert info["rows.search_documents"] == "12"
     assert info["published_at"].endswith("Z")
 
@@ -143,6 +144,10 @@ def test_an_export_without_a_known_load_is_made_all_the_same(
     with duckdb.connect(str(gold)) as writer:
         writer.execute("drop table raw.loads")
     assert publish(gold, exports).extract_run is None
+    lite = exports / "conversations.db"
+    assert query(lite, "select value from export_info where name = 'watermarks'") == [
+        ("",)
+    ]
 
 
 def test_the_sqlite_file_is_sound_and_stands_alone(gold: Path, exports: Path) -> None:

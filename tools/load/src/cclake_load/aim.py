@@ -15,6 +15,10 @@ class Aim(Protocol):
         """Number of the run that last rebuilt the whole table, or 0."""
 
     @property
+    def watermarks(self) -> str | None:
+        """Up to which seq each buffer is in it, as JSON; None where it does not say."""
+
+    @property
     def snapshot_id(self) -> int | None:
         """Its id."""
 

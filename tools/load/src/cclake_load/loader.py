@@ -84,8 +84,8 @@ def _record(
     known = target.snapshot_id if target else None
     db.execute(
         "insert into raw.loads (load_id, extract_run, snapshot_id, table_uuid, rows,"
-        " removed, mode, loaded_at) select coalesce(max(load_id), 0) + 1,"
-        " ?, ?, ?, ?, ?, ?, now() from raw.loads",
+        " removed, mode, loaded_at, watermarks) select coalesce(max(load_id), 0) + 1,"
+        " ?, ?, ?, ?, ?, ?, now(), ? from raw.loads",
         [
             target.run if target else 0,
             known,
@@ -93,6 +93,7 @@ def _record(
             rows,
             removed,
             mode,
+            target.watermarks if target else None,
         ],
     )
 

@@ -2,4 +2,5 @@
 
 RUN = "cclake.extract_run"
 BASE = "cclake.base_run"
+WATERMARKS = "cclake.watermarks"
 FILES = "cclake.files"

@@ -12,7 +12,7 @@ from cclake_lake.lake import Lake
 
 from cclake_load import raw
 from cclake_load.aim import Unknown
-from cclake_load.names import BASE, FILES, RUN
+from cclake_load.names import BASE, FILES, RUN, WATERMARKS
 from cclake_load.outcome import NOTHING, Outcome
 
 
@@ -51,6 +51,11 @@ class Head:
     def base(self) -> int:
         """Number of the run that last rebuilt the whole table, or 0."""
         return int(self._newest.get(BASE, 0))
+
+    @property
+    def watermarks(self) -> str | None:
+        """Up to which seq each buffer is in it, as JSON."""
+        return self._newest.get(WATERMARKS)
 
     @property
     def snapshot_id(self) -> int | None:

@@ -48,7 +48,8 @@ create table if not exists raw.loads (
     rows bigint not null,
     removed bigint not null,
     mode varchar not null,
-    loaded_at timestamp with time zone not null
+    loaded_at timestamp with time zone not null,
+    watermarks varchar
 )
 """
 
@@ -65,6 +66,8 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("create schema if not exists raw")
     create(db)
     db.execute(CREATE_LOADS)
+    # For a file that an earlier version made.
+    db.execute("alter table raw.loads add column if not exists watermarks varchar")
     present = {row[0] for row in db.execute("describe raw.conversations").fetchall()}
     for name, kind in COLUMNS.items():
         if name not in present:

@@ -11,7 +11,7 @@ from pyiceberg.table import DataScan, Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import LongType
 
-from cclake_load.names import BASE, RUN
+from cclake_load.names import BASE, RUN, WATERMARKS
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Target:
     Attributes:
         run: Number of its newest extraction run.
         base: Number of the run that last rebuilt the whole table, or 0.
+        watermarks: Up to which seq each buffer is in it, as JSON.
     """
 
     table: Table
     snapshot: Snapshot | None
     run: int = 0
     base: int = 0
+    watermarks: str | None = None
 
     @property
     def snapshot_id(self) -> int | None:
@@ -80,7 +82,13 @@ def target(table: Table, as_of: str | None = None) -> Target:
     for found in lineage(table, snapshot):
         summary = found.summary.additional_properties if found.summary else {}
         if RUN in summary:
-            return Target(table, snapshot, int(summary[RUN]), int(summary.get(BASE, 0)))
+            return Target(
+                table,
+                snapshot,
+                run=int(summary[RUN]),
+                base=int(summary.get(BASE, 0)),
+                watermarks=summary.get(WATERMARKS),
+            )
     return Target(table, snapshot)
 
 

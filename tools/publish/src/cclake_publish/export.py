@@ -160,6 +160,7 @@ def info(gold: Gold) -> dict[str, str]:
         "export_id": uuid.uuid4().hex,
         "published_at": now.replace("+00:00", "Z"),
         "extract_run": "" if run is None else str(run),
+        "watermarks": gold.watermarks(),
     } | {f"rows.{table.name}": str(table.rows) for table in gold.tables}
 
 

@@ -78,6 +78,16 @@ class Gold:
             return None
         return int(row[0]) if row and row[0] is not None else None
 
+    def watermarks(self) -> str:
+        """Return the loaded seq of each buffer as JSON; empty if unknown."""
+        loads = f"{quote(self.catalog)}.raw.loads"
+        query = f"select watermarks from {loads} order by load_id desc limit 1"
+        try:
+            row = self.connection.execute(query).fetchone()
+        except (duckdb.CatalogException, duckdb.BinderException):
+            return ""  # loaded by an earlier version
+        return str(row[0]) if row and row[0] is not None else ""
+
     def is_whole(self) -> bool:
         """Whether the last run of dbt built all that it began; True where unknown."""
         state = f"{quote(self.catalog)}.intermediate.build_state"
