@@ -222,6 +222,11 @@ format: _dev
     @sqlfluff format --processes 2 --disable-progress-bar dbt
     @cog -r tools/*/README.md datasette/README.md metabase/README.md
 
+# Show the packages: their modules, lines, and what each imports
+[group('check')]
+map:
+    @python tests/support/structure.py
+
 # Measure ratios against floors and peers: just bench ingest
 [group('check')]
 bench name *options: _dev
