@@ -22,7 +22,8 @@ import lake_partitions
 import lake_peers
 from cclake_extract.care.auto import care, due
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from cclake_load.job import Job
 from lake_place import Cost, Place, medians, middle, places, ratios
 
@@ -153,12 +154,12 @@ def commits(
         begin = time.perf_counter()
         extract(place.lake, place.db)
         runs.append(time.perf_counter() - begin)
-        table = place.lake.require()
+        table = require_table(place.lake)
         if due(table):
             begin = time.perf_counter()
             care(table)
             cares.append(time.perf_counter() - begin)
-    table = place.lake.require()
+    table = require_table(place.lake)
     first, last = middle(runs[1:41]), middle(runs[-40:])
     return {
         "runs": options.runs,

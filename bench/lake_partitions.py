@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from cclake_extract.parquet import GROUP_ROWS
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from lake_data import PER_SESSION
 from lake_place import Place, middle
 from pyiceberg.catalog.sql import SqlCatalog
@@ -91,7 +92,7 @@ def _read(files: list[str], day: str | None = None) -> None:
 
 def _rows(lake: Lake) -> pa.Table:
     """All rows, each with the day of its session; sessions lie over `DAYS` days."""
-    rows = lake.require().scan().to_arrow().sort_by("seq")
+    rows = require_table(lake).scan().to_arrow().sort_by("seq")
     first = date(2026, 1, 1)
     share = max(1, rows.num_rows // PER_SESSION // DAYS)
     days = [

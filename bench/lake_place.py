@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from harness import BIN, Mongod, connect
 from lake_data import fill
 

@@ -12,7 +12,7 @@ import account
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from cclake_verify.report import Report
 from cclake_verify.run import Settings, verify
 from corpus import ingest, run

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from harness import Mongod, connect
 from pymongo.database import Database
 

@@ -40,10 +40,11 @@ def tool(name: str, *arguments: str, **env: str) -> str:
 
 def extracted(lake: Path) -> Rows:
     """The rows of a new lake, but for the number of the run."""
-    from cclake_lake.lake import Lake
+    from cclake_lake.catalog import require_table
+    from cclake_lake.settings import Lake
 
     tool("extract", "run", ICEBERG_WAREHOUSE_PATH=str(lake))
-    scan = Lake.from_env(warehouse=str(lake)).require().scan()
+    scan = require_table(Lake.from_env(warehouse=str(lake))).scan()
     rows = scan.to_arrow().drop_columns(["extract_run"]).to_pylist()
     return sorted(tuple(map(str, row.values())) for row in rows)
 

@@ -20,7 +20,8 @@ from cclake_extract.datafile import destination, new_path
 from cclake_extract.parquet import ParquetFile
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import open_catalog, require_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from lakes import keys, rows, tool, wanted
 from pyiceberg.table import Table
@@ -36,7 +37,7 @@ def grow(db: Db, lake: Lake, runs: int, first: int = 1, each: int = 10) -> Table
         start = first + number * each
         store(db, list(documents(start, start + each - 1)))
         extract(lake, db)
-    return lake.require()
+    return require_table(lake)
 
 
 def told(*arguments: str) -> Any:
@@ -59,7 +60,7 @@ def test_compaction_merges_files_and_keeps_rows_runs_and_watermark(
     done = compact(table)
     assert (done.files, done.rows, done.into) == (6, 60, 1)
     assert sorted(rows(lake), key=lambda r: r["seq"]) == before
-    assert state_of(lake.require()) == state
+    assert state_of(require_table(lake)) == state
     assert [r["seq"] for r in rows(lake, "seq")] == list(range(1, 61))
     assert len(list(table.scan().plan_files())) == 1
     assert extract(lake, db).rows == 0
@@ -80,11 +81,11 @@ def test_a_compaction_that_lost_its_files_to_another_leaves_the_table_alone(
     db: Db, lake: Lake
 ) -> None:
     grow(db, lake, 4)
-    one, other = lake.require(), lake.require()
+    one, other = require_table(lake), require_table(lake)
     assert compact(one).files == 4
-    snapshots = len(lake.require().metadata.snapshots)
+    snapshots = len(require_table(lake).metadata.snapshots)
     assert compact(other).files == 0
-    assert len(lake.require().metadata.snapshots) == snapshots
+    assert len(require_table(lake).metadata.snapshots) == snapshots
     assert keys(lake) == wanted(db)
 
 
@@ -92,11 +93,11 @@ def test_a_compaction_keeps_what_an_extraction_committed_meanwhile(
     db: Db, lake: Lake
 ) -> None:
     grow(db, lake, 3)
-    stale = lake.require()
+    stale = require_table(lake)
     grow(db, lake, 2, first=31)
     assert compact(stale).files == 3
     assert keys(lake) == wanted(db)
-    assert state_of(lake.require()).watermarks == {"a" * 32: 50}
+    assert state_of(require_table(lake)).watermarks == {"a" * 32: 50}
     assert extract(lake, db).rows == 0
 
 
@@ -214,9 +215,9 @@ def test_a_table_that_is_dropped_during_an_extraction_is_one_sentence(
     store(db, list(documents(11, 15)))
 
     def append(table: Table, files: Any, before: Any, after: Any) -> None:
-        lake.catalog().drop_table(lake.identifier)
+        open_catalog(lake).drop_table(lake.identifier)
         if again:
-            lake_of = create_table(lake, lake.catalog())
+            lake_of = create_table(lake, open_catalog(lake))
             assert lake_of.metadata.table_uuid != table.metadata.table_uuid
         commit.append(table, files, before, after)
 
@@ -274,7 +275,7 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
     for number in range(200):
         store(db, list(documents(number * 2 + 1, number * 2 + 2)))
         extract(lake, db)
-        table = lake.require()
+        table = require_table(lake)
         head = table.current_snapshot()
         assert head
         sizes.append(Path(table.metadata_location).stat().st_size)
@@ -290,9 +291,9 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
 
 def test_a_run_with_nothing_new_takes_no_care(db: Db, lake: Lake) -> None:
     grow(db, lake, 5)
-    before = lake.require().metadata_location
+    before = require_table(lake).metadata_location
     assert told("run", "--care-every", "3")["care"] is None
-    assert lake.require().metadata_location == before
+    assert require_table(lake).metadata_location == before
 
 
 def test_a_run_takes_care_when_enough_small_commits_are_there(

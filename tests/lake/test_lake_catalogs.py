@@ -23,7 +23,8 @@ from cclake_extract.care.reach import needed, present
 from cclake_extract.care.rollback import rollback
 from cclake_extract.crew import Crew
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import BIN, PATIENCE, Mongod, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted
@@ -127,11 +128,11 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
     grow(db, lake, 4)
     assert keys(lake) == wanted(db)
     assert loaded(lake, path)["rows"] == 40
-    first = lake.require().metadata.snapshots[0]
+    first = require_table(lake).metadata.snapshots[0]
 
     grow(db, lake, 2, first=41)
     assert loaded(lake, path)["mode"] == "incremental"
-    table = lake.require()
+    table = require_table(lake)
     assert compact(table).files == 6
     assert loaded(lake, path)["rows"] == 0
     assert keys(lake) == wanted(db)
@@ -141,7 +142,7 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
     assert extract(lake, db).rows == 50
     assert loaded(lake, path)["total"] == 60
 
-    table = lake.require()
+    table = require_table(lake)
     expire(table, keep=1, grace=timedelta(0))
     expire(table, keep=1, grace=timedelta(0))
     sweep_orphans(table, timedelta(0))
@@ -212,7 +213,7 @@ def local(tmp_path: Path, db: Db) -> Lake:
     """A lake in a folder that was extracted, compacted and extended."""
     lake = Lake(warehouse=str(tmp_path / "cclake" / "iceberg"))
     grow(db, lake, 3)
-    compact(lake.require())
+    compact(require_table(lake))
     grow(db, lake, 2, first=31)
     return lake
 
@@ -223,7 +224,7 @@ def test_duckdb_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
     with duckdb.connect(config={"allow_unsigned_extensions": True}) as engine:
         for file in extensions:
             engine.execute(f"load '{file}'")
-        place = lake.require().metadata_location
+        place = require_table(lake).metadata_location
         found = engine.execute(
             f"select count(*), sum(seq)::bigint, sum(len)::bigint from iceberg_scan('{place}')"
         ).fetchone()
@@ -239,7 +240,7 @@ def test_daft_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
         "print(len(d['seq']), sum(d['seq']), sum(d['len']))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, lake.require().metadata_location],
+        [sys.executable, "-c", script, require_table(lake).metadata_location],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from lakes import answer, duck, keys, rows, wanted
 from pymongo.database import Database
 from shipping import ship

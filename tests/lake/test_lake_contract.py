@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_extract.bronze import COLUMNS, SCHEMA
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from cclake_load import raw
 from documents import documents, store
 from harness import BIN, PATIENCE

@@ -18,7 +18,8 @@ from cclake_extract.care.orphans import sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import PATIENCE, Mongod, wait_for
 from lakes import keys, loaded, wanted
@@ -38,7 +39,7 @@ Work = Callable[[str, str, str], None]
 
 
 def has_expired(lake: Lake) -> bool:
-    table = lake.require()
+    table = require_table(lake)
     return len(table.metadata.snapshots) < state_of(table).run
 
 
@@ -55,7 +56,7 @@ class Writer:
 
     def write(self) -> None:
         """Acknowledge more than the table has."""
-        marks = state_of(self.lake.require()).watermarks
+        marks = state_of(require_table(self.lake)).watermarks
         there = sum(marks.get(buffer, 0) for buffer in BUFFERS)
         while sum(self.last.values()) < there + self.AHEAD:
             self._batch()
@@ -136,7 +137,7 @@ def working(*victims: Victim) -> Iterator[tuple[Victim, ...]]:
 
 
 def operations(lake: Lake) -> set[str]:
-    snapshots = lake.require().metadata.snapshots
+    snapshots = require_table(lake).metadata.snapshots
     return {s.summary.operation.value for s in snapshots if s.summary}
 
 
@@ -174,8 +175,8 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
             if number % 12 == 0:
                 loaded(lake, duckdb)
         # The survivors continue, and there are more commits than expiry keeps.
-        enough = max(COMMITS, state_of(lake.require()).run + 5)
-        while state_of(lake.require()).run < enough:
+        enough = max(COMMITS, state_of(require_table(lake)).run + 5)
+        while state_of(require_table(lake)).run < enough:
             loops[0].works()
             writer.write()
         # Nothing more to extract: now nobody overtakes the keeper.
@@ -187,7 +188,7 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     loaded(lake, duckdb)
     assert loaded(lake, duckdb, full=True)["total"] == sum(wanted(db).values())
 
-    table = lake.require()
+    table = require_table(lake)
     assert bool(pairs) == (extractor is lake_workers.pair)
     for snapshot in table.metadata.snapshots:
         assert table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows > 0

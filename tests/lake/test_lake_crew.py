@@ -21,7 +21,8 @@ from cclake_extract.crew import Crew
 from cclake_extract.process import Process
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import find_table, require_table
+from cclake_lake.settings import Lake
 from documents import acknowledge, document, documents, entry, store
 from harness import PATIENCE, Mongod, wait_for
 from lakes import keys, rows, wanted
@@ -65,7 +66,7 @@ def data_files(lake: Lake) -> set[str]:
 
 
 def held(lake: Lake) -> set[str]:
-    return {task.file.file_path for task in lake.require().scan().plan_files()}
+    return {task.file.file_path for task in require_table(lake).scan().plan_files()}
 
 
 def odd_ones(db: Db) -> None:
@@ -117,11 +118,11 @@ def test_two_processes_make_the_rows_that_one_makes(
     assert len(started) == 1
     assert (alone.rows, alone.commits) == (outcome.rows, outcome.commits)
     assert without(rows(lake)) == without(rows(other))
-    table = lake.require()
+    table = require_table(lake)
     for snapshot, twin in zip(
-        table.metadata.snapshots, other.require().metadata.snapshots, strict=True
+        table.metadata.snapshots, require_table(other).metadata.snapshots, strict=True
     ):
-        assert state_of(table, snapshot) == state_of(other.require(), twin)
+        assert state_of(table, snapshot) == state_of(require_table(other), twin)
     assert extract(lake, db, crew=crew).commits == 0
 
 
@@ -130,7 +131,7 @@ def test_every_commit_of_two_processes_holds_all_up_to_its_watermark(
 ) -> None:
     store(db, list(documents(1, 1_050)))
     assert extract(lake, db, crew=crew).commits == 11
-    table = lake.require()
+    table = require_table(lake)
     for number, snapshot in enumerate(table.metadata.snapshots, 1):
         mark = state_of(table, snapshot).watermarks["a" * 32]
         assert mark == min(number * ROWS, 1_050)
@@ -149,7 +150,7 @@ def test_a_backfill_by_two_processes_has_rising_numbers(
     found = sorted((r["buffer"], r["seq"], r["extract_run"]) for r in rows(lake))
     runs = [run for _, _, run in found]
     assert runs == sorted(runs) and runs[0] > before
-    assert state_of(lake.require()).base > runs[-1]
+    assert state_of(require_table(lake)).base > runs[-1]
     assert len(held(lake)) == len(set(runs)) == 9
     assert extract(lake, db, crew=crew).commits == 0
 
@@ -179,7 +180,7 @@ def test_a_process_that_is_killed_is_said_and_nothing_is_lost(
     with pytest.raises(Failure, match="killed by signal 9") as failed:
         extract(lake, db, kill, crew)
     assert failed.value.code == 75
-    table = lake.load(lake.catalog())
+    table = find_table(lake)
     assert table is not None
     assert sum(keys(lake).values()) < 2_000
     extract(lake, db, crew=crew)

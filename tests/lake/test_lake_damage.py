@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from lakes import answer, duck, keys, loaded, tool, wanted
 from pymongo.database import Database
@@ -111,7 +112,7 @@ def test_an_error_of_a_whole_table_is_no_damage(
     store(db, list(documents(1, 3)))
     work = job.Job(lake, db)
     work.run()
-    before = lake.require().metadata.table_uuid
+    before = require_table(lake).metadata.table_uuid
 
     def fail(*_: object) -> None:
         raise ValueError("a mistake of ours")
@@ -121,7 +122,7 @@ def test_an_error_of_a_whole_table_is_no_damage(
         work.run()
     monkeypatch.undo()
     job.Job(lake, db, full=True).run()
-    assert lake.require().metadata.table_uuid == before
+    assert require_table(lake).metadata.table_uuid == before
 
 
 def test_a_warehouse_on_a_server_needs_a_catalog(

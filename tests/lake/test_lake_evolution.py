@@ -6,7 +6,8 @@ from typing import Any
 from cclake_extract import bronze
 from cclake_extract.care.compact import compact
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from lakes import duck, loaded, rows
 from pymongo.database import Database
@@ -22,12 +23,12 @@ def test_a_table_of_an_older_version_gets_its_missing_columns(
     monkeypatch.setattr(bronze, "COLUMNS", tuple(older))
     store(db, list(documents(1, 20)))
     extract(lake, db)
-    first = lake.require().current_snapshot()
+    first = require_table(lake).current_snapshot()
     assert first
     monkeypatch.undo()
     store(db, list(documents(21, 30)))
     extract(lake, db)
-    table = lake.require()
+    table = require_table(lake)
     found = {r["seq"]: r["git_branch"] for r in rows(lake, "seq", "git_branch")}
     assert (found[20], found[21]) == (None, "main")
     old = table.scan(snapshot_id=first.snapshot_id).to_arrow()
@@ -42,7 +43,7 @@ def test_a_column_that_a_newer_version_added_is_null_in_our_rows(
 ) -> None:
     store(db, list(documents(1, 10)))
     extract(lake, db)
-    with lake.require().update_schema() as update:
+    with require_table(lake).update_schema() as update:
         update.add_column("from_the_future", bronze.S)
     store(db, list(documents(11, 20)))
     extract(lake, db)
@@ -74,7 +75,7 @@ def test_a_renamed_column_is_loaded_by_its_id(
 ) -> None:
     store(db, list(documents(1, 10)))
     extract(lake, db)
-    with lake.require().update_schema() as update:
+    with require_table(lake).update_schema() as update:
         update.rename_column("git_branch", "branch")
     path = tmp_path / "x.duckdb"
     loaded(lake, path)

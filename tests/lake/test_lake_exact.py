@@ -22,7 +22,8 @@ from cclake_extract.datafile import described
 from cclake_extract.parquet import Written
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import find_table, require_table
+from cclake_lake.settings import Lake
 from documents import acknowledge, document, documents, entry, store
 from harness import PATIENCE
 from lakes import answer, keys, rows, tool, wanted
@@ -57,7 +58,7 @@ def test_a_run_with_nothing_new_reads_no_document_and_commits_nothing(
 ) -> None:
     store(db, list(documents(1, 100)))
     extract(lake, db)
-    before = lake.require().metadata_location
+    before = require_table(lake).metadata_location
     db.command("profile", 2)
     try:
         assert extract(lake, db).rows == 0
@@ -65,7 +66,7 @@ def test_a_run_with_nothing_new_reads_no_document_and_commits_nothing(
         db.command("profile", 0)
     touched = {found["ns"].split(".")[1] for found in db["system.profile"].find()}
     assert touched == {"watermarks"}
-    assert lake.require().metadata_location == before
+    assert require_table(lake).metadata_location == before
 
 
 def test_a_run_that_finds_nothing_does_not_even_load_pyiceberg(
@@ -96,7 +97,7 @@ def test_late_hosts_and_lost_buffers_are_ranges_of_their_own(
     store(db, list(documents(1, 5, buffer="c" * 32, host="one", path="p/new.jsonl")))
     assert extract(lake, db).rows == 25
     assert keys(lake) == wanted(db)
-    assert state_of(lake.require()).watermarks == {
+    assert state_of(require_table(lake)).watermarks == {
         "a" * 32: 50,
         "b" * 32: 20,
         "c" * 32: 5,
@@ -136,7 +137,7 @@ def test_large_runs_are_several_commits_that_each_stand_alone(
     store(db, list(documents(1, 1000)))
     outcome = extract(lake, db)
     assert outcome.commits == 4
-    table = lake.require()
+    table = require_table(lake)
     marks = [state_of(table, s).watermarks["a" * 32] for s in table.metadata.snapshots]
     assert marks == sorted(set(marks)) and marks[-1] == 1000
     for snapshot, mark in zip(table.metadata.snapshots, marks, strict=True):
@@ -154,7 +155,7 @@ def test_documents_of_many_bytes_are_several_files_of_one_commit(
     store(db, list(documents(1, 100, size=500)))
     outcome = extract(lake, db)
     assert (outcome.rows, outcome.commits) == (100, 1)
-    files = [task.file for task in lake.require().scan().plan_files()]
+    files = [task.file for task in require_table(lake).scan().plan_files()]
     assert len(files) > 3
     assert all(file.record_count <= 40 for file in files)
     assert {r["extract_run"] for r in rows(lake, "extract_run")} == {outcome.run}
@@ -180,9 +181,9 @@ def test_a_backfill_replaces_the_table_in_one_commit(db: Db, lake: Lake) -> None
     store(db, list(documents(1, 100)))
     extract(lake, db)
     store(db, list(documents(101, 140)))
-    before = len(lake.require().metadata.snapshots)
+    before = len(require_table(lake).metadata.snapshots)
     assert backfill(lake, db).rows == 140
-    assert len(lake.require().metadata.snapshots) == before + 1
+    assert len(require_table(lake).metadata.snapshots) == before + 1
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
 
@@ -205,7 +206,7 @@ def test_the_files_of_a_backfill_have_rising_numbers_that_no_other_run_gives(
     assert [seq for _, seq in found] == list(range(1, 321))
     runs = Counter(run for run, _ in found)
     assert list(runs.values()) == [50] * 6 + [20]
-    table = lake.require()
+    table = require_table(lake)
     bounds = sorted(f.file.record_count for f in table.scan().plan_files())
     assert bounds == [20] + [50] * 6
     head = state_of(table)
@@ -232,7 +233,7 @@ def test_a_backfill_since_leaves_out_what_was_ingested_before(
 def test_a_dry_run_counts_and_changes_nothing(db: Db, lake: Lake) -> None:
     store(db, list(documents(1, 30)), acked=20)
     assert answer("extract", "run", "--dry-run")["documents"] == 20
-    assert lake.load(lake.catalog()) is None
+    assert find_table(lake) is None
 
 
 def test_a_document_that_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(

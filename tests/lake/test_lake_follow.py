@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cclake_extract.state import state_of
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import find_table
+from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import BIN, PATIENCE, Mongod, connect, free_port, wait_for
 from lakes import answer, keys, tool, wanted
@@ -38,7 +39,7 @@ def follower(**env: str) -> "subprocess.Popen[str]":
 
 
 def reached(lake: Lake, seq: int) -> bool:
-    table = lake.load(lake.catalog())
+    table = find_table(lake)
     return table is not None and state_of(table).watermarks.get("a" * 32) == seq
 
 

@@ -18,7 +18,8 @@ from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
 from cclake_extract.care.rollback import rollback
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from cclake_load import job, quick
 from cclake_load.job import Job
 from documents import acknowledge, document, documents, entry, store
@@ -43,7 +44,7 @@ def grow(db: Db, lake: Lake, first: int, last: int) -> None:
 
 def same(lake: Lake, path: Path) -> bool:
     """Whether DuckDB has the rows of the head, column by column."""
-    names = [f.name for f in lake.require().schema().fields]
+    names = [f.name for f in require_table(lake).schema().fields]
     listed = ", ".join(f'"{n}"' for n in names if n not in ("timestamp", "ingested_at"))
     have = duck(path, f"select {listed} from raw.conversations")
     want = [
@@ -82,14 +83,14 @@ def test_a_load_of_nothing_and_of_what_extractions_added_needs_no_pyiceberg(
     grow(db, lake, 1, 100)
     first = answer("load")
     assert light_load() == first | {"mode": "nothing", "rows": 0}
-    head = lake.require().current_snapshot()
+    head = require_table(lake).current_snapshot()
     assert head
     grow(db, lake, 101, 102)
     grow(db, lake, 103, 103)
     grown = light_load()
     assert (grown["mode"], grown["rows"], grown["total"]) == ("incremental", 3, 103)
     assert same(lake, path)
-    rollback(lake.require(), head)
+    rollback(require_table(lake), head)
     assert answer("load")["removed"] == 3
     backfill(lake, db)
     assert answer("load")["mode"] == "reconcile"
@@ -151,7 +152,7 @@ def test_compaction_and_expiry_need_no_load(db: Db, lake: Lake, path: Path) -> N
     for number in range(4):
         grow(db, lake, number * 10 + 1, number * 10 + 10)
     loaded(lake, path)
-    table = lake.require()
+    table = require_table(lake)
     assert compact(table).files == 4
     assert loaded(lake, path)["rows"] == 0
     expire(table, keep=1)
@@ -168,7 +169,7 @@ def test_rows_new_since_the_load_are_found_in_a_compacted_file(
     grow(db, lake, 1, 10)
     loaded(lake, path)
     grow(db, lake, 11, 20)
-    compact(lake.require())
+    compact(require_table(lake))
     second = loaded(lake, path)
     assert (second["mode"], second["rows"], second["total"]) == ("incremental", 10, 20)
 
@@ -189,11 +190,11 @@ def test_a_rollback_takes_rows_out_and_the_next_extraction_brings_them_again(
     db: Db, lake: Lake, path: Path
 ) -> None:
     grow(db, lake, 1, 10)
-    first = lake.require().current_snapshot()
+    first = require_table(lake).current_snapshot()
     assert first
     grow(db, lake, 11, 30)
     loaded(lake, path)
-    rollback(lake.require(), first)
+    rollback(require_table(lake), first)
     back = loaded(lake, path)
     assert (back["rows"], back["removed"], back["total"]) == (0, 20, 10)
     assert extract(lake, db).rows == 20
@@ -205,11 +206,11 @@ def test_a_rollback_and_a_new_extraction_between_two_loads_are_noticed(
     db: Db, lake: Lake, path: Path
 ) -> None:
     grow(db, lake, 1, 10)
-    first = lake.require().current_snapshot()
+    first = require_table(lake).current_snapshot()
     assert first
     grow(db, lake, 11, 30)
     loaded(lake, path)
-    rollback(lake.require(), first)
+    rollback(require_table(lake), first)
     extract(lake, db)
     again = loaded(lake, path)
     assert (again["mode"], again["rows"], again["removed"]) == ("reconcile", 20, 20)
@@ -284,7 +285,7 @@ def test_each_load_keeps_the_watermarks_of_its_snapshot(
 ) -> None:
     marks = "select watermarks from raw.loads order by load_id"
     grow(db, lake, 1, 5)
-    first = lake.require().current_snapshot()
+    first = require_table(lake).current_snapshot()
     loaded(lake, path)
     acked = {w["_id"]: w["acked_seq"] for w in db["watermarks"].find()}
     with duckdb.connect(str(path)) as writer:  # as an earlier version left it
@@ -302,7 +303,7 @@ def test_as_of_loads_the_table_as_it_was_and_a_plain_load_returns(
     db: Db, lake: Lake, path: Path
 ) -> None:
     grow(db, lake, 1, 10)
-    old = lake.require().current_snapshot()
+    old = require_table(lake).current_snapshot()
     assert old
     grow(db, lake, 11, 30)
     assert loaded(lake, path)["total"] == 30

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from cclake_extract.care.compact import compact
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES, shorten
+from cclake_lake.settings import Lake
 from cclake_load.job import Job
 from documents import document, documents, entry, store
 from gridfs import GridFSBucket
@@ -51,7 +52,7 @@ def test_it_has_a_row_group_of_its_own_before_and_after_a_compaction(
     store(db, list(documents(10, 12)))
     extract(lake, db)
     assert alone(lake)
-    assert compact(lake.require()).files == 2
+    assert compact(require_table(lake)).files == 2
     assert alone(lake)
     (row,) = [row for row in rows(lake) if row["seq"] == 5]
     assert row["raw"] == long_line
@@ -85,7 +86,7 @@ def upload(db: Db, line: bytes) -> Any:
 def alone(lake: Lake) -> bool:
     """Return whether one row group has the long line, and nothing else."""
     found = []
-    for task in lake.require().scan().plan_files():
+    for task in require_table(lake).scan().plan_files():
         file = pq.ParquetFile(task.file.file_path.removeprefix("file://"))
         for number in range(file.num_row_groups):
             sizes = file.read_row_group(number, columns=["len"])["len"].to_pylist()

@@ -16,7 +16,8 @@ from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
 from cclake_extract.crew import Crew
 from cclake_extract.run import extract
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from harness import connect
 
 
@@ -77,7 +78,7 @@ def pair(uri: str, name: str, warehouse: str) -> None:
 def keeper(_uri: str, _name: str, warehouse: str) -> None:
     """Compact and expire for ever, and delete at once what expiry allows."""
     small_files()
-    table = Lake(warehouse=warehouse).require()
+    table = require_table(Lake(warehouse=warehouse))
     while True:
         _calmly(table.refresh)
         if random.random() < 0.5:

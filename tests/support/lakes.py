@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import require_table
+from cclake_lake.settings import Lake
 from cclake_load.job import Job
 from harness import BIN, PATIENCE
 from pymongo.database import Database
@@ -42,7 +43,7 @@ def loaded(lake: Lake, path: Path, full: bool = False, as_of: str | None = None)
 
 def rows(lake: Lake, *columns: str) -> list[Row]:
     """The rows of the table, or some columns of them."""
-    scan = lake.require().scan(selected_fields=columns or ("*",))
+    scan = require_table(lake).scan(selected_fields=columns or ("*",))
     found: list[Row] = scan.to_arrow().to_pylist()
     return found
 

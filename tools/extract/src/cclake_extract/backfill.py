@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import open_catalog
+from cclake_lake.settings import Lake
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pymongo.database import Database
@@ -50,7 +51,7 @@ def backfill(
         advance: Called with the number of documents read.
         crew: Who reads.
     """
-    table = ensure_table(lake, lake.catalog())
+    table = ensure_table(lake, open_catalog(lake))
     ranges = mongo.behind(mongo.acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
     source = Source(database, crew, advance, extra)

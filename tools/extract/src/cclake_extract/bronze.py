@@ -3,7 +3,8 @@
 import contextlib
 
 import pyarrow as pa
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import find_table
+from cclake_lake.settings import Lake
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.schema import Schema
@@ -109,7 +110,7 @@ def arrow_schema(schema: Schema = SCHEMA) -> pa.Schema:
 
 def ensure_table(lake: Lake, catalog: Catalog) -> Table:
     """The table, made when it is missing, and with every column of this version."""
-    table = lake.load(catalog)
+    table = find_table(lake, catalog)
     if table is None:
         table = create_table(lake, catalog)
     if _missing(table):

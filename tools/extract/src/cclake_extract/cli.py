@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from cclake_common.failure import Failure, run
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from pymongo.errors import PyMongoError
 
 from cclake_extract import mongo, quick

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from cclake_common.failure import Failure
 from cclake_common.visible import visible_lines
-from cclake_lake.catalog import DAMAGED, damaged
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import DAMAGED, damaged, find_table, open_catalog
+from cclake_lake.settings import Lake
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def damage(lake: Lake) -> Exception | None:
     if not lake.is_folder:
         return None
     try:
-        table = lake.load(lake.catalog())
+        table = find_table(lake)
     except Failure as failure:
         if isinstance(failure.__cause__, DAMAGED):
             return failure.__cause__
@@ -62,4 +62,4 @@ def forget_damaged(lake: Lake) -> None:
     if found := damage(lake):
         said = visible_lines(f"extract: {damaged(lake, found)}: it is rebuilt")
         print(said, file=sys.stderr)
-        lake.catalog().drop_table(lake.identifier)
+        open_catalog(lake).drop_table(lake.identifier)

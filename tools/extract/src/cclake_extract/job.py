@@ -9,8 +9,8 @@ from typing import Any
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
 from cclake_common.visible import visible_lines
-from cclake_lake.catalog import damaged
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import damaged, find_table, require_table
+from cclake_lake.settings import Lake
 from pymongo.database import Database
 
 from cclake_extract import mongo
@@ -90,7 +90,7 @@ class Job:
     def _care(self) -> dict[str, Any] | None:
         """Take care of the table when it is due; never at the cost of the run."""
         try:
-            table = self.lake.require()
+            table = require_table(self.lake)
             if self.care_every and due(table, self.care_every):
                 return care(table)
         except Exception as error:  # what was extracted is in the table, whatever it is
@@ -109,7 +109,7 @@ class Job:
         return damaged(self.lake, found) if found else error
 
     def _taken(self) -> dict[str, int]:
-        table = self.lake.load(self.lake.catalog())
+        table = find_table(self.lake)
         taken = state_of(table).watermarks if table else {}
         if self.since and taken and not self.full:
             raise Failure(

@@ -3,8 +3,8 @@
 from typing import Any
 
 import orjson
-from cclake_lake.head import UNREADABLE, metadata
-from cclake_lake.lake import Lake
+from cclake_lake.metadata import UNREADABLE, read_metadata
+from cclake_lake.settings import Lake
 
 from cclake_extract.mongo import behind
 from cclake_extract.names import RUN, WATERMARKS
@@ -33,7 +33,7 @@ def nothing_new(lake: Lake, acked: dict[str, int]) -> dict[str, Any] | None:
 
 
 def _head(lake: Lake) -> dict[str, Any]:
-    table = metadata(lake)
+    table = read_metadata(lake)
     (head,) = (
         snapshot
         for snapshot in table["snapshots"]

@@ -4,7 +4,8 @@ import itertools
 from contextlib import closing
 
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import open_catalog
+from cclake_lake.settings import Lake
 from pyiceberg.table import Table
 from pymongo.database import Database
 
@@ -34,7 +35,7 @@ def extract(
         Failure: The catalog can't be reached or stays busy, or a process was killed.
         PyMongoError: MongoDB fails; what was committed before stays right.
     """
-    catalog = lake.catalog()
+    catalog = open_catalog(lake)
     table = ensure_table(lake, catalog)
     source = Source(database, crew, advance)
     outcome = Outcome()

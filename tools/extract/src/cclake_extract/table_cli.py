@@ -27,7 +27,7 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
 
 
 def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
-    from cclake_lake.lake import Lake
+    from cclake_lake.settings import Lake
 
     return Lake.from_env(warehouse=warehouse, catalog_type=kind, catalog_uri=uri)
 
@@ -35,11 +35,13 @@ def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
 @contextmanager
 def _table(warehouse: str | None, kind: str | None, uri: str | None) -> Iterator[Any]:
     """The table, which must be there; where it is damaged, what fails says so."""
+    from cclake_lake.catalog import require_table
+
     from cclake_extract.damage import told
 
     lake = _lake(warehouse, kind, uri)
     with told(lake):
-        yield lake.require()
+        yield require_table(lake)
 
 
 def _rows(found: list[dict[str, Any]]) -> str:
@@ -212,11 +214,13 @@ def create(
     json: Json = False,
 ) -> None:
     """Create the table, empty; `extract` does it by itself when it is missing."""
+    from cclake_lake.catalog import open_catalog
+
     from cclake_extract import inspect
     from cclake_extract.bronze import ensure_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
-    table = ensure_table(lake, lake.catalog())
+    table = ensure_table(lake, open_catalog(lake))
     show(json, inspect.info(table), f"{lake.identifier} is at {table.location()}")
 
 
@@ -232,10 +236,12 @@ def drop(
     json: Json = False,
 ) -> None:
     """Take the table out of the catalog; `extract` makes it anew from MongoDB."""
+    from cclake_lake.catalog import open_catalog, require_table
+
     lake = _lake(warehouse, catalog_type, catalog_uri)
-    lake.require()
+    require_table(lake)
     if not yes:
         raise Failure(f"{lake.identifier} would be dropped", "give --yes to do it", 2)
-    catalog = lake.catalog()
+    catalog = open_catalog(lake)
     (catalog.purge_table if purge else catalog.drop_table)(lake.identifier)
     show(json, {"dropped": lake.identifier}, f"{lake.identifier} is dropped")

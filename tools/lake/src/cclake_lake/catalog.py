@@ -1,4 +1,4 @@
-"""Opening the Iceberg catalog that the settings of a lake lead to."""
+"""Open the Iceberg catalog of a lake, and load its table."""
 
 import os
 import struct
@@ -17,8 +17,8 @@ from pyiceberg.table import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from cclake_lake.head import origin
-from cclake_lake.lake import Lake
+from cclake_lake.metadata import origin
+from cclake_lake.settings import Lake
 
 BUSY_S = 30
 REFUSED = ("unable to open database file", "readonly database", "Permission denied")
@@ -26,11 +26,11 @@ SILENT = (OperationalError, OSError, RESTError)
 DAMAGED = (FileNotFoundError, EOFError, LookupError, ValueError, TypeError,
            ValidationError, ResolveError, SystemError, struct.error,
            zlib.error)  # fmt: skip
-"""What reading a table may raise where its files are not as they were written."""
+"""What reading a table may raise if its files are not as they were written."""
 
 
 def open_catalog(lake: Lake) -> Catalog:
-    """Open the catalog; makes the warehouse folder when it is local.
+    """Open the catalog; create the warehouse folder if it is local.
 
     Raises:
         Failure: The catalog does not answer, or its type is not known.
@@ -52,13 +52,18 @@ def open_catalog(lake: Lake) -> Catalog:
             raise _no_catalog(lake, error) from error
 
 
-def find_table(lake: Lake, catalog: Catalog) -> Table | None:
-    """The table as it is now, or None where there is none yet.
+def find_table(lake: Lake, catalog: Catalog | None = None) -> Table | None:
+    """Return the current table, or None if there is none yet.
+
+    Args:
+        lake: Where it is.
+        catalog: Its catalog, if that is open.
 
     Raises:
         Failure: The catalog does not answer, its folder is not where it was made, or
             what it says of the table can't be read.
     """
+    catalog = catalog or open_catalog(lake)
     if elsewhere := origin(lake):
         raise Failure(
             f"{lake.warehouse} was moved or copied: its table still is in {elsewhere}",
@@ -81,8 +86,23 @@ def find_table(lake: Lake, catalog: Catalog) -> Table | None:
         raise
 
 
+def require_table(lake: Lake) -> Table:
+    """Return the current table.
+
+    Raises:
+        Failure: There is no such table, or the catalog does not answer.
+    """
+    table = find_table(lake)
+    if table is None:
+        raise Failure(
+            f"there is no table {lake.identifier} in {lake.warehouse}",
+            "run `extract` to fill it, or `extract table create` for an empty one",
+        )
+    return table
+
+
 def damaged(lake: Lake, error: Exception) -> Failure:
-    """The failure to raise where a file of the table is gone or says nonsense."""
+    """Return the failure to raise if a file of the table is missing or corrupt."""
     said = str(error).strip() or type(error).__name__
     return Failure(
         f"the lake in {lake.warehouse} can't be read: {said.splitlines()[0][:300]}",

@@ -91,7 +91,7 @@ def load(
     json: Json = False,
 ) -> None:
     """Load new rows of the Iceberg table into DuckDB, each exactly once."""
-    from cclake_lake.lake import Lake
+    from cclake_lake.settings import Lake
 
     from cclake_load import job
 

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import half_of_memory
-from cclake_lake.head import UNREADABLE
-from cclake_lake.lake import Lake
+from cclake_lake.metadata import UNREADABLE
+from cclake_lake.settings import Lake
 
 from cclake_load import quick, raw
 from cclake_load.aim import Aim, Unknown
@@ -58,11 +58,11 @@ class Job:
                 with suppress(Unknown, duckdb.Error, *UNREADABLE):
                     return self._load(found, full, self.memory or MEMORY)
         # These are most of a load's start.
-        from cclake_lake.catalog import DAMAGED
+        from cclake_lake.catalog import DAMAGED, find_table
 
         from cclake_load.snapshot import target
 
-        table = self.lake.load(self.lake.catalog())
+        table = find_table(self.lake)
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
         try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 import orjson
-from cclake_lake.head import UNREADABLE, metadata
-from cclake_lake.lake import Lake
+from cclake_lake.metadata import UNREADABLE, read_metadata
+from cclake_lake.settings import Lake
 
 from cclake_load import raw
 from cclake_load.aim import Unknown
@@ -122,7 +122,7 @@ def look(lake: Lake, path: Path) -> dict[str, Any] | Head | None:
         None where the load must look itself.
     """
     try:
-        head = Head(metadata(lake))
+        head = Head(read_metadata(lake))
         if not path.exists():
             return None
         with duckdb.connect(str(path), read_only=True) as db:

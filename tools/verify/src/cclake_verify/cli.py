@@ -9,7 +9,7 @@ import typer
 from cclake_common import settings as common
 from cclake_common.failure import run
 from cclake_common.visible import visible
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from cclake_lake.lake import Lake
+from cclake_lake.catalog import find_table
+from cclake_lake.settings import Lake
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import FileScanTask, Table
 
@@ -29,7 +30,7 @@ def open_bronze(lake: Lake) -> "Bronze | None":
     """
     if lake.is_local and not lake.catalog_file.exists():
         return None
-    table = lake.load(lake.catalog())
+    table = find_table(lake)
     return Bronze(table) if table and table.current_snapshot() else None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import driver_words, mask, no_address
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, PyMongoError

@@ -12,7 +12,7 @@ import pyarrow as pa
 from adbc_driver_manager import dbapi as adbc
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.catalog import DAMAGED
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 from pymongo.database import Database
 
 from cclake_verify.content import (

@@ -1,7 +1,7 @@
-"""The table's metadata without the lake's libraries.
+"""Read the table's metadata without the lake's libraries.
 
-Importing pyiceberg is most of what a run costs that finds nothing. Where the catalog is
-the SQLite file of the default, the metadata can be read plainly.
+Importing pyiceberg is most of what a run costs that finds nothing. If the catalog is
+the SQLite file of the default, the metadata is a JSON file that can be read directly.
 """
 
 import sqlite3
@@ -11,18 +11,18 @@ from typing import Any
 
 import orjson
 
-from cclake_lake.lake import Lake
+from cclake_lake.settings import Lake
 
 _LOCATION = """
 select metadata_location from iceberg_tables
 where catalog_name = ? and table_namespace = ? and table_name = ?
 """
 UNREADABLE = (OSError, sqlite3.Error, LookupError, ValueError, TypeError)
-"""What `metadata` raises where the table is not there, or not of the default kind."""
+"""What `read_metadata` raises if there is no table, or none of the default kind."""
 
 
-def metadata(lake: Lake) -> dict[str, Any]:
-    """The table's metadata as it is now, in the words of Iceberg's specification.
+def read_metadata(lake: Lake) -> dict[str, Any]:
+    """Return the table's current metadata, with the names of Iceberg's specification.
 
     Raises:
         UNREADABLE: Ask the catalog instead.
@@ -34,14 +34,14 @@ def metadata(lake: Lake) -> dict[str, Any]:
 
 
 def origin(lake: Lake) -> Path | None:
-    """Where the table's files are, if that is not in the folder of its catalog.
+    """Return where the table's files are, if not in the folder of its catalog.
 
-    Iceberg writes whole paths into its files: a folder that was moved leads to files
-    that are gone, and one that was copied to those of the first one.
+    Iceberg writes absolute paths into its files: those of a folder that was moved lead
+    to files that are missing, and those of a copy to the files of the original.
 
     Returns:
-        The folder of the metadata elsewhere; None where all is in its place, or where
-        that can't be told.
+        The folder of the metadata elsewhere; None if everything is in its place, or if
+        that is unknown.
     """
     try:
         path = _metadata_file(lake)
@@ -61,7 +61,7 @@ def _metadata_file(lake: Lake) -> Path:
 
 
 def _is_within(path: Path, lake: Lake) -> bool:
-    """Whether a path is in the warehouse, under whatever name of its folders."""
+    """Return whether a path is in the warehouse, symbolic links resolved."""
     folder = Path(lake.warehouse)
     return path.is_relative_to(folder) or path.resolve().is_relative_to(
         folder.resolve()

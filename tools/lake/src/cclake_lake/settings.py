@@ -1,17 +1,11 @@
-"""Where the table lives: the catalog and the warehouse, by configuration."""
+"""Read the settings that lead to the catalog and the warehouse."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cclake_common.failure import Failure
 from cclake_common.settings import home
-
-# pyiceberg is imported where it is needed: a run that finds nothing new needs none.
-if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-    from pyiceberg.table import Table
 
 
 @dataclass(frozen=True)
@@ -76,40 +70,6 @@ class Lake:
                 2,
             )
         return lake
-
-    def catalog(self) -> "Catalog":
-        """Open the catalog; makes the warehouse folder when it is local.
-
-        Raises:
-            Failure: The catalog does not answer, or its type is not known.
-        """
-        from cclake_lake.catalog import open_catalog
-
-        return open_catalog(self)
-
-    def load(self, catalog: "Catalog") -> "Table | None":
-        """The table as it is now, or None where there is none yet.
-
-        Raises:
-            Failure: The catalog does not answer.
-        """
-        from cclake_lake.catalog import find_table
-
-        return find_table(self, catalog)
-
-    def require(self) -> "Table":
-        """The table as it is now.
-
-        Raises:
-            Failure: There is no such table.
-        """
-        table = self.load(self.catalog())
-        if table is None:
-            raise Failure(
-                f"there is no table {self.identifier} in {self.warehouse}",
-                "run `extract` to fill it, or `extract table create` for an empty one",
-            )
-        return table
 
 
 def located(warehouse: str) -> str:
