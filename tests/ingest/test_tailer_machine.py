@@ -7,14 +7,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from cclake_tailer.catalog import Catalog
 from cclake_tailer.counters import Counters
-from cclake_tailer.engine import Engine
+from cclake_tailer.discovery import Walker
+from cclake_tailer.file_server import FileServer
 from cclake_tailer.once import scan
 from cclake_tailer.output import Output
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import decode
-from cclake_tailer.tree import Walker
+from cclake_tailer.registry import Registry
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -44,22 +44,24 @@ class FileLives(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         os.close(self.out.fd)
-        self.engine.visitor.held.release_all()
+        self.server.watcher.open_files.release_all()
         shutil.rmtree(self.folder)
 
     def _open(self) -> None:
         self.sink = self.folder / "out"
         self.out = Output(os.open(self.sink, os.O_CREAT | os.O_TRUNC | os.O_WRONLY))
         counters = Counters()
-        catalog = Catalog("h", [str(self.root)])
+        registry = Registry("h", [str(self.root)])
         for text in self.kept.checkpoints.values():
             known = decode(text)
             assert known is not None
-            catalog.resume(known)
-        self.engine = Engine(catalog, Reader(self.out, counters, 4096), counters, -1.0)
-        self.engine.comparer.settle = self.engine.comparer.tick = 0.0
-        self.engine.comparer.pauses = 0.0, 0.0
-        self.walker = Walker(True, self.engine.trouble)
+            registry.resume(known)
+        self.server = FileServer(
+            registry, Reader(self.out, counters, 4096), counters, -1.0
+        )
+        self.server.comparer.settle = self.server.comparer.tick = 0.0
+        self.server.comparer.pauses = 0.0, 0.0
+        self.walker = Walker(True, self.server.note_error)
 
     def _line(self, size: int) -> bytes:
         self.number += 1
@@ -150,7 +152,7 @@ class FileLives(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Killed before anything more is written."""
-        self.engine.visitor.held.release_all()
+        self.server.watcher.open_files.release_all()
         os.close(self.out.fd)
         self._open()
 
@@ -173,7 +175,7 @@ class FileLives(RuleBasedStateMachine):
     @rule()
     def look_when_all_has_rested(self) -> None:
         self._read()
-        self.engine.visitor.rest(-1.0)
+        self.server.watcher.finish_idle(-1.0)
         self.out.flush()
         self._keep()
 
@@ -187,16 +189,16 @@ class FileLives(RuleBasedStateMachine):
     def _read(self) -> None:
         # Two changes in one tick of the clock can't be told apart by time alone.
         time.sleep(0.005)
-        scan(self.engine, self.walker)
-        engine = self.engine
-        while engine.pending or engine.again or engine.comparer.is_due():
-            if engine.pending:
-                engine.step()
-            elif engine.comparer.is_due():
-                engine.compare()
+        scan(self.server, self.walker)
+        server = self.server
+        while server.pending or server.recheck or server.comparer.is_due():
+            if server.pending:
+                server.step()
+            elif server.comparer.is_due():
+                server.compare()
             else:
-                places, self.engine.again = self.engine.again, set()
-                self.engine.look(places)
+                places, self.server.recheck = self.server.recheck, set()
+                self.server.look(places)
         self.out.flush()
 
     def _compare(self) -> None:

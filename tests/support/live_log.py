@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cclake_tailer.identity import digest
+from cclake_tailer.fingerprint import digest
 from ledger import file_key
 from live import Live
 

@@ -5,13 +5,13 @@ import socket
 from pathlib import Path
 
 import pytest
-from cclake_tailer.catalog import Catalog
-from cclake_tailer.held import Held
-from cclake_tailer.identity import file_key, handle_of, open_regular
+from cclake_tailer.discovery import Found, Place, is_chunk, is_source
+from cclake_tailer.fd_cache import FdCache
+from cclake_tailer.fingerprint import file_key, handle_of, open_regular
 from cclake_tailer.lines import encoding_of
 from cclake_tailer.records import Checkpoint, decode, encode
-from cclake_tailer.roots import network_type
-from cclake_tailer.tree import Found, Place, is_chunk, is_source
+from cclake_tailer.registry import Registry
+from cclake_tailer.watch import network_type
 from cclake_verify.disk import has_lines, is_log
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,18 +163,18 @@ def test_a_new_file_at_the_place_of_a_renamed_one_has_its_own_key(
     tmp_path: Path,
 ) -> None:
     info = tmp_path.stat()
-    catalog = Catalog("h", ["/r"])
+    registry = Registry("h", ["/r"])
     keys = []
     for number in range(3):
-        known = catalog.create(Found(Place("/r", "a.jsonl"), info))
-        catalog.move(known, Place("/r", f"{number}.jsonl"))
+        known = registry.create(Found(Place("/r", "a.jsonl"), info))
+        registry.move(known, Place("/r", f"{number}.jsonl"))
         keys.append(known.file)
     assert keys == [file_key("h", None, "a.jsonl", nth) for nth in range(3)]
     assert len(set(keys)) == 3
 
 
 def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
-    held: Held[int] = Held()
+    held: FdCache[int] = FdCache()
     held.limit = 3
     for number in range(5):
         held.put(number, os.open(tmp_path, os.O_RDONLY))
@@ -187,14 +187,14 @@ def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_later_checkpoint_takes_a_file_away_from_its_earlier_place() -> None:
-    catalog = Catalog("h", ["/r"])
-    catalog.resume(Checkpoint("h", "/r", "old", "k" * 16, dev=1, ino=2))
-    catalog.resume(Checkpoint("h", "/r", "new", "k" * 16, off=7, dev=1, ino=3))
-    assert len(catalog) == 1
-    assert catalog.at(Place("/r", "old")) is None
-    assert catalog.with_inode((1, 2)) is None
-    known = catalog.at(Place("/r", "new"))
-    assert known is catalog.with_inode((1, 3)) is catalog.with_key("k" * 16)
+    registry = Registry("h", ["/r"])
+    registry.resume(Checkpoint("h", "/r", "old", "k" * 16, dev=1, ino=2))
+    registry.resume(Checkpoint("h", "/r", "new", "k" * 16, off=7, dev=1, ino=3))
+    assert len(registry) == 1
+    assert registry.at(Place("/r", "old")) is None
+    assert registry.with_inode((1, 2)) is None
+    known = registry.at(Place("/r", "new"))
+    assert known is registry.with_inode((1, 3)) is registry.with_key("k" * 16)
     assert known is not None and known.off == 7
 
 

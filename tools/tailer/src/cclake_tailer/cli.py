@@ -1,4 +1,4 @@
-"""The command line of tailer."""
+"""Command line of tailer."""
 
 import gc
 import signal
@@ -10,18 +10,17 @@ import typer
 from cclake_common import failure, settings
 from cclake_common.stop import Stop, die_with_parent
 
-from cclake_tailer.catalog import Catalog, shown
 from cclake_tailer.compare import REST
 from cclake_tailer.counters import Counters
-from cclake_tailer.engine import Engine
+from cclake_tailer.discovery import Walker, is_folder
+from cclake_tailer.fd_cache import raise_fd_limit
+from cclake_tailer.file_server import FileServer
 from cclake_tailer.follow import Follower, Pace
-from cclake_tailer.held import raise_limit
 from cclake_tailer.once import read_once
 from cclake_tailer.output import Output
 from cclake_tailer.progress import progress
 from cclake_tailer.reader import Reader
-from cclake_tailer.resume import load
-from cclake_tailer.tree import Walker, is_folder
+from cclake_tailer.registry import Registry, load_checkpoints, shown
 
 app = typer.Typer(
     add_completion=False,
@@ -42,8 +41,8 @@ Roots = Annotated[
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Folder with logs; several times for several. "
-        "CLAUDE_DIR holds them with ':' in between.",
+        help="Folder with logs; may be repeated. "
+        "CLAUDE_DIR lists several, separated by ':'.",
         show_default="CLAUDE_DIR, else ~/.claude/projects",
     ),
 ]
@@ -60,7 +59,7 @@ Follow = Annotated[
     typer.Option(
         "--follow/--once",
         envvar="CCLAKE_FOLLOW",
-        help="Go on as files grow, or end when all is read.",
+        help="Keep reading as files grow, or exit when everything is read.",
     ),
 ]
 Resume = Annotated[
@@ -68,16 +67,16 @@ Resume = Annotated[
     typer.Option(
         envvar="CCLAKE_RESUME",
         metavar="FILE",
-        help="Checkpoint records of an earlier run, '-' for standard input: "
-        "what they cover is not read again. Of several, the last that knows a "
-        "file counts.",
+        help="File with the checkpoint records of an earlier run, or '-' for standard "
+        "input; what they cover is not read again. May be repeated: for each file, "
+        "the last checkpoint counts.",
     ),
 ]
 SideFiles = Annotated[
     bool,
     typer.Option(
         envvar="CCLAKE_SIDE_FILES",
-        help="Also archive the files of sessions that are not logs.",
+        help="Also archive the side files of sessions.",
     ),
 ]
 Rest = Annotated[
@@ -86,7 +85,8 @@ Rest = Annotated[
         envvar="CCLAKE_REST_SECONDS",
         min=0,
         metavar="SECONDS",
-        help="A last line without newline is read when its file rested so long.",
+        help="Read a last line without a newline once its file has not changed for "
+        "this long.",
     ),
 ]
 Rescan = Annotated[
@@ -95,7 +95,7 @@ Rescan = Annotated[
         envvar="CCLAKE_RESCAN_SECONDS",
         min=0.1,
         metavar="SECONDS",
-        help="Following: shortest pause between safety scans.",
+        help="With --follow: minimum pause between safety scans.",
     ),
 ]
 PollSeconds = Annotated[
@@ -104,7 +104,7 @@ PollSeconds = Annotated[
         envvar="CCLAKE_POLL_SECONDS",
         min=0.05,
         metavar="SECONDS",
-        help="Following: pause between scans where inotify can't tell of changes.",
+        help="With --follow: pause between scans where inotify does not work.",
     ),
 ]
 Compare = Annotated[
@@ -114,13 +114,15 @@ Compare = Annotated[
         envvar="CCLAKE_COMPARE_SECONDS",
         min=0,
         metavar="SECONDS",
-        help="Compare a file that has grown with what was read of it, once it has "
-        "not changed for this long.",
+        help="Compare a file that has grown with what was read of it once it has not "
+        "changed for this long.",
     ),
 ]
 Poll = Annotated[
     bool,
-    typer.Option("--poll", envvar="CCLAKE_POLL", help="Following: don't use inotify."),
+    typer.Option(
+        "--poll", envvar="CCLAKE_POLL", help="With --follow: do not use inotify."
+    ),
 ]
 
 
@@ -139,56 +141,57 @@ def tailer(
 ) -> None:
     """Print every line of Claude Code's conversation logs as a JSON record.
 
-    Reads all *.jsonl files below the roots, history.jsonl beside them, and the other
-    files in the folders of sessions. After each run of lines of a file, a checkpoint
-    record says how far the file was read. Given back with --resume it is where the
-    next run goes on, whatever was renamed, truncated, rewritten or deleted in between.
-    Nothing is ever written to disk.
+    Reads all *.jsonl files below the roots, history.jsonl beside them, and the side
+    files of sessions. After each group of lines of a file, a checkpoint record says how
+    far the file was read. The next run continues from there with --resume, even if
+    files were renamed, truncated, rewritten or deleted in between. Writes nothing to
+    disk.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    # Whoever reads a record finds its entry one level deeper than it stood here.
+    # Readers of a record find its entry nested one level deeper than in the log.
     sys.setrecursionlimit(800)
     roots = [str(Path(each).absolute()) for each in root or settings.roots()]
     for each in roots:
         if shown(each) != each:
             raise failure.Failure(
-                f"the name of {shown(each)} is not UTF-8", "Give a link to it instead."
+                f"the name of {shown(each)} is not UTF-8",
+                "Name a symbolic link to it instead.",
             )
-    catalog = Catalog(host or settings.host(), list(dict.fromkeys(roots)))
+    registry = Registry(host or settings.host(), list(dict.fromkeys(roots)))
     stop = Stop()
-    raise_limit()
-    # What is known of files lives long, is much, and holds no cycles.
+    raise_fd_limit()
+    # Checkpoints are many, live long and contain no reference cycles.
     gc.set_threshold(100_000)
     if follow:
         die_with_parent()
     for source in resume or ():
-        load(str(source), catalog)
+        load_checkpoints(str(source), registry)
     counters = Counters()
     out = Output(sys.stdout.fileno())
-    engine = Engine(catalog, Reader(out, counters), counters, compare_seconds)
+    server = FileServer(registry, Reader(out, counters), counters, compare_seconds)
     if follow:
         pace = Pace(rest_seconds, rescan_seconds, poll_seconds)
-        Follower(engine, out, counters, pace, side_files, stop).run(poll)
+        Follower(server, out, counters, pace, side_files, stop).run(poll)
         return
-    missing = [each for each in catalog.roots if not is_folder(each)]
+    missing = [each for each in registry.roots if not is_folder(each)]
     if missing:
         raise failure.Failure(
             f"no folder {missing[0]}", "Name the folder with --root or CLAUDE_DIR."
         )
-    walker = Walker(side_files, engine.trouble)
-    with progress(engine) as show:
-        read_once(engine, walker, rest_seconds, stop, show)
+    walker = Walker(side_files, server.note_error)
+    with progress(server) as show:
+        read_once(server, walker, rest_seconds, stop, show)
     out.flush()
     if stop:
         raise typer.Exit(failure.INTERRUPTED)
-    if engine.refused:
-        (place, why), count = min(engine.refused.items()), len(engine.refused)
+    if server.refused:
+        (place, why), count = min(server.refused.items()), len(server.refused)
         raise failure.Failure(
             f"{count} could not be read; the first is {place.full} ({why})",
-            "All else was read; when that is mended, run it again with --resume.",
+            "Everything else was read. Fix that, then run it again with --resume.",
         )
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     failure.run("tailer", app)

@@ -1,4 +1,4 @@
-"""Comparing what is archived of a file with the disk, where it may have been edited."""
+"""Compare files that may have been edited with the bytes that were read of them."""
 
 import heapq
 import os
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cclake_tailer.catalog import Catalog, inode_of
 from cclake_tailer.counters import Counters
-from cclake_tailer.identity import open_regular
+from cclake_tailer.discovery import Found, Place
+from cclake_tailer.fingerprint import open_regular
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found, Place
+from cclake_tailer.registry import Registry, inode_of
 
 REST = 120.0
 SETTLE = 1.0
@@ -26,14 +26,14 @@ EDITED_PAUSE, GROWN_PAUSE = 20.0, 1000.0
 
 
 @dataclass
-class _Pass:
+class _Comparison:
     """A comparison in progress."""
 
     known: Checkpoint
     gen: int
     place: Place
     fd: int
-    look: tuple[int, int, int]
+    state: tuple[int, int, int]
     edited: bool
     at: int = 0
     crc: int = 0
@@ -42,23 +42,23 @@ class _Pass:
 
 
 class Comparer:
-    """Compares files with what is archived of them, where they may have been edited.
+    """Compare files that may have been edited with the bytes that were read of them.
 
-    A file that changed and did not grow is compared soon. One that grew was most
-    likely appended to. Comparing it each time would cost the square of its size, so
-    it is compared once it has rested.
+    A file that changed without growing is compared soon. One that grew was probably
+    appended to. Comparing it each time would take quadratic time, so it is compared
+    once it has rested.
 
     Args:
-        catalog: All known files.
+        registry: All known files.
         reader: Writes the checkpoints of files that are found unchanged.
-        counters: What is counted.
+        counters: The totals to update.
         rest: Seconds without a change after which a file that grew is compared.
     """
 
     def __init__(
-        self, catalog: Catalog, reader: Reader, counters: Counters, rest: float = REST
+        self, registry: Registry, reader: Reader, counters: Counters, rest: float = REST
     ) -> None:
-        self._catalog = catalog
+        self._registry = registry
         self._reader = reader
         self._counters = counters
         self.rest = rest
@@ -69,8 +69,8 @@ class Comparer:
         self._due: dict[str, float] = {}
         self._sizes: dict[str, int] = {}  # of edited files, when that was noticed
         self._not_before: dict[str, float] = {}
-        self._pass: _Pass | None = None
-        for known in catalog:
+        self._pass: _Comparison | None = None
+        for known in registry:
             if known.unchecked is True and known.state == "live":
                 self._schedule(known, self._rest_left(known))
 
@@ -79,7 +79,7 @@ class Comparer:
 
     @property
     def due(self) -> float | None:
-        """Return when something is to be done (time.monotonic); None if nothing is."""
+        """Return the time of the next comparison (time.monotonic); None without one."""
         if self._pass is not None:
             return 0.0
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
@@ -87,24 +87,24 @@ class Comparer:
         return self._heap[0][0] if self._heap else None
 
     def is_due(self) -> bool:
-        """Return whether there is something to do now."""
+        """Return whether a comparison is due now."""
         due = self.due
         return due is not None and due <= time.monotonic()
 
-    def look(
+    def note_state(
         self,
         known: Checkpoint,
         info: os.stat_result,
         replaced: bool = False,
         grown: bool = False,
     ) -> None:
-        """Note the state of a file in its checkpoint, and whether to compare it.
+        """Record the state of a file in its checkpoint, and schedule its comparison.
 
         Args:
-            known: The file; the windows around its offset are as they were.
-            info: How it looks now.
+            known: The file; its head and the bytes before its offset are unchanged.
+            info: Its current state.
             replaced: Another file has taken its place.
-            grown: It has grown, even if its size is the one that is known.
+            grown: It has grown, even if its size equals the recorded one.
         """
         times = (known.mtime_ns, known.ctime_ns or info.st_ctime_ns)
         same = times == (info.st_mtime_ns, info.st_ctime_ns)
@@ -113,10 +113,10 @@ class Comparer:
         known.size = info.st_size
         known.mtime_ns, known.ctime_ns = info.st_mtime_ns, info.st_ctime_ns
         if known.off and edited:
-            self._doubt(known, self.settle)
+            self._mark_unchecked(known, self.settle)
             self._sizes[known.file] = known.size
         elif (known.off and grown) or 0 <= _age(known) < self.tick:
-            self._doubt(known, self._rest_left(known))
+            self._mark_unchecked(known, self._rest_left(known))
 
     def forget(self, known: Checkpoint) -> None:
         """Cancel the comparison of a file that is read again or has been deleted."""
@@ -136,7 +136,7 @@ class Comparer:
                 return None
             key = heapq.heappop(self._heap)[1]
             del self._due[key]
-            known = self._catalog.with_key(key)
+            known = self._registry.with_key(key)
             self._pass = self._begin(known, self._sizes.pop(key, -1) == known.size)
             return None
         began = time.process_time()
@@ -150,20 +150,20 @@ class Comparer:
         finally:
             os.close(done.fd)
 
-    def holds(self, fd: int, known: Checkpoint) -> bool:
-        """Return whether an open file has all archived bytes, at once.
+    def is_unchanged(self, fd: int, known: Checkpoint) -> bool:
+        """Return whether an open file still has all bytes that were read of it.
 
         Raises:
             OSError: It can't be read.
         """
-        one = _Pass(
-            known, known.gen, self._catalog.place_of(known), fd, (0, 0, 0), True
+        one = _Comparison(
+            known, known.gen, self._registry.place_of(known), fd, (0, 0, 0), True
         )
         while self._read(one):
             pass
         return self._is_equal(one)
 
-    def _doubt(self, known: Checkpoint, wait: float) -> None:
+    def _mark_unchecked(self, known: Checkpoint, wait: float) -> None:
         known.unchecked = True
         self._schedule(known, wait)
 
@@ -177,13 +177,13 @@ class Comparer:
         age = _age(known)
         return max(0.0, self.rest - age) if age >= 0 else self.rest
 
-    def _begin(self, known: Checkpoint, edited: bool) -> _Pass | None:
-        if known.state != "live" or not known.off or not self._catalog.holds(known):
+    def _begin(self, known: Checkpoint, edited: bool) -> _Comparison | None:
+        if known.state != "live" or not known.off or not self._registry.holds(known):
             return None
         if not edited and self._rest_left(known) and _age(known) >= 0:
             self._schedule(known, self._rest_left(known))
             return None
-        place = self._catalog.place_of(known)
+        place = self._registry.place_of(known)
         try:
             fd = open_regular(place.full)
         except OSError:
@@ -196,10 +196,10 @@ class Comparer:
             self._schedule(known, RETRY)
             return None
         self._counters.files_compared_total += 1
-        return _Pass(known, known.gen, place, fd, _look(info), edited)
+        return _Comparison(known, known.gen, place, fd, _state_of(info), edited)
 
-    def _read(self, one: _Pass) -> bool:
-        """Read a slice; return False if there is no more to read, or no use in it."""
+    def _read(self, one: _Comparison) -> bool:
+        """Read a slice; return False if there is nothing left that is worth reading."""
         known = one.known
         legacy = known.crc is msgspec.UNSET and one.edited
         if legacy or known.gen != one.gen or one.at >= known.off:
@@ -214,19 +214,19 @@ class Comparer:
         self._counters.bytes_compared_total += len(data)
         return bool(data) and one.at < known.off
 
-    def _is_equal(self, one: _Pass) -> bool:
-        """Return whether what was read is what is archived, as far as can be known."""
+    def _is_equal(self, one: _Comparison) -> bool:
+        """Return whether the bytes are those that were read, as far as is known."""
         known = one.known
         if one.at != known.off:
             return False
         if known.crc is msgspec.UNSET:
-            # Archived before checksums were kept. A file that only grew gets its first
-            # one now. An edited one is read again, and MongoDB refuses repeated lines.
+            # The checkpoint is older than the checksums. A file that only grew gets its
+            # first one now. An edited one is read again; MongoDB refuses the repeats.
             known.crc, known.adler = one.crc, one.adler
             return not one.edited
         return (one.crc, one.adler) == (known.crc, known.adler)
 
-    def _end(self, one: _Pass) -> Found | None:
+    def _end(self, one: _Comparison) -> Found | None:
         known, info = one.known, os.fstat(one.fd)
         pause = one.took * self.pauses[not one.edited]
         self._not_before[known.file] = time.monotonic() + pause
@@ -237,8 +237,8 @@ class Comparer:
             self.forget(known)
             self._reader.restart(known)
             return Found(one.place, info)
-        looks = {one.look, _look(info), (known.size, known.mtime_ns, known.ctime_ns)}
-        if len(looks) > 1 or 0 <= _age(known) < self.tick:
+        now = known.size, known.mtime_ns, known.ctime_ns
+        if len({one.state, _state_of(info), now}) > 1 or 0 <= _age(known) < self.tick:
             self._schedule(known, self._rest_left(known))
         elif known.file not in self._due:
             known.unchecked = msgspec.UNSET
@@ -246,7 +246,7 @@ class Comparer:
         return None
 
 
-def _look(info: os.stat_result) -> tuple[int, int, int]:
+def _state_of(info: os.stat_result) -> tuple[int, int, int]:
     return info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 

@@ -1,6 +1,5 @@
-"""What the tailer counts, and the record that tells it."""
+"""The totals that the tailer counts."""
 
-import json
 from dataclasses import asdict, dataclass
 
 
@@ -26,11 +25,5 @@ class Counters:
     replaced_total: int = 0
 
     def totals(self) -> dict[str, int]:
-        """All of them by name."""
+        """Return all totals by name."""
         return asdict(self)
-
-
-def stats_record(host: str, counters: Counters, **now: object) -> bytes:
-    """The stats record with its newline; `now` holds what is not a total."""
-    record = {"kind": "stats", "host": host, **now, **counters.totals()}
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Physical lines of a log file become records; their bytes are never changed."""
+"""Turn physical lines of a log file into records without changing their bytes."""
 
 import codecs
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from cclake_tailer.records import Heading
 
 
 class _AnyObject(msgspec.Struct):
-    """A JSON object: its syntax is checked, none of its members is built."""
+    """A JSON object whose syntax is checked without building its members."""
 
 
 _check = msgspec.json.Decoder(_AnyObject).decode
@@ -18,7 +18,7 @@ Pieces = Iterable[bytes]
 
 
 def fault_of(line: bytes) -> str | None:
-    """Why a line is not one valid JSON object; None when it is one."""
+    """Return why a line is not one valid JSON object; None if it is one."""
     if not line:
         return "empty line"
     try:
@@ -45,24 +45,24 @@ def encoding_of(beginning: bytes) -> str | None:
 
 
 def line_record(heading: Heading, off: int, line: bytes, ended: int = 1) -> Pieces:
-    """The record of one line, as pieces to join.
+    """Return the record of one line, as pieces to join.
 
     Args:
         heading: The heading of the file's records.
         off: Offset of the line in its file, in bytes.
         line: The line without its newline.
-        ended: 1 when a newline follows, 0 for a last line without one.
+        ended: 1 if a newline follows, 0 for a last line without one.
     """
     fault = fault_of(line)
     length = len(line) + ended
-    # `entry` is verbatim: white space around the object would be lost there.
+    # `entry` is verbatim, but would lose white space around the object.
     if fault is None and line[:1] == b"{" and line[-1:] == b"}":
         return (heading.entry % (off, length), line, b"}\n")
     return heading.raw(off, length, line, fault)
 
 
 def _check_utf8(line: bytes) -> None:
-    """Raise UnicodeDecodeError where a line is not UTF-8, without a copy of it all."""
+    """Raise UnicodeDecodeError if a line is not UTF-8, without decoding it whole."""
     if line.isascii():
         return
     if len(line) <= _SLICE:

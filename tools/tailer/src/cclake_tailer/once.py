@@ -1,37 +1,37 @@
-"""Read everything that is there now, and end."""
+"""Read everything that is there now, then exit."""
 
 from collections.abc import Callable
 from itertools import chain
 
 from cclake_common.stop import Stop
 
-from cclake_tailer.engine import Engine
-from cclake_tailer.tree import Found, Place, Walker
+from cclake_tailer.discovery import Found, Place, Walker
+from cclake_tailer.file_server import FileServer
 
 
-def scan(engine: Engine, walker: Walker) -> set[Place]:
-    """Walk over all roots and queue what is new.
+def scan(server: FileServer, walker: Walker) -> set[Place]:
+    """Walk over all roots and queue files with new content.
 
     Returns:
-        The places of the files that are queued or gone because of this.
+        The places of the files that this call queued or marked as gone.
     """
     changed: set[Place] = set()
     for _twice in range(2):
         walker.left_out.clear()
         seen: set[Place] = set()
         found: list[Found] = []
-        for item in chain.from_iterable(map(walker.walk_root, engine.catalog.roots)):
+        for item in chain.from_iterable(map(walker.walk_root, server.registry.roots)):
             seen.add(item.place)
-            if not engine.is_settled(item):
+            if not server.is_settled(item):
                 found.append(item)
-        changed |= engine.look((), found)
-        if not engine.suspicious:
+        changed |= server.look((), found)
+        if not server.has_suspects:
             break
-    return changed | engine.miss_unseen(seen)
+    return changed | server.check_unseen(seen)
 
 
 def read_once(
-    engine: Engine,
+    server: FileServer,
     walker: Walker,
     rest_seconds: float,
     stop: Stop,
@@ -40,21 +40,21 @@ def read_once(
     """Read all new lines below the roots, until done or asked to stop.
 
     Args:
-        engine: Knows and reads the files.
-        walker: Finds them.
-        rest_seconds: A last line without newline is read when its file rested so long.
-        stop: Ends it between two turns.
+        server: Reads the files.
+        walker: Finds the files.
+        rest_seconds: Idle time after which a last line without a newline is read.
+        stop: A request to stop, honoured between two turns.
         show: Called after each turn.
     """
-    engine.comparer.settle = 0.0
-    scan(engine, walker)
-    while not stop and (engine.pending or engine.again or engine.comparer.is_due()):
-        if engine.pending:
-            engine.step()
-        elif engine.comparer.is_due():
-            engine.compare()
+    server.comparer.settle = 0.0
+    scan(server, walker)
+    while not stop and (server.pending or server.recheck or server.comparer.is_due()):
+        if server.pending:
+            server.step()
+        elif server.comparer.is_due():
+            server.compare()
         else:
-            places, engine.again = engine.again, set()
-            engine.look(places)
+            places, server.recheck = server.recheck, set()
+            server.look(places)
         show()
-    engine.visitor.rest(rest_seconds)
+    server.watcher.finish_idle(rest_seconds)

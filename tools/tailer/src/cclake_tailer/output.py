@@ -1,4 +1,4 @@
-"""Standard output: large writes, and nothing kept back when the tailer waits."""
+"""Write records to standard output in large blocks."""
 
 import contextlib
 import fcntl
@@ -15,11 +15,11 @@ _PIPE = 1 << 20
 
 
 class Output:
-    """Collects records and writes them to a file descriptor in large blocks.
+    """Collect records and write them to a file descriptor in large blocks.
 
     Args:
-        fd: Where to write; SIGPIPE ends the process when nobody reads there. On a
-            terminal no record controls it.
+        fd: Where to write; SIGPIPE ends the process when nobody reads there. Control
+            characters are made visible on a terminal.
     """
 
     def __init__(self, fd: int = 1) -> None:
@@ -33,20 +33,20 @@ class Output:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
 
     def while_blocked(self, wake: int, meanwhile: Callable[[], None]) -> None:
-        """Do something else while a full pipe waits for its reader.
+        """Set what to do while a full pipe waits for its reader.
 
         Args:
-            wake: A descriptor that becomes readable when there is something to do.
-            meanwhile: Does it; must not write.
+            wake: A descriptor that is readable when there is something to do.
+            meanwhile: Called then; must not write records.
         """
         with contextlib.suppress(OSError):
             if stat.S_ISFIFO(os.fstat(self.fd).st_mode):
-                # Opened anew, so that others who share the pipe don't notice.
+                # Reopened, so that O_NONBLOCK does not affect other users of the pipe.
                 own = os.open(f"/proc/self/fd/{self.fd}", os.O_WRONLY | os.O_NONBLOCK)
                 self.fd, self._wake, self._meanwhile = own, wake, meanwhile
 
     def add(self, pieces: Iterable[bytes]) -> None:
-        """Add pieces of records; they are written when they make a block."""
+        """Add pieces of records; write them once they fill a block."""
         for piece in pieces:
             self._pieces.append(piece)
             self._size += len(piece)
@@ -54,13 +54,13 @@ class Output:
                 self.flush()
 
     def flush(self) -> None:
-        """Write all that was added.
+        """Write everything that was added.
 
         Raises:
             Failure: It can't be written.
         """
         pieces, self._pieces, self._size = self._pieces, [], 0
-        # Long lines are written by themselves: joining would copy them.
+        # Long lines are written separately, because joining would copy them.
         group: list[bytes] = []
         for piece in pieces:
             if len(piece) > _PIPE:
@@ -72,7 +72,7 @@ class Output:
         self._write(b"".join(group))
 
     def reader_gone(self) -> bool:
-        """Whether nobody will ever read what is written."""
+        """Return whether the reader of the pipe has closed it."""
         poll = select.poll()
         poll.register(self.fd, 0)
         return any(
@@ -89,7 +89,7 @@ class Output:
             except BlockingIOError:
                 self._wait()
             except OSError as error:
-                # No OSError: those are taken for trouble with a file that is read.
+                # Not OSError: callers take that for a problem with a log file.
                 raise Failure(
                     f"cannot write records: {error.strerror}",
                     "Lines whose checkpoint was not written are read again next time.",

@@ -4,17 +4,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cclake_tailer.engine import Engine
+from cclake_tailer.file_server import FileServer
 
 
 @contextmanager
-def progress(engine: Engine) -> Iterator[Callable[[], None]]:
-    """Show how much is read while the block runs, if a person can see it.
+def progress(server: FileServer) -> Iterator[Callable[[], None]]:
+    """Show how much is read while the block runs, if standard error is a terminal.
 
     Yields:
-        To be called now and then.
+        A function to call after each turn.
     """
-    # Both on the terminal would be written into one another.
+    # Records and bar would overwrite each other on one terminal.
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda: None
         return
@@ -30,7 +30,7 @@ def progress(engine: Engine) -> Iterator[Callable[[], None]]:
             nonlocal calls
             calls += 1
             if calls % 50 == 1:
-                done = engine.counters.bytes_read_total
-                bar.update(task, completed=done, total=done + engine.behind())
+                done = server.counters.bytes_read_total
+                bar.update(task, completed=done, total=done + server.backlog_bytes())
 
         yield show

@@ -1,4 +1,4 @@
-"""Reading what is new in one open file, and telling whether it is still that file."""
+"""Read the new bytes of an open file, and check that it is still the same file."""
 
 import os
 import zlib
@@ -6,11 +6,11 @@ import zlib
 from msgspec import UNSET
 
 from cclake_tailer.counters import Counters
-from cclake_tailer.identity import digest
+from cclake_tailer.discovery import is_chunk
+from cclake_tailer.fingerprint import digest
 from cclake_tailer.lines import encoding_of, fault_of, line_record
 from cclake_tailer.output import Output
 from cclake_tailer.records import Checkpoint, Heading, encode
-from cclake_tailer.tree import is_chunk
 
 BLOCK = 1 << 20
 RUN = 1000
@@ -21,24 +21,24 @@ CHUNK = 4 << 20
 
 
 class Reader:
-    """Turns the bytes behind a checkpoint into records and moves the checkpoint.
+    """Turn the bytes after a checkpoint into records, and move the checkpoint.
 
     Args:
         out: Where records go.
-        counters: What is counted.
-        block: How many bytes to read at a time.
+        counters: The totals to update.
+        block: Number of bytes to read at a time.
     """
 
     def __init__(self, out: Output, counters: Counters, block: int = BLOCK) -> None:
         self._block = block
         self._out = out
         self._counters = counters
-        # How far a file was searched for the end of its line, and a digest of what
-        # stood before that place: it is not sent yet, so nothing else vouches for it.
+        # How far a file was searched for the end of its line, and a digest of the bytes
+        # before that place: they are not sent yet, so no checkpoint covers them.
         self._scanned: dict[str, tuple[int, str]] = {}
 
     def matches(self, fd: int, known: Checkpoint) -> bool:
-        """Whether the bytes before the checkpoint are those that were read."""
+        """Return whether the bytes before the checkpoint are those that were read."""
         if os.fstat(fd).st_size < known.off:
             return False
         head = self._pread(fd, known.head_len, 0)
@@ -47,11 +47,11 @@ class Reader:
         more = 1 if known.unended else 0
         tail = self._pread(fd, known.tail_len + more, known.off - known.tail_len)
         if tail[known.tail_len :] not in (b"", b"\n"):
-            return False  # what was sent as the last line goes on
+            return False  # the line that was sent as the last one has grown
         return not known.tail_len or digest(tail[: known.tail_len]) == known.tail
 
     def restart(self, known: Checkpoint) -> None:
-        """The content was rewritten: begin its next generation."""
+        """Begin the next generation, because the content was rewritten."""
         self._scanned.pop(known.file, None)
         known.restart()
 
@@ -59,9 +59,9 @@ class Reader:
         """Send complete lines (or chunks) with their checkpoints.
 
         Args:
-            fd: The open file; `matches` holds.
-            known: Its checkpoint, which moves.
-            budget: Stop after about this many bytes.
+            fd: The open file; `matches` returned True for it.
+            known: Its checkpoint, which is updated.
+            budget: Number of bytes after which to stop, approximately.
 
         Returns:
             Whether there may be more to read now.
@@ -84,7 +84,7 @@ class Reader:
         Args:
             fd: The open file; all its complete lines were read.
             known: Its checkpoint.
-            closed: The file is deleted: send the line whatever it is.
+            closed: The file is deleted: send the line even if it is not valid JSON.
         """
         if known.unended or is_chunk(known.path):
             return False
@@ -108,7 +108,7 @@ class Reader:
             return tail is not None and self._read_long(fd, known, scanned, tail)
         block = self._tail(fd, known, self._block)
         if block is None:
-            return False  # rewritten meanwhile: the next look begins a generation
+            return False  # just rewritten: the next look begins a generation
         if known.off == 0:
             known.encoding = encoding_of(block[:4]) or UNSET
         start = known.tail_len
@@ -129,7 +129,7 @@ class Reader:
         return True
 
     def _end_line(self, fd: int, known: Checkpoint, block: bytes) -> bool:
-        """A line that was sent without its newline got it: send it again with it."""
+        """Send a line again that was sent without its newline and has one now."""
         tail = block[: known.tail_len + 1]
         if tail[known.tail_len :] != b"\n":
             return False
@@ -142,13 +142,13 @@ class Reader:
         return True
 
     def _read_long(self, fd: int, known: Checkpoint, scanned: int, tail: bytes) -> bool:
-        """Read one line that is longer than a block, without looking twice at it."""
+        """Read one line that is longer than a block, searching each byte only once."""
         while block := self._pread(fd, self._block, scanned):
             at = block.find(b"\n")
             if at >= 0:
                 line = self._pread(fd, scanned + at - known.off, known.off)
                 if len(line) < scanned + at - known.off or b"\n" in line:
-                    return True  # changed under our eyes: look again
+                    return True  # changed while it was read: try again
                 self._sum(known, known.off, line)
                 self._sum(known, known.off + len(line), b"\n")
                 self._send(known, [line])
@@ -160,7 +160,7 @@ class Reader:
         return False
 
     def _seen(self, fd: int, known: Checkpoint, scanned: int) -> str:
-        """A digest of the unsent bytes before a place, as far as they are not many."""
+        """Return a digest of the last unsent bytes before a place."""
         window = min(LONG_TAIL, scanned - known.off)
         return digest(self._pread(fd, window, scanned - window))
 
@@ -190,28 +190,28 @@ class Reader:
         self._counters.bytes_read_total += off - start
 
     def _sum(self, known: Checkpoint, at: int, data: bytes) -> None:
-        """Add bytes that are sent to the checksums of all archived bytes."""
+        """Add sent bytes to the checksums of all bytes before the offset."""
         crc, adler = (known.crc, known.adler) if at else (0, 1)
         # The checkpoint may be older than the checksums.
         if crc is not UNSET and adler is not UNSET:
             known.crc, known.adler = zlib.crc32(data, crc), zlib.adler32(data, adler)
 
     def _tail(self, fd: int, known: Checkpoint, more: int = 0) -> bytes | None:
-        """The tail before the offset and bytes behind it; None if it has changed."""
+        """Return the tail before the offset and bytes after it; None if it changed."""
         block = self._pread(fd, known.tail_len + more, known.off - known.tail_len)
         if known.tail_len and digest(block[: known.tail_len]) != known.tail:
             return None
         return block
 
     def _mark(self, fd: int, known: Checkpoint, before: bytes, last: int = 0) -> None:
-        """Set head and tail to what was read before the new offset, and send it.
+        """Set the fingerprint of the bytes before the new offset, and send it.
 
         Args:
             fd: The open file.
             known: Its checkpoint.
-            before: Bytes that end at the offset; they were sent, and not read anew.
-            last: Length of the last line: as far as that is not too long, all of it
-                is in the tail, since lines may differ only in their beginnings.
+            before: The sent bytes that end at the offset; they are not read again.
+            last: Length of the last line. The tail covers all of it unless it is too
+                long, because lines may differ only at their beginnings.
         """
         tail = before[-max(TAIL, min(last, LONG_TAIL)) :]
         known.tail_len, known.tail = len(tail), digest(tail)

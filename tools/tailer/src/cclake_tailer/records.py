@@ -1,4 +1,4 @@
-"""The records on the pipe, and the checkpoint that is also what is known of a file."""
+"""The records on the pipe, and the checkpoint, which holds what is known of a file."""
 
 import base64
 import json
@@ -14,14 +14,18 @@ State = Literal["live", "gone"]
 class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
     """How far a file has been read and how it is recognised.
 
-    Beyond the keys that docs/contracts.md binds: `mtime_ns` lets a restart skip
-    files that did not change, `unended` is the length of a last line that was
-    delivered without its newline, `gone_at` is when the file was missed (epoch
-    seconds), `former` that it is known from MongoDB alone: nothing of it has been
-    read since. With `ctime_ns` a change is noticed whose old time was put back; `crc`
-    and `adler` are checksums of all bytes before `off`, and `unchecked` says that those
-    are to be compared with the disk once the file rests. `encoding` is that of a log
-    whose lines nobody can read as JSON, UTF-16 say.
+    These keys are not part of the contract in docs/contracts.md:
+
+    Attributes:
+        mtime_ns: Lets a restart skip files that did not change.
+        ctime_ns: Reveals a change after which the old mtime was restored.
+        crc: CRC-32 of all bytes before `off`.
+        adler: Adler-32 of all bytes before `off`.
+        unchecked: Whether to compare those bytes with the disk once the file rests.
+        unended: Length of a last line that was sent without its newline.
+        encoding: Encoding of a log that is not UTF-8, such as UTF-16.
+        gone_at: When the file was first missing, in epoch seconds.
+        former: Whether only MongoDB knows the file: nothing has been read of it since.
     """
 
     host: str
@@ -63,12 +67,12 @@ _kind = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
-    """The checkpoint as a record with its newline."""
+    """Return a checkpoint as a record with its newline."""
     return _encoder.encode(checkpoint) + b"\n"
 
 
 def decode(record: bytes) -> Checkpoint | None:
-    """The checkpoint in a record, or None for a record of another kind.
+    """Return the checkpoint in a record; None for a record of another kind.
 
     Raises:
         ValueError: The record is neither.
@@ -94,7 +98,7 @@ class Heading:
     def raw(
         self, off: int, length: int, data: bytes, error: str | None
     ) -> Iterator[bytes]:
-        """A whole record that carries bytes in base64, in pieces."""
+        """Yield the pieces of a record that carries bytes in base64."""
         yield self._start % (off, length) + b'"raw":"'
         for start in range(0, len(data), _SLICE):
             yield base64.b64encode(data[start : start + _SLICE])

@@ -1,4 +1,4 @@
-"""inotify on directories: which places changed, and where the kernel lost count."""
+"""Watch directories with inotify, and detect where that does not work."""
 
 # Names may hold any byte and are many: os.path keeps them, and costs less.
 # ruff: noqa: PTH112, PTH114, PTH119, PTH120
@@ -7,17 +7,18 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from inotify_simple import INotify, flags
 
-from cclake_tailer.tree import HISTORY, Place, leads_out
+from cclake_tailer.discovery import HISTORY, Place, leads_out
 
 CREATE, MODIFY, DELETE = int(flags.CREATE), int(flags.MODIFY), int(flags.DELETE)
 MOVED_TO, MOVED_FROM = int(flags.MOVED_TO), int(flags.MOVED_FROM)
 ISDIR, IGNORED, Q_OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
 _MASK = CREATE | MODIFY | MOVED_TO | MOVED_FROM
 MASK = _MASK | int(flags.CLOSE_WRITE) | DELETE | int(flags.ONLYDIR)
-# A linked file gets its own watch, since its folder is not watched.
+# A linked file gets a watch of its own, because its folder is not watched.
 LINKED_MASK = (
     MODIFY
     | int(flags.CLOSE_WRITE)
@@ -26,12 +27,17 @@ LINKED_MASK = (
     | int(flags.DELETE_SELF)
 )
 _HISTORY = os.path.basename(HISTORY)
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_NETWORK = {
+    "9p", "afs", "ceph", "cifs", "fuse.sshfs", "fuse.rclone", "gfs2", "lustre",
+    "ncpfs", "nfs", "nfs4", "smb3", "smbfs", "virtiofs",
+}  # fmt: skip
 _NO_MORE_WATCHES = (errno.ENOSPC, errno.ENOMEM)
 
 
 @dataclass
 class Changes:
-    """What one reading of the events says.
+    """The changes that inotify reported.
 
     Attributes:
         places: Names that may be files that changed.
@@ -40,8 +46,9 @@ class Changes:
         directories: Names that may be new directories.
         left: Directories that were moved away.
         came: Directories that were created or moved here.
-        rescan: Why everything must be looked at: events were lost, or a watch was.
-        events: How many events there were.
+        rescan: Whether a full scan is needed, because events or a watch were lost.
+        overflows: Number of times that the kernel dropped events.
+        events: Number of events.
     """
 
     places: set[Place] = field(default_factory=set)
@@ -55,7 +62,7 @@ class Changes:
     events: int = 0
 
     def update(self, later: "Changes") -> None:
-        """Add what a later reading says."""
+        """Add later changes."""
         self.places |= later.places
         self.open |= later.open
         self.deleted |= later.deleted
@@ -68,33 +75,33 @@ class Changes:
 
 
 class Watch:
-    """Watches directories; one place per directory.
+    """Watch directories, each at one place.
 
     Raises:
-        OSError: The kernel has no inotify, or no more instances.
+        OSError: The kernel has no inotify, or no instance left.
     """
 
     def __init__(self) -> None:
         self._inotify = INotify()
         self._places: dict[int, Place] = {}
         self._wds: dict[Place, int] = {}
-        self._beside: dict[int, list[str]] = {}
+        self._roots_in: dict[int, list[str]] = {}
         self._linked: dict[int, set[Place]] = {}
         self.full = False
 
     @property
     def fd(self) -> int:
-        """Readable when there are events."""
+        """Return a descriptor that is readable when there are events."""
         return int(self._inotify.fileno())
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, place: Place) -> None:
-        """Watch a directory; sets `full` where the kernel allows no more watches.
+        """Watch a directory; set `full` if the kernel allows no more watches.
 
         Raises:
-            OSError: The directory is not there or may not be read.
+            OSError: The directory is missing or may not be read.
         """
         wd = self._add(place.full)
         if wd is not None:
@@ -103,24 +110,24 @@ class Watch:
             self._wds[place] = wd
 
     def add_linked(self, place: Place) -> None:
-        """Watch the file that a link leads to."""
+        """Watch the file that a link points to."""
         with contextlib.suppress(OSError):
             wd = self._add(os.path.realpath(place.full), LINKED_MASK)
             if wd is not None:
                 self._linked.setdefault(wd, set()).add(place)
 
-    def add_beside(self, root: str) -> None:
-        """Watch the folder of a root for its coming and for the history.
+    def add_parent(self, root: str) -> None:
+        """Watch the parent folder of a root for the root itself and the history.
 
         Raises:
-            OSError: The directory is not there or may not be read.
+            OSError: The folder is missing or may not be read.
         """
         wd = self._add(os.path.dirname(root))
-        if wd is not None and root not in self._beside.setdefault(wd, []):
-            self._beside[wd].append(root)
+        if wd is not None and root not in self._roots_in.setdefault(wd, []):
+            self._roots_in[wd].append(root)
 
     def read(self) -> Changes:
-        """All events that wait; never blocks."""
+        """Return all waiting events without blocking."""
         changes = Changes()
         while events := self._inotify.read(timeout=0):
             changes.events += len(events)
@@ -129,7 +136,7 @@ class Watch:
         return changes
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Remove all watches."""
         self._inotify.close()
 
     def _add(self, path: str, mask: int = MASK) -> int | None:
@@ -150,20 +157,20 @@ class Watch:
             (changes.open if mask & MODIFY else changes.places).update(self._linked[wd])
         if mask & IGNORED:
             self._linked.pop(wd, None)
-            self._beside.pop(wd, None)
+            self._roots_in.pop(wd, None)
             directory = self._places.pop(wd, None)
             if directory is not None and self._wds.pop(directory, None) is not None:
                 changes.directories.add(directory)
             return
         if not name:
             return
-        for root in self._beside.get(wd, ()):
+        for root in self._roots_in.get(wd, ()):
             if name == os.path.basename(root) and mask & (CREATE | MOVED_TO):
                 changes.directories.add(Place(root, ""))
             elif name == os.path.basename(root) and mask & MOVED_FROM:
                 self._forget(Place(root, ""))
-        if name == _HISTORY and wd in self._beside:
-            history = Place(self._beside[wd][0], HISTORY)
+        if name == _HISTORY and wd in self._roots_in:
+            history = Place(self._roots_in[wd][0], HISTORY)
             changes.places.add(history)
             if mask & (CREATE | MOVED_TO) and os.path.islink(history.full):
                 self.add_linked(history)
@@ -195,6 +202,27 @@ class Watch:
         for place, wd in list(self._wds.items()):
             if gone.holds(place):
                 del self._wds[place], self._places[wd]
-                # The kernel may have dropped it already.
+                # The kernel may have removed the watch already.
                 with contextlib.suppress(OSError):
                     self._inotify.rm_watch(wd)
+
+
+def network_type(path: str, mountinfo: Path = _MOUNTINFO) -> str | None:
+    """Return the type of the network file system of a path; None for a local one.
+
+    On a network file system, inotify reports only the writes of this machine.
+    """
+    try:
+        lines = mountinfo.read_text("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        return None
+    best, kind = "", ""
+    real = os.path.realpath(path)
+    for line in filter(None, lines):
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4].encode("utf-8", "surrogateescape")
+        mount = os.fsdecode(point.decode("unicode_escape").encode("latin-1"))
+        inside = real == mount or real.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, right.split(" ")[0]
+    return kind if kind in _NETWORK else None

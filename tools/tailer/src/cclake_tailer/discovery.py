@@ -1,4 +1,4 @@
-"""Which files below a root are archived, and walking to them."""
+"""Find the files below a root that are archived."""
 
 # Names may hold any byte and are many: os.path keeps them, and costs less.
 # ruff: noqa: PTH114, PTH116, PTH118, PTH120
@@ -16,9 +16,9 @@ HISTORY = "../history.jsonl"
 _RESULTS = "tool-results"
 _SIDE_FOLDERS = {"subagents", _RESULTS, "workflows"}
 _SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-NOWHERE = "a link that leads nowhere"
+DANGLING = "a dangling link"
 NOT_REGULAR = "not a regular file"
-COMPRESSED = "a packed or renamed log"
+COMPRESSED = "a compressed or renamed log"
 
 
 class Place(NamedTuple):
@@ -29,20 +29,20 @@ class Place(NamedTuple):
 
     @property
     def full(self) -> str:
-        """The path in the file system."""
+        """Return the path in the file system."""
         if self.path == HISTORY:
             return os.path.join(os.path.dirname(self.root), "history.jsonl")
         return os.path.join(self.root, self.path)
 
     def holds(self, place: "Place") -> bool:
-        """Whether a place is this directory or anything below it."""
+        """Return whether a place is this directory or anything below it."""
         if self.root != place.root:
             return False
         path = self.path
         return not path or place.path == path or place.path.startswith(path + "/")
 
     def child(self, name: str) -> "Place":
-        """The place of a name in this directory."""
+        """Return the place of a name in this directory."""
         return Place(self.root, f"{self.path}/{name}" if self.path else name)
 
 
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 
 def is_chunk(path: str) -> bool:
-    """Whether a path is archived as pieces of bytes, not as lines."""
+    """Return whether a path is archived as chunks of bytes, not as lines."""
     return not path.endswith(".jsonl") or _in_results(path)
 
 
@@ -72,8 +72,8 @@ def _in_results(path: str) -> bool:
 def _is_of_session(path: str) -> bool:
     """Return whether a path lies in the folder of a session, named by its id.
 
-    That folder lies in the folder of a project. Others with such a name do not count:
-    Claude Desktop keeps whole workspaces below some.
+    That folder lies in the folder of a project. Other folders with such a name do not
+    count, because Claude Desktop keeps whole workspaces in some of them.
     """
     folders = path.split("/")[:-1]
     if not _SIDE_FOLDERS.isdisjoint(folders):
@@ -87,15 +87,15 @@ def _is_of_session(path: str) -> bool:
 
 
 class Directories:
-    """The directories that were entered; each only by the path that came first."""
+    """The directories that were entered, each by the path that came first."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[int, int], Place] = {}
 
     def enter(self, place: Place, inode: tuple[int, int]) -> bool:
-        """Whether a directory is to be listed at this place.
+        """Return whether to list a directory at this place.
 
-        It is not where it is still to be found at another place.
+        That is not so if the directory still exists at the place that came first.
         """
         first = self._places.setdefault(inode, place)
         if first != place:
@@ -108,37 +108,37 @@ class Directories:
 
 
 class Walker:
-    """Walks below roots.
+    """Walk the folders below roots.
 
     Args:
-        side_files: Whether to find the files that are not logs, too.
-        trouble: Called with place and error where something could not be looked at.
-        entered: Called with a directory before it is listed, so that it can be
-            watched before anything in it is missed.
-        linked: Called with the place of a link to a file outside of its root.
+        side_files: Whether to find side files as well.
+        on_error: Called with the place and the error of anything that can't be read.
+        on_directory: Called with a directory before it is listed, so that a watch can
+            be set before anything in it changes unnoticed.
+        on_link: Called with the place of a link to a file outside of its root.
 
     Attributes:
-        left_out: Names that look like logs and are not archived, with the reason.
-        vanished: Directories that were not there any more when they were listed.
+        left_out: Names that look like logs but are not archived, with the reason.
+        vanished: Directories that were deleted before they could be listed.
     """
 
     def __init__(
         self,
         side_files: bool,
-        trouble: Callable[[Place, OSError], None],
-        entered: Callable[[Place], None] = lambda _place: None,
-        linked: Callable[[Place], None] = lambda _place: None,
+        on_error: Callable[[Place, OSError], None],
+        on_directory: Callable[[Place], None] = lambda _place: None,
+        on_link: Callable[[Place], None] = lambda _place: None,
     ) -> None:
         self.side_files = side_files
-        self._trouble = trouble
-        self._entered = entered
-        self._linked = linked
+        self._on_error = on_error
+        self._on_directory = on_directory
+        self._on_link = on_link
         self.left_out: dict[Place, str] = {}
         self.vanished: set[Place] = set()
         self._directories = Directories()
 
     def walk_root(self, root: str) -> Iterator[Found]:
-        """The sources below a root, and the history beside it."""
+        """Yield the sources below a root, and the history beside it."""
         history = Place(root, HISTORY)
         if os.path.lexists(history.full):
             yield from self._offer(history)
@@ -154,12 +154,12 @@ class Walker:
                 info = os.stat(place.full)
                 if not self._directories.enter(place, (info.st_dev, info.st_ino)):
                     continue
-                self._entered(place)
+                self._on_directory(place)
                 with os.scandir(place.full) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
                 if place.path or error.errno != errno.ENOENT:
-                    self._trouble(place, error)
+                    self._on_error(place, error)
                 if error.errno == errno.ENOENT:
                     self.vanished.add(place)
                 continue
@@ -178,7 +178,7 @@ class Walker:
         place = parent.child(entry.name)
         try:
             if entry.is_dir():
-                # Links come last, so that a directory has its own name if it can.
+                # Links come last, so that a directory is entered by its own name first.
                 pending.insert(0 if entry.is_symlink() else len(pending), place)
             elif entry.is_symlink():
                 links.append(place)
@@ -192,16 +192,16 @@ class Walker:
                 self.left_out[place] = COMPRESSED
         except OSError as error:
             if entry.is_symlink():
-                self.left_out[place] = NOWHERE
+                self.left_out[place] = DANGLING
             else:
-                self._trouble(place, error)
+                self._on_error(place, error)
 
     def _offer(self, link: Place) -> Iterator[Found]:
         """Yield the file that a link leads to, where it is a source."""
         try:
             info = os.stat(link.full)
         except OSError:
-            self.left_out[link] = NOWHERE
+            self.left_out[link] = DANGLING
             return
         if not is_source(link.path, self.side_files):
             return
@@ -209,20 +209,20 @@ class Walker:
             self.left_out[link] = NOT_REGULAR
             return
         if os.path.islink(link.full) and leads_out(link):
-            self._linked(link)
+            self._on_link(link)
         yield Found(link, info)
 
 
 def leads_out(place: Place) -> bool:
-    """Return whether the link at a place leads out of its root."""
+    """Return whether the link at a place points outside of its root."""
     real, root = os.path.realpath(place.full), os.path.realpath(place.root)
     return not real.startswith(root.rstrip("/") + "/")
 
 
 def is_folder(path: str) -> bool:
-    """Whether a folder is there; False where that can't be told.
+    """Return whether a folder exists; False if that is unknown.
 
-    `Path.is_dir` raises then, as for a place that must not be looked at.
+    `Path.is_dir` raises an error if the parent folder may not be read.
     """
     try:
         return stat.S_ISDIR(Path(path).stat().st_mode)

@@ -1,4 +1,4 @@
-"""Open files that must not be lost while bytes in them are unread."""
+"""A bounded cache of open files, so that a deleted file can still be read."""
 
 import contextlib
 import os
@@ -9,16 +9,16 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-def raise_limit() -> None:
-    """Let this process open as many files as the system allows it."""
+def raise_fd_limit() -> None:
+    """Raise the limit of open files to the maximum that the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class Held(Generic[K]):
-    """Keeps files open, up to a quarter of what the process may open (at most 4096)."""
+class FdCache(Generic[K]):
+    """Keep files open: up to a quarter of the process's limit, at most 4096."""
 
     def __init__(self) -> None:
         self._fds: dict[K, int] = {}
@@ -33,18 +33,18 @@ class Held(Generic[K]):
 
     @property
     def keys(self) -> list[K]:
-        """What is held, the oldest first."""
+        """Return the keys, the oldest first."""
         return list(self._fds)
 
     def put(self, key: K, fd: int) -> None:
-        """Keep a file open; the one kept longest is closed when there are too many."""
+        """Keep a file open; close the oldest when there are too many."""
         self.release(key)
         self._fds[key] = fd
         if len(self._fds) > self.limit:
             self.release(next(iter(self._fds)))
 
     def take(self, key: K) -> int | None:
-        """Give a file back to the caller, who closes it."""
+        """Return a file to the caller, who closes it; None without one."""
         return self._fds.pop(key, None)
 
     def release(self, key: K) -> None:
@@ -54,6 +54,6 @@ class Held(Generic[K]):
             os.close(fd)
 
     def release_all(self) -> None:
-        """Close them all."""
+        """Close all files."""
         for key in self.keys:
             self.release(key)

@@ -1,4 +1,4 @@
-"""What makes a file the same file: its handle, and digests of its content."""
+"""How a file is recognised: its kernel handle, and digests of its content."""
 
 import ctypes
 import errno
@@ -32,9 +32,9 @@ _call = _name_to_handle_at()
 
 
 def handle_of(fd: int) -> str | None:
-    """The kernel's file handle of an open file in hex, or None where there is none.
+    """Return the kernel's file handle of an open file in hex; None without one.
 
-    Unlike an inode number it is not used again for another file.
+    Unlike an inode number, the kernel never reuses it for another file.
     """
     if _call is None:
         return None
@@ -47,18 +47,18 @@ def handle_of(fd: int) -> str | None:
 
 
 def digest(data: bytes) -> str:
-    """blake2b with 16 bytes, in hex."""
+    """Return blake2b with 16 bytes, in hex."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def file_key(host: str, root: str | None, path: str, nth: int = 0) -> str:
-    """The key of a file that is seen for the first time.
+    """Return the key of a file that is seen for the first time.
 
     Args:
         host: Name of the machine.
-        root: The root for further roots, None for the first one.
+        root: None for the first root, else the root's path.
         path: Path below the root.
-        nth: How many other files got the key of this path before.
+        nth: Number of other files that already have a key of this path.
     """
     parts = [host, path] if root is None else [host, root, path]
     if nth:
@@ -68,15 +68,15 @@ def file_key(host: str, root: str | None, path: str, nth: int = 0) -> str:
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading; a link is followed.
+    """Open a regular file for reading; follow a link.
 
     Raises:
-        OSError: As os.open does; EINVAL for anything that is not a regular file. That
-            is not opened: who waits at the other end of a FIFO would notice.
+        OSError: As os.open does; EINVAL for anything that is not a regular file.
+            Such a file is not opened: that would wake a writer that waits on a FIFO.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
         raise OSError(errno.EINVAL, "not a regular file", path)
-    # Not blocking: a FIFO may have taken its place.
+    # Do not block if a FIFO has taken its place in the meantime.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd

@@ -1,40 +1,44 @@
-"""Every file that was ever read, by place, by inode and by key."""
+"""The registry of known files, found by place, by inode and by key."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from cclake_tailer.identity import file_key
-from cclake_tailer.records import Checkpoint
-from cclake_tailer.tree import Found, Place
+from cclake_common.failure import Failure
+
+from cclake_tailer.discovery import Found, Place
+from cclake_tailer.fingerprint import file_key
+from cclake_tailer.records import Checkpoint, decode
 
 Inode = tuple[int, int]
 
 
 def inode_of(info: os.stat_result) -> Inode:
-    """Device and inode number."""
+    """Return the device and inode number."""
     return info.st_dev, info.st_ino
 
 
 def shown(path: str) -> str:
-    """The path as it stands in records: a name that is not UTF-8 is escaped."""
+    """Return a path as records spell it: bytes that are not UTF-8 are escaped."""
     if path.isascii():
         return path
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _newer(known: Checkpoint, holder: Checkpoint) -> bool:
-    """Whether a checkpoint, rather than another one, says what is at their place."""
+    """Return whether a checkpoint describes their common place better than another."""
     if known.file == holder.file or known.state == "live":
         return True
     return holder.state == "gone" and (known.gone_at or 0) > (holder.gone_at or 0)
 
 
-class Catalog:
-    """Finds what is known of a file.
+class Registry:
+    """Hold the checkpoint of every file that was ever read.
 
     Args:
         host: Name of this machine.
-        roots: The roots in order; keys below the first do not hold its name.
+        roots: The roots in order; file keys below the first do not contain its name.
     """
 
     def __init__(self, host: str, roots: list[str]) -> None:
@@ -52,7 +56,7 @@ class Catalog:
         return len(self._by_key)
 
     def resume(self, known: Checkpoint) -> None:
-        """Take a checkpoint of an earlier run; a later one replaces an earlier one."""
+        """Add a checkpoint of an earlier run; a later one replaces an earlier one."""
         earlier = self._by_key.get(known.file)
         if earlier is not None:
             self._forget(earlier)
@@ -64,35 +68,35 @@ class Catalog:
             self._by_inode[known.dev, known.ino] = known
 
     def at(self, place: Place) -> Checkpoint | None:
-        """What is known of the file at a place."""
+        """Return the checkpoint of the file at a place."""
         at = place.root, shown(place.path)
         known = self._by_place.get(at)
         if known is None:
-            # The same folder, mounted or configured under another name.
+            # The folder may be mounted or configured under another name now.
             known = self._by_key.get(self._key(place))
             if known is None or known.root in self.roots:
                 return None
             known.root = place.root
             self._put(known, place)
-        elif known.path != place.path:  # a checkpoint does not have such a name
+        elif known.path != place.path:  # the checkpoint holds the escaped name only
             self._odd_names[at] = place.path
         return known
 
     def with_key(self, key: str) -> Checkpoint:
-        """What is known of the file with a key."""
+        """Return the checkpoint of the file with a key."""
         return self._by_key[key]
 
     def with_inode(self, inode: Inode) -> Checkpoint | None:
-        """What is known of the file with an inode."""
+        """Return the checkpoint of the file with an inode."""
         return self._by_inode.get(inode)
 
     def place_of(self, known: Checkpoint) -> Place:
-        """Where a file was seen last."""
+        """Return the place where a file was last seen."""
         at = known.root, known.path
         return Place(known.root, self._odd_names.get(at, known.path))
 
     def create(self, found: Found) -> Checkpoint:
-        """Begin to know a file."""
+        """Register a new file."""
         place = found.place
         nth = 0
         while (key := self._key(place, nth)) in self._by_key:
@@ -104,7 +108,7 @@ class Catalog:
         return known
 
     def move(self, known: Checkpoint, place: Place) -> None:
-        """A file is now at another place; what was known of that place is displaced."""
+        """Set the new place of a file; any other file registered there is displaced."""
         at = known.root, known.path
         if self._by_place.get(at) is known:
             del self._by_place[at]
@@ -112,25 +116,25 @@ class Catalog:
         self._put(known, place)
 
     def set_inode(self, known: Checkpoint, inode: Inode) -> None:
-        """A file has this inode now."""
+        """Set the inode of a file."""
         if self._by_inode.get((known.dev, known.ino)) is known:
             del self._by_inode[known.dev, known.ino]
         known.dev, known.ino = inode
         self._by_inode[inode] = known
 
     def disown(self, known: Checkpoint) -> None:
-        """Forget the inode of a file, which belongs to another file now."""
+        """Clear the inode of a file, because another file has it now."""
         if self._by_inode.get((known.dev, known.ino)) is known:
             del self._by_inode[known.dev, known.ino]
         known.dev = known.ino = 0
         known.handle = None
 
     def holds(self, known: Checkpoint) -> bool:
-        """Whether a file is the one at its place, not displaced by another."""
+        """Return whether a file still has its place, not displaced by another."""
         return self._by_place.get((known.root, known.path)) is known
 
     def _forget(self, known: Checkpoint) -> None:
-        """It is neither at its place nor has its inode: a later checkpoint says so."""
+        """Remove the place and the inode of a checkpoint that a later one replaces."""
         if self.holds(known):
             del self._by_place[known.root, known.path]
         if self._by_inode.get((known.dev, known.ino)) is known:
@@ -145,3 +149,39 @@ class Catalog:
     def _key(self, place: Place, nth: int = 0) -> str:
         root = None if place.root == self.roots[0] else place.root
         return file_key(self.host, root, place.path, nth)
+
+
+def load_checkpoints(source: str, registry: Registry) -> None:
+    """Load the checkpoint records of an earlier run into a registry.
+
+    Args:
+        source: A file with records, or '-' for standard input. Records of other
+            kinds and of other hosts are skipped.
+        registry: The registry to fill.
+
+    Raises:
+        Failure: The file can't be read, or contains something other than records.
+    """
+    try:
+        with sys.stdin.buffer if source == "-" else Path(source).open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                _resume_from(line, f"{source}:{number}", registry)
+    except OSError as error:
+        raise Failure(
+            f"cannot read checkpoints from {source}: {error.strerror}",
+            "Leave --resume out to read everything from the start.",
+        ) from error
+
+
+def _resume_from(line: bytes, where: str, registry: Registry) -> None:
+    if not line.strip():
+        return
+    try:
+        known = decode(line)
+    except ValueError as error:
+        raise Failure(
+            f"{where} is not a record: {error}",
+            "Give the output of 'buffer checkpoints' or of an earlier tailer.",
+        ) from error
+    if known is not None and known.host == registry.host:
+        registry.resume(known)
