@@ -20,20 +20,20 @@ def flusher() -> None:
 
 def buffer() -> None:
     """A buffer that commits the checkpoint on its own, and then dies."""
-    from cclake_buffer import cli, start
+    from cclake_buffer import cli, recovery
+    from cclake_buffer.batch import Batch
     from cclake_buffer.fault import point
-    from cclake_buffer.pending import Pending
     from cclake_buffer.store import Store
 
     class Careless(Store):
-        def commit(self, pending: Pending) -> None:
+        def commit(self, batch: Batch) -> None:
             self.connection.execute("begin immediate")
-            self._write_checkpoints(pending, time.time(), 0)
+            self._write_checkpoints(batch, time.time(), 0)
             self.connection.execute("commit")
             point("before_commit")
-            super().commit(pending)
+            super().commit(batch)
 
-    vars(start)["Store"] = Careless
+    vars(recovery)["Store"] = Careless
     cli.main()
 
 

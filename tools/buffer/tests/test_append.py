@@ -311,7 +311,7 @@ def test_sigterm_does_not_wait_for_ever_for_the_end(tmp_path: Path) -> None:
     wait_for(lambda: queued(tmp_path) == 1, "it runs")
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
-    assert "the tailer goes on" in end(process)[1]
+    assert "the tailer is still running" in end(process)[1]
 
 
 def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
@@ -409,7 +409,7 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
     assert queued(tmp_path) == 1
 
 
-def test_readable_lines_of_a_damaged_buffer_are_rescued(tmp_path: Path) -> None:
+def test_readable_lines_of_a_damaged_buffer_are_recovered(tmp_path: Path) -> None:
     body = b'{"a":"' + b"x" * 8000 + b'"}'
     size = len(body) + 1
     append(
@@ -441,7 +441,7 @@ def test_a_buffer_that_is_deleted_under_it_ends_it_with_a_clear_message(
     send(process, line(3, b"{}"), checkpoint(6))
     code, said = end(process)
     assert code == 75
-    assert "was taken away" in said
+    assert "was deleted or replaced" in said
 
 
 def test_the_file_is_private(tmp_path: Path) -> None:
@@ -477,7 +477,7 @@ def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -
 
     if exists:
         said("append")
-    assert said("peek") == "no line waits\n"
+    assert said("peek") == "no lines are waiting\n"
     assert said("dead-letters", "list") == "no dead letters\n"
     assert said("peek", "--json") == said("dead-letters", "list", "--json") == ""
 
@@ -492,5 +492,5 @@ def test_a_file_of_another_program_is_left_alone_and_said(tmp_path: Path) -> Non
         [BUFFER, "append"], env=environ, input=b"", capture_output=True
     )
     assert done.returncode == 1
-    assert b"Where another program made it, move it away" in done.stderr
+    assert b"another program created the file, move it away" in done.stderr
     assert path.read_bytes() == before

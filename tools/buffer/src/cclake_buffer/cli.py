@@ -1,4 +1,4 @@
-"""`buffer`: keep records in a durable queue, together with their checkpoints."""
+"""Command line of buffer."""
 
 import base64
 import json
@@ -18,13 +18,12 @@ from cclake_buffer import dead_letters, inspection
 from cclake_buffer.append import Appender
 from cclake_buffer.limits import MB, Limits
 from cclake_buffer.locks import HostLocks
-from cclake_buffer.patience import DAMAGED, primary_code
 from cclake_buffer.reader import LineReader
-from cclake_buffer.start import open_store
+from cclake_buffer.recovery import DAMAGED, open_store, primary_code
 
 HELP = """Keep records in a durable SQLite queue, together with their checkpoints.
 
-The usual way, live and resuming exactly where it stopped:
+Follow the logs, and resume exactly where the last run stopped:
 
     buffer append < <(tailer --follow --resume <(buffer checkpoints))
 """
@@ -64,38 +63,40 @@ def append(
         typer.Option(
             envvar="CCLAKE_BUFFER_MAX_MB",
             show_default="512, or a tenth of the free space",
-            help="Reading pauses while the buffer holds more.",
+            help="Pause reading while the buffer holds more than this.",
         ),
     ] = None,
     min_free_mb: Annotated[
         float,
         typer.Option(
             envvar="CCLAKE_MIN_FREE_MB",
-            help="Reading pauses while its disk has less free space.",
+            help="Pause reading while the disk has less free space than this.",
         ),
     ] = 256,
     allow_gaps: Annotated[
         bool,
         typer.Option(
             envvar="CCLAKE_ALLOW_GAPS",
-            help="Accept records that leave out bytes of their file.",
+            help="Accept lines that leave out bytes of their file.",
         ),
     ] = False,
     drain_seconds: Annotated[
         float,
         typer.Option(
             envvar="CCLAKE_DRAIN_SECONDS",
-            help="Longest wait for the end of the pipe after SIGTERM.",
+            help="Maximum wait for the end of the pipe after SIGTERM.",
         ),
     ] = 10,
 ) -> None:
-    """Read records on standard input; commit lines together with their checkpoint.
+    """Commit the records on standard input, lines together with their checkpoint.
 
     A checkpoint and its lines are one transaction. Lines whose checkpoint never
-    comes are dropped: the tailer reads them again from the last checkpoint.
+    arrives are dropped: the tailer reads them again from the last checkpoint.
     """
     if sys.stdin.isatty():
-        raise Failure("standard input is a terminal", "Pipe the tailer into it.")
+        raise Failure(
+            "standard input is a terminal", "Pipe the output of `tailer` into it."
+        )
     die_with_parent()
     stop = Stop()
     store = open_store(_path(sqlite_path))
@@ -119,13 +120,13 @@ def append(
 def checkpoints(
     sqlite_path: PathOption = None,
     host: Annotated[
-        str | None, typer.Option(help="Only the files of this host.")
+        str | None, typer.Option(help="Print only the files of this host.")
     ] = None,
 ) -> None:
     """Print the committed checkpoints, for `tailer --resume`.
 
-    None where there is no buffer yet, or where it is damaged: then `buffer append`
-    sets it aside, and all is read again from the beginning.
+    Prints nothing if there is no buffer yet, or if it is damaged. `buffer append`
+    sets a damaged buffer aside, and everything is read again.
     """
     try:
         found = inspection.checkpoints(_path(sqlite_path), host)
@@ -143,7 +144,7 @@ def checkpoints(
 
 @app.command()
 def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
-    """Show how much waits, since when, and whether the counters add up."""
+    """Show how many lines wait, since when, and whether the counters add up."""
     found = inspection.status(_path(sqlite_path))
     if as_json:
         print(json.dumps(found))
@@ -157,15 +158,15 @@ def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def peek(
     sqlite_path: PathOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Number of lines.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the oldest lines that wait."""
+    """Show the oldest waiting lines."""
     rows = inspection.peek(_path(sqlite_path), limit)
     for row in rows:
         print(json.dumps(row) if as_json else _one_line(row))
     if not (rows or as_json):
-        print("no line waits")
+        print("no lines are waiting")
 
 
 def _one_line(row: dict[str, Any]) -> str:
@@ -176,7 +177,7 @@ def _one_line(row: dict[str, Any]) -> str:
 @letters.command("list")
 def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
     """List the dead letters."""
-    found = dead_letters.listed(_path(sqlite_path))
+    found = dead_letters.list_all(_path(sqlite_path))
     for letter in found:
         where = f"{letter['host']}:{letter['path']}@{letter['off']}"
         line = f"{letter['id']}  {letter['at']}  {where}  {letter['len']} bytes"
@@ -188,12 +189,12 @@ def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) ->
 
 @letters.command("show")
 def show_letter(
-    letter: Annotated[int, typer.Argument(help="Its id.")],
+    letter: Annotated[int, typer.Argument(help="Id of the dead letter.")],
     sqlite_path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the bytes of a dead letter to standard output."""
-    found = dead_letters.shown(_path(sqlite_path), letter)
+    found = dead_letters.get(_path(sqlite_path), letter)
     if as_json:
         print(json.dumps(found))
     else:
@@ -207,7 +208,8 @@ def show_letter(
 @letters.command("retry")
 def retry_letters(
     letter: Annotated[
-        int | None, typer.Argument(help="Its id.", show_default="all of them")
+        int | None,
+        typer.Argument(help="Id of the dead letter.", show_default="all of them"),
     ] = None,
     sqlite_path: PathOption = None,
 ) -> None:
@@ -220,11 +222,11 @@ def _app() -> None:
         app()
     except sqlite3.Error as error:
         raise Failure(
-            f"the buffer can't be used: {error}",
-            "`buffer append` sets a damaged one aside, and makes a new one.",
+            f"cannot use the buffer: {error}",
+            "Run `buffer append`, which replaces a damaged buffer.",
         ) from error
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     run("buffer", _app)

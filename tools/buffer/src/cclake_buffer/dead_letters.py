@@ -1,4 +1,4 @@
-"""Lines that MongoDB would not take, with their bytes."""
+"""List dead letters, show their bytes, and put them back into the queue."""
 
 import base64
 import sqlite3
@@ -18,8 +18,8 @@ select host, path, file, gen, off, len, kind, body, ? from dead_letters where id
 """
 
 
-def listed(path: Path) -> list[dict[str, Any]]:
-    """Every dead letter, without its bytes."""
+def list_all(path: Path) -> list[dict[str, Any]]:
+    """Return every dead letter, without its bytes."""
     connection = schema.connect_readonly(path)
     if connection is None:
         return []
@@ -29,11 +29,11 @@ def listed(path: Path) -> list[dict[str, Any]]:
         connection.close()
 
 
-def shown(path: Path, letter: int) -> dict[str, Any]:
-    """One dead letter with its bytes: `body`, and `body_base64`.
+def get(path: Path, letter: int) -> dict[str, Any]:
+    """Return one dead letter with its bytes, as `body` and `body_base64`.
 
     Raises:
-        Failure: There is none with this id.
+        Failure: There is no dead letter with this id.
     """
     connection = schema.connect_readonly(path)
     sql = f"select {COLUMNS}, body from dead_letters where id = ?"
@@ -43,17 +43,19 @@ def shown(path: Path, letter: int) -> dict[str, Any]:
         if connection:
             connection.close()
     if not found:
-        raise Failure(f"no dead letter {letter}", "List them first.")
+        raise Failure(
+            f"no dead letter {letter}", "List them with `buffer dead-letters list`."
+        )
     body = bytes(found[0].pop("body"))
     text = body.decode("utf-8", "replace")
     return found[0] | {"body": text, "body_base64": base64.b64encode(body).decode()}
 
 
 def retry(path: Path, letter: int | None = None) -> int:
-    """Put one dead letter, or all, back into the queue; returns how many.
+    """Put one dead letter, or all, back into the queue; return how many.
 
     Raises:
-        Failure: There is none with this id.
+        Failure: There is no dead letter with this id.
     """
     connection = schema.connect(path) if path.exists() else None
     if connection is None:
@@ -85,7 +87,7 @@ def _move_back(connection: sqlite3.Connection, letters: list[int]) -> None:
 def _rows(
     connection: sqlite3.Connection, sql: str, *values: Any
 ) -> list[dict[str, Any]]:
-    """Rows by column; `at` as ISO 8601 in UTC."""
+    """Return rows by column name; `at` is ISO 8601 in UTC."""
     cursor = connection.execute(sql, values)
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]

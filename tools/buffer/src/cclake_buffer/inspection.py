@@ -1,4 +1,4 @@
-"""Look into the buffer without changing it."""
+"""Read the buffer without changing it."""
 
 import json
 import sqlite3
@@ -10,10 +10,10 @@ from cclake_buffer import schema
 
 
 def checkpoints(path: Path, host: str | None = None) -> list[bytes]:
-    """The committed checkpoint records, verbatim; none where there is no buffer.
+    """Return the committed checkpoint records, verbatim; none without a buffer.
 
-    All are read before the first is given: whoever takes them slowly must not hold
-    a read transaction open.
+    All are read before this returns, so that a slow consumer does not keep a read
+    transaction open.
 
     Raises:
         sqlite3.Error: The buffer is damaged.
@@ -32,7 +32,7 @@ def checkpoints(path: Path, host: str | None = None) -> list[bytes]:
 
 
 def status(path: Path) -> dict[str, Any]:
-    """The state of the buffer, in counts, bytes and seconds."""
+    """Return the state of the buffer, in counts, bytes and seconds."""
     connection = schema.connect_readonly(path)
     if connection is None:
         return {"path": str(path), "exists": False, "pending": 0}
@@ -71,8 +71,8 @@ def _numbers(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
 
 
 def peek(path: Path, limit: int = 10) -> list[dict[str, Any]]:
-    """The oldest lines that wait, with the beginning of their bytes."""
-    import sqlite_utils  # of all that imports this module, only people wait for it
+    """Return the oldest waiting lines, with the beginning of their bytes."""
+    import sqlite_utils  # slow to import, and only this command needs it
 
     connection = schema.connect_readonly(path)
     if connection is None:
@@ -106,11 +106,11 @@ def _size(path: Path) -> int:
 
 
 class _Closing:
-    """Close a connection at the end, so that no read transaction stays behind."""
+    """Close a connection at the end, so that no read transaction stays open."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        # Hostile bytes may have been cut in the middle of a character.
+        # `substr` may cut bytes in the middle of a character.
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""One appender per host and buffer; a second one waits in the wings."""
+"""Allow one appender per host and buffer; a second one waits as a standby."""
 
 import contextlib
 import fcntl
@@ -13,9 +13,9 @@ from cclake_common.stop import Stop
 
 
 class HostLocks:
-    """Locks that the kernel frees when the process ends, however it ends.
+    """Locks that the kernel releases when the process ends, however it ends.
 
-    They hold no text: on a full disk nothing must be written to take one.
+    The lock files are empty, so that a lock can be taken on a full disk.
     """
 
     def __init__(self, path: Path, stop: Stop) -> None:
@@ -27,8 +27,8 @@ class HostLocks:
         """Hold the lock of a host; wait while another appender has it.
 
         Raises:
-            Failure: It had to wait. What its tailer sent meanwhile starts from
-                old positions, so both should be started again.
+            Failure: It had to wait. Its tailer has started from positions that are
+                old by now, so both must restart.
         """
         if host in self._held:
             return
@@ -37,7 +37,7 @@ class HostLocks:
         if _try(fd):
             return
         print(
-            f"buffer: another append for {host} is at work; waiting as its standby",
+            f"buffer: another append for {host} is running; waiting as its standby",
             file=sys.stderr,
         )
         while not _try(fd):
@@ -45,7 +45,7 @@ class HostLocks:
                 raise Failure("stopped while waiting as a standby", code=TRY_LATER)
         raise Failure(
             f"the other append for {host} has ended; taking over",
-            "Start again, so that the tailer begins at the newest positions.",
+            "Start again, so that the tailer resumes from the newest positions.",
             TRY_LATER,
         )
 

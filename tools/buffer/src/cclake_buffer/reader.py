@@ -1,4 +1,4 @@
-"""Whole lines from a file descriptor, and whether more is waiting."""
+"""Read whole lines from a file descriptor."""
 
 import os
 import select
@@ -7,10 +7,10 @@ BLOCK = 1 << 20
 
 
 class LineReader:
-    """Reads whole lines from a descriptor; never more than one block at a time.
+    """Read whole lines from a descriptor, at most one block at a time.
 
     Attributes:
-        ended: The other side has closed; a torn last line is dropped.
+        ended: Whether the writer has closed the pipe; a torn last line is dropped.
     """
 
     def __init__(self, fd: int) -> None:
@@ -21,15 +21,15 @@ class LineReader:
         self._poll.register(fd, select.POLLIN | select.POLLHUP)
 
     def fileno(self) -> int:
-        """The descriptor, for a poll of the caller."""
+        """Return the descriptor, for `select`."""
         return self._fd
 
     def has_more(self) -> bool:
-        """Whether a read would return at once."""
+        """Return whether bytes are waiting."""
         return not self.ended and bool(self._poll.poll(0))
 
     def read(self) -> list[bytes]:
-        """Read one block: the lines that it completes, without their newlines."""
+        """Read one block; return the lines that it completes, without newlines."""
         block = os.read(self._fd, BLOCK)
         if not block:
             self.ended = True

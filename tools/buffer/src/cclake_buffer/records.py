@@ -1,4 +1,4 @@
-"""The records on the pipe, read without decoding the log lines that they carry."""
+"""Read the records on the pipe without decoding the log lines in them."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ ENTRY = b',"entry":'
 
 
 class Record(msgspec.Struct, gc=False):
-    """Any record of the pipe; which fields count depends on `kind`."""
+    """A record of any kind; which fields are set depends on `kind`."""
 
     kind: str
     host: str = ""
@@ -34,17 +34,17 @@ _decode = msgspec.json.Decoder(Record).decode
 
 
 def parse(line: bytes) -> tuple[Record, bytes]:
-    """Read the envelope of one record; its entry is cut out, not looked at.
+    """Split a record into its envelope and its entry, which is not decoded.
 
-    `entry` is the last key, and quotes inside of JSON strings are escaped, so
-    its first mention is the key itself.
+    `entry` is the last key, and quotes inside of JSON strings are escaped. So the first
+    occurrence of `,"entry":` is the key itself.
 
     Returns:
         The envelope, and the verbatim bytes of the entry (empty without one).
 
     Raises:
-        Failure: The line is no record. Nothing may be taken from a pipe that
-            is damaged: its later checkpoints would vouch for lost lines.
+        Failure: The line is not a record. A damaged pipe must not be read further,
+            because its later checkpoints would cover lost lines.
     """
     try:
         at = line.find(ENTRY)
@@ -54,16 +54,16 @@ def parse(line: bytes) -> tuple[Record, bytes]:
         return _decode(line[:at] + b"}"), line[at + len(ENTRY) : -1]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Failure(
-            f"standard input holds a line that is no record: {error}",
-            "Only the output of `tailer` can be appended.",
+            f"standard input contains a line that is not a record: {error}",
+            "Pipe the output of `tailer` into it.",
         ) from error
 
 
 def row(record: Record, entry: bytes, kind: Literal["line", "chunk"]) -> Row:
-    """The row of the queue for a line or a chunk; its body is the verbatim bytes.
+    """Return the queue row of a line or a chunk, with its verbatim bytes as body.
 
     Raises:
-        Failure: The record carries no bytes.
+        Failure: The record has no bytes.
     """
     if record.raw is not None:
         try:

@@ -1,4 +1,4 @@
-"""The tables of the buffer, and how every connection to it is set up."""
+"""The tables of the buffer, and the settings of every connection to it."""
 
 import os
 import sqlite3
@@ -12,8 +12,8 @@ SCHEMA_VERSION = 1
 PAGE_SIZE = 16384
 COUNTERS = ("lines_read", "bytes_read", "delivered", "duplicates", "dead")
 
-# secure_delete is on in some distributions: deletes would cost three times as much.
-# The checkpoint comes every 4 MB (256 pages), and a WAL that grew shrinks again.
+# Some distributions turn secure_delete on, which makes deletes three times as slow.
+# A WAL checkpoint every 256 pages (4 MB) and the size limit keep the WAL small.
 PRAGMAS = """
 pragma synchronous = full;
 pragma secure_delete = off;
@@ -66,7 +66,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open the buffer for reading and writing; transactions are explicit.
 
     Raises:
-        sqlite3.Error: The file is no database, or it is damaged.
+        sqlite3.Error: The file is damaged, or not a database.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.executescript(PRAGMAS)
@@ -74,7 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection | None:
-    """Open the buffer for reading only; None where there is none yet."""
+    """Open the buffer for reading only; return None if there is none yet."""
     if not path.exists() or path.stat().st_size == 0:
         return None
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -83,18 +83,18 @@ def connect_readonly(path: Path) -> sqlite3.Connection | None:
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open the buffer, and make it if there is none.
+    """Open the buffer; create it if there is none.
 
-    A new one gets its name when it is complete: nobody ever sees half of it.
-    The caller holds the lock of the setup.
+    A new file is renamed into place once it is complete. The caller holds the setup
+    lock.
 
     Raises:
-        Failure: A newer cclake made it, or its folder can't be written.
-        sqlite3.Error: The file is no database, or it is damaged.
+        Failure: A newer cclake created it, or its folder can't be written.
+        sqlite3.Error: The file is damaged, or not a database.
     """
     if not path.exists() or path.stat().st_size == 0:
         try:
-            _make(path)
+            _create_file(path)
         except OSError as error:
             raise Failure(
                 f"cannot write the buffer {path}: {error.strerror}",
@@ -105,21 +105,21 @@ def create(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _make(path: Path) -> None:
+def _create_file(path: Path) -> None:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
-    # Conversations are private: the file is the user's alone from the start.
+    # Conversations are private: only the user may read the file, from the start.
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)
     try:
-        _prepare(connection)
+        _create_tables(connection)
     finally:
         connection.close()
     new.rename(path)
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables; the pragmas of the file only work before the first one."""
+def _create_tables(connection: sqlite3.Connection) -> None:
+    """Set the file's pragmas, which must precede the first table, and create all."""
     connection.execute(f"pragma page_size = {PAGE_SIZE}")
     connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma journal_mode = wal")
@@ -147,7 +147,8 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = int(row.fetchone()[0])
     if version > SCHEMA_VERSION:
         raise Failure(
-            f"{path} has schema {version}, this buffer knows {SCHEMA_VERSION}",
+            f"{path} has schema version {version}; this version of `buffer` supports "
+            f"{SCHEMA_VERSION}",
             "Update cclake, or name another buffer with SQLITE_PATH.",
             TRY_LATER,
         )

@@ -1,4 +1,4 @@
-"""Commit lines and their checkpoints together: the heart of the buffer."""
+"""Commit lines and their checkpoints in one transaction."""
 
 import os
 import sqlite3
@@ -7,14 +7,14 @@ from operator import attrgetter
 from pathlib import Path
 
 from cclake_buffer import schema
+from cclake_buffer.batch import Batch
 from cclake_buffer.fault import point
-from cclake_buffer.pending import Pending
 
 INSERT_LINE = """
 insert into queue (host, path, file, gen, off, len, kind, body, at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-# A checkpoint never goes back: what an old copy of the pipe repeats is only a repeat.
+# A checkpoint never moves backwards, even if a tailer with old positions repeats lines.
 UPSERT_CHECKPOINT = """
 insert into files (file, host, root, path, gen, off, size, state, checkpoint, at, seq)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -31,7 +31,7 @@ ADD = "update counters set value = value + ? where name = ?"
 
 
 class Store:
-    """The writing end of the buffer.
+    """The buffer, opened for writing.
 
     Attributes:
         path: The SQLite file.
@@ -42,42 +42,42 @@ class Store:
         self.path = path
         self.connection = schema.create(path)
         self._identity = _identity(path)
-        self._known: dict[str, tuple[int, int]] = {}
+        self._positions: dict[str, tuple[int, int]] = {}
 
     def is_moved(self) -> bool:
-        """Whether the file has been deleted or replaced since it was opened."""
+        """Return whether the file was deleted or replaced since it was opened."""
         return _identity(self.path) != self._identity
 
-    def known(self, file: str) -> tuple[int, int]:
-        """Generation and offset of a file that the buffer has; (0, 0) if none."""
-        if file not in self._known:
+    def position(self, file: str) -> tuple[int, int]:
+        """Return up to which generation and offset the buffer has a file."""
+        if file not in self._positions:
             found = self.connection.execute(
                 "select gen, off from files where file = ?", (file,)
             ).fetchone()
-            self._known[file] = found or (0, 0)
-        return self._known[file]
+            self._positions[file] = found or (0, 0)
+        return self._positions[file]
 
-    def saw(self, file: str, gen: int, off: int) -> None:
-        """Remember a position that stands in the transaction to come."""
-        self._known[file] = max(self.known(file), (gen, off))
+    def set_position(self, file: str, gen: int, off: int) -> None:
+        """Remember a position that the next transaction will commit."""
+        self._positions[file] = max(self.position(file), (gen, off))
 
-    def commit(self, pending: Pending) -> None:
+    def commit(self, batch: Batch) -> None:
         """Commit the lines that have their checkpoint, and the checkpoints.
 
         Raises:
-            sqlite3.Error: Nothing has been committed; it can be tried again.
+            sqlite3.Error: Nothing was committed; the caller can try again.
         """
         now = time.time()
         execute = self.connection.execute
         execute("begin immediate")
         try:
             self.connection.executemany(
-                INSERT_LINE, [(*line, now) for line in pending.rows]
+                INSERT_LINE, [(*line, now) for line in batch.rows]
             )
             last = execute("select max(seq) from queue").fetchone()[0] or 0
-            self._write_checkpoints(pending, now, last)
-            execute(ADD, (len(pending.rows), "lines_read"))
-            execute(ADD, (pending.bytes_read, "bytes_read"))
+            self._write_checkpoints(batch, now, last)
+            execute(ADD, (len(batch.rows), "lines_read"))
+            execute(ADD, (batch.bytes_read, "bytes_read"))
             point("before_commit")
             execute("commit")
         except BaseException:
@@ -85,17 +85,17 @@ class Store:
             raise
         point("after_commit")
 
-    def _write_checkpoints(self, pending: Pending, now: float, last: int) -> None:
+    def _write_checkpoints(self, batch: Batch, now: float, last: int) -> None:
         envelope = attrgetter(*ENVELOPE)
         values = [
             (*envelope(record), text.decode(), now, last)
-            for record, text in pending.checkpoints.values()
+            for record, text in batch.checkpoints.values()
         ]
         self.connection.executemany(UPSERT_CHECKPOINT, values)
         self.connection.executemany(REPEATED, [(last, value[0]) for value in values])
 
     def rollback(self) -> None:
-        """End a transaction that failed; SQLite may have done so already."""
+        """End a failed transaction, unless SQLite has done so already."""
         if self.connection.in_transaction:
             try:
                 self.connection.execute("rollback")
@@ -104,13 +104,13 @@ class Store:
                 self.connection = schema.connect(self.path)
 
     def set_meta(self, name: str, value: object) -> None:
-        """Keep a value that others may read, such as the tailer's numbers."""
+        """Store a value for other processes, such as the tailer's stats."""
         self.connection.execute(
             "insert or replace into meta values (?, ?)", (name, value)
         )
 
     def close(self) -> None:
-        """Close the connection; the last one folds the WAL into the file."""
+        """Close the connection; SQLite merges the WAL into the file at the last one."""
         self.connection.close()
 
 

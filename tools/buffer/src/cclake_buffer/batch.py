@@ -1,4 +1,4 @@
-"""What has been read from the pipe and is not committed yet."""
+"""The lines and checkpoints of the next transaction."""
 
 from typing import Literal
 
@@ -7,35 +7,40 @@ from cclake_common.failure import TRY_LATER, Failure
 from cclake_buffer.records import Record, Row, row
 
 
-class Pending:
-    """Lines wait here for their checkpoint; only then they may be committed.
+class Batch:
+    """Collect lines until their checkpoint arrives; only then are they committed.
 
     Attributes:
-        rows: Lines whose checkpoint has come, in the order of the pipe.
-        checkpoints: The newest checkpoint of each file, with its own text.
-        size: Bytes of the rows.
-        waiting: Lines whose checkpoint has not come, by file.
+        rows: Lines whose checkpoint has arrived, in the order of the pipe.
+        checkpoints: The newest checkpoint of each file, with its verbatim text.
+        size: Number of bytes of the rows.
+        bytes_read: Number of bytes that the rows take in their files.
+        open_runs: Lines whose checkpoint has not arrived, by file.
     """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.checkpoints: dict[str, tuple[Record, bytes]] = {}
         self.size = 0
-        self.waiting: dict[str, list[Row]] = {}
+        self.open_runs: dict[str, list[Row]] = {}
         self.bytes_read = 0
 
     def add(self, record: Record, entry: bytes, kind: Literal["line", "chunk"]) -> None:
-        """Take a line or a chunk."""
+        """Add a line or a chunk.
+
+        Raises:
+            Failure: The record has no file key, or no bytes.
+        """
         if not record.file:
-            raise Failure(f"a {kind} without a file key stands on the pipe")
-        run = self.waiting.get(record.file)
+            raise Failure(f"standard input contains a {kind} without a file key")
+        run = self.open_runs.get(record.file)
         if run is None:
-            run = self.waiting[record.file] = []
+            run = self.open_runs[record.file] = []
         run.append(row(record, entry, kind))
 
     def close_run(self, record: Record, text: bytes) -> list[Row]:
-        """Take a checkpoint: the lines of its file may be committed now."""
-        run = self.waiting.pop(record.file, [])
+        """Add a checkpoint, and return the lines of its file that it completes."""
+        run = self.open_runs.pop(record.file, [])
         self.rows += run
         self.checkpoints[record.file] = (record, text)
         for line in run:
@@ -44,7 +49,7 @@ class Pending:
         return run
 
     def clear(self) -> None:
-        """Forget what has been committed."""
+        """Remove what has been committed."""
         self.rows = []
         self.checkpoints = {}
         self.size = 0
@@ -54,14 +59,14 @@ class Pending:
 def check_continuity(run: list[Row], record: Record, known: tuple[int, int]) -> None:
     """Refuse a run that leaves out bytes of its file.
 
-    A checkpoint says that all bytes before it are here. When something on the
-    pipe swallowed lines, or the reader resumed behind an older buffer's back,
-    believing it would lose them for ever.
+    A checkpoint states that the buffer has all bytes before it. If a filter on the
+    pipe dropped lines, or the tailer resumed from another buffer's checkpoints, those
+    bytes would be lost.
 
     Args:
-        run: The lines that came with the checkpoint.
+        run: The lines that the checkpoint completes.
         record: The checkpoint.
-        known: Generation and offset that the buffer holds of this file.
+        known: The generation and offset up to which the buffer has this file.
 
     Raises:
         Failure: Bytes are missing.
