@@ -12,11 +12,12 @@ from cclake_extract import commit, run
 from cclake_extract.bronze import create_table
 from cclake_extract.care.auto import care, due
 from cclake_extract.care.compact import compact
-from cclake_extract.care.expire import doomed, expire
+from cclake_extract.care.expire import doomed, expire, forgotten
 from cclake_extract.care.orphans import orphans, sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.cli import app
 from cclake_extract.datafile import destination, new_path
+from cclake_extract.names import FORGOTTEN
 from cclake_extract.parquet import ParquetFile
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
@@ -45,6 +46,10 @@ def told(*arguments: str) -> Any:
     done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return orjson.loads(done.stdout)
+
+
+def everything(lake: Lake) -> set[str]:
+    return {str(path) for path in Path(lake.require().location()).rglob("*.*")}
 
 
 def parquet(lake: Lake) -> set[str]:
@@ -125,38 +130,59 @@ def test_expiry_keeps_the_newest_and_one_of_each_hour_and_day(
     assert heads[5] in gone and heads[6] not in gone, "the newest of its hour"
 
 
-def test_what_expiry_marks_is_deleted_after_its_grace_and_no_sooner(
+def test_files_of_forgotten_snapshots_are_deleted_after_their_grace(
     db: Db, lake: Lake
 ) -> None:
     table = grow(db, lake, 5)
-    old = table.current_snapshot()
-    assert old
     small = parquet(lake)
     compact(table)
-    done = expire(table, keep=1)
-    assert done.snapshots == 5
-    assert done.marked >= 5
+    files = everything(lake)
+    assert expire(table, keep=1).snapshots == 5
+    lists = [path for one in forgotten(table) for path in one.lists]
+    assert len(lists) == 5
+    assert set(lists) <= files
     # A reader that planned on the old snapshot can still finish.
-    assert small <= parquet(lake)
+    assert files <= everything(lake)
     assert expire(table, keep=1).deleted == 0
-    for mark in Path(lake.warehouse).rglob("cclake-doomed-*"):
-        os.utime(mark, (0, 0))
-    assert expire(table, keep=1).deleted == done.marked
-    assert not small & parquet(lake)
-    assert not list(Path(lake.warehouse).rglob("cclake-doomed-*"))
+    assert orphans(table, timedelta(0)) == []
+    done = expire(table, keep=1, grace=timedelta(0))
+    assert (done.snapshots, done.deleted >= 5) == (0, True)
+    assert not (small | set(lists)) & everything(lake)
+    assert forgotten(lake.require()) == []
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
 
 
-def test_a_list_that_a_kill_left_half_stops_no_care(db: Db, lake: Lake) -> None:
+def test_an_expiry_writes_no_file_of_its_own(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 5)
+    compact(table)
+    before = everything(lake)
+    expire(table, keep=1)
+    names = [Path(path).name for path in everything(lake) - before]
+    assert len(names) == 1 and names[0].endswith(".metadata.json")
+
+
+def test_a_sweep_that_a_kill_ended_is_finished_by_the_next(db: Db, lake: Lake) -> None:
+    table = grow(db, lake, 4)
+    compact(table)
+    expire(table, keep=1)
+    first, second, *_ = [path for one in forgotten(table) for path in one.lists]
+    Path(first).unlink()
+    Path(second).write_bytes(b"half")
+    assert expire(table, keep=1, grace=timedelta(0)).deleted
+    assert not Path(second).exists()
+    sweep_orphans(table, timedelta(0))
+    assert {file.path for file in present(table)} == needed(table)
+    assert keys(lake) == wanted(db)
+
+
+def test_words_of_others_in_the_note_of_expiry_stop_nothing(db: Db, lake: Lake) -> None:
     table = grow(db, lake, 3)
-    half = Path(table.location()) / "metadata" / "cclake-doomed-x.json"
-    half.write_bytes(b'["file')
-    assert told("table", "orphans", "--dry-run") == []
-    assert half.exists()
-    os.utime(half, (0, 0))
-    assert expire(table, keep=30).deleted == 0
-    assert not half.exists()
+    with table.transaction() as change:
+        change.set_properties({FORGOTTEN: '[["x"'})
+    assert forgotten(table) == []
+    assert expire(table, keep=1).snapshots == 2
+    assert len(forgotten(table)) == 1
 
 
 @pytest.mark.fault
@@ -230,15 +256,17 @@ def test_a_table_that_is_dropped_during_an_extraction_is_one_sentence(
     assert keys(lake) == wanted(db)
 
 
-def test_marked_files_that_a_rollback_needs_again_are_spared(
+def test_files_on_the_note_of_expiry_that_are_needed_are_spared(
     db: Db, lake: Lake
 ) -> None:
     table = grow(db, lake, 3)
-    kept = parquet(lake)
-    folder = Path(table.location()) / "metadata"
-    (folder / "cclake-doomed-x.json").write_bytes(orjson.dumps(sorted(kept)))
-    assert expire(table, keep=30, grace=timedelta(0)).deleted == 0
-    assert parquet(lake) == kept
+    kept = everything(lake)
+    lists = [one.manifest_list for one in table.metadata.snapshots]
+    with table.transaction() as change:
+        change.set_properties({FORGOTTEN: orjson.dumps([(0, lists)]).decode()})
+    assert expire(table, keep=30).deleted == 0
+    assert kept <= everything(lake)
+    assert keys(lake) == wanted(db)
 
 
 def test_tagged_snapshots_and_their_files_stay(db: Db, lake: Lake) -> None:
@@ -282,6 +310,7 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
         opened.append(len(head.manifests(table.io)))
         if due(table):
             care(table)
+            expire(table, grace=timedelta(0))  # as if an hour had gone by
     assert len(list(table.scan().plan_files())) <= 21
     assert len(table.metadata.snapshots) <= 60
     assert max(sizes[140:]) <= 1.1 * max(sizes[40:100])

@@ -182,8 +182,8 @@ def expire(
     show(
         json,
         asdict(done),
-        f"{done.snapshots} snapshots forgotten; {done.deleted} files deleted,"
-        f" {done.marked} wait for their time",
+        f"{done.snapshots} snapshots forgotten;"
+        f" {done.deleted} files of earlier ones deleted",
     )
 
 

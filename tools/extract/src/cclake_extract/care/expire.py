@@ -1,7 +1,6 @@
 """Forgetting old snapshots, and later deleting what only they needed."""
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,16 +9,15 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-from cclake_extract.care.reach import needed, present, reachable
+from cclake_extract.care.reach import found_in, needed
 from cclake_extract.commit import assert_unmoved, commit, remove
-from cclake_extract.names import LAST_RUN
+from cclake_extract.names import FORGOTTEN, LAST_RUN
 from cclake_extract.state import last_run
 
 # pyiceberg copies all kept snapshots several times in each commit.
 KEEP = 15
 HOURS, DAYS = 24, 30
 GRACE = timedelta(hours=1)
-MARK = "cclake-doomed-"
 
 
 @dataclass
@@ -28,31 +26,44 @@ class Expiry:
 
     Attributes:
         snapshots: Snapshots forgotten.
-        marked: Files that wait for their deletion because of it.
-        deleted: Files deleted that an earlier expiry had marked.
+        deleted: Files deleted that only earlier forgotten snapshots needed.
     """
 
     snapshots: int = 0
-    marked: int = 0
     deleted: int = 0
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Snapshots that one expiry took out of the table, and whose files still lie there.
+
+    Attributes:
+        at: When, in milliseconds since 1970.
+        lists: Their manifest lists.
+    """
+
+    at: int
+    lists: tuple[str, ...]
 
 
 def expire(table: Table, keep: int = KEEP, grace: timedelta = GRACE) -> Expiry:
     """Forget snapshots that the policy does not keep; delete what has had its grace.
 
     Kept are the newest `keep`, then the newest of each hour for a day and of
-    each day for a month, and whatever a branch or a tag names. The files that
-    nothing needs any more are written to a list first and deleted by the first
-    expiry that comes after `grace`: a reader that planned on a forgotten
-    snapshot has that long to finish.
+    each day for a month, and whatever a branch or a tag names. The commit that
+    forgets snapshots notes their manifest lists in a property of the table; the first
+    expiry that comes after `grace` deletes what those lead to and nothing else needs.
+    A reader that planned on a forgotten snapshot has that long to finish.
+
+    Whenever it is killed, the note or the orphan sweep leads the next one to the files.
+    No file of ours is needed: some catalogs accept none but Iceberg's.
     """
-    result = Expiry()
+    now = datetime.now(UTC)
+    ripe = [one for one in forgotten(table) if now - _moment(one.at) >= grace]
     victims = {snapshot.snapshot_id for snapshot in doomed(table, keep)}
-    if victims:
-        result.marked = _mark(table, victims)
-        commit(table, lambda transaction: _forget(table, transaction, victims))
-        result.snapshots = len(victims)
-    result.deleted = sweep(table, grace)
+    result = Expiry(len(victims), _sweep(table, ripe))
+    if victims or ripe:
+        commit(table, lambda change: _forget(table, change, victims, ripe))
     return result
 
 
@@ -67,45 +78,50 @@ def doomed(table: Table, keep: int) -> list[Snapshot]:
     return [s for s in newest_first if s.snapshot_id not in kept]
 
 
-def sweep(table: Table, grace: timedelta = GRACE) -> int:
-    """Delete the files on lists older than `grace` that are still not needed."""
-    now = datetime.now(UTC)
-    lists = [found for found in present(table, "metadata") if MARK in found.path]
-    ripe = [found.path for found in lists if now - found.modified >= grace]
-    if not ripe:
-        return 0
-    wanted: set[str] = set()
-    for path in ripe:
-        wanted.update(_listed(table, path))
-    wanted -= needed(table)
-    remove(table, sorted(wanted))
-    remove(table, ripe)
-    return len(wanted)
+def forgotten(table: Table) -> list[Forgotten]:
+    """What earlier expiries have forgotten and not deleted yet."""
+    try:
+        return [
+            Forgotten(int(at), tuple(_whole(table, name) for name in names))
+            for at, names in orjson.loads(table.properties.get(FORGOTTEN, "[]"))
+        ]
+    except (ValueError, TypeError, AttributeError):
+        return []  # somebody else's words: the files are orphans then
+
+
+def _whole(table: Table, name: str) -> str:
+    is_whole = name.startswith("/") or "://" in name
+    return name if is_whole else f"{table.location()}/{name}"
 
 
 def waiting(table: Table) -> set[str]:
-    """The files on the lists that `sweep` has not deleted yet, and the lists."""
-    lists = [found.path for found in present(table, "metadata") if MARK in found.path]
-    paths = set(lists)
-    for path in lists:
-        paths.update(_listed(table, path))
-    return paths
+    """The files of forgotten snapshots, as far as they can still be read."""
+    return found_in(table, _lists(forgotten(table)))
 
 
-def _listed(table: Table, path: str) -> list[str]:
-    """The files on a list; none on one that a kill left half, they are orphans then."""
-    with table.io.new_input(path).open() as stream:
-        try:
-            return list(orjson.loads(stream.read()))
-        except orjson.JSONDecodeError:
-            return []
+def _lists(entries: Iterable[Forgotten]) -> list[str]:
+    return [path for one in entries for path in one.lists]
+
+
+def _sweep(table: Table, ripe: list[Forgotten]) -> int:
+    """Delete the files of forgotten snapshots that nothing needs.
+
+    The lists go last: a kill on the way leaves them for the next expiry.
+    """
+    if not ripe:
+        return 0
+    lists = set(_lists(ripe))
+    files = found_in(table, lists) - needed(table)
+    remove(table, sorted(files - lists))
+    remove(table, sorted(files & lists))
+    return len(files)
 
 
 def _thinned(newest_first: list[Snapshot]) -> Iterator[int]:
     now = datetime.now(UTC)
     seen: set[str] = set()
     for snapshot in newest_first:
-        at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+        at = _moment(snapshot.timestamp_ms)
         slots = []
         if now - at < timedelta(hours=HOURS):
             slots.append(f"{at:%Y-%m-%d %H}")
@@ -116,23 +132,28 @@ def _thinned(newest_first: list[Snapshot]) -> Iterator[int]:
         seen.update(slots)
 
 
-def _mark(table: Table, victims: set[int]) -> int:
-    """Write the list before the commit: a crash between the two loses nothing."""
-    snapshots = table.metadata.snapshots
-    stay = reachable(table, (s for s in snapshots if s.snapshot_id not in victims))
-    gone = reachable(table, (s for s in snapshots if s.snapshot_id in victims)) - stay
-    if gone:
-        name = f"{MARK}{uuid.uuid4()}.json"
-        path = table.location_provider().new_metadata_location(name)
-        with table.io.new_output(path).create() as stream:
-            stream.write(orjson.dumps(sorted(gone)))
-    return len(gone)
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _forget(table: Table, transaction: Transaction, victims: set[int]) -> None:
+def _forget(
+    table: Table, transaction: Transaction, victims: set[int], swept: list[Forgotten]
+) -> None:
     """Stage the removal; refused when the head moves, since a rollback may need one."""
     named = {ref.snapshot_id for ref in table.metadata.refs.values()}
-    known = {snapshot.snapshot_id for snapshot in table.metadata.snapshots}
-    transaction.set_properties({LAST_RUN: str(last_run(table))})
-    ExpireSnapshots(transaction).by_ids(sorted((victims & known) - named)).commit()
+    gone = [
+        snapshot
+        for snapshot in table.metadata.snapshots
+        if snapshot.snapshot_id in victims - named
+    ]
+    noted = [one for one in forgotten(table) if one not in swept]
+    if gone:
+        at = int(datetime.now(UTC).timestamp() * 1000)
+        noted.append(Forgotten(at, tuple(one.manifest_list for one in gone)))
+    below = f"{table.location()}/"
+    short = [(e.at, [name.removeprefix(below) for name in e.lists]) for e in noted]
+    text = orjson.dumps(short).decode()
+    transaction.set_properties({LAST_RUN: str(last_run(table)), FORGOTTEN: text})
+    if gone:
+        ExpireSnapshots(transaction).by_ids([one.snapshot_id for one in gone]).commit()
     assert_unmoved(table, transaction)

@@ -15,7 +15,7 @@ AGE = timedelta(hours=24)
 def orphans(table: Table, age: timedelta = AGE) -> list[Found]:
     """Files in the table's folder that nothing needs and that are older than `age`.
 
-    Files that an expiry has marked are not among them: they have their own grace.
+    Files of forgotten snapshots are not among them: they have their own grace.
     """
     oldest = datetime.now(UTC) - age
     found = [file for file in present(table) if file.modified <= oldest]

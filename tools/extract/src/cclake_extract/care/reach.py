@@ -1,13 +1,15 @@
 """Which files a table needs, and which lie in its folder."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cclake_lake.catalog import DAMAGED
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import read_manifest_list
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 
 
 @dataclass(frozen=True)
@@ -19,24 +21,44 @@ class Found:
     modified: datetime
 
 
-def reachable(table: Table, snapshots: Iterable[Snapshot]) -> set[str]:
-    """The data files, manifests and manifest lists that snapshots need."""
+def reachable(table: Table, lists: Iterable[str]) -> set[str]:
+    """The manifest lists of snapshots, and the manifests and data files they need."""
     paths: set[str] = set()
-    for snapshot in snapshots:
-        paths.add(snapshot.manifest_list)
-        for manifest in snapshot.manifests(table.io):
+    for path in lists:
+        _follow(table, path, paths)
+    return paths
+
+
+def found_in(table: Table, lists: Iterable[str]) -> set[str]:
+    """What `reachable` returns, but without what can't be read.
+
+    For snapshots that are not in the table any more, whose files go one by one.
+    """
+    paths: set[str] = set()
+    for path in lists:
+        _follow(table, path, paths, (OSError, *DAMAGED))
+    return paths
+
+
+def _follow(
+    table: Table, path: str, paths: set[str], skip: tuple[type[Exception], ...] = ()
+) -> None:
+    """Add a manifest list and all it leads to; passes over errors of the kinds."""
+    paths.add(path)
+    with contextlib.suppress(*skip):
+        for manifest in read_manifest_list(table.io.new_input(path)):
             if manifest.manifest_path in paths:
                 continue
             paths.add(manifest.manifest_path)
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                paths.add(entry.data_file.file_path)
-    return paths
+            with contextlib.suppress(*skip):
+                for entry in manifest.fetch_manifest_entry(table.io):
+                    paths.add(entry.data_file.file_path)
 
 
 def needed(table: Table) -> set[str]:
     """Everything that the table needs as it is now, its metadata files included."""
     metadata = table.metadata
-    paths = reachable(table, metadata.snapshots)
+    paths = reachable(table, (one.manifest_list for one in metadata.snapshots))
     paths.add(table.metadata_location)
     paths.update(entry.metadata_file for entry in metadata.metadata_log)
     paths.update(one.statistics_path for one in metadata.statistics)
