@@ -183,7 +183,7 @@ def expire(
         json,
         asdict(done),
         f"{done.snapshots} snapshots forgotten;"
-        f" {done.deleted} files of earlier ones deleted",
+        f" {done.deleted} files of forgotten ones deleted",
     )
 
 

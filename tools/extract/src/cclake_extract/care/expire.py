@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import orjson
 from pyiceberg.table import Table, Transaction
@@ -26,7 +27,7 @@ class Expiry:
 
     Attributes:
         snapshots: Snapshots forgotten.
-        deleted: Files deleted that only earlier forgotten snapshots needed.
+        deleted: Files deleted that only forgotten snapshots needed.
     """
 
     snapshots: int = 0
@@ -58,12 +59,16 @@ def expire(table: Table, keep: int = KEEP, grace: timedelta = GRACE) -> Expiry:
     Whenever it is killed, the note or the orphan sweep leads the next one to the files.
     No file of ours is needed: some catalogs accept none but Iceberg's.
     """
-    now = datetime.now(UTC)
-    ripe = [one for one in forgotten(table) if now - _moment(one.at) >= grace]
-    victims = {snapshot.snapshot_id for snapshot in doomed(table, keep)}
-    result = Expiry(len(victims), _sweep(table, ripe))
-    if victims or ripe:
-        commit(table, lambda change: _forget(table, change, victims, ripe))
+    result = Expiry()
+    for _ in range(2):  # without grace, what the first forgets the second deletes
+        now = datetime.now(UTC)
+        ripe = [one for one in forgotten(table) if now - _moment(one.at) >= grace]
+        victims = {snapshot.snapshot_id for snapshot in doomed(table, keep)}
+        if not (ripe or victims):
+            break
+        result.deleted += _sweep(table, ripe)
+        commit(table, partial(_forget, table, victims=victims, swept=ripe))
+        result.snapshots += len(victims)
     return result
 
 
