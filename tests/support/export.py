@@ -5,9 +5,11 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from cclake_publish.indexes import SEARCH
 from cclake_web.data.words import words_of
@@ -72,8 +74,7 @@ class Export:
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
+        new = path.with_name(f"{path.stem}-{uuid4().hex}.db")
         connection = sqlite3.connect(new)
         connection.executescript("pragma journal_mode = off; pragma synchronous = off;")
         # Documents are numbered in the order of time.
@@ -103,13 +104,33 @@ class Export:
             "create table export_info (name primary key, value);"
         )
         info = {"schema_version": "1", "published_at": stamp(datetime.now(UTC))}
+        info["export_id"] = uuid4().hex
         info |= self.info
         connection.executemany("insert into export_info values (?,?)", info.items())
         connection.execute("analyze")
         connection.commit()
+        connection.execute("pragma journal_mode = wal")
         connection.close()
-        new.replace(path)
+        link = path.with_suffix(".link")
+        link.symlink_to(new.name)
+        former = path.resolve()
+        link.replace(path)
+        if former != path:
+            former.unlink()
         return path
+
+
+def publish_in_place(path: Path, *changes: str) -> None:
+    """Change an export that is served, as `publish` does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("begin immediate")
+        for change in changes:
+            db.execute(change)
+        db.execute(
+            "update export_info set value = ? where name = 'export_id'", [uuid4().hex]
+        )
+        db.execute("commit")
+        db.execute("pragma wal_checkpoint(truncate)")
 
 
 class Session:

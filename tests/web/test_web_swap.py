@@ -6,17 +6,15 @@ import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import httpx
-import pytest
-from export import Export
+from cclake_web import export as exported
+from export import Export, publish_in_place
 from harness import PATIENCE, wait_for
 from sample import MAIN, sample
 from webface import Web, serving
 
-CLIENTS, SWAPS = 6, 6
+CLIENTS, SWAPS, REQUESTS = 6, 6, 1000
 NOW = datetime(2026, 8, 3, 12, tzinfo=UTC)
 
 
@@ -52,7 +50,7 @@ def test_what_is_no_export_is_left_alone(tmp_path: Path) -> None:
         broken.write_bytes(b"no database at all" * 100)
         broken.replace(path)
         wait_for(
-            lambda: web.get("/").status_code == 200 and "is no export" in web.log.read_text(), "the broken file is refused",
+            lambda: web.get("/").status_code == 200 and "is not an export" in web.log.read_text(), "the broken file is refused",
         )  # fmt: skip
         empty = tmp_path / "empty"
         sqlite3.connect(empty).execute("create table t (x)").connection.close()
@@ -112,18 +110,21 @@ def ask(web: Web, stop: threading.Event, wrong: list[str], done: list[int]) -> N
                 done.append(1)
 
 
-def test_old_generations_are_closed(tmp_path: Path) -> None:
+def test_files_that_were_replaced_are_closed_without_a_request(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     path = sample(NOW).write(exports / "conversations.db")
-    with serving(exports, tmp_path / "web.log", CCLAKE_WEB_GRACE_S="1") as web:
-        for number in range(4):
+    with serving(exports, tmp_path / "web.log") as web:
+        for number in range(3):
             titled(f"Title {number}").write(path)
             wait_for(lambda n=number: f"Title {n}" in web.get("/").text)  # type: ignore[misc]
         assert web.process
         folder = Path(f"/proc/{web.process.pid}/fd")
         if not folder.exists():
             return
+        titled("Title 3").write(path)
+        # As over night, when nobody asks.
         wait_for(lambda: deleted(folder) == 0, "old files are closed")
+        assert "Title 3" in web.get("/").text
 
 
 def deleted(folder: Path) -> int:
@@ -133,22 +134,40 @@ def deleted(folder: Path) -> int:
             names.append(str(one.readlink()))
         except OSError:
             continue
-    return sum("conversations.db (deleted)" in name for name in names)
+    return sum("/conversations-" in name and "(deleted)" in name for name in names)
 
 
-def test_a_new_export_is_ready_before_anybody_asks(tmp_path: Path) -> None:
+def test_changes_in_place_are_seen_at_once_and_give_no_error(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     path = titled("Title 0").write(exports / "conversations.db")
     with serving(exports, tmp_path / "web.log") as web:
-        assert "Title 0" in web.get("/?q=Title").text
-        assert web.process
-        folder = Path(f"/proc/{web.process.pid}/fd")
-        if not folder.exists():
-            return
-        titled("Title 1").write(path)
-        # Without a request, as over night.
-        wait_for(lambda: deleted(folder) == 0, "it has left the old export by itself")
-        assert "Title 1" in web.get("/?q=Title").text
+        stop = threading.Event()
+        wrong: list[str] = []
+        done: list[int] = []
+        threads = [
+            threading.Thread(target=ask, args=(web, stop, wrong, done))
+            for _ in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        number = 0
+        try:
+            while len(done) < REQUESTS and not wrong:
+                number += 1
+                publish_in_place(
+                    path,
+                    f"update dim_sessions set title = 'Title {number}'"
+                    f" where session_id = '{MAIN}'",
+                )
+                for page in ("/?q=Title", f"/session/{MAIN}"):
+                    assert f"Title {number}" in web.get(page).text
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(PATIENCE)
+        assert wrong == []
+        assert number > SWAPS
+        assert '" 500 ' not in web.log.read_text()
 
 
 def test_a_page_says_which_export_it_shows(tmp_path: Path) -> None:
@@ -162,27 +181,39 @@ def test_a_page_says_which_export_it_shows(tmp_path: Path) -> None:
             assert "Mon 3 August 2026, 11:22:33" in web.get(page).text
 
 
-def test_a_generation_that_a_thread_still_reads_is_not_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import datasette.app  # noqa: F401, it loads its plugins while it is imported
-    from cclake_web import generations
+def test_a_reading_sees_one_state_and_keeps_nothing_of_another(tmp_path: Path) -> None:
+    from datasette.app import Datasette
 
-    monkeypatch.setattr(generations, "GRACE", 0)
-    closed, ended = threading.Event(), threading.Event()
-    thread = threading.Thread(target=ended.wait)
-    thread.start()
-    old: Any = SimpleNamespace(readers=0, threads=[thread], close=closed.set)
+    path = titled("Title 0").write(tmp_path / "conversations.db")
+    export = exported.Export(Datasette(memory=True), path)
+    assert export.look()
+    change = "update dim_sessions set title = 'Title 1'"
 
-    async def wait() -> None:
-        generations._close_later(old)
-        await asyncio.sleep(0.3)
-        assert not closed.is_set()
-        ended.set()
-        for _ in range(50):
-            await asyncio.sleep(0.1)
-            if closed.is_set():
-                return
+    def title(connection: sqlite3.Connection) -> str:
+        query = "select title from dim_sessions where session_id = ?"
+        return str(connection.execute(query, (MAIN,)).fetchone()[0])
 
-    asyncio.run(wait())
-    assert closed.is_set()
+    def kept(connection: sqlite3.Connection) -> str:
+        return export.keep("title", 9, "", lambda: title(connection))
+
+    def across(connection: sqlite3.Connection) -> tuple[str, str, str]:
+        before = title(connection)
+        publish_in_place(path, change)
+        return before, title(connection), kept(connection)
+
+    async def look() -> None:
+        assert await export.read(kept) == "Title 0"
+        async with export.snapshot() as snapshot:
+            first = await export.export_id()
+            assert await export.read(across) == ("Title 0",) * 3
+            # What was kept of the state before is not what is there now.
+            assert await export.read(kept) == "Title 1"
+            assert await export.export_id() != first
+            assert await snapshot.read(title) == "Title 0"
+        titled("Title 2").write(path)
+        export._looked = float("-inf")
+        assert export.look()
+        assert await export.read(kept) == "Title 2"
+
+    asyncio.run(look())
+    export.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 from datasette.utils import BadMetadataError, parse_metadata
 
-from cclake_web.generation import NAME
+from cclake_web.export import NAME
 
 _REPOSITORY = Path(__file__).parents[3]
 

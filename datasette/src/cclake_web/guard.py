@@ -12,8 +12,7 @@ from typing import Any
 
 from cclake_web import access
 from cclake_web.config import Config
-from cclake_web.generation import REVEALING
-from cclake_web.generations import Exports
+from cclake_web.export import REVEALING, Export
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -74,9 +73,9 @@ class Guard:
     """ASGI middleware: refuses what is foreign, adds the headers of every answer."""
 
     def __init__(
-        self, app: App, config: Config, exports: Exports, reveals: Ask, renew: Renew
+        self, app: App, config: Config, export: Export, reveals: Ask, renew: Renew
     ) -> None:
-        self.app, self.config, self.exports = app, config, exports
+        self.app, self.config, self.export = app, config, export
         self.reveals, self.renew = reveals, renew
         self.watching: asyncio.Task[None] | None = None
         self.stock = stock_policy()
@@ -84,7 +83,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] == "lifespan":
-            self.watching = asyncio.create_task(self.exports.watch())
+            self.watching = asyncio.create_task(self.export.watch())
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -107,7 +106,7 @@ class Guard:
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.exports.look()
+        self.export.look()
         nonce = secrets.token_urlsafe(16)
         path = scope["path"]
         stock = path.startswith(("/conversations", "/-/", "/_"))

@@ -10,7 +10,7 @@ from datasette.utils import await_me_maybe, baseconv
 from datasette.utils.asgi import Forbidden, Request
 from itsdangerous import BadSignature
 
-from cclake_web.generation import NAME
+from cclake_web.export import NAME
 from cclake_web.guard import SIGNED_IN_S
 from cclake_web.state import state_of
 

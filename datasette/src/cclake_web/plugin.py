@@ -15,8 +15,8 @@ from pluggy import HookimplMarker
 
 from cclake_web.data.words import words_of
 from cclake_web.descriptions import metadata
+from cclake_web.export import NAME, REVEALING
 from cclake_web.exporting.datasette_csv import safe_csv
-from cclake_web.generation import NAME, REVEALING
 from cclake_web.guard import App, Guard
 from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
@@ -62,7 +62,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
         raise StartupError("CCLAKE_WEB_PASSWORD_HASH needs Datasette 0.65")
     if not state.config.reveal and not stable:
         raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
-    state.exports.look()
+    state.export.look()
     # The first page shall not wait for the tables of the languages.
     Thread(target=warm, daemon=True).start()
     return None if stable else _add_queries(datasette)
@@ -107,7 +107,7 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
 
     def wrap(app: App) -> App:
         return Guard(
-            app, state.config, state.exports,
+            app, state.config, state.export,
             partial(reveals, datasette), partial(signed_in_until, datasette),
         )  # fmt: skip
 

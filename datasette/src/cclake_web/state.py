@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cclake_web.config import Config, from_environ
-from cclake_web.generation import Generation
-from cclake_web.generations import Exports
+from cclake_web.export import Export
 from cclake_web.lines import Lines
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -17,10 +16,10 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 
 @dataclass
 class State:
-    """The settings, the export's generations, and the lines in MongoDB."""
+    """The settings, the export, and the lines in MongoDB."""
 
     config: Config
-    exports: Exports
+    export: Export
     lines: Lines
 
 
@@ -34,13 +33,7 @@ def state_of(datasette: Datasette) -> State:
         config = from_environ()
         state = _STATES[datasette] = State(
             config,
-            Exports(datasette, config.export, _prepare),
+            Export(datasette, config.export),
             Lines(config.mongo_uri, config.mongo_db),
         )
     return state
-
-
-def _prepare(export: Generation, before: Generation | None) -> None:
-    from cclake_web.warming import prepare  # the pages import this module
-
-    prepare(export, before)

@@ -10,7 +10,7 @@ from cclake_web.data import dashboard as numbers
 from cclake_web.data import overtime, rollup
 from cclake_web.data.calendar import calendar
 from cclake_web.data.filters import Filters
-from cclake_web.generation import NAME, Generation
+from cclake_web.export import NAME, Export
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import choices
@@ -45,8 +45,8 @@ async def dashboard_page(visit: Visit) -> Response:
     return await visit.export.read(answer, limit_ms=60_000)
 
 
-def gathered(export: Generation, filters: Filters) -> dict[str, Any]:
-    """All numbers of a selection, drawn; read once per generation."""
+def gathered(export: Export, filters: Filters) -> dict[str, Any]:
+    """All numbers of a selection, drawn; read once per publication."""
 
     def gather(sums: sqlite3.Connection) -> dict[str, Any]:
         span = overtime.span(sums, filters)

@@ -142,23 +142,23 @@ async def _json(batches: AsyncIterator[list[dict[str, Any]]], kind: str) -> Chun
 async def _batches(
     visit: Visit, rows: list[sessions.Row], reveal: bool
 ) -> AsyncIterator[tuple[str, list[Entry]]]:
-    for row in rows:
-        position = -1
-        while True:
-            entries = await visit.export.read(
-                entries_after, row["session_id"], position, reveal
-            )
-            if not entries:
-                break
-            yield row["session_id"], entries
-            position = entries[-1].position
+    async with visit.export.snapshot() as export:
+        for row in rows:
+            position = -1
+            while True:
+                entries = await export.read(
+                    entries_after, row["session_id"], position, reveal
+                )
+                if not entries:
+                    break
+                yield row["session_id"], entries
+                position = entries[-1].position
 
 
 def _stream(visit: Visit, name: str, kind: str, chunks: Chunks) -> AsgiStream:
     async def write(writer: Any) -> None:
-        with visit.export.held():
-            async for text in chunks:
-                await writer.write(text.encode("utf-8", "replace").decode())
+        async for text in chunks:
+            await writer.write(text.encode("utf-8", "replace").decode())
 
     return AsgiStream(write, headers=_headers(name, kind), content_type=TYPES[kind])
 

@@ -16,8 +16,8 @@ import orjson
 from datasette.utils.asgi import Request
 
 from cclake_web import stopping
+from cclake_web.export import Export
 from cclake_web.fmt import moment
-from cclake_web.generation import Generation
 from cclake_web.guard import Receive, Send
 from cclake_web.lines import Document, Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of
@@ -73,9 +73,8 @@ async def live_stream(
     await _start(send)
     gone = asyncio.create_task(_disconnected(receive))
     try:
-        export = state.exports.look()
-        if export is not None:
-            await _follow(request, state.lines, export, session_id, gone, send)
+        if state.export.look():
+            await _follow(request, state.lines, state.export, session_id, gone, send)
     finally:
         gone.cancel()
     await send({"type": "http.response.body", "body": b""})
@@ -84,17 +83,18 @@ async def live_stream(
 async def _follow(
     request: Request,
     lines: Lines,
-    export: Generation,
+    export: Export,
     session_id: str,
     gone: asyncio.Task[None],
     send: Send,
 ) -> None:
+    shown = await export.export_id()
     since, exported = await export.read(_known, session_id)
     tail = Tail(lines, session_id, since)
-    state = state_of(export.ds)
     quiet = 0
     while not gone.done() and not stopping.stopping():
-        if state.exports.look() is not export:
+        export.look()
+        if await export.export_id() != shown:
             await _event(send, "published", {})
             return
         try:

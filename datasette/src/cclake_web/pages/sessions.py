@@ -11,8 +11,8 @@ from datasette.utils.asgi import Response
 from cclake_web.charts.timeline import UNITS, Timeline, timeline
 from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
+from cclake_web.export import Export
 from cclake_web.fmt import day, title
-from cclake_web.generation import Generation
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
 
@@ -24,16 +24,13 @@ def running_since(ago: timedelta = RUNNING) -> str:
     return (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def choices(connection: sqlite3.Connection, export: Generation) -> dict[str, Any]:
-    """The values of the filters, read once per generation."""
-    if "choices" not in export.cache:
-        export.cache["choices"] = sessions.choices(connection)
-    found: dict[str, Any] = export.cache["choices"]
-    return found
+def choices(connection: sqlite3.Connection, export: Export) -> dict[str, Any]:
+    """The values of the filters, read once per publication."""
+    return export.keep("choices", 1, "", lambda: sessions.choices(connection))
 
 
-def totals(filters: Filters, export: Generation) -> sessions.Row:
-    """The sums of a selection, read once per generation."""
+def totals(filters: Filters, export: Export) -> sessions.Row:
+    """The sums of a selection, read once per publication."""
     key = ("totals", replace(filters, sort="recent"), filters.zone)
     kept = rollup.kept if filters.deeper else rollup.kept_list
     return kept(export, key, lambda sums: sessions.totals(sums, filters))
@@ -66,7 +63,7 @@ async def sessions_page(visit: Visit) -> Response:
 
 
 def listed(
-    filters: Filters, after: str, export: Generation
+    filters: Filters, after: str, export: Export
 ) -> tuple[list[sessions.Row], str]:
     """A page of the list, its titles masked, and the cursor of the next one."""
 
@@ -81,9 +78,9 @@ def listed(
     return kept(export, ("page", filters, filters.zone, after), read)
 
 
-def chart(filters: Filters, unit: str, export: Generation) -> Timeline | None:
+def chart(filters: Filters, unit: str, export: Export) -> Timeline | None:
     """The chart above the list; the list does not wait for it."""
-    if not export.summed:
+    if not rollup.counted(export):
         return None
     key = ("chart", filters, filters.zone, unit if unit in UNITS else "")
     return rollup.kept(export, key, lambda sums: timeline(sums, filters, unit))

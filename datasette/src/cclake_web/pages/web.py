@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
 from cclake_web import fmt
-from cclake_web.generation import Generation
+from cclake_web.export import Export
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.anchors import image_address, tools
 from cclake_web.render.icons import icon
@@ -41,22 +41,9 @@ def _zone(name: str) -> tzinfo | None:
         return None
 
 
-_SEEN: dict[str, tzinfo] = {}  # of visitors with a cookie, the last at the end
-
-
 def zone_of(request: Request) -> tzinfo:
     """The time zone in a visitor's cookie, else the machine's."""
-    named = _zone(unquote(request.cookies.get("tz", "")))
-    if named is None:
-        return _here()
-    _SEEN.pop(str(named), None)
-    _SEEN[str(named)] = named
-    return named
-
-
-def zones_seen() -> list[tzinfo]:
-    """The last two zones of visitors; the machine's before there was one."""
-    return list(_SEEN.values())[-2:] or [_here()]
+    return _zone(unquote(request.cookies.get("tz", ""))) or _here()
 
 
 def _here() -> tzinfo:
@@ -70,7 +57,7 @@ class Visit:
     request: Request
     datasette: Datasette
     state: State
-    export: Generation
+    export: Export
 
     @property
     def args(self) -> dict[str, str]:
@@ -99,7 +86,7 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """A template as an answer."""
-        shown = self.export.published, self.state.exports.counting
+        shown = self.export.published
         return html(
             self.request, template, status, zone=self.zone, shown=shown, **context
         )
@@ -114,12 +101,10 @@ def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
     async def checked(request: Request, datasette: Datasette) -> Response | None:
         await ensure_visible(datasette, request.actor)
         state = state_of(datasette)
-        export = state.exports.look()
-        if export is None:
+        if not state.export.look():
             return html(request, "wait.html", 503)
         try:
-            with export.held():
-                return await fn(Visit(request, datasette, state, export))
+            return await fn(Visit(request, datasette, state, state.export))
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise

@@ -1,0 +1,396 @@
+"""The export that is served: one SQLite file, which `publish` changes in place.
+
+A change is one transaction, so each reading sees the state before it or after it. An
+export that is written in full takes the name of the one before; stock Datasette would
+go on serving the old file. Here the name is looked at, and the connections are opened
+again where it leads to another file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from datasette.database import Database
+
+from cclake_web import deadline
+from cclake_web.masking import masked_row
+
+if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+    from datasette.app import Datasette
+
+NAME = "conversations"
+# Whether the request at hand asked for secrets and may see them.
+REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
+LIMIT_MS = 5000  # a page's query is ended after this time
+STEPS = 20_000  # of SQLite between two looks at the clock
+LOOK_EVERY = 0.4  # seconds between two looks at the name of the file
+WATCH_EVERY = 10.0  # the same while nobody asks for a page
+
+LONGEST = 2**31 - 1  # bytes of a cell on our pages: whatever SQLite allows
+LARGEST = 8_000_000  # the same on Datasette's own pages
+ANSWER = 16_000_000  # characters and bytes of all cells of an answer
+_ROOM = "narrow the question, or read the export with sqlite3"
+
+# Columns that an export of this version has.
+NEEDED = {
+    "dim_sessions.session_id",
+    "thread_entries.owner_session_id",
+    "thread_blocks.session_id",
+}
+_COLUMNS = """select t.name || '.' || c.name from sqlite_master t
+join pragma_table_info(t.name) c where t.type = 'table'"""
+_ID = "select value from export_info where name = 'export_id'"
+
+T = TypeVar("T")
+
+
+@dataclass
+class Published:
+    """One published state of the export, and what was read from it.
+
+    Attributes:
+        info: The rows of `export_info`.
+        kept: Results by kind, then by what was asked.
+    """
+
+    info: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, dict[Hashable, Any]] = field(default_factory=dict)
+
+    @property
+    def export_id(self) -> str:
+        """Its id; another one after each publication."""
+        return self.info.get("export_id", "")
+
+
+# What the thread at hand reads.
+_READING: ContextVar[Published | None] = ContextVar("cclake_reading", default=None)
+
+
+class Export(Database):  # type: ignore[misc]
+    """The export, opened read-only, whichever file its name leads to."""
+
+    def __init__(self, ds: Datasette, path: Path) -> None:
+        super().__init__(ds, str(path), is_mutable=True)
+        self.name = self.route = NAME
+        self._name = path
+        self._file: _File | None = None
+        self._looked = float("-inf")
+        self._refused: tuple[object, ...] | None = None
+
+    def look(self) -> bool:
+        """Return whether there is an export; look at its name at most every 0.4 s."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            stamp = _stamp(self._name)
+            known = self._file.stamp if self._file else None
+            if stamp and stamp not in (known, self._refused):
+                self._open(stamp)
+        return self._file is not None
+
+    async def watch(self) -> None:
+        """Look at the name for ever, so that a file that was replaced can be freed."""
+        while True:
+            self.look()
+            await asyncio.sleep(WATCH_EVERY)
+
+    @property
+    def published(self) -> str:
+        """When the export that is read was published, "" where it does not say."""
+        return self.info.get("published_at", "")
+
+    @property
+    def info(self) -> dict[str, str]:
+        """`export_info` of what this thread reads, else of what was last read."""
+        return self._now().info
+
+    async def export_id(self) -> str:
+        """Return the id of what is published now."""
+        return await self.read(lambda _connection: self._now().export_id)
+
+    def keep(self, kind: str, most: int, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` gives, once for each key until the next publication.
+
+        Call it within `read`: it then belongs to what that reading sees.
+
+        Args:
+            kind: Which results these are.
+            most: How many of them are kept; those that came first go first.
+            key: What was asked.
+            make: Reads the answer.
+        """
+        known: dict[Hashable, T] = self._now().kept.setdefault(kind, {})
+        if key not in known:
+            found = make()
+            with contextlib.suppress(StopIteration, RuntimeError):  # other threads
+                while len(known) >= most:
+                    known.pop(next(iter(known)), None)
+            known[key] = found
+            return found
+        return known[key]
+
+    async def read(
+        self, fn: Callable[..., T], *args: Any, limit_ms: int = LIMIT_MS, **named: Any
+    ) -> T:
+        """Run `fn(connection, ...)` on one state, within a time limit, rows by name.
+
+        Raises:
+            sqlite3.OperationalError: "interrupted" when the limit has passed.
+        """
+        return await self._in_thread(_limited(fn, args, named, limit_ms))
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Read one state in several calls, whatever is published meanwhile."""
+        file = self._file
+        assert file is not None
+        held = await asyncio.to_thread(file.connect)
+        try:
+            yield Snapshot(self, held)
+        finally:
+            held.connection.close()
+
+    async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function with a connection in a worker thread.
+
+        All that Datasette itself reads comes from here, and is masked.
+        """
+        return await self._in_thread(fn)
+
+    # What `execute` calls in Datasette 1.0.
+    _execute_fn = execute_fn
+
+    def connect(self, write: bool = False) -> sqlite3.Connection:
+        """Open the file, only for reading."""
+        return _connect(self._name)
+
+    def close(self) -> None:
+        """Close every connection that nobody reads."""
+        if self._file:
+            self._file.close()
+
+    def _now(self) -> Published:
+        reading = _READING.get()
+        if reading is not None:
+            return reading
+        return self._file.state if self._file else Published()
+
+    async def _in_thread(
+        self, fn: Callable[[sqlite3.Connection], T], held: _Held | None = None
+    ) -> T:
+        reveal = REVEALING.get()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.ds.executor, self._run, fn, reveal, held)
+
+    def _run(
+        self,
+        fn: Callable[[sqlite3.Connection], T],
+        reveal: bool,
+        held: _Held | None,
+    ) -> T:
+        if held:
+            return _read(held, fn, reveal)
+        file = self._file
+        assert file is not None
+        one = file.take()
+        try:
+            return _read(one, fn, reveal)
+        finally:
+            file.give(one)
+
+    def _open(self, stamp: tuple[object, ...]) -> None:
+        try:
+            new = _File(self.ds, self._name, stamp)
+        except sqlite3.Error as error:
+            reason = str(error)
+        else:
+            if _stamp(self._name) != stamp:
+                new.close()  # replaced just now: the next look sees it
+                return
+            missing = NEEDED - new.columns()
+            if not missing:
+                self._show(new)
+                return
+            new.close()
+            reason = f"no {', '.join(sorted(missing))}"
+        self._refused = stamp
+        print(
+            f"web: {self._name} is not an export of this version ({reason})",
+            file=sys.stderr,
+        )
+
+    def _show(self, new: _File) -> None:
+        old, self._file = self._file, new
+        self._cached_table_counts = None
+        # Replaced, not changed: a request in flight keeps the dictionary it has.
+        self.ds.databases = {**self.ds.databases, NAME: self}
+        if old:
+            old.close()
+
+
+class Snapshot:
+    """One state of the export, for several readings."""
+
+    def __init__(self, export: Export, held: _Held) -> None:
+        self._export, self._held = export, held
+
+    async def read(
+        self, fn: Callable[..., T], *args: Any, limit_ms: int = LIMIT_MS, **named: Any
+    ) -> T:
+        """Run `fn(connection, ...)` as `Export.read` does."""
+        limited = _limited(fn, args, named, limit_ms)
+        return await self._export._in_thread(limited, self._held)
+
+
+@dataclass
+class _Held:
+    """A connection in a transaction, and the state that it sees."""
+
+    connection: sqlite3.Connection
+    state: Published
+
+
+class _File:
+    """One file that the name of the export has led to, with its connections."""
+
+    def __init__(self, ds: Datasette, path: Path, stamp: tuple[object, ...]) -> None:
+        self.stamp, self.state = stamp, Published()
+        self._ds, self._path, self._closed = ds, path, False
+        self._lock = threading.Lock()
+        self._free: queue.SimpleQueue[_Held] = queue.SimpleQueue()
+        self.give(self.connect())
+
+    def connect(self) -> _Held:
+        """Open one more connection, in a transaction that has begun."""
+        connection = _connect(self._path)
+        try:
+            self._ds._prepare_connection(connection, NAME)
+            held = _Held(connection, self.state)
+            self.begin(held)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return held
+
+    def columns(self) -> set[str]:
+        """Return all `table.column` of the file."""
+        one = self.take()
+        try:
+            one.connection.row_factory = None
+            return {name for (name,) in one.connection.execute(_COLUMNS)}
+        finally:
+            self.give(one)
+
+    def take(self) -> _Held:
+        """Take a connection that nobody uses, or a new one, in a transaction."""
+        try:
+            one = self._free.get_nowait()
+        except queue.Empty:
+            return self.connect()
+        self.begin(one)
+        return one
+
+    def give(self, one: _Held) -> None:
+        """Give a connection back; its transaction ends."""
+        one.connection.rollback()
+        self._free.put(one)
+        if self._closed:
+            self.close()
+
+    def begin(self, one: _Held) -> None:
+        """Begin a transaction and note the state that it sees."""
+        connection = one.connection
+        connection.row_factory = None
+        connection.execute("begin")
+        try:
+            row = connection.execute(_ID).fetchone()
+            with self._lock:
+                known = self.state
+                if not known.info or known.export_id != (row[0] if row else ""):
+                    found = connection.execute("select name, value from export_info")
+                    self.state = known = Published(dict(found.fetchall()))
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
+            known = self.state  # an export of another make
+        one.state = known
+
+    def close(self) -> None:
+        """Close what is free now; what is in use is closed when it is given back."""
+        self._closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._free.get_nowait().connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(
+        address, uri=True, check_same_thread=False, isolation_level=None
+    )
+
+
+def _stamp(path: Path) -> tuple[object, ...] | None:
+    """Identify the file that a name leads to, whatever is written into it."""
+    try:
+        real = path.resolve(strict=True)
+        stat = real.stat()
+    except OSError:
+        return None
+    return (real, stat.st_dev, stat.st_ino)
+
+
+def _limited(
+    fn: Callable[..., T], args: tuple[Any, ...], named: dict[str, Any], limit_ms: int
+) -> Callable[[sqlite3.Connection], T]:
+    def within(connection: sqlite3.Connection) -> T:
+        connection.row_factory = sqlite3.Row
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+        try:
+            with deadline.within(limit_ms / 1000) as end:
+                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+                return fn(connection, *args, **named)
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    return within
+
+
+def _read(one: _Held, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
+    connection = one.connection
+    # Datasette's own pages ask anything; `read` sets both for ours.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
+    token = _READING.set(one.state)
+    try:
+        with deadline.within(LIMIT_MS / 1000):
+            connection.row_factory = _Rows(sqlite3.Row if reveal else masked_row)
+            return fn(connection)
+    except sqlite3.DataError as error:
+        raise sqlite3.OperationalError(f"{error} for one cell: {_ROOM}") from error
+    finally:
+        _READING.reset(token)
+
+
+class _Rows:
+    """Makes the rows of one query, within the limits of size and time."""
+
+    def __init__(self, make: Callable[[sqlite3.Cursor, tuple[Any, ...]], Any]) -> None:
+        self.make, self.size = make, 0
+
+    def __call__(self, cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+        self.size += sum(len(one) for one in row if isinstance(one, str | bytes))
+        if self.size > ANSWER:
+            raise sqlite3.OperationalError(f"too much for one answer: {_ROOM}")
+        deadline.check()
+        return self.make(cursor, row)
