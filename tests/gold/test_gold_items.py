@@ -46,7 +46,7 @@ def test_an_advisor_is_counted_as_its_own_model_and_as_no_response(
     assert used == [("claude-mythos-5-2", 1, False), (OPUS[0], 1, True)]
     (responses,) = one(gold_account, "select count(*) from marts.fct_api_responses")
     counted = one(
-        gold_account, "select sum(api_responses) from marts.agg_response_hours"
+        gold_account, "select sum(api_responses) from marts.agg_response_quarters"
     )
     assert counted == (responses,)
 

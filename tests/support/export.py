@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import quarters
 from cclake_publish.indexes import SEARCH
 from cclake_web.data.words import words_of
 
@@ -24,7 +25,7 @@ SCHEMA = {
     "dim_models": "model primary key, family, is_priced",
     "dim_agents": "session_id, agent_id, agent_type, description",
     "dim_tools": "tool_name primary key, category, is_mcp, mcp_server",
-    "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
+    "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, uncounted_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
     "thread_entries": "session_id, position integer, entry_key, owner_session_id, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
     "thread_blocks": "entry_key, session_id, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
@@ -96,6 +97,7 @@ class Export:
                 f"insert into {table} values ({','.join('?' * len(names))})",
                 ([row.get(name) for name in names] for row in self.rows[table]),
             )
+        quarters.add(connection)
         for number, (table, columns) in enumerate(INDEXES):
             connection.execute(f"create index i{number} on {table} ({columns})")
         connection.executescript(
@@ -326,7 +328,7 @@ class Session:
         names = (
             "prompts", "messages", "tool_calls", "tool_errors", "api_errors",
             "subagents", "compactions", "api_responses", "unpriced_responses",
-            "final_responses", *tokens,
+            "uncounted_responses", "final_responses", *tokens,
         )  # fmt: skip
         self.export.add(
             "agg_session_metrics", session_id=self.id, turns=self.turn,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import quarters
 
 _MONEY = "decimal(20, 10)"
 _RESPONSES = {
@@ -28,8 +29,9 @@ _RESPONSES = {
         "input", "output", "cache_write_5m", "cache_write_1h", "cache_read")},
     **{f"{kind}_usd": _MONEY for kind in (
         "input", "output", "cache_write_5m", "cache_write_1h", "cache_read",
-        "web_search", "cost")},
-    "responded_at": "timestamp",
+        "web_search", "uncached", "cost")},
+    "responded_at": "timestamp", "is_sidechain": "boolean", "context_tokens": "bigint",
+    "price_list": "varchar", "updated_run": "bigint",
 }  # fmt: skip
 _ITEMS = {
     **{name: kind for name, kind in _RESPONSES.items() if name not in (
@@ -37,7 +39,7 @@ _ITEMS = {
         "sessions", "price_parts", "is_long_context")},
     "item_no": "integer", "item_type": "varchar", "is_batch": "boolean",
     "is_response": "boolean", "is_first_of_model": "boolean",
-    "is_first_unpriced": "boolean",
+    "is_first_unpriced": "boolean", "is_main": "boolean",
 }  # fmt: skip
 _TABLES = {
     "fct_api_responses": _RESPONSES,
@@ -46,12 +48,13 @@ _TABLES = {
         "tool_use_id": "varchar", "message_id": "varchar", "session_id": "varchar",
         "project_key": "varchar", "host": "varchar", "tool_name": "varchar",
         "tool_category": "varchar", "is_error": "boolean", "error_kind": "varchar",
-        "duration_ms": "bigint", "called_at": "timestamp",
+        "duration_ms": "bigint", "called_at": "timestamp", "updated_run": "bigint",
     },
     "fct_messages": {
         "entry_key": "varchar", "part": "integer", "session_id": "varchar",
         "project_key": "varchar", "host": "varchar", "model": "varchar",
-        "message_kind": "varchar", "said_at": "timestamp",
+        "message_kind": "varchar", "said_at": "timestamp", "type": "varchar",
+        "updated_run": "bigint",
     },
     "dim_sessions": {
         "session_id": "varchar", "title": "varchar", "host": "varchar",
@@ -150,4 +153,5 @@ def make_export(folder: Path, **tables: Iterable[Row]) -> Path:
             if rows:
                 marks = ", ".join("?" * len(columns))
                 gold.executemany(f"insert into marts.{name} values ({marks})", rows)
+        quarters.build(gold)
     return folder

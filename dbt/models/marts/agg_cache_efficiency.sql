@@ -1,9 +1,9 @@
-{{ config(materialized='table') }}
+{{ config(materialized='view') }}
 
 {# What the cache saved: reads at their price against the same tokens as input. #}
 
 select
-    cast(responded_hour as date) as date_day,
+    {{ quarter_day() }} as date_day,
     coalesce(model, '') as model,
     project_key,
     cast(sum(api_responses) as integer) as api_responses,
@@ -11,11 +11,15 @@ select
     cast(coalesce(sum(cache_write_tokens), 0) as bigint) as cache_write_tokens,
     cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
     -- Share of all that was sent that came from the cache.
-    sum(cache_read_tokens) * 1.0 / nullif(sum(context_tokens), 0) as hit_rate,
-    cast(sum(cache_write_usd) as decimal(20, 10)) as write_usd,
+    sum(cache_read_tokens) * 1.0
+    / nullif(sum(input_tokens + cache_write_tokens + cache_read_tokens), 0) as hit_rate,
+    cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as write_usd,
     cast(sum(cache_read_usd) as decimal(20, 10)) as read_usd,
     cast(sum(uncached_usd) as decimal(20, 10)) as uncached_usd,
-    cast(sum(saved_usd) as decimal(20, 10)) as saved_usd
-from {{ ref('agg_response_hours') }}
-where responded_hour is not null
-group by cast(responded_hour as date), coalesce(model, ''), project_key
+    cast(
+        sum(uncached_usd - cache_read_usd - cache_write_5m_usd - cache_write_1h_usd)
+        as decimal(20, 10)
+    ) as saved_usd
+from {{ ref('agg_response_quarters') }}
+where quarter_no is not null
+group by {{ quarter_day() }}, coalesce(model, ''), project_key

@@ -1,7 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(materialized='view') }}
 
 select
-    cast(responded_hour as date) as date_day,
+    {{ quarter_day() }} as date_day,
     coalesce(model, '') as model,
     project_key,
     host,
@@ -20,10 +20,10 @@ select
     cast(coalesce(sum(total_tokens), 0) as bigint) as total_tokens,
     cast(sum(input_usd) as decimal(20, 10)) as input_usd,
     cast(sum(output_usd) as decimal(20, 10)) as output_usd,
-    cast(sum(cache_write_usd) as decimal(20, 10)) as cache_write_usd,
+    cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as cache_write_usd,
     cast(sum(cache_read_usd) as decimal(20, 10)) as cache_read_usd,
     cast(sum(web_search_usd) as decimal(20, 10)) as web_search_usd,
     cast(sum(cost_usd) as decimal(20, 10)) as cost_usd
-from {{ ref('agg_response_hours') }}
-where responded_hour is not null
-group by cast(responded_hour as date), coalesce(model, ''), project_key, host
+from {{ ref('agg_response_quarters') }}
+where quarter_no is not null
+group by {{ quarter_day() }}, coalesce(model, ''), project_key, host

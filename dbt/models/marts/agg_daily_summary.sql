@@ -1,18 +1,16 @@
-{{ config(materialized='table') }}
+{{ config(materialized='view') }}
 
 with messages as (
 
     select
-        cast(said_hour as date) as date_day,
+        {{ quarter_day() }} as date_day,
         count(distinct session_id) as sessions,
         count(distinct project_key) as projects,
-        sum(messages) filter (
-            where message_kind in ('prompt', 'queued_prompt')
-        ) as prompts,
-        sum(messages) filter (where type in ('user', 'assistant')) as messages,
-        sum(messages) filter (where message_kind = 'api_error') as api_errors
-    from {{ ref('agg_message_hours') }}
-    where said_hour is not null
+        sum(prompts) as prompts,
+        sum(user_messages + assistant_messages) as messages,
+        sum(api_errors) as api_errors
+    from {{ ref('agg_message_quarters') }}
+    where quarter_no is not null
     group by date_day
 
 ),
@@ -20,11 +18,11 @@ with messages as (
 calls as (
 
     select
-        cast(called_at as date) as date_day,
-        count(*) as tool_calls,
-        count(*) filter (where is_error) as tool_errors
-    from {{ ref('fct_tool_calls') }}
-    where called_at is not null
+        {{ quarter_day() }} as date_day,
+        sum(calls) as tool_calls,
+        sum(calls) filter (where error_kind is not null) as tool_errors
+    from {{ ref('agg_call_quarters') }}
+    where quarter_no is not null
     group by date_day
 
 ),
@@ -32,7 +30,7 @@ calls as (
 responses as (
 
     select
-        cast(responded_hour as date) as date_day,
+        {{ quarter_day() }} as date_day,
         sum(api_responses) as api_responses,
         sum(unpriced_responses) as unpriced_responses,
         sum(final_responses) as final_responses,
@@ -42,8 +40,8 @@ responses as (
         sum(cache_read_tokens) as cache_read_tokens,
         sum(total_tokens) as total_tokens,
         sum(cost_usd) as cost_usd
-    from {{ ref('agg_response_hours') }}
-    where responded_hour is not null
+    from {{ ref('agg_response_quarters') }}
+    where quarter_no is not null
     group by date_day
 
 ),

@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='view') }}
 
 {#
     The five-hour windows of a subscription: the first response after a window
@@ -7,9 +7,9 @@
 
 with hours as (
 
-    select distinct epoch_ms(responded_hour) // 3600000 as hour_no
-    from {{ ref('agg_response_hours') }}
-    where responded_hour is not null
+    select distinct quarter_no // 4 as hour_no
+    from {{ ref('agg_response_quarters') }}
+    where quarter_no is not null
 
 ),
 
@@ -73,11 +73,11 @@ responses as (
         blocks.block_start,
         blocks.block_end,
         facts.*
-    from {{ ref('agg_response_hours') }} as facts
+    from {{ ref('agg_response_quarters') }} as facts
     inner join blocks
         on
-            facts.responded_hour >= blocks.block_start
-            and facts.responded_hour < blocks.block_end
+            facts.quarter_no >= {{ quarter_no('blocks.block_start') }}
+            and facts.quarter_no < {{ quarter_no('blocks.block_end') }}
 
 ),
 

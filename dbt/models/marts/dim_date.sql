@@ -3,10 +3,10 @@
 with bounds as (
 
     select
-        coalesce(min(cast(said_hour as date)), date '2025-01-01') as first_day,
-        coalesce(max(cast(said_hour as date)), date '2025-01-01') as last_day
-    from {{ ref('agg_message_hours') }}
-    where said_hour between timestamp '2020-01-01' and timestamp '2100-01-01'
+        coalesce(min({{ quarter_day() }}), date '2025-01-01') as first_day,
+        coalesce(max({{ quarter_day() }}), date '2025-01-01') as last_day
+    from {{ ref('agg_message_quarters') }}
+    where {{ quarter_start() }} between timestamp '2020-01-01' and timestamp '2100-01-01'
 
 ),
 

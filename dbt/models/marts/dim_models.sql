@@ -7,7 +7,7 @@ with models as (
         sum(model_responses) as responses,
         min(first_responded_at) as first_used_at,
         max(last_responded_at) as last_used_at
-    from {{ ref('agg_response_hours') }}
+    from {{ ref('agg_response_quarters') }}
     where model is not null
     group by model
 

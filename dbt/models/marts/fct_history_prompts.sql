@@ -11,8 +11,8 @@ with prompts as (
 sessions as (
 
     select distinct session_id
-    from {{ ref('agg_message_hours') }}
-    where message_kind in ('prompt', 'queued_prompt', 'command')
+    from {{ ref('agg_message_quarters') }}
+    where prompts + commands > 0
 
 )
 

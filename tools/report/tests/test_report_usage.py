@@ -171,7 +171,7 @@ def test_an_unpriced_model_is_loud_in_every_total(tmp_path: Path) -> None:
 
 
 def test_a_response_without_token_counts_is_told_apart(tmp_path: Path) -> None:
-    without = {"cost_usd": None} | {
+    without = {"cost_usd": None, "is_priced": False} | {
         name: None for name in response(2) if name.endswith("_tokens")
     }
     rows = [response(1), response(2) | without]

@@ -9,20 +9,10 @@ from cclake_report.source import Gold, Row
 
 By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
 
-_PART_COLUMNS = """
-    response_key, session_id, project_key, host, usage_final, responded_at,
-    input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, cost_usd,
-    is_priced, model_name as model, model as logged_model
-"""
-# A response is counted once, where `is_response` holds; a model that has several items
-# of one response is counted once, where `is_first_of_model` holds.
-_PARTS = f"""(
-    select {_PART_COLUMNS}, true as is_response, true as is_first_of_model,
-        not is_priced as is_first_unpriced
-    from marts.fct_api_responses where price_parts < 2
-    union all
-    select {_PART_COLUMNS}, is_response, is_first_of_model, is_first_unpriced
-    from marts.fct_response_items
+# Sums by quarter of an hour, which belongs to one day in every time zone.
+_QUARTERS = """(
+    select *, make_timestamp_ms(quarter_no * 900000) as quarter_at
+    from marts.agg_response_quarters
 )"""
 _MODEL = "concat_ws(' ', t.model, t.logged_model)"
 # What each report groups by, over table `t` and the local time `local_at`.
@@ -44,8 +34,8 @@ _KEYS: dict[By, str] = {
 }
 _SQL = """
 with t as (
-    select t.*, timezone(?, t.responded_at::timestamptz) as local_at
-    from {parts} as t where {where}
+    select t.*, timezone(?, t.quarter_at::timestamptz) as local_at
+    from {quarters} as t where {where}
 )
 select
     coalesce({bucket}, 'unknown') as bucket,
@@ -54,23 +44,18 @@ select
     coalesce(sum(output_tokens), 0)::bigint as output_tokens,
     coalesce(sum(cache_write_tokens), 0)::bigint as cache_write_tokens,
     coalesce(sum(cache_read_tokens), 0)::bigint as cache_read_tokens,
-    coalesce(sum(
-        input_tokens + output_tokens + cache_write_tokens + cache_read_tokens
-    ), 0)::bigint as total_tokens,
-    count(*) filter (is_response) as responses,
-    count(*) filter (is_response and input_tokens is null) as uncounted_responses,
-    count(*) filter (is_first_unpriced and input_tokens is not null)
-        as unpriced_responses,
-    count(*) filter (
-        is_response and usage_final and input_tokens is not null
-    ) as final_responses,
-    count(*) filter (is_first_of_model) as model_responses,
-    count(*) filter (
-        is_first_of_model and not is_priced and input_tokens is not null
-    ) as model_unpriced,
+    coalesce(sum(total_tokens), 0)::bigint as total_tokens,
+    sum(api_responses)::bigint as responses,
+    sum(uncounted_responses)::bigint as uncounted_responses,
+    sum(unpriced_responses - uncounted_responses)::bigint as unpriced_responses,
+    sum(final_counted_responses)::bigint as final_responses,
+    sum(model_responses)::bigint as model_responses,
+    sum(unpriced_model_responses - uncounted_responses)::bigint as model_unpriced,
     sum(cost_usd) as cost_usd,
-    strftime(min(local_at), '%Y-%m-%d %H:%M') as first_at,
-    strftime(max(local_at), '%Y-%m-%d %H:%M') as last_at
+    strftime(timezone(?, min(first_responded_at)::timestamptz), '%Y-%m-%d %H:%M')
+        as first_at,
+    strftime(timezone(?, max(last_responded_at)::timestamptz), '%Y-%m-%d %H:%M')
+        as last_at
 from t group by all order by bucket, sum(cost_usd) desc nulls last, model
 """
 _TOKENS = (
@@ -112,9 +97,10 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
         filters: What to count.
         breakdown: Give each row a `breakdown` by model.
     """
-    where, values = filters.where("responded_at", _MODEL)
-    sql = _SQL.format(where=where, bucket=_BUCKETS[by], parts=_PARTS)
-    parts = gold.rows(sql, [filters.timezone, *values])
+    where, values = filters.where("quarter_at", _MODEL)
+    sql = _SQL.format(where=where, bucket=_BUCKETS[by], quarters=_QUARTERS)
+    zone = filters.timezone
+    parts = gold.rows(sql, [zone, *values, zone, zone])
     totals, notes = add_up(parts), honesty(parts)
     rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
     if by in _ADORN:
@@ -177,7 +163,7 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
 
 
 def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
-    where, values = filters.where("responded_at", _MODEL)
+    where, values = filters.where("quarter_at", _MODEL)
     names = {
         row.pop("project_key"): row
         for row in gold.rows(
@@ -185,7 +171,7 @@ def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) ->
             " coalesce(any_value(p.project_name), 'unknown') as project,"
             " any_value(p.project_path) as project_path,"
             " count(distinct t.session_id) as sessions"
-            f" from {_PARTS} as t"
+            f" from {_QUARTERS} as t"
             " left join marts.dim_projects as p on p.project_key = t.project_key"
             f" where {where} group by t.project_key",
             values,
