@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import jinja2
 import pyarrow as pa
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 DBT = Path(__file__).parents[2] / "dbt"
 MARTS = ("agg_response_quarters", "agg_call_quarters", "agg_message_quarters")
