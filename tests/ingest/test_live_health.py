@@ -99,7 +99,7 @@ def test_a_port_in_use_is_said_and_ends_it(live: Live) -> None:
     with socket.create_server(("127.0.0.1", live.port)):
         flusher = live.start_flusher()
         assert flusher.wait(PATIENCE) == 1
-    assert f"port {live.port} for health is in use" in live.log.read_text()
+    assert f"cannot listen on port {live.port} for health" in live.log.read_text()
 
 
 def test_health_listens_on_the_loopback_interface_only(live: Live) -> None:

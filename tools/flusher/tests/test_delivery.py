@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 import pytest
 from cclake_common.stop import Stop
-from cclake_flusher.documents import LARGEST
+from cclake_flusher.documents import MAX_BYTES
 from cclake_flusher.flusher import Flusher, Settings
+from cclake_flusher.indexes import ReaderIndexes
 from cclake_flusher.mongo import Mongo
-from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
 from harness import BIN, Mongod, connect, free_port, wait_for
 from pymongo.database import Database
@@ -331,7 +331,7 @@ def stored_bytes(db: Store, document: dict[str, Any]) -> bytes:
 
 
 def test_a_line_over_twelve_megabytes_comes_back_from_gridfs(bench: Bench) -> None:
-    body = orjson.dumps({"type": "user", "x": "y" * (LARGEST + 5_000_000)})
+    body = orjson.dumps({"type": "user", "x": "y" * (MAX_BYTES + 5_000_000)})
     bench.append(body)
     bench.flush()
     found = bench.document(body)

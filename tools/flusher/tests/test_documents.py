@@ -10,7 +10,7 @@ import orjson
 import pytest
 from cclake_flusher import documents
 from cclake_flusher.documents import (
-    LARGEST,
+    MAX_BYTES,
     Line,
     build,
     moment,
@@ -166,7 +166,7 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
         {
             "message": {"type": "inner", "x": ['"}', "uuid", {"uuid": "no"}]},
             "type": "user",
-            "text": 'x"}' * (LARGEST // 3),
+            "text": 'x"}' * (MAX_BYTES // 3),
             "uuid": "type",
             "n": 1,
             "timestamp": "2026-08-05T10:00:00.000Z",
@@ -174,7 +174,7 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
     )
     made = build(line(body), "buffer", NOW)
     found = bson.decode(made.data)
-    assert made.bulky
+    assert made.in_gridfs
     assert "raw_file" in found
     assert "raw" not in found
     assert "entry" not in found
@@ -187,7 +187,7 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
 
 
 def test_a_broken_line_over_twelve_megabytes_goes_to_gridfs_too() -> None:
-    for body in (b'{"type":"user"' * (LARGEST // 10), b"\0" * (LARGEST + 1)):
+    for body in (b'{"type":"user"' * (MAX_BYTES // 10), b"\0" * (MAX_BYTES + 1)):
         found = bson.decode(build(line(body), "buffer", NOW).data)
         assert "raw_file" in found
         assert found["type"] is None
@@ -274,7 +274,7 @@ def test_a_time_that_no_store_can_hold_is_kept_as_text(moment: str) -> None:
 def test_a_line_that_breaks_what_reads_it_is_stored_as_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(documents, "words", lambda _entry: 1 // 0)
+    monkeypatch.setattr(documents, "search_text", lambda _entry: 1 // 0)
     found = document(b'{"type":"user"}')
     assert bytes(found["raw"]) == b'{"type":"user"}'
     assert found["error"].startswith("not understood: ZeroDivisionError")

@@ -1,4 +1,4 @@
-"""`flusher`: deliver the buffer to MongoDB exactly once; health and metrics."""
+"""Command line of flusher."""
 
 import gc
 import json
@@ -19,16 +19,16 @@ from cclake_common.stop import Stop, die_with_parent
 from cclake_common.visible import printable, visible
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from cclake_flusher import former, lock, web
+from cclake_flusher import endpoint, lock, recovered_files
 from cclake_flusher.flusher import Flusher, Settings
+from cclake_flusher.indexes import ReaderIndexes
 from cclake_flusher.mongo import Mongo
-from cclake_flusher.search import ReaderIndexes
 from cclake_flusher.state import State
 
 HELP = """Deliver the buffer to MongoDB exactly once.
 
-`flusher run` wakes at every commit to the buffer, sends what waits in batches,
-and deletes it from the buffer when MongoDB has it safely on disk.
+`flusher run` wakes at every commit to the buffer, sends the waiting lines in batches,
+and deletes them from the buffer once they are safely on MongoDB's disk.
 """
 
 app = typer.Typer(
@@ -80,18 +80,25 @@ def run_command(
     mongo_uri: UriOption = None,
     mongo_db: DatabaseOption = "claude_logs",
     batch_size: Annotated[
-        int, typer.Option(envvar="BATCH_SIZE", min=1, help="Most lines in a batch.")
+        int,
+        typer.Option(
+            envvar="BATCH_SIZE", min=1, help="Maximum number of lines in a batch."
+        ),
     ] = 1000,
     batch_bytes: Annotated[
         int,
-        typer.Option(envvar="CCLAKE_BATCH_BYTES", min=1, help="Most bytes in a batch."),
+        typer.Option(
+            envvar="CCLAKE_BATCH_BYTES",
+            min=1,
+            help="Maximum number of bytes in a batch.",
+        ),
     ] = 8_000_000,
     sync_interval_ms: Annotated[
         int,
         typer.Option(
             envvar="SYNC_INTERVAL_MS",
             min=1,
-            help="Longest sleep; commits to the buffer wake it at once.",
+            help="Maximum sleep; a commit to the buffer ends it at once.",
         ),
     ] = 5000,
     health_port: PortOption = 9090,
@@ -99,15 +106,15 @@ def run_command(
         float,
         typer.Option(
             envvar="CCLAKE_DRAIN_SECONDS",
-            help="Longest time to deliver what is queued after SIGTERM.",
+            help="Maximum time to deliver the queue after SIGTERM.",
         ),
     ] = 20,
     host: HostOption = None,
 ) -> None:
-    """Deliver until SIGTERM; then deliver what is queued, and stop.
+    """Deliver until SIGTERM; then deliver the rest of the queue, and exit.
 
-    MongoDB may be away at the start or at any time: it tries again for ever, and
-    /health says so. A kill at any moment loses nothing and repeats nothing.
+    MongoDB may be unavailable at the start or at any time. The flusher keeps trying,
+    and /health reports the problem. A kill at any time loses and repeats nothing.
     """
     die_with_parent()
     stop, state = Stop(), State()
@@ -124,9 +131,9 @@ def run_command(
     indexes = ReaderIndexes(uri, mongo_db)
     if not lock.hold(path, stop, state):
         return
-    web.serve(health_port, path, state)
-    _end_the_drain(stop, drain_seconds)
-    _tune()
+    endpoint.serve(health_port, path, state)
+    _limit_drain(stop, drain_seconds)
+    _tune_gc()
     Flusher(work, mongo, indexes, state, stop).run()
     mongo.close()
 
@@ -135,8 +142,8 @@ def _path(given: Path | None) -> Path:
     return (given or settings.in_home("SQLITE_PATH", "buffer.db")).expanduser()
 
 
-def _tune() -> None:
-    """Look for cycles of garbage seldom: parsed lines hold none, and are many."""
+def _tune_gc() -> None:
+    """Collect garbage rarely: parsed lines are many and contain no cycles."""
     gc.freeze()
     gc.set_threshold(50_000)
 
@@ -150,13 +157,13 @@ def _connect(uri: str, database: str) -> Mongo:
 
 def _wrong_uri(error: Exception) -> Failure:
     return Failure(
-        f"MONGO_URI is not right: {settings.mask(str(error))}",
-        "It looks like mongodb://user:password@host:27017/?replicaSet=name.",
+        f"invalid MONGO_URI: {settings.mask(str(error))}",
+        "Write it like mongodb://user:password@host:27017/?replicaSet=name.",
     )
 
 
-def _end_the_drain(stop: Stop, seconds: float) -> None:
-    """Leave when a drain takes too long; what is not acknowledged stays queued."""
+def _limit_drain(stop: Stop, seconds: float) -> None:
+    """Exit if a drain takes too long; lines that are not acknowledged stay queued."""
 
     def watch() -> None:
         select.select([stop.fd], [], [])
@@ -178,19 +185,21 @@ def checkpoints(
         typer.Option(
             envvar="CCLAKE_WAIT_SECONDS",
             min=0.1,
-            help="Longest wait for MongoDB; 1 where the buffer knows files.",
+            help="Maximum wait for MongoDB; at most 1 if the buffer has files.",
         ),
     ] = 5,
 ) -> None:
     """Print the files that MongoDB knows and the buffer does not, for the tailer.
 
-    A buffer that was lost takes the names of its files with it. Given to `tailer
-    --resume` before the buffer's own checkpoints, these make it know files again
-    that were renamed meanwhile. Each is read from its start; nothing comes twice.
-    Where MongoDB is away there are none, and a warning.
+    After a buffer was lost, pass these to `tailer --resume` before the buffer's own
+    checkpoints. The tailer then recognises files that were renamed in the meantime. It
+    reads each from its start, and MongoDB refuses the lines that it has. If MongoDB is
+    unavailable, this prints nothing but a warning.
     """
     uri, name = mongo_uri or settings.mongo_uri(), host or settings.host()
-    found = former.checkpoints(uri, mongo_db, name, _path(sqlite_path), wait_seconds)
+    found = recovered_files.checkpoints(
+        uri, mongo_db, name, _path(sqlite_path), wait_seconds
+    )
     try:
         for record in found:
             print(printable(record.decode()))
@@ -199,8 +208,7 @@ def checkpoints(
     except PyMongoError as error:
         kind = type(error).__name__
         print(
-            f"flusher: MongoDB does not answer ({kind}); only the buffer says now"
-            " which file is which",
+            f"flusher: MongoDB does not answer ({kind}); resuming from the buffer only",
             file=sys.stderr,
         )
 
@@ -210,7 +218,7 @@ def health(
     health_port: PortOption = 9090,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask the running flusher how it is; exit 1 unless it is well or degraded."""
+    """Print the health of the running flusher; exit with 1 if it is failing."""
     report = _ask(health_port)
     if as_json:
         print(json.dumps(report))
@@ -232,10 +240,10 @@ def _ask(port: int) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise Failure(
             f"no flusher answers on port {port}",
-            "Start it, or name its port with --health-port.",
+            "Start the flusher, or name its port with --health-port.",
         ) from error
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     run("flusher", app, at_once=True)

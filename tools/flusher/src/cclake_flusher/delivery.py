@@ -1,35 +1,48 @@
-"""Bring a batch of lines into MongoDB, exactly once, whatever happens."""
+"""Insert a batch of lines into MongoDB exactly once, whatever happens."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
+from bson.binary import Binary
+from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from cclake_flusher import bulky, records, repeats
+from cclake_flusher import gridfs, metadata
 from cclake_flusher.documents import Document, Line, build, raw_only
+from cclake_flusher.error_policy import (
+    Action,
+    describe,
+    for_command,
+    for_document,
+    is_duplicate,
+)
 from cclake_flusher.fault import point
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import DeadLetter, Outcome
 from cclake_flusher.state import State
-from cclake_flusher.verdict import Verdict, describe, is_repeat, of_command, of_document
+
+SEEN = {"buffer": 1, "seq": 1, "source.last_gen": 1, "source.len": 1}
 
 
 class Delivery:
-    """Sends documents; any passing failure leaves as an exception, to be repeated."""
+    """Send documents; raise transient errors, so that the caller tries again."""
 
     def __init__(self, mongo: Mongo, state: State) -> None:
         self._mongo = mongo
         self._state = state
 
     def deliver(self, lines: list[Line], buffer: str) -> tuple[Outcome, list[Document]]:
-        """Make documents of lines and insert them.
+        """Build the documents of lines and insert them.
 
         Returns:
-            What became of the lines, and their documents.
+            The outcome for the lines, and their documents.
 
         Raises:
-            PyMongoError: MongoDB can't be reached, or has trouble of its own.
-                The batch can be sent again: what is there is refused by `_id`.
+            PyMongoError: MongoDB can't be reached, or has a problem of its own. The
+                batch can be sent again, because `_id` refuses what is there already.
         """
         now = datetime.now(UTC)
         documents = [build(line, buffer, now) for line in lines]
@@ -40,19 +53,19 @@ class Delivery:
 
     def _send(self, documents: list[Document], buffer: str, outcome: Outcome) -> None:
         for document in documents:
-            if document.bulky:
-                bulky.upload(self._mongo, document)
+            if document.in_gridfs:
+                gridfs.upload(self._mongo, document)
         try:
             errors = self._insert(documents)
         except PyMongoError as error:
-            if of_command(error) is Verdict.RETRY:
+            if for_command(error) is Action.RETRY:
                 raise
-            self._divide(documents, buffer, outcome, error)
+            self._bisect(documents, buffer, outcome, error)
             return
-        self._judge(documents, errors, buffer, outcome)
+        self._count(documents, errors, buffer, outcome)
 
     def _insert(self, documents: list[Document]) -> list[dict[str, object]]:
-        """Insert; returns the errors of single documents.
+        """Insert documents; return the errors of single documents.
 
         Raises:
             PyMongoError: The command as a whole has failed.
@@ -65,47 +78,47 @@ class Delivery:
             if details.get("writeConcernErrors"):
                 raise
             errors: list[dict[str, object]] = details.get("writeErrors", [])
-            if any(_passes(each) for each in errors):
+            if any(_is_transient(each) for each in errors):
                 raise
             return errors
         return []
 
-    def _judge(
+    def _count(
         self,
         documents: list[Document],
         errors: list[dict[str, object]],
         buffer: str,
         outcome: Outcome,
     ) -> None:
-        again = [documents[int(str(e["index"]))] for e in errors if is_repeat(e)]
+        again = [documents[int(str(e["index"]))] for e in errors if is_duplicate(e)]
         if again:
-            repeats.refresh(self._mongo, again, buffer)
+            _update_stored(self._mongo, again, buffer)
         outcome.duplicates += len(again)
         outcome.delivered += len(documents) - len(errors)
         for error in errors:
-            if not is_repeat(error):
+            if not is_duplicate(error):
                 document = documents[int(str(error["index"]))]
                 code, reason = int(str(error["code"])), str(error.get("errmsg"))
-                self._refused(document, buffer, outcome, code, reason)
+                self._send_as_raw(document, buffer, outcome, code, reason)
 
-    def _divide(
+    def _bisect(
         self,
         documents: list[Document],
         buffer: str,
         outcome: Outcome,
         error: PyMongoError,
     ) -> None:
-        """Halve a refused command until the culprit stands alone."""
+        """Halve a refused command until the refused document is alone."""
         if len(documents) == 1:
             code = getattr(error, "code", None)
-            self._refused(documents[0], buffer, outcome, code, describe(error))
+            self._send_as_raw(documents[0], buffer, outcome, code, describe(error))
             return
         self._state.bisections += 1
         middle = len(documents) // 2
         self._send(documents[:middle], buffer, outcome)
         self._send(documents[middle:], buffer, outcome)
 
-    def _refused(
+    def _send_as_raw(
         self,
         document: Document,
         buffer: str,
@@ -113,34 +126,89 @@ class Delivery:
         code: int | None,
         reason: str,
     ) -> None:
-        """Try a refused document as bytes only; bury it when that is refused too.
+        """Send a refused document as raw bytes; if refused again, it is a dead letter.
 
         Raises:
-            PyMongoError: MongoDB refuses everything just now: not the
-                document's fault.
+            PyMongoError: MongoDB refuses every write now, not just this document.
         """
         now = datetime.now(UTC)
         plain = raw_only(document.line, buffer, now, f"refused: {reason}"[:300])
-        if plain.bulky:
-            bulky.upload(self._mongo, plain)
+        if plain.in_gridfs:
+            gridfs.upload(self._mongo, plain)
         try:
             errors = self._insert([plain])
         except PyMongoError as error:
-            if of_command(error) is Verdict.RETRY:
+            if for_command(error) is Action.RETRY:
                 raise
             errors = [{"code": getattr(error, "code", 0) or 0, "errmsg": str(error)}]
         if not errors:
             outcome.delivered += 1
-        elif is_repeat(errors[0]):
-            repeats.refresh(self._mongo, [plain], buffer)
+        elif is_duplicate(errors[0]):
+            _update_stored(self._mongo, [plain], buffer)
             outcome.duplicates += 1
         else:
-            # Does MongoDB write at all? Only then it is the line's fault.
-            records.touch_watermark(self._mongo, buffer, document.line.host)
+            # Raises an error if MongoDB writes nothing at all now.
+            metadata.touch_watermark(self._mongo, buffer, document.line.host)
             why = describe(PyMongoError(str(errors[0].get("errmsg"))))
             outcome.dead.append(DeadLetter(document.line, why, code, 2))
             self._state.dead[str(code)] += 1
 
 
-def _passes(error: dict[str, object]) -> bool:
-    return of_document(int(str(error["code"]))) is Verdict.RETRY
+def _is_transient(error: dict[str, object]) -> bool:
+    return for_document(int(str(error["code"]))) is Action.RETRY
+
+
+def _update_stored(mongo: Mongo, repeats: list[Document], buffer: str) -> None:
+    """Update stored documents from repeated lines.
+
+    The newest generation and the length are updated. A document that another buffer
+    inserted but never acknowledged would stay invisible to extraction, which reads up
+    to each buffer's watermark. It gets the sequence number that it has in this buffer.
+
+    Raises:
+        PyMongoError: Not all of it was written; the caller can try again.
+    """
+    wanted = {document.id: document for document in repeats}
+    found = mongo.conversations.find(
+        {"_id": {"$in": [Binary(id_) for id_ in wanted]}}, SEEN
+    )
+    stored = {bytes(each["_id"]): each for each in found}
+    marks = _watermarks(mongo, {each["buffer"] for each in stored.values()} - {buffer})
+    updates: list[UpdateOne] = []
+    for document in repeats:
+        if document.id in stored:
+            updates += _updates(document, stored[document.id], buffer, marks)
+    if updates:
+        mongo.conversations.bulk_write(updates, ordered=False)
+
+
+def _updates(
+    document: Document, stored: dict[str, Any], buffer: str, marks: dict[str, int]
+) -> list[UpdateOne]:
+    line = document.line
+    updates = []
+    source = stored["source"]
+    gen, length = line.generation, Int64(line.len)
+    if gen > source["last_gen"]:
+        # The new generation may have added or removed the line's newline.
+        where = {"_id": stored["_id"], "source.last_gen": {"$lt": gen}}
+        change = {"source.last_gen": gen, "source.len": length}
+        updates.append(UpdateOne(where, {"$set": change}))
+    elif gen == source["last_gen"] and length > source["len"]:
+        longer = {"$max": {"source.len": length}}
+        updates.append(UpdateOne({"_id": stored["_id"]}, longer))
+    other = stored["buffer"]
+    if other != buffer and stored["seq"] > marks.get(other, 0):
+        # Only if it is unchanged: its own buffer may have acknowledged it by now.
+        where = {"_id": stored["_id"], "buffer": other, "seq": stored["seq"]}
+        stamp = {"buffer": buffer, "seq": Int64(line.seq)}
+        updates.append(UpdateOne(where, {"$set": stamp}))
+    return updates
+
+
+def _watermarks(mongo: Mongo, buffers: Iterable[str]) -> dict[str, int]:
+    names = list(buffers)
+    if not names:
+        return {}
+    found = mongo.database["watermarks"].find({"_id": {"$in": names}})
+    return {each["_id"]: each["acked_seq"] for each in found}

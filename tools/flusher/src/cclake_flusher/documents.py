@@ -1,4 +1,4 @@
-"""From the bytes of a line to its document in MongoDB."""
+"""Build the MongoDB document of a line."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from bson.binary import Binary
 from bson.errors import BSONError
 from bson.int64 import Int64
 
-from cclake_flusher.faithful import obstacle
+from cclake_flusher.bson_limits import line_problem
+from cclake_flusher.envelope import scan_envelope
 from cclake_flusher.salvage import salvage
-from cclake_flusher.skim import skim
-from cclake_flusher.strange import Key, strange
-from cclake_flusher.words import words
+from cclake_flusher.schema_drift import Key, unknown_parts
+from cclake_flusher.text_index import search_text
 
-LARGEST = 12_000_000
+MAX_BYTES = 12_000_000
 _SESSION_FILE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
@@ -44,7 +44,7 @@ class Line:
 
     @property
     def generation(self) -> int:
-        """Its generation in MongoDB: that of the buffer above what was there."""
+        """Return its generation in MongoDB, counted on from those of older buffers."""
         return self.base + self.gen
 
 
@@ -54,58 +54,58 @@ class Document:
 
     Attributes:
         id: Its `_id`.
-        line: The row that it was made of.
-        data: The document as BSON.
-        bulky: The bytes belong into GridFS; `data` points to them.
-        strange: What of the parsed line this version does not know. The parsed line
-            itself is not kept: those of a batch would take many times its bytes.
+        line: The row that it was built from.
+        data: The document as BSON. The parsed line itself is not kept, because those
+            of a batch would take many times the memory of their bytes.
+        in_gridfs: Whether the bytes go to GridFS; `data` then refers to them.
+        unknown: The record type and fields that this version does not know.
     """
 
     id: bytes
     line: Line
     data: bytes
-    bulky: bool = False
-    strange: tuple[Key, ...] = ()
+    in_gridfs: bool = False
+    unknown: tuple[Key, ...] = ()
 
 
 def document_id(file: str, off: int, body: bytes) -> bytes:
-    """File key, offset, hash of the bytes: the same line always has the same id."""
+    """Return file key, offset and hash: equal lines have equal ids."""
     digest = blake2b(body, digest_size=8).digest()
     return bytes.fromhex(file) + off.to_bytes(8, "big") + digest
 
 
-def bulky_id(id_: bytes) -> bson.ObjectId:
-    """The name in GridFS of the bytes of a document; repeats find it again."""
+def gridfs_id(id_: bytes) -> bson.ObjectId:
+    """Return the id in GridFS of a document's bytes, which is the same for repeats."""
     return bson.ObjectId(blake2b(id_, digest_size=12).digest())
 
 
 def build(line: Line, buffer: str, now: datetime) -> Document:
-    """Make the document of a line, whatever the line holds."""
+    """Build the document of a line, whatever the line contains."""
     try:
-        return _understood(line, buffer, now)
-    except Exception as error:  # one line that nobody thought of must not stop all
+        return _parse(line, buffer, now)
+    except Exception as error:  # one unforeseen line must not stop all others
         reason = f"not understood: {type(error).__name__}: {error}"[:200]
         return raw_only(line, buffer, now, reason)
 
 
-def _understood(line: Line, buffer: str, now: datetime) -> Document:
+def _parse(line: Line, buffer: str, now: datetime) -> Document:
     id_ = document_id(line.file, line.off, line.body)
     if line.kind == "chunk":
         return _finish(id_, line, buffer, now, None, {"raw": line.body})
-    if len(line.body) > LARGEST:
-        return _bulky(id_, line, buffer, now, skim(line.body), "")
+    if len(line.body) > MAX_BYTES:
+        return _large(id_, line, buffer, now, scan_envelope(line.body), "")
     try:
         entry = orjson.loads(line.body)
     except orjson.JSONDecodeError as error:
         return _finish(id_, line, buffer, now, None, _broken(line.body, str(error)))
     if not isinstance(entry, dict):
-        content = {"raw": line.body, "error": "the line is no JSON object"}
+        content = {"raw": line.body, "error": "the line is not a JSON object"}
         return _finish(id_, line, buffer, now, None, content)
     return _parsed(id_, line, buffer, now, entry)
 
 
 def raw_only(line: Line, buffer: str, now: datetime, reason: str) -> Document:
-    """The document of a line that MongoDB refuses to hold parsed."""
+    """Build the document of a line that MongoDB refuses to store parsed."""
     id_ = document_id(line.file, line.off, line.body)
     content = {"raw": line.body, "error": reason}
     return _finish(id_, line, buffer, now, None, content)
@@ -115,7 +115,7 @@ def _parsed(
     id_: bytes, line: Line, buffer: str, now: datetime, entry: dict[str, Any]
 ) -> Document:
     exact = _serialised(entry) == line.body
-    reason = obstacle(line.body, entry, exact=exact)
+    reason = line_problem(line.body, entry, exact=exact)
     if reason:
         content: dict[str, Any] = {"raw": line.body, "error": reason}
         return _finish(id_, line, buffer, now, entry, content)
@@ -152,16 +152,17 @@ def _finish(
     document = _envelope(id_, line, buffer, now, entry)
     document.update(content)
     searched = entry if entry is not None else _first(content.get("salvaged"))
-    if searched and (text := words(searched)):
+    if searched and (text := search_text(searched)):
         document["text"] = text
     data = bson.encode(document)
-    if len(data) > LARGEST:
-        return _bulky(id_, line, buffer, now, entry, content.get("error", ""))
+    if len(data) > MAX_BYTES:
+        return _large(id_, line, buffer, now, entry, content.get("error", ""))
     is_log = entry is not None and line.path.endswith(".jsonl")
-    return Document(id_, line, data, strange=strange(entry or {}) if is_log else ())
+    unknown = unknown_parts(entry or {}) if is_log else ()
+    return Document(id_, line, data, unknown=unknown)
 
 
-def _bulky(
+def _large(
     id_: bytes,
     line: Line,
     buffer: str,
@@ -170,9 +171,9 @@ def _bulky(
     error: str,
 ) -> Document:
     document = _envelope(id_, line, buffer, now, entry)
-    document["raw_file"] = bulky_id(id_)
+    document["raw_file"] = gridfs_id(id_)
     document["error"] = error or "over 12 MB: in GridFS"
-    return Document(id_, line, bson.encode(document), bulky=True)
+    return Document(id_, line, bson.encode(document), in_gridfs=True)
 
 
 def _envelope(
@@ -218,18 +219,18 @@ def project_of(path: str, root: str | None = None) -> str | None:
 
 @lru_cache(1000)
 def session_of(path: str) -> str | None:
-    """The session that a file belongs to by its name, or by its folder's name."""
+    """Return the session that the name of a file, or of its folder, states."""
     found = _SESSION_FILE.findall(path)
     return found[0] if found else None
 
 
 def moment(value: object) -> datetime | None:
-    """A point in time from ISO 8601 text or milliseconds since 1970."""
+    """Return a point in time from ISO 8601 text or milliseconds since 1970."""
     try:
         if isinstance(value, str) and len(value) >= 19:
             parsed = datetime.fromisoformat(value)
             zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-            return zoned.astimezone(UTC)  # beyond year 1 or 9999: an overflow
+            return zoned.astimezone(UTC)  # overflows outside of the years 1 to 9999
         if isinstance(value, int | float) and 1e11 < value < 1e14:
             return datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):

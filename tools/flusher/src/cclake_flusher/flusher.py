@@ -1,4 +1,4 @@
-"""The loop of `flusher run`: queue to MongoDB, batch after batch."""
+"""The loop of `flusher run`: deliver the queue to MongoDB, batch by batch."""
 
 import select
 import sqlite3
@@ -11,20 +11,23 @@ from cclake_common.stop import Stop
 from cclake_common.visible import visible
 from pymongo.errors import PyMongoError
 
-from cclake_flusher import records
+from cclake_flusher import metadata
 from cclake_flusher.backoff import Backoff
 from cclake_flusher.delivery import Delivery
+from cclake_flusher.error_policy import describe
 from cclake_flusher.generations import Generations
-from cclake_flusher.guard import Guard
-from cclake_flusher.memory import give_back
+from cclake_flusher.health import read_buffer
+from cclake_flusher.indexes import ReaderIndexes
+from cclake_flusher.memory import trim
 from cclake_flusher.mongo import Mongo
-from cclake_flusher.queue import Queue
-from cclake_flusher.report import look
-from cclake_flusher.room import mark_delivered, settle
-from cclake_flusher.search import ReaderIndexes
+from cclake_flusher.queue import (
+    Queue,
+    delete_acknowledged,
+    mark_delivered,
+    mark_suspect,
+)
+from cclake_flusher.schema_drift import SchemaDrift
 from cclake_flusher.state import State
-from cclake_flusher.suspicion import suspect
-from cclake_flusher.verdict import describe
 from cclake_flusher.wake import Wake
 
 QUIET_S = 2.0
@@ -34,14 +37,14 @@ CHECK_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How the flusher works.
+    """Settings of the flusher.
 
     Attributes:
         path: The buffer.
         host: The name of this machine, for the watermark.
-        count: Most lines in one batch.
-        size: Most bytes in one batch, give or take one line.
-        interval_s: Longest sleep; changes of the buffer wake it before.
+        count: Maximum number of lines in a batch.
+        size: Maximum number of bytes in a batch, which one line may exceed.
+        interval_s: Maximum seconds of sleep; a change of the buffer ends it.
     """
 
     path: Path
@@ -52,7 +55,7 @@ class Settings:
 
 
 class Flusher:
-    """Delivers a buffer until it is asked to stop, then what is queued."""
+    """Deliver a buffer until asked to stop, then the rest of its queue."""
 
     def __init__(
         self,
@@ -68,16 +71,16 @@ class Flusher:
         self._state = state
         self._stop = stop
         self._delivery = Delivery(mongo, state)
-        self._guard = Guard()
+        self._drift = SchemaDrift()
         self._backoff = Backoff()
         self._queue: Queue | None = None
         self._generations: Generations | None = None
         self._prepared = False
         self._last_lines = self._checked = time.monotonic()
-        self._handled = 0  # bytes since memory was given back
+        self._handled = 0  # bytes since memory was returned to the OS
 
     def run(self) -> None:
-        """Work until asked to stop; then drain, as long as MongoDB answers."""
+        """Deliver until asked to stop; then drain the queue while MongoDB answers."""
         wake = Wake(self._settings.path, self._stop)
         while not self._stop:
             wake.drain()
@@ -89,19 +92,19 @@ class Flusher:
         self._close_queue()
 
     def _step(self) -> bool:
-        """Do what there is to do; false when nothing is left for now."""
+        """Deliver one batch; return False if nothing is left for now."""
         try:
             return self._open() and self._work()
         except PyMongoError as error:
             return self._wait_after("mongo", error)
         except sqlite3.Error as error:
             self._state.buffer_problem = describe(error)
-            suspect(self._settings.path, error)
+            mark_suspect(self._settings.path, error)
             self._close_queue()
             return self._wait_after("buffer", error)
 
     def _open(self) -> bool:
-        """Have an open queue; false while there is no buffer yet."""
+        """Open the queue; return False while there is no buffer yet."""
         if self._queue is None:
             if not self._settings.path.exists():
                 return False
@@ -121,14 +124,14 @@ class Flusher:
         started = time.perf_counter()
         lines = queue.read(self._settings.count, self._settings.size)
         if lines:
-            generations.lift(lines)
+            generations.apply_bases(lines)
             outcome, documents = self._delivery.deliver(lines, queue.buffer)
             self._answered()
             self._note_latency([line.at for line in lines])
             queue.acknowledge(lines[-1].seq, outcome)
             self._state.delivered += outcome.delivered
             self._state.duplicates += outcome.duplicates
-            self._guard.look(documents)
+            self._drift.count(key for each in documents for key in each.unknown)
         self._finish(queue, generations)
         if lines:
             self._last_lines = time.monotonic()
@@ -139,30 +142,30 @@ class Flusher:
         return self._idle(queue)
 
     def _finish(self, queue: Queue, generations: Generations) -> None:
-        """Write what depends on the batch, in the order that is safe at any kill.
+        """Write what depends on the batch, in an order that is safe at any kill.
 
-        What an error of MongoDB left undone is made good by the next call: no row
-        leaves the buffer before the watermark is above it.
+        After an error of MongoDB, the next call completes the work. No row is deleted
+        from the buffer before the watermark has passed it.
         """
         checkpoints = queue.undelivered()
         if checkpoints:
-            generations.lift(checkpoints)
-            records.write_files(self._mongo, checkpoints, queue.buffer)
+            generations.apply_bases(checkpoints)
+            metadata.write_files(self._mongo, checkpoints, queue.buffer)
             self._answered()
-        if queue.marked < queue.acked:
-            records.move_watermark(
+        if queue.watermark < queue.acked:
+            metadata.move_watermark(
                 self._mongo, queue.buffer, self._settings.host, queue.acked
             )
-            queue.marked = queue.acked
+            queue.watermark = queue.acked
             self._state.last_sync = time.time()
-        if queue.owes:
-            settle(queue, self._state)
+        if queue.has_acknowledged:
+            delete_acknowledged(queue, self._state)
         if checkpoints:
             mark_delivered(queue, checkpoints, self._state)
 
     def _idle(self, queue: Queue) -> bool:
         if time.monotonic() - self._checked > CHECK_EVERY_S:
-            look(self._settings.path)
+            read_buffer(self._settings.path)
             self._checked = time.monotonic()
         quiet = time.monotonic() - self._last_lines > QUIET_S
         if quiet and queue.acked and not self._stop:
@@ -170,16 +173,16 @@ class Flusher:
             self._state.index_problem = self._indexes.problem
         if quiet and self._handled > BACKLOG:
             self._handled = 0
-            give_back()
-        self._guard.write(self._mongo, now=bool(self._stop))
+            trim()
+        self._drift.write(self._mongo, now=bool(self._stop))
         if queue.is_replaced():
-            # What it held has been delivered; the next one is another buffer.
+            # Its lines have been delivered; the file at the path is another buffer.
             self._close_queue()
             return self._settings.path.exists()
         return False
 
     def _answered(self) -> None:
-        self._state.answered()
+        self._state.mongo_answered()
         self._backoff.reset()
 
     def _note_latency(self, committed: list[float]) -> None:
@@ -188,12 +191,12 @@ class Flusher:
         self._state.latencies_ms.extend(seconds * 1000 for seconds in waited)
 
     def _wait_after(self, kind: str, error: Exception) -> bool:
-        """Wait before the next try; false, which ends a drain, once asked to stop."""
+        """Wait before the next attempt; return False if asked to stop."""
         wait = self._backoff.next()
         problem = describe(error)
         if problem.split(",")[0] != self._state.problem.split(",")[0]:
             print(f"flusher: {visible(problem)}; trying again", file=sys.stderr)
-        self._state.failed(kind, problem, wait)
+        self._state.attempt_failed(kind, problem, wait)
         if self._stop:
             return False
         select.select([self._stop.fd], [], [], wait)

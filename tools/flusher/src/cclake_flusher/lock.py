@@ -1,4 +1,4 @@
-"""One flusher per buffer; a second one waits in the wings."""
+"""Allow one flusher per buffer; a second one waits as a standby."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from cclake_flusher.state import State
 def hold(buffer: Path, stop: Stop, state: State) -> bool:
     """Hold the lock until the process ends; wait while another flusher has it.
 
-    Nothing is written into the file: on a full disk that would fail.
+    The lock file is empty, so that the lock can be taken on a full disk.
 
     Returns:
         False if asked to stop while waiting.
@@ -26,7 +26,7 @@ def hold(buffer: Path, stop: Stop, state: State) -> bool:
     while not _try(fd):
         if not state.standby:
             print(
-                "flusher: another one is at work; waiting as its standby",
+                "flusher: another one is running; waiting as its standby",
                 file=sys.stderr,
             )
         state.standby = True

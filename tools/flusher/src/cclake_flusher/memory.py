@@ -1,4 +1,4 @@
-"""Memory that a backlog has taken goes back to the system."""
+"""Return freed memory to the operating system after a backlog."""
 
 import ctypes
 import sys
@@ -15,11 +15,11 @@ def _malloc_trim() -> Callable[[int], int] | None:
 _trim = _malloc_trim()
 
 
-def give_back() -> None:
-    """Give the freed pages within the heap back, where the C library can do that.
+def trim() -> None:
+    """Return free pages within the heap to the system, if the C library supports it.
 
-    Of itself it gives back only what lies above the last block in use: after a
-    backlog that is little, and half of what the process holds would be air.
+    By itself the C library returns only the pages above the last block in use. After a
+    backlog, half of the heap would stay allocated but unused.
     """
     if _trim is not None:
         _trim(0)

@@ -1,4 +1,4 @@
-"""The same numbers for Prometheus."""
+"""Render the health numbers as Prometheus metrics."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from cclake_flusher.report import Buffer
+from cclake_flusher.health import Buffer
 from cclake_flusher.state import State, quantile
 
 PREFIX = "cclake_"
@@ -32,11 +32,11 @@ class _Numbers(Collector):
         state, counters = self._state, self._buffer.counters or {}
         for name, value, what in (
             ("delivered", state.delivered, "Lines inserted into MongoDB."),
-            ("duplicates", state.duplicates, "Lines that were there already."),
+            ("duplicates", state.duplicates, "Lines that MongoDB had already."),
             ("batches", state.batches, "Batches acknowledged."),
             ("bisections", state.bisections, "Refused commands that were halved."),
-            ("lines_read", counters.get("lines_read", 0), "Lines taken in, ever."),
-            ("bytes_read", counters.get("bytes_read", 0), "Bytes taken in, ever."),
+            ("lines_read", counters.get("lines_read", 0), "Lines that were buffered."),
+            ("bytes_read", counters.get("bytes_read", 0), "Bytes that were buffered."),
         ):
             yield CounterMetricFamily(PREFIX + name, what, value)
 
@@ -53,27 +53,27 @@ class _Numbers(Collector):
     def _gauges(self) -> Iterator[Metric]:
         state, buffer = self._state, self._buffer
         for name, value, what in (
-            ("queue_rows", buffer.rows, "Lines that wait."),
-            ("queue_bytes", buffer.bytes, "Their bytes."),
-            ("queue_oldest_s", buffer.oldest_s or 0, "Seconds the oldest one waits."),
-            ("dead_rows", buffer.dead_rows, "Dead letters kept."),
-            ("files", buffer.files, "Files known."),
+            ("queue_rows", buffer.rows, "Lines waiting in the queue."),
+            ("queue_bytes", buffer.bytes, "Bytes waiting in the queue."),
+            ("queue_oldest_s", buffer.oldest_s or 0, "Age of the oldest waiting line."),
+            ("dead_rows", buffer.dead_rows, "Dead letters."),
+            ("files", buffer.files, "Files in the buffer."),
             ("db_bytes", buffer.db_bytes, "Size of the buffer."),
-            ("wal_bytes", buffer.wal_bytes, "Size of its WAL."),
+            ("wal_bytes", buffer.wal_bytes, "Size of the buffer's WAL."),
             ("freelist_bytes", buffer.freelist_bytes, "Free pages in the buffer."),
-            ("disk_free_bytes", buffer.disk_free, "Free space on its disk."),
-            ("ballast_present", buffer.ballast, "Whether the ballast is there."),
+            ("disk_free_bytes", buffer.disk_free, "Free space on the buffer's disk."),
+            ("ballast_present", buffer.reserve, "Whether the reserve file exists."),
             ("paused", buffer.paused != "no", "Whether reading is paused."),
-            ("conservation_error", buffer.conservation_error, "Must be 0."),
-            ("mongo_up", state.mongo_up, "Whether MongoDB answered last."),
-            ("mongo_last_ok", state.mongo_last_ok or 0, "When it did (epoch)."),
-            ("backoff_s", state.backoff_s, "Seconds until the next try."),
-            ("standby", state.standby, "Whether another flusher is at work."),
+            ("conservation_error", buffer.conservation_error, "Lost lines; must be 0."),
+            ("mongo_up", state.mongo_up, "Whether MongoDB answered the last call."),
+            ("mongo_last_ok", state.mongo_last_ok or 0, "Last answer of MongoDB."),
+            ("backoff_s", state.backoff_s, "Seconds until the next attempt."),
+            ("standby", state.standby, "Whether another flusher is active."),
             ("start_time_s", state.started, "When this process started (epoch)."),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, float(value))
         yield _quantiles(
-            "e2e_latency_ms", "Commit to acknowledgement.", state.latencies_ms
+            "e2e_latency_ms", "From commit to acknowledgement.", state.latencies_ms
         )
         yield _quantiles("batch_seconds", "Time per batch.", state.batch_s)
 
@@ -81,7 +81,7 @@ class _Numbers(Collector):
         for name, value in (self._buffer.tailer or {}).items():
             if isinstance(value, int | float) and name.replace("_", "").isalnum():
                 yield GaugeMetricFamily(
-                    f"{PREFIX}tailer_{name}", "Of the tailer.", value
+                    f"{PREFIX}tailer_{name}", "From the tailer's stats.", value
                 )
 
 
@@ -95,7 +95,7 @@ def _quantiles(name: str, what: str, values: deque[float]) -> Metric:
 
 
 def render(state: State, buffer: Buffer) -> bytes:
-    """The metrics in Prometheus' text format."""
+    """Return the metrics in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Numbers(state, buffer))
     return generate_latest(registry)

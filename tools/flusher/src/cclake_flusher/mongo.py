@@ -9,9 +9,10 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 CONVERSATIONS = "conversations"
 NAMESPACE_EXISTS = 48
-# Extraction reads by it, also while a backlog comes in.
+# Extraction needs this index, even while a backlog is being delivered.
 LOG_INDEX = IndexModel([("buffer", ASCENDING), ("seq", ASCENDING)], name="buffer_seq")
-# Waits that end: a server that hangs is as good as none. The URI may say otherwise.
+# Finite time-outs, so that a hanging server counts as unavailable. The URI overrides
+# them.
 TIMEOUTS = {
     "serverSelectionTimeoutMS": 5000,
     "connectTimeoutMS": 3000,
@@ -22,7 +23,7 @@ Documents = Collection[Any]
 
 
 class Mongo:
-    """One MongoDB database; connects at its first use, and again by itself."""
+    """One MongoDB database; connects at first use, and reconnects by itself."""
 
     def __init__(self, uri: str, database: str) -> None:
         named = uri.lower()
@@ -37,10 +38,10 @@ class Mongo:
 
     @property
     def database(self) -> Database[Any]:
-        """The database with a write concern that survives a crash of the server.
+        """Return the database, with a write concern that survives a server crash.
 
-        A replica set, or a sharded cluster, acknowledges by its majority; a
-        single server when its journal is on the disk.
+        A replica set or a sharded cluster acknowledges by majority, a single server
+        once its journal is on disk.
 
         Raises:
             PyMongoError: The server can't be reached.
@@ -54,11 +55,11 @@ class Mongo:
 
     @property
     def conversations(self) -> Documents:
-        """The collection of documents, one per line."""
+        """Return the collection of documents, one per line."""
         return self.database[CONVERSATIONS]
 
     def prepare(self) -> None:
-        """Make the collection and the index of extraction, where they are missing."""
+        """Create the collection and the index of extraction if they are missing."""
         try:
             self.database.create_collection(
                 CONVERSATIONS,
@@ -68,7 +69,7 @@ class Mongo:
             pass
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
-                # A server with another storage engine makes its own collection.
+                # A server with another storage engine refuses that option.
                 self.database.create_collection(CONVERSATIONS, check_exists=False)
         self.conversations.create_indexes([LOG_INDEX])
 

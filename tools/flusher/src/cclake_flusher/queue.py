@@ -1,9 +1,9 @@
-"""The flusher's side of the buffer: read the queue, delete what is acknowledged."""
+"""Read the buffer's queue, and delete rows that MongoDB has acknowledged."""
 
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import orjson
 
 from cclake_flusher.documents import Line
 from cclake_flusher.fault import point
+from cclake_flusher.state import State
 
 READ = """
 select seq, host, path, file, gen, off, len, kind, at, body,
@@ -21,12 +22,12 @@ UNDELIVERED = """
 select file, host, root, path, gen, off, size, state, checkpoint
 from files where delivered = 0 and seq <= ? order by seq limit 1000
 """
-BURY = """
+INSERT_DEAD = """
 insert into dead_letters
 (seq, host, path, file, gen, off, len, kind, reason, code, attempts, at, body)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-# Nothing is lost when a deletion is: the rows come again, and are refused.
+# A lost deletion does no harm: the rows are sent again, and MongoDB refuses them.
 PRAGMAS = """
 pragma synchronous = normal;
 pragma secure_delete = off;
@@ -36,9 +37,13 @@ pragma busy_timeout = 30000;
 """
 
 
+DISK_FULL = "the disk is full: acknowledged lines stay for now"
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 @dataclass
 class DeadLetter:
-    """A line that MongoDB will not take."""
+    """A line that MongoDB refuses."""
 
     line: Line
     reason: str
@@ -48,7 +53,7 @@ class DeadLetter:
 
 @dataclass
 class Outcome:
-    """What became of the lines of a batch."""
+    """What happened to the lines of a batch."""
 
     delivered: int = 0
     duplicates: int = 0
@@ -72,12 +77,12 @@ class Checkpoint:
 
     @property
     def former(self) -> bool:
-        """Whether MongoDB knows more of it: nothing has been read of it since."""
+        """Return whether only MongoDB knows the file: nothing was read of it since."""
         return bool(orjson.loads(self.text).get("former"))
 
     @property
     def generation(self) -> int:
-        """Its generation in MongoDB."""
+        """Return its generation in MongoDB."""
         return self.base + self.gen
 
 
@@ -86,17 +91,17 @@ class Queue:
 
     Attributes:
         buffer: The id of this buffer.
-        acked: Every row up to this `seq` is in MongoDB or dead. It lives in
-            memory, so that a disk too full to delete from stops nothing.
-        marked: The watermark in MongoDB is known to say this much; 0 at first, so
-            that what an earlier process left undone is made good.
+        acked: Every row up to this `seq` is in MongoDB or dead. It is kept in memory,
+            so that delivery continues on a disk that is too full to delete from.
+        watermark: The watermark in MongoDB is at least this. It is 0 at first, so that
+            the first call completes what an earlier process may have left undone.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a buffer that exists.
+        """Open an existing buffer.
 
         Raises:
-            sqlite3.Error: There is none yet, or it is damaged.
+            sqlite3.Error: It does not exist, or is damaged.
         """
         self.path = path
         self._connection = sqlite3.connect(
@@ -109,19 +114,19 @@ class Queue:
             self._connection.executescript(PRAGMAS)
             self.buffer = self._meta("buffer_id")
             self.acked = self._delivered_before()
-            self.marked = 0
+            self.watermark = 0
         except BaseException:
             self._connection.close()
             raise
         self._identity = _identity(path)
-        self._owed = Outcome()
+        self._acknowledged = Outcome()
 
     def _meta(self, name: str) -> str:
         row = self._connection.execute("select value from meta where name = ?", (name,))
         return str(row.fetchone()[0])
 
     def _delivered_before(self) -> int:
-        """Rows leave in order: what lies before the first one is acknowledged."""
+        """Return the last deleted `seq`: rows are deleted in order, so it is acked."""
         first = self._connection.execute("select min(seq) from queue").fetchone()[0]
         if first is not None:
             return int(first) - 1
@@ -131,11 +136,11 @@ class Queue:
         return int(last[0]) if last else 0
 
     def is_replaced(self) -> bool:
-        """Whether another file, or none, stands at the path now."""
+        """Return whether the file at the path is missing or another one now."""
         return _identity(self.path) != self._identity
 
     def read(self, count: int, size: int) -> list[Line]:
-        """The next rows: at most `count`, and not many more than `size` bytes."""
+        """Return the next rows: at most `count`, and about `size` bytes."""
         cursor = self._connection.execute(READ, (self.acked, count))
         lines: list[Line] = []
         total = 0
@@ -144,37 +149,41 @@ class Queue:
             total += len(row[9])
             if total >= size:
                 break
-        # An open cursor would pin the WAL, and it would grow without bound.
+        # An open cursor would keep the WAL from being reset: it would grow forever.
         cursor.close()
         return lines
 
     def acknowledge(self, last: int, outcome: Outcome) -> None:
-        """Take note that all rows up to `last` are in MongoDB, or dead."""
+        """Record that all rows up to `last` are in MongoDB or dead."""
         self.acked = last
-        self._owed.delivered += outcome.delivered
-        self._owed.duplicates += outcome.duplicates
-        self._owed.dead += outcome.dead
+        self._acknowledged.delivered += outcome.delivered
+        self._acknowledged.duplicates += outcome.duplicates
+        self._acknowledged.dead += outcome.dead
 
     @property
-    def owes(self) -> bool:
-        """Whether acknowledged rows could not be deleted yet."""
-        return bool(self._owed.delivered or self._owed.duplicates or self._owed.dead)
+    def has_acknowledged(self) -> bool:
+        """Return whether there are acknowledged rows that are not deleted yet."""
+        return bool(
+            self._acknowledged.delivered
+            or self._acknowledged.duplicates
+            or self._acknowledged.dead
+        )
 
-    def settle(self) -> None:
-        """Delete acknowledged rows, bury the dead and count, in one transaction.
+    def delete_acknowledged(self) -> None:
+        """Delete acknowledged rows, store dead letters and count, in one transaction.
 
         Raises:
-            sqlite3.Error: Nothing has changed; try again later.
+            sqlite3.Error: Nothing was changed; the caller can try again.
         """
         point("before_delete")
         execute = self._connection.execute
         with self._transaction():
-            self._bury()
+            self._insert_dead()
             execute("delete from queue where seq <= ?", (self.acked,))
             counted = (
-                (self._owed.delivered, "delivered"),
-                (self._owed.duplicates, "duplicates"),
-                (len(self._owed.dead), "dead"),
+                (self._acknowledged.delivered, "delivered"),
+                (self._acknowledged.duplicates, "duplicates"),
+                (len(self._acknowledged.dead), "dead"),
             )
             for value, name in counted:
                 if value:
@@ -182,11 +191,11 @@ class Queue:
                         "update counters set value = value + ? where name = ?",
                         (value, name),
                     )
-        self._owed = Outcome()
+        self._acknowledged = Outcome()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing; after an error the connection can be used again."""
+        """Run a transaction; roll it back after an error."""
         self._connection.execute("begin immediate")
         try:
             yield
@@ -196,23 +205,23 @@ class Queue:
                 self._connection.execute("rollback")
             raise
 
-    def _bury(self) -> None:
+    def _insert_dead(self) -> None:
         now = time.time()
-        for letter in self._owed.dead:
+        for letter in self._acknowledged.dead:
             line = letter.line
             where = (line.seq, line.host, line.path, line.file, line.gen, line.off)
             why = (letter.reason, letter.code, letter.attempts, now)
             self._connection.execute(
-                BURY, (*where, line.len, line.kind, *why, line.body)
+                INSERT_DEAD, (*where, line.len, line.kind, *why, line.body)
             )
 
     def undelivered(self) -> list[Checkpoint]:
-        """Checkpoints that MongoDB lacks, and whose lines it has."""
+        """Return the checkpoints that MongoDB lacks but whose lines it has."""
         rows = self._connection.execute(UNDELIVERED, (self.acked,)).fetchall()
         return [Checkpoint(*row) for row in rows]
 
     def mark_delivered(self, checkpoints: list[Checkpoint]) -> None:
-        """Note that MongoDB has these, unless newer ones have come meanwhile."""
+        """Record that MongoDB has these, unless newer ones have been stored since."""
         with self._transaction():
             self._connection.executemany(
                 "update files set delivered = 1 where file = ? and checkpoint = ?",
@@ -220,12 +229,12 @@ class Queue:
             )
 
     def bases(self) -> dict[str, int]:
-        """Of files that an older buffer had: what is added to their generations."""
+        """Return what is added to the generations of files, by file key."""
         rows = self._connection.execute("select file, base from generations")
         return dict(rows.fetchall())
 
-    def keep_bases(self, bases: dict[str, int]) -> None:
-        """Remember bases for ever: documents will carry them."""
+    def store_bases(self, bases: dict[str, int]) -> None:
+        """Store bases durably, because documents will contain them."""
         self._connection.execute("pragma synchronous = full")
         self._connection.execute("begin immediate")
         self._connection.executemany(
@@ -237,6 +246,46 @@ class Queue:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def delete_acknowledged(queue: Queue, state: State) -> None:
+    """Delete acknowledged rows; on a full disk, delete the reserve file first.
+
+    If that does not help, the rows stay for now. Delivery continues after them, and a
+    later call deletes them.
+
+    Raises:
+        sqlite3.Error: The deletion failed for another reason.
+    """
+    if _unless_full(queue.delete_acknowledged):
+        state.buffer_problem = ""
+        return
+    with contextlib.suppress(OSError):
+        Path(f"{queue.path}.ballast").unlink()
+    state.buffer_problem = "" if _unless_full(queue.delete_acknowledged) else DISK_FULL
+
+
+def mark_delivered(queue: Queue, checkpoints: list[Checkpoint], state: State) -> None:
+    """Record which checkpoints MongoDB has; on a full disk they are sent again."""
+    if not _unless_full(lambda: queue.mark_delivered(checkpoints)):
+        state.buffer_problem = DISK_FULL
+
+
+def _unless_full(work: Callable[[], None]) -> bool:
+    try:
+        work()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+        return False
+    return True
+
+
+def mark_suspect(path: Path, error: sqlite3.Error) -> None:
+    """Ask `buffer append` to check its file, if this error means that it is damaged."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+        with contextlib.suppress(OSError):
+            Path(f"{path}.suspect").touch()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

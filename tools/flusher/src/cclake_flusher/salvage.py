@@ -1,8 +1,8 @@
 """Recover the records of a broken line.
 
-Seen in the wild: a record that was cut off, with the next one on the same line;
-two records without a newline between them; runs of NUL bytes; halves of
-surrogate pairs; and bytes that are no UTF-8.
+Real logs contain records that are cut off and followed by the next one on the same
+line, two records without a newline between them, runs of NUL bytes, halves of
+surrogate pairs, and bytes that are not UTF-8.
 """
 
 import json
@@ -10,9 +10,9 @@ import math
 import re
 from typing import Any
 
-from cclake_flusher.faithful import walk
+from cclake_flusher.bson_limits import value_problem
 
-# What stands at the top of a record, and not in the parts of one.
+# Keys that occur at the top level of a record, but not in its parts.
 ENVELOPE = frozenset(
     (
         "uuid",
@@ -24,7 +24,7 @@ ENVELOPE = frozenset(
         "snapshot",
     )
 )
-MOST_DIGITS = 4_000  # Python makes no integer of more than 4,300
+MAX_DIGITS = 4_000  # Python refuses integers of more than 4,300 digits
 _START = re.compile(r'\{\s*"')
 _BLANK = "\0 \t\r\ufeff"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -36,7 +36,7 @@ def _float(text: str) -> float | None:
 
 
 def _integer(text: str) -> int | None:
-    return int(text) if len(text) <= MOST_DIGITS else None
+    return int(text) if len(text) <= MAX_DIGITS else None
 
 
 DECODER = json.JSONDecoder(
@@ -45,10 +45,10 @@ DECODER = json.JSONDecoder(
 
 
 def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, Any]]:
-    """The records that a broken line holds, in order; what is cut is not invented.
+    """Return the complete records in a broken line, in order.
 
-    A search that would take quadratic time is given up: hostile lines get
-    what has been found until then.
+    The search stops before it takes quadratic time; a hostile line then yields the
+    records found so far.
     """
     text = body.decode("utf-8", "replace")
     found: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, 
         except RecursionError:
             break
         if value is not None and _is_record(value, text, end, searching=searching):
-            if not walk(value):
+            if not value_problem(value):
                 found.append(_clean(value))
             position, searching = end, False
             continue
@@ -78,7 +78,7 @@ def salvage(body: bytes, decoder: json.JSONDecoder = DECODER) -> list[dict[str, 
 
 
 def _is_record(value: Any, text: str, end: int, *, searching: bool) -> bool:
-    """Whether this is a record of its own, and no part of one that was cut."""
+    """Return whether a value is a record, not a part of one that was cut off."""
     if not isinstance(value, dict) or not value:
         return False
     if not searching:
@@ -95,7 +95,7 @@ def _skip_blank(text: str, position: int) -> int:
 
 
 def _clean(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which no store can hold, by U+FFFD."""
+    """Replace halves of surrogate pairs, which can't be stored, with U+FFFD."""
     if isinstance(value, str):
         return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, list):

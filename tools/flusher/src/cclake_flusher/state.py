@@ -1,4 +1,4 @@
-"""What the flusher knows about itself, for health and metrics."""
+"""The state of the flusher, for health and metrics."""
 
 import time
 from collections import Counter, deque
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class State:
-    """Numbers since the start of this process; one writer, many readers."""
+    """Numbers since the start of this process, with one writer and many readers."""
 
     started: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
@@ -28,15 +28,15 @@ class State:
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=5000))
     batch_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
 
-    def answered(self) -> None:
-        """MongoDB has answered."""
+    def mongo_answered(self) -> None:
+        """Record that MongoDB answered."""
         self.mongo_up = True
         self.mongo_last_ok = time.time()
         self.problem = ""
         self.backoff_s = 0.0
 
-    def failed(self, kind: str, problem: str, backoff_s: float) -> None:
-        """MongoDB has not; the next try comes after `backoff_s` seconds."""
+    def attempt_failed(self, kind: str, problem: str, backoff_s: float) -> None:
+        """Record a failed attempt; the next one comes after `backoff_s` seconds."""
         self.mongo_up = False
         self.retries[kind] += 1
         self.problem = problem
@@ -44,7 +44,7 @@ class State:
 
 
 def quantile(values: "deque[float]", share: float) -> float | None:
-    """The value below which a share of the values lies; None without values."""
+    """Return the value below which a share of the values lies; None without values."""
     ordered = sorted(values)
     if not ordered:
         return None

@@ -1,4 +1,4 @@
-"""Sleep until the buffer has changed."""
+"""Sleep until the buffer changes."""
 
 import contextlib
 import select
@@ -8,35 +8,35 @@ from typing import Any
 from cclake_common.stop import Stop
 
 POLL_S = 0.2
-FIRST_LOOK_S, LAST_LOOK_S = 0.0005, 0.3
+FIRST_CHECK_S, LAST_CHECK_S = 0.0005, 0.3
 
 
 class Wake:
-    """Wakes by inotify on the folder of the buffer, or by polling without it.
+    """Wait for changes with inotify on the buffer's folder, or by polling.
 
-    The WAL changes at every commit, and it comes and goes; so its folder is
-    watched, and other names in it are ignored. SQLite writes the WAL first, then
-    syncs it, and only then shows the commit to others, by memory that the system
-    does not watch. So a change is followed by a few looks, at growing distances.
+    The WAL changes at every commit, and may be deleted and created again. So this
+    watches its folder, and ignores other names. SQLite writes the WAL, syncs it, and
+    then publishes the commit in shared memory, which inotify does not report. So a
+    change is followed by a few checks at growing intervals.
     """
 
     def __init__(self, path: Path, stop: Stop) -> None:
         self._names = {path.name, f"{path.name}-wal"}
         self._stop = stop
         self._inotify = _watch(path.absolute().parent)
-        self._pause = FIRST_LOOK_S
+        self._pause = FIRST_CHECK_S
 
     def drain(self) -> None:
-        """Forget past changes; the caller looks at the buffer after this."""
+        """Discard past changes; the caller checks the buffer after this."""
         if self._inotify:
             self._changed()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a change, for the next look after one, the end, or `seconds`."""
+        """Wait for a change, the next check after one, a stop, or `seconds`."""
         if not self._inotify:
             select.select([self._stop.fd], [], [], min(seconds, POLL_S))
             return
-        if self._pause < LAST_LOOK_S:
+        if self._pause < LAST_CHECK_S:
             seconds, self._pause = self._pause, self._pause * 2
         while self._is_ready(seconds) and not self._changed():
             pass
@@ -54,7 +54,7 @@ class Wake:
         events = self._inotify.read(timeout=0)
         found = any(event.name in self._names for event in events)
         if found:
-            self._pause = FIRST_LOOK_S
+            self._pause = FIRST_CHECK_S
         return found
 
 

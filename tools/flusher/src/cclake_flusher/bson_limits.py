@@ -1,56 +1,56 @@
-"""What BSON, or MongoDB, cannot hold as a parsed object."""
+"""Find out whether BSON and MongoDB can store a parsed object faithfully."""
 
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-MOST_KEYS = 200
-MOST_DIGIT_KEYS = 20
-DEEPEST = 100
+MAX_KEYS = 200
+MAX_DIGIT_KEYS = 20
+MAX_DEPTH = 100
 INT64 = 1 << 63
 _CONTAINERS = (dict, list)
 
-# A long run of digits may be an integer that floats have swallowed silently.
+# A long run of digits may be an integer that orjson has rounded to a float.
 _LONG_NUMBER = re.compile(rb"\d{19,}")
 
 
-def obstacle(body: bytes, entry: dict[str, Any], *, exact: bool) -> str:
-    """Why a parsed line may not be stored parsed; empty if it may.
+def line_problem(body: bytes, entry: dict[str, Any], *, exact: bool) -> str:
+    """Return why a parsed line can't be stored parsed; empty if it can.
 
-    Integers between 64 bits signed and unsigned, and keys that hold NUL, are left to
-    the encoder, which refuses them.
+    The encoder itself refuses keys with NUL, and integers that only fit into unsigned
+    64 bits.
 
     Args:
         body: The bytes of the line.
-        entry: What they parse to.
-        exact: Whether `entry` gives back the same bytes.
+        entry: The parsed bytes.
+        exact: Whether `entry` serialises to the same bytes.
     """
     if not exact and _LONG_NUMBER.search(body) and _has_wide_integer(body):
         return "an integer over 64 bits"
     return _odd_shape(entry)
 
 
-def walk(value: Any) -> str:
-    """Why an object that was not parsed from JSON bytes may not be stored."""
+def value_problem(value: Any) -> str:
+    """Return why an object can't be stored that the encoder has not checked."""
     if _has_nul_in_a_key(value):
-        return "a key that holds NUL"
+        return "a key that contains NUL"
     if any(_is_wide(item) for item in _parts(value)):
         return "an integer over 64 bits"
     return _odd_shape(value)
 
 
 def _odd_shape(value: Any) -> str:
-    """Too many keys, too deep, or what drivers take for something else.
+    """Return whether an object has too many keys or levels, or looks like a DBRef.
 
-    Every line passes here: it visits containers only, level by level.
+    This runs for every line, so it visits containers only, level by level.
     """
     level = [value]
-    for _depth in range(DEEPEST):
+    for _depth in range(MAX_DEPTH):
         below: list[Any] = []
         for item in level:
             if type(item) is dict:
-                if len(item) > MOST_KEYS or "$ref" in item or "1" in item:
+                if len(item) > MAX_KEYS or "$ref" in item or "1" in item:
                     found = _bad_keys(item)
                     if found:
                         return found
@@ -61,14 +61,14 @@ def _odd_shape(value: Any) -> str:
         if not below:
             return ""
         level = below
-    return f"nested deeper than {DEEPEST}"
+    return f"nested deeper than {MAX_DEPTH}"
 
 
 def _bad_keys(item: dict[str, Any]) -> str:
-    if len(item) > MOST_KEYS:
+    if len(item) > MAX_KEYS:
         return f"an object of {len(item)} keys"
     digits = sum(key.isdigit() for key in item)
-    if digits > MOST_DIGIT_KEYS:
+    if digits > MAX_DIGIT_KEYS:
         return f"an object of {digits} numbered keys"
     if "$ref" in item and "$id" in item:
         return "an object that looks like a database reference"
@@ -93,7 +93,7 @@ def _has_nul_in_a_key(value: Any) -> bool:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A value and all that is in it, without recursion."""
+    """Yield a value and everything in it, without recursion."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -1,4 +1,4 @@
-"""The small collections beside the documents: files and watermarks."""
+"""Write the collections `files` and `watermarks`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from cclake_flusher.queue import Checkpoint
 
 
 def write_files(mongo: Mongo, checkpoints: list[Checkpoint], buffer: str) -> None:
-    """Keep the last delivered checkpoint of each file, and every path that it had."""
+    """Store the last delivered checkpoint of each file, and every path it has had."""
     now = datetime.now(UTC)
     updates = [_update(each, buffer, now) for each in checkpoints]
     mongo.database["files"].bulk_write(updates, ordered=False)
@@ -42,7 +42,7 @@ def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
 
 
 def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
-    """Say that every line up to `acked` of this buffer is in MongoDB, or dead."""
+    """Record that every line of a buffer up to `acked` is in MongoDB or dead."""
     mongo.database["watermarks"].update_one(
         {"_id": buffer},
         {
@@ -55,10 +55,10 @@ def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
 
 
 def touch_watermark(mongo: Mongo, buffer: str, host: str) -> None:
-    """Write the time into a watermark, and nothing else.
+    """Update only the time of a watermark, to check that MongoDB can write.
 
     Raises:
-        PyMongoError: MongoDB does not write anything just now.
+        PyMongoError: MongoDB can't write now.
     """
     mongo.database["watermarks"].update_one(
         {"_id": buffer},

@@ -1,4 +1,4 @@
-"""The envelope of a line that is too long to be parsed in memory."""
+"""Scan the envelope of a line that is too long to parse in memory."""
 
 import re
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import orjson
 
 WANTED = frozenset((b"type", b"uuid", b"sessionId", b"timestamp", b"version"))
-LONGEST_VALUE = 1000
-# A string, a bracket, or a run of anything else but strings and brackets.
+MAX_VALUE = 1000
+# A string, a bracket, or a run of anything except strings and brackets.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|[^"{}\[\]]++', re.DOTALL)
 
 
-def skim(body: bytes) -> dict[str, Any] | None:
-    """The short top-level fields that the envelope needs; nothing else is decoded.
+def scan_envelope(body: bytes) -> dict[str, Any] | None:
+    """Return the short top-level fields that the envelope needs; decode nothing else.
 
     Returns:
-        None where the brackets say that the line is no single object.
+        None if the brackets show that the line is not a single object.
     """
     if not body.startswith(b"{"):
         return None
@@ -31,7 +31,7 @@ def skim(body: bytes) -> dict[str, Any] | None:
             depth -= 1
             if depth == 0:
                 return found if end == len(body) else None
-        elif depth == 1 and end - start < LONGEST_VALUE:
+        elif depth == 1 and end - start < MAX_VALUE:
             text = body[start:end]
             if first != b'"':
                 between = text.strip()

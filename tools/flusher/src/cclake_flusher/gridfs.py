@@ -1,7 +1,7 @@
-"""Lines over 12 MB: their bytes lie in GridFS, bucket `raw`.
+"""Store lines over 12 MB in GridFS, bucket `raw`.
 
-Written by hand as the GridFS specification says: the driver would collect 48 MB
-of chunks in memory before it sends the first.
+This follows the GridFS specification without the driver's class, which would collect
+48 MB of chunks in memory before it sends the first.
 """
 
 from datetime import UTC, datetime
@@ -9,35 +9,36 @@ from datetime import UTC, datetime
 from bson.binary import Binary
 from bson.int64 import Int64
 
-from cclake_flusher.documents import Document, bulky_id
+from cclake_flusher.documents import Document, gridfs_id
 from cclake_flusher.mongo import Mongo
 
 CHUNK = 255 * 1024
-TOGETHER = 16
+CHUNKS_PER_INSERT = 16
 
 
 def upload(mongo: Mongo, document: Document) -> None:
     """Put the bytes of a document into GridFS, once.
 
-    The file's id follows from the document's, so a repeat after a crash finds
-    it, or clears away what was left half done.
+    The file's id follows from the document's. So a repeat after a crash finds the
+    file, or deletes the chunks of an incomplete one.
 
     Raises:
-        PyMongoError: Not all of it was written; it can be repeated.
+        PyMongoError: Not all of it was written; the caller can try again.
     """
-    name, body = bulky_id(document.id), document.line.body
+    name, body = gridfs_id(document.id), document.line.body
     files, chunks = mongo.database["raw.files"], mongo.database["raw.chunks"]
     if files.find_one({"_id": name}, {"_id": 1}):
         return
     chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
     chunks.delete_many({"files_id": name})
-    for start in range(0, len(body), CHUNK * TOGETHER):
-        end = min(len(body), start + CHUNK * TOGETHER)
+    step = CHUNK * CHUNKS_PER_INSERT
+    for start in range(0, len(body), step):
+        end = min(len(body), start + step)
         chunks.insert_many(
             {"files_id": name, "n": at // CHUNK, "data": Binary(body[at : at + CHUNK])}
             for at in range(start, end, CHUNK)
         )
-    # The file's own document comes last: with it, all chunks are there.
+    # The file's own document comes last: if it exists, so do all chunks.
     files.insert_one(
         {
             "_id": name,

@@ -1,4 +1,4 @@
-"""The health endpoint: HTTP on the loopback interface only."""
+"""Serve health and metrics over HTTP, on the loopback interface only."""
 
 import errno
 import json
@@ -8,15 +8,15 @@ from threading import Thread
 from cclake_common.failure import Failure
 from cclake_common.loopback import ADDRESS, Handler, Server
 
+from cclake_flusher.health import health, read_buffer, stats
 from cclake_flusher.metrics import render
-from cclake_flusher.report import health, look, stats
 from cclake_flusher.state import State
 
 _JSON = "application/json"
 
 
 def serve(port: int, buffer: Path, state: State) -> Server:
-    """Answer `/health`, `/stats` and `/metrics` from a thread of its own.
+    """Serve `/health`, `/stats` and `/metrics` from a thread.
 
     Raises:
         Failure: The port is in use.
@@ -27,8 +27,8 @@ def serve(port: int, buffer: Path, state: State) -> Server:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         raise Failure(
-            f"port {port} for health is in use, or not allowed",
-            "Choose another one with --health-port or HEALTH_PORT.",
+            f"cannot listen on port {port} for health: in use, or not allowed",
+            "Choose another port with --health-port or HEALTH_PORT.",
         ) from error
     Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -39,16 +39,16 @@ def _handler(buffer: Path, state: State) -> type[Handler]:
         def do_GET(self) -> None:  # noqa: N802 - the library calls it so
             match self.path.split("?")[0].rstrip("/") or "/health":
                 case "/health":
-                    report = health(state, look(buffer))
+                    report = health(state, read_buffer(buffer))
                     code = 503 if report["status"] == "failing" else 200
                     self.answer(code, _JSON, _json(report))
                 case "/stats":
-                    self.answer(200, _JSON, _json(stats(state, look(buffer))))
+                    self.answer(200, _JSON, _json(stats(state, read_buffer(buffer))))
                 case "/metrics":
                     kind = "text/plain; version=0.0.4; charset=utf-8"
-                    self.answer(200, kind, render(state, look(buffer)))
+                    self.answer(200, kind, render(state, read_buffer(buffer)))
                 case _:
-                    text = {"error": "there are /health, /stats and /metrics"}
+                    text = {"error": "not found; try /health, /stats or /metrics"}
                     self.answer(404, _JSON, _json(text))
 
     return Answers

@@ -1,7 +1,7 @@
 """What the report makes of the buffer's numbers."""
 
 import pytest
-from cclake_flusher.report import Buffer, health
+from cclake_flusher.health import Buffer, health
 from cclake_flusher.state import State
 
 
@@ -12,5 +12,5 @@ def test_a_tailer_that_says_nothing_for_long_is_told(
     tailer = {"behind_bytes": 0, "reasons": []} if known else None
     buffer = Buffer(counters={}, tailer=tailer, tailer_silent_s=silent_s)
     reasons = health(State(), buffer)["reasons"]
-    silent = "the tailer says nothing for 500 s"
+    silent = "the tailer has been silent for 500 s"
     assert (silent in reasons) == (known and silent_s == 500)

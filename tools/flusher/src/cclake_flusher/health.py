@@ -1,4 +1,4 @@
-"""What `/health` and `/stats` say: the flusher's state and the buffer's."""
+"""Report the health of the flusher and its buffer, for `/health` and `/stats`."""
 
 import json
 import shutil
@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cclake_flusher.queue import mark_suspect
 from cclake_flusher.state import State, quantile
-from cclake_flusher.suspicion import suspect
 
-OLDEST_FINE_S = 60.0
-SILENT_FINE_S = 120.0  # the tailer tells every 30 s that it is there
-WAL_FINE = 64 << 20
+OLDEST_OK_S = 60.0
+SILENT_OK_S = 120.0  # the tailer sends stats at least every 30 s
+WAL_OK = 64 << 20
 NUMBERS = """
 select
     (select count(*) from queue) as rows,
@@ -27,7 +27,7 @@ select
 
 @dataclass
 class Buffer:
-    """The buffer as it is now."""
+    """The current numbers of the buffer."""
 
     rows: int = 0
     bytes: int = 0
@@ -38,7 +38,7 @@ class Buffer:
     wal_bytes: int = 0
     freelist_bytes: int = 0
     disk_free: int = 0
-    ballast: bool = False
+    reserve: bool = False
     paused: str = "no"
     counters: dict[str, int] | None = None
     tailer: dict[str, Any] | None = None
@@ -47,7 +47,7 @@ class Buffer:
 
     @property
     def conservation_error(self) -> int:
-        """Lines that were read, but are not delivered, repeated, dead or queued."""
+        """Return how many lines were read but are not delivered, dead or queued."""
         if not self.counters:
             return 0
         names = ("delivered", "duplicates", "dead")
@@ -55,8 +55,8 @@ class Buffer:
         return self.counters.get("lines_read", 0) - gone - self.rows
 
 
-def look(path: Path) -> Buffer:
-    """Read the buffer's numbers in one transaction; a missing one is empty."""
+def read_buffer(path: Path) -> Buffer:
+    """Read the buffer's numbers in one transaction; all are 0 without a buffer."""
     if not path.exists():
         return Buffer(problem="no buffer yet")
     try:
@@ -68,8 +68,8 @@ def look(path: Path) -> Buffer:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        suspect(path, error)
-        return Buffer(problem=f"the buffer can't be read: {error}")
+        mark_suspect(path, error)
+        return Buffer(problem=f"cannot read the buffer: {error}")
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> Buffer:
@@ -92,7 +92,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> Buffer:
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         freelist_bytes=page * free,
         disk_free=shutil.disk_usage(path.absolute().parent).free,
-        ballast=Path(f"{path}.ballast").exists(),
+        reserve=Path(f"{path}.ballast").exists(),
         paused=str(meta.get("paused") or "no"),
         counters=counters,
         tailer=_parsed(meta.get("tailer_stats")),
@@ -113,7 +113,7 @@ def _parsed(text: str | None) -> dict[str, Any] | None:
 
 
 def health(state: State, buffer: Buffer) -> dict[str, Any]:
-    """The whole report; `status` is `ok`, `degraded` or `failing`."""
+    """Return the report of `/health`; `status` is `ok`, `degraded` or `failing`."""
     failing, degraded = _failing(state, buffer), _degraded(state, buffer)
     status = "failing" if failing else "degraded" if degraded else "ok"
     tailer = buffer.tailer or {}
@@ -139,7 +139,7 @@ def health(state: State, buffer: Buffer) -> dict[str, Any]:
 
 
 def stats(state: State, buffer: Buffer) -> dict[str, Any]:
-    """`health`, and every number behind it."""
+    """Return the report of `/stats`: health, and every number behind it."""
     return health(state, buffer) | {
         "delivered": state.delivered,
         "duplicates": state.duplicates,
@@ -152,7 +152,7 @@ def stats(state: State, buffer: Buffer) -> dict[str, Any]:
         "wal_bytes": buffer.wal_bytes,
         "freelist_bytes": buffer.freelist_bytes,
         "disk_free_bytes": buffer.disk_free,
-        "ballast_present": buffer.ballast,
+        "ballast_present": buffer.reserve,
         "paused": buffer.paused,
         "files": buffer.files,
         "counters": buffer.counters or {},
@@ -176,21 +176,22 @@ def _failing(state: State, buffer: Buffer) -> list[str]:
 def _degraded(state: State, buffer: Buffer) -> list[str]:
     reasons = []
     if state.standby:
-        reasons.append("another flusher is at work; this one is its standby")
+        reasons.append("another flusher is running; this one is its standby")
     if buffer.problem == "no buffer yet":
-        reasons.append("no buffer yet: `buffer append` makes it")
+        reasons.append("no buffer yet: `buffer append` creates it")
     if buffer.paused != "no":
         reasons.append(f"reading is paused ({buffer.paused})")
     if state.index_problem:
         reasons.append(f"indexes for readers: {state.index_problem}")
     if buffer.dead_rows:
         reasons.append(f"{buffer.dead_rows} dead letters: see `buffer dead-letters`")
-    if (buffer.oldest_s or 0) > OLDEST_FINE_S:
-        reasons.append(f"the oldest line waits for {buffer.oldest_s:.0f} s")
-    if buffer.wal_bytes > WAL_FINE:
-        reasons.append("the WAL does not shrink: some program holds the buffer open")
-    if buffer.tailer and (buffer.tailer_silent_s or 0) > SILENT_FINE_S:
-        reasons.append(f"the tailer says nothing for {buffer.tailer_silent_s:.0f} s")
+    if (buffer.oldest_s or 0) > OLDEST_OK_S:
+        reasons.append(f"the oldest line has waited for {buffer.oldest_s:.0f} s")
+    if buffer.wal_bytes > WAL_OK:
+        reasons.append("the WAL does not shrink: some program keeps the buffer open")
+    if buffer.tailer and (buffer.tailer_silent_s or 0) > SILENT_OK_S:
+        silent_s = buffer.tailer_silent_s
+        reasons.append(f"the tailer has been silent for {silent_s:.0f} s")
     tailer = buffer.tailer or {}
     given = tailer.get("reasons")
     if isinstance(given, list):

@@ -1,4 +1,4 @@
-"""The indexes for people who read in MongoDB, built when a backlog is in."""
+"""Build the indexes for people who query MongoDB, once a backlog is delivered."""
 
 import threading
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel, MongoClient
 from pymongo.errors import PyMongoError
 
+from cclake_flusher.error_policy import describe
 from cclake_flusher.mongo import CONVERSATIONS
-from cclake_flusher.verdict import describe
 
 INDEXES = [
     IndexModel(
@@ -17,8 +17,8 @@ INDEXES = [
         [("sessionId", ASCENDING), ("timestamp", ASCENDING)], name="session_time"
     ),
     IndexModel([("ingestedAt", DESCENDING)], name="ingested"),
-    # No stemming: the words are of any language, and of none. `language` in a log
-    # line must not choose one either.
+    # No stemming, because texts are in any language. A field `language` in a log line
+    # must not choose one either.
     IndexModel(
         [("text", TEXT)],
         name="words",
@@ -29,11 +29,11 @@ INDEXES = [
 
 
 class ReaderIndexes:
-    """Builds the indexes once, from a thread: delivery goes on meanwhile.
+    """Build the indexes once, in a thread, while delivery continues.
 
-    Built over what is there they cost a tenth of what they would cost line by
-    line. The thread has a client of its own, since a build may take longer than
-    any answer that the delivery waits for.
+    Building them over existing documents takes a tenth of the time of updating them
+    line by line. The thread has a client of its own, because a build may take longer
+    than the time-outs of delivery allow.
     """
 
     def __init__(self, uri: str, database: str) -> None:
@@ -44,7 +44,7 @@ class ReaderIndexes:
         self.problem = ""
 
     def build(self) -> None:
-        """Begin to build, unless they are built or being built."""
+        """Start to build the indexes, unless they are built or being built."""
         if self.built or (self._thread and self._thread.is_alive()):
             return
         self._thread = threading.Thread(target=self._build, daemon=True)

@@ -1,4 +1,4 @@
-"""What an error of MongoDB means for the lines that were sent."""
+"""Decide for an error of MongoDB whether to send the lines again."""
 
 from enum import Enum
 from typing import Any
@@ -15,10 +15,11 @@ from pymongo.errors import (
 )
 
 DUPLICATE = 11000
-# Not authenticated, not authorised, and Atlas' general refusal: the user mends them.
+# Not authenticated, not authorised, and the general refusal of Atlas: the user can fix
+# these, so the lines wait.
 ACCESS = frozenset((13, 18, 33, 8000))
 # Elections, shutdowns, interruptions, time-outs, write concerns, full disks.
-PASSING = frozenset(
+TRANSIENT = frozenset(
     {
         *(6, 7, 24, 46, 50, 64, 79, 89, 91, 100, 112, 133, 134, 189, 202, 262),
         *(384, 9001, 10058, 10107, 11600, 11601, 11602, 12586, 12587),
@@ -27,38 +28,38 @@ PASSING = frozenset(
 )
 
 
-class Verdict(Enum):
-    """What to do after an error."""
+class Action(Enum):
+    """What to do about an error."""
 
     RETRY = "retry"
-    REFUSED = "refused"
+    REFUSE = "refused"
 
 
-def of_command(error: Exception) -> Verdict:
-    """Whether a failed command may succeed later, or is refused for what it holds."""
+def for_command(error: Exception) -> Action:
+    """Return whether a failed command may succeed later, or is refused for good."""
     if isinstance(error, DocumentTooLarge | InvalidDocument):
-        return Verdict.REFUSED
+        return Action.REFUSE
     if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
-        return Verdict.RETRY
+        return Action.RETRY
     if not isinstance(error, OperationFailure) or isinstance(error, BulkWriteError):
-        return Verdict.RETRY
-    if error.code in ACCESS or error.code in PASSING:
-        return Verdict.RETRY
+        return Action.RETRY
+    if error.code in ACCESS or error.code in TRANSIENT:
+        return Action.RETRY
     if error.has_error_label("RetryableWriteError"):
-        return Verdict.RETRY
-    return Verdict.REFUSED
+        return Action.RETRY
+    return Action.REFUSE
 
 
-def of_document(code: int) -> Verdict:
-    """Whether a single document may be taken later, or is refused."""
-    return Verdict.RETRY if code in ACCESS or code in PASSING else Verdict.REFUSED
+def for_document(code: int) -> Action:
+    """Return whether a document may be accepted later, or is refused for good."""
+    return Action.RETRY if code in ACCESS or code in TRANSIENT else Action.REFUSE
 
 
-def is_repeat(error: dict[str, Any]) -> bool:
-    """Whether a write error says that this `_id` is there already.
+def is_duplicate(error: dict[str, Any]) -> bool:
+    """Return whether a write error says that the `_id` exists already.
 
-    Another unique index, made by someone else, would refuse new lines with the
-    same code; that is no success.
+    A unique index that someone else created refuses new lines with the same code. Those
+    lines are not stored.
     """
     if error["code"] != DUPLICATE:
         return False
@@ -69,6 +70,6 @@ def is_repeat(error: dict[str, Any]) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """One short line about an error, without passwords."""
+    """Return one short line about an error, without passwords."""
     text = settings.mask(str(error)).split("\n")[0]
     return f"{type(error).__name__}: {text[:300]}"

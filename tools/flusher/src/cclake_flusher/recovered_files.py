@@ -1,7 +1,7 @@
-"""The files that MongoDB knows, for a tailer whose buffer does not know them.
+"""Recover the checkpoints of a lost buffer's files from MongoDB.
 
-A buffer that was lost takes the names of its files with it: one that was renamed
-meanwhile would be taken for a new one, and its lines would come a second time.
+Without them, the tailer would take a renamed file for a new one, and archive its lines
+a second time.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ import orjson
 from pymongo import MongoClient
 
 KNOWN_WAIT_S = 1.0
-# Each file is read again from its start: MongoDB refuses the lines that it has, and
-# those that the lost buffer had alone, queued or dead, come back. `head` stays: it
-# tells whether the file still begins as it did.
+# Each file is read again from its start. MongoDB refuses the lines that it has, and
+# those that only the lost buffer had, queued or dead, are archived again. `head` stays,
+# to check that the file still begins with the same bytes.
 UNREAD = {
     "gen": 0, "off": 0, "size": 0, "tail_len": 0, "tail": "", "mtime_ns": 0,
     "unended": 0, "former": True,
@@ -25,15 +25,15 @@ UNREAD = {
 def checkpoints(
     uri: str, database: str, host: str, buffer: Path, wait_s: float
 ) -> Iterator[bytes]:
-    """The files of a host that MongoDB has from other buffers, as records.
+    """Yield records of a host's files that MongoDB has from other buffers.
 
     Args:
         uri: Address of MongoDB.
-        database: Its database.
+        database: Name of the database.
         host: The host.
-        buffer: The buffer whose own files are left out; there may be none.
-        wait_s: Longest wait for MongoDB; a second at most where the buffer knows
-            files, since little can be missing there.
+        buffer: The buffer whose own files are left out; it may not exist.
+        wait_s: Maximum seconds to wait for MongoDB; at most one if the buffer has
+            files, because little can be missing then.
 
     Raises:
         PyMongoError: MongoDB can't be reached, or refuses.
@@ -54,7 +54,7 @@ def checkpoints(
 
 
 def record(found: dict[str, object]) -> bytes:
-    """A document of `files` as the checkpoint of a file that is yet to be read."""
+    """Return a document of `files` as the checkpoint of an unread file."""
     kept = orjson.loads(str(found.get("checkpoint") or "{}"))
     place = {name: found[name] for name in ("host", "root", "path", "state")}
     return orjson.dumps(
@@ -63,7 +63,7 @@ def record(found: dict[str, object]) -> bytes:
 
 
 def _look(buffer: Path) -> tuple[str, bool]:
-    """The id of a buffer, and whether it knows any file."""
+    """Return the id of a buffer, and whether it has any file."""
     with contextlib.suppress(sqlite3.Error):
         connection = sqlite3.connect(f"{buffer.absolute().as_uri()}?mode=ro", uri=True)
         with contextlib.closing(connection):
