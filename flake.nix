@@ -50,6 +50,7 @@
         pkgs.python312.override {
           self = pythonFor pkgs;
           packageOverrides = final: _: {
+            cclake-archive = build final.python "archive";
             cclake-common = build final.python "common";
           };
         };

@@ -18,6 +18,7 @@ TOOLS = [
     "restore --out out",
     "backup save saved",
     "pipeline run",
+    "flusher checkpoints",
 ]
 
 

@@ -49,7 +49,7 @@ def told(*arguments: str) -> Any:
 
 
 def everything(lake: Lake) -> set[str]:
-    return {str(path) for path in Path(lake.require().location()).rglob("*.*")}
+    return {str(path) for path in Path(require_table(lake).location()).rglob("*.*")}
 
 
 def parquet(lake: Lake) -> set[str]:
@@ -148,7 +148,7 @@ def test_files_of_forgotten_snapshots_are_deleted_after_their_grace(
     done = expire(table, keep=1, grace=timedelta(0))
     assert (done.snapshots, done.deleted >= 5) == (0, True)
     assert not (small | set(lists)) & everything(lake)
-    assert forgotten(lake.require()) == []
+    assert forgotten(require_table(lake)) == []
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
 

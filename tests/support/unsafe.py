@@ -6,15 +6,20 @@ python unsafe.py buffer append      checkpoints committed before their lines
 
 import sys
 import time
+from typing import Any
 
-from pymongo import WriteConcern
+from pymongo import MongoClient, WriteConcern
+from pymongo.database import Database
 
 
 def flusher() -> None:
     """A flusher that trusts an acknowledgement from memory."""
     from cclake_flusher import cli, mongo
 
-    mongo._JOURNALED = WriteConcern(w=1, j=False)
+    def careless(client: MongoClient[Any], name: str) -> Database[Any]:
+        return client.get_database(name, write_concern=WriteConcern(w=1, j=False))
+
+    vars(mongo)["durable"] = careless
     cli.main()
 
 

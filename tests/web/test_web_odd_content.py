@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cclake_archive.client import Document
 from cclake_common.masking import MASK, mask, mask_value
-from cclake_web.lines import Document, Lines
+from cclake_web.lines import Lines
 from cclake_web.render.markdown import markdown
 from export import Export
 from webface import Web, serving

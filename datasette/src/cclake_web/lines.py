@@ -1,22 +1,20 @@
 """The lines themselves, from MongoDB; the web face works without it too."""
 
-import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
-import orjson
 from bson import Binary
 from bson.errors import BSONError
-from gridfs import GridFSBucket
-from gridfs.errors import GridFSError
+from cclake_archive.client import Document, connect
+from cclake_archive.lines import BrokenLine, line_bytes
+from cclake_common.failure import Failure
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 TIMEOUT_MS = 2000
-Document = dict[str, Any]
 
 
 class Unreachable(Exception):
@@ -34,12 +32,12 @@ class Lines:
     def _database(self) -> Any:
         with self._lock:
             if self._client is None:
-                self._client = MongoClient(
+                self._client = connect(
                     self.uri,
+                    "web",
                     serverSelectionTimeoutMS=TIMEOUT_MS,
                     connectTimeoutMS=TIMEOUT_MS,
                     socketTimeoutMS=10_000,
-                    appname="cclake-web",
                     tz_aware=True,
                 )
             return self._client[self.name]
@@ -59,8 +57,8 @@ class Lines:
             document = database.conversations.find_one({"_id": key})
             if document is None:
                 return None
-            return document, _bytes(database, document)
-        except (PyMongoError, GridFSError, BSONError) as error:
+            return document, line_bytes(database, document)
+        except (Failure, PyMongoError, BSONError, BrokenLine) as error:
             raise Unreachable(str(error)) from error
 
     def newer(
@@ -84,28 +82,8 @@ class Lines:
             found = self._database().conversations.find(asked, wanted)
             order = [("ingestedAt", 1), ("buffer", 1), ("seq", 1)]
             return list(found.sort(order).limit(limit))
-        except (PyMongoError, BSONError) as error:
+        except (Failure, PyMongoError, BSONError) as error:
             raise Unreachable(str(error)) from error
-
-
-def _bytes(database: Any, document: Document) -> bytes:
-    """The bytes of a line, without its newline."""
-    if "raw" in document:
-        return bytes(document["raw"])
-    if "raw_file" in document:
-        bucket = GridFSBucket(database, bucket_name="raw")
-        with bucket.open_download_stream(document["raw_file"]) as stream:
-            return bytes(stream.read())
-    return orjson.dumps(document.get("entry"), default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """What BSON gives for a value that JSON has no word for."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
 
 
 def keys(documents: Iterable[Document]) -> list[str]:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from cclake_archive.client import Document
 from cclake_common.masking import mask_value
 
 from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.jsontext import dumps
-from cclake_web.lines import Document
 from cclake_web.liveimages import images_in, key_of
 
 # What Claude Code and an IDE put beside the words of the user.

@@ -5,8 +5,9 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+from cclake_archive.client import Document
+
 from cclake_web.jsontext import loads
-from cclake_web.lines import Document
 
 PREFIX = "line:"  # of the key of an image that is still only in its line
 Part = dict[str, Any]

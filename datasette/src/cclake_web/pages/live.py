@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import orjson
+from cclake_archive.client import Document
 from datasette.utils.asgi import Request
 
 from cclake_web import stopping
 from cclake_web.export import Export
 from cclake_web.fmt import moment
 from cclake_web.guard import Receive, Send
-from cclake_web.lines import Document, Lines, Unreachable
+from cclake_web.lines import Lines, Unreachable
 from cclake_web.liveentries import calls_among, entries_of
 from cclake_web.liveimages import lighten
 from cclake_web.nesting import Ask

@@ -4,12 +4,13 @@ import asyncio
 from typing import Any
 
 import orjson
+from cclake_archive.client import Document
 from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.jsontext import dumps
-from cclake_web.lines import Document, Unreachable
+from cclake_web.lines import Unreachable
 from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.code import colour, lexer_named

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bson import json_util
+from cclake_archive.client import Document
 from cclake_common.failure import Failure
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
-
-from cclake_backup.mongo import Document
 
 NAMESPACE_EXISTS = 48
 # An index of this name, or over these fields, is there already: it stays.

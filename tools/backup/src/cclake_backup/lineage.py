@@ -8,17 +8,19 @@ generations and those of an older backup of the same file contradict each other.
 from collections.abc import Iterator
 
 from bson import decode
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document
+from cclake_archive.watermarks import WATERMARKS, acknowledged
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
 from cclake_backup.bsonfile import documents
 from cclake_backup.folder import Part
-from cclake_backup.mongo import FILES, WATERMARKS, Document
 
 
 def watermarks(db: Database[Document], part: Part) -> tuple[dict[str, int], set[str]]:
     """The highest watermark of each buffer, there or in the part; and those there."""
-    there = {one["_id"]: int(one["acked_seq"]) for one in db[WATERMARKS].find()}
+    there = acknowledged(db)
     saved = {one["_id"]: int(one["acked_seq"]) for one in _documents(part, WATERMARKS)}
     highest = {
         name: max(there.get(name, -1), saved.get(name, -1)) for name in there | saved

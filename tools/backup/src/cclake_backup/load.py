@@ -13,6 +13,10 @@ from itertools import chain as joined
 from pathlib import Path
 
 from bson import ObjectId
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document
+from cclake_archive.lines import CONVERSATIONS
+from cclake_archive.watermarks import WATERMARKS
 from pymongo.database import Database
 
 from cclake_backup import bsonfile, folder
@@ -21,12 +25,8 @@ from cclake_backup.folder import Part
 from cclake_backup.lineage import compare
 from cclake_backup.merge import Lines, insert, merge_files, merge_watermarks
 from cclake_backup.mongo import (
-    CONVERSATIONS,
-    FILES,
     GROWING,
     LOADS,
-    WATERMARKS,
-    Document,
     connected,
     in_order,
 )

@@ -5,13 +5,15 @@ from typing import Any
 
 from bson import decode
 from bson.raw_bson import RawBSONDocument
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document
+from cclake_archive.lines import CONVERSATIONS
+from cclake_archive.watermarks import WATERMARKS
 from cclake_common.failure import Failure
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
-
-from cclake_backup.mongo import CONVERSATIONS, FILES, WATERMARKS, Document
 
 REPEATED = 11000
 SEEN = {"buffer": 1, "seq": 1, "source.last_gen": 1, "source.len": 1}

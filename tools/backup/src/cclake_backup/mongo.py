@@ -4,22 +4,19 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask, no_address
-from pymongo import MongoClient, ReadPreference, WriteConcern
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document, durable, open_database
+from cclake_archive.lines import CONVERSATIONS
+from cclake_archive.watermarks import WATERMARKS
+from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, PyMongoError
 
-TIMEOUT_MS = 10_000
-CONVERSATIONS, FILES, WATERMARKS = "conversations", "files", "watermarks"
 BULKY_FILES, BULKY_CHUNKS = "raw.files", "raw.chunks"
 # Each load leaves its mark here: it brings lines that no save has seen come.
 LOADS = "backup_loads"
 # Collections that only grow: a part of a backup holds what is new in them.
 GROWING = (CONVERSATIONS, BULKY_FILES, BULKY_CHUNKS)
-
-Document = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -32,26 +29,9 @@ def connected(uri: str, name: str) -> Iterator[Database[Document]]:
     Raises:
         Failure: MongoDB does not answer, or stops to.
     """
-    named = "serverselectiontimeoutms" in uri.lower()
-    waits: Document = {} if named else {"serverSelectionTimeoutMS": TIMEOUT_MS}
-    try:
-        client = MongoClient[Document](uri, appname="backup", **waits)
-    except (ConfigurationError, ValueError, OSError) as error:
-        raise no_address(uri, error) from error
-    try:
-        with client:
-            hello = client.admin.command("hello")
-            many = "setName" in hello or hello.get("msg") == "isdbgrid"
-            concern = WriteConcern("majority" if many else 1, j=True)
-            yield client.get_database(
-                name, read_preference=ReadPreference.PRIMARY, write_concern=concern
-            )
-    except PyMongoError as error:
-        raise Failure(
-            f"MongoDB at {mask(uri)} does not answer: {driver_words(error)}",
-            "Start it with `just up`, or set MONGO_URI.",
-            TRY_LATER,
-        ) from error
+    with open_database(uri, name, "backup") as db:
+        safe = durable(db.client, name)
+        yield safe.with_options(read_preference=ReadPreference.PRIMARY)
 
 
 def in_batches(

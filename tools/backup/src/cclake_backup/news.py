@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bson import decode
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document
+from cclake_archive.ids import key_range, lowest_id, offset_of
+from cclake_archive.lines import CONVERSATIONS
+from cclake_archive.watermarks import WATERMARKS
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
@@ -19,14 +24,9 @@ from cclake_backup.folder import Part
 from cclake_backup.mongo import (
     BULKY_CHUNKS,
     BULKY_FILES,
-    CONVERSATIONS,
-    FILES,
-    WATERMARKS,
-    Document,
     in_batches,
 )
 
-FIRST, LAST = bytes(8), b"\xff" * 8
 TOGETHER = 100
 
 
@@ -84,25 +84,25 @@ class News:
         for packed in documents(self._now()):
             file = decode(packed)
             if self._files.get(file["_id"]) != _place(file):
-                key = bytes.fromhex(file["_id"])
-                span = {"$gte": self._start(key, file), "$lte": key + LAST + LAST}
+                span = key_range(file["_id"]) | {"$gte": self._start(file)}
                 yield in_batches(self._db[CONVERSATIONS], {"_id": span, "$or": known})
 
-    def _start(self, key: bytes, file: Document) -> bytes:
+    def _start(self, file: Document) -> bytes:
         """Where the documents of a file can have changed: an `_id`.
 
         Within a generation only the last line may have grown, and those that follow
         may have been met again in it; a new generation meets any.
         """
-        gen, off, buffer = self._files.get(file["_id"], (None, 0, None))
+        key = file["_id"]
+        gen, off, buffer = self._files.get(key, (None, 0, None))
         if (gen, buffer) != (file["gen"], file["buffer"]) or off > file["off"]:
-            return key + FIRST + FIRST
+            return lowest_id(key)
         last = self._db[CONVERSATIONS].find_one(
-            {"_id": {"$gte": key + FIRST + FIRST, "$lt": key + _offset(off) + FIRST}},
+            {"_id": {"$gte": lowest_id(key), "$lt": lowest_id(key, off)}},
             {"_id": 1},
             sort=[("_id", -1)],
         )
-        return bytes(last["_id"])[:16] + FIRST if last else key + FIRST + FIRST
+        return lowest_id(key, offset_of(last["_id"]) if last else 0)
 
     def _new_bulky(self) -> list[Any]:
         found = self._db[BULKY_FILES].find({}, {"_id": 1})
@@ -111,10 +111,6 @@ class News:
 
 def _place(file: Document) -> tuple[Any, int, Any]:
     return file.get("gen"), int(file.get("off") or 0), file.get("buffer")
-
-
-def _offset(off: int) -> bytes:
-    return off.to_bytes(8, "big")
 
 
 def _saved(part: Part, collection: str) -> Iterator[Document]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import Document
+from cclake_archive.lines import CONVERSATIONS
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
@@ -15,11 +18,8 @@ from cclake_backup.bsonfile import Writer
 from cclake_backup.folder import Part
 from cclake_backup.manifest import Manifest, Saved
 from cclake_backup.mongo import (
-    CONVERSATIONS,
-    FILES,
     GROWING,
     LOADS,
-    Document,
     connected,
     in_batches,
     in_order,

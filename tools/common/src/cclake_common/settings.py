@@ -129,19 +129,6 @@ def mask(text: str) -> str:
     return _PASSWORD.sub(r"\g<scheme>***@", text)
 
 
-def driver_words(error: Exception) -> str:
-    """What MongoDB's driver says, without its settings and passwords."""
-    return mask(str(error)).split(" (configured timeouts")[0].split(", Timeout:")[0]
-
-
-def no_address(uri: str, error: Exception) -> Failure:
-    """The failure to raise where MongoDB's driver can make nothing of an address."""
-    return Failure(
-        f"{mask(uri)} cannot be used as MONGO_URI: {mask(str(error))}",
-        "Write it as mongodb://host:port/ or mongodb+srv://host/.",
-    )
-
-
 def _path(value: str) -> Path:
     return Path(os.path.expandvars(value)).expanduser().absolute()
 

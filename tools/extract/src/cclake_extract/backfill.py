@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 
+from cclake_archive.client import Document
+from cclake_archive.watermarks import acknowledged
 from cclake_lake.catalog import open_catalog
 from cclake_lake.settings import Lake
 from pyiceberg.manifest import DataFile
@@ -23,7 +25,6 @@ from cclake_extract.commit import (
 )
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
-from cclake_extract.mongo import Document
 from cclake_extract.names import LAST_RUN
 from cclake_extract.outcome import Outcome
 from cclake_extract.run import finish
@@ -52,7 +53,7 @@ def backfill(
         crew: Who reads.
     """
     table = ensure_table(lake, open_catalog(lake))
-    ranges = mongo.behind(mongo.acknowledged(database), {})
+    ranges = mongo.behind(acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
     source = Source(database, crew, advance, extra)
     outcome, files = Outcome(commits=1), list[DataFile]()

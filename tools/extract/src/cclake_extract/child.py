@@ -13,11 +13,10 @@ import sys
 from dataclasses import dataclass
 from typing import IO, NoReturn
 
+from cclake_archive.client import Document, connect
 from cclake_common.stop import die_with_parent
 from pymongo.errors import PyMongoError
 
-from cclake_extract import mongo
-from cclake_extract.mongo import Document
 from cclake_extract.parquet import Destination
 from cclake_extract.reader import Reader
 
@@ -65,7 +64,7 @@ def serve(source: IO[bytes], out: IO[bytes]) -> None:
     """Read shares until the input ends."""
     start: Start = pickle.load(source)
     counts = Counts(out)
-    with mongo.connect(start.uri) as client:
+    with connect(start.uri, "extract") as client:
         reader = Reader(
             client[start.database], start.destination, counts.add, start.extra
         )

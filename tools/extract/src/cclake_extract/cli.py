@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+from cclake_archive.client import open_database
+from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure, run
 from cclake_lake.settings import Lake
-from pymongo.errors import PyMongoError
 
-from cclake_extract import mongo, quick
+from cclake_extract import quick
+from cclake_extract.mongo import AGAIN, REACH_MS
 from cclake_extract.options import (
     CatalogType,
     CatalogUri,
@@ -111,25 +113,21 @@ def run_command(
     )
     uri = address(mongo_uri)
     try:
-        with mongo.connect(uri) as client:
+        with open_database(uri, mongo_db, "extract", REACH_MS, AGAIN) as database:
             plain = not (full_backfill or since or dry_run or follow)
-            acked = mongo.acknowledged(client[mongo_db]) if plain else {}
+            acked = acknowledged(database) if plain else {}
             if plain and (result := quick.nothing_new(lake, acked)):
                 show(json, result, sentence(result))
                 return
             from cclake_extract import crew, job
 
             team = crew.Crew.of(uri, processes)
-            work = job.Job(
-                lake, client[mongo_db], full_backfill, since, care_every, team
-            )
+            work = job.Job(lake, database, full_backfill, since, care_every, team)
             if follow:
                 work.follow(interval, lambda r: show(json, r, sentence(r)))
             else:
                 result = work.preview() if dry_run else work.run()
                 show(json, result, sentence(result))
-    except PyMongoError as error:
-        raise mongo.unreachable(uri, error) from error
     except OSError as error:
         raise Failure(
             f"the lake in {lake.warehouse} can't be written: {error}",
@@ -145,11 +143,8 @@ def dead_letters(
     from cclake_extract import dead
 
     uri = address(mongo_uri)
-    try:
-        with mongo.connect(uri) as client:
-            found = dead.letters(client[mongo_db])
-    except PyMongoError as error:
-        raise mongo.unreachable(uri, error) from error
+    with open_database(uri, mongo_db, "extract", REACH_MS, AGAIN) as database:
+        found = dead.letters(database)
     lines = [f"{one['doc_id']}  {one['at']}  {one['reason']}" for one in found]
     show(json, found, "\n".join(lines) or "no dead letters")
 

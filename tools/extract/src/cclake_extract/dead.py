@@ -1,13 +1,12 @@
 """Documents that can't become rows: kept aside with the reason."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from bson import Binary
+from cclake_archive.client import Document
 from pymongo import ReplaceOne
 from pymongo.database import Database
 
-Document = dict[str, Any]
 COLLECTION = "extract_dead_letters"
 
 

@@ -1,16 +1,12 @@
-"""The bytes of a document's line, and its entry as JSON text."""
+"""The bytes of a line as JSON text that every engine can read."""
 
 import codecs
 import re
-from typing import Any
 
-import gridfs
 import msgspec
 import orjson
+from cclake_archive.client import Document
 from cclake_lake.long_lines import LONG_BYTES, shorten
-from pymongo.database import Database
-
-Document = dict[str, Any]
 
 # A pair of surrogates, a lone surrogate, or any other escape, in this order.
 _ESCAPE = re.compile(
@@ -18,24 +14,6 @@ _ESCAPE = re.compile(
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-
-
-class Bytes:
-    """Reads the bytes of documents whose line differs from its parsed entry."""
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._bucket = gridfs.GridFSBucket(database, "raw")
-
-    def of(self, document: Document) -> bytes | None:
-        """The line's own bytes; None where the parsed entry is the line.
-
-        Raises:
-            GridFSError: The document points to a file that is not there, or not whole.
-        """
-        raw = document.get("raw")
-        if raw is None and "raw_file" in document:
-            return self._bucket.open_download_stream(document["raw_file"]).read()
-        return raw if isinstance(raw, bytes) else None
 
 
 def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:

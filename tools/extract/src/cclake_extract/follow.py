@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from cclake_archive.client import Document
+from cclake_archive.watermarks import acknowledged
 from cclake_common.stop import Stop
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from cclake_extract import mongo
-
-Document = dict[str, Any]
 POLL_S = 0.5
 PAUSE_S = 2.0
 
@@ -32,7 +30,7 @@ def follow(
     while not stop:
         started = time.monotonic()
         try:
-            before = mongo.acknowledged(database)
+            before = acknowledged(database)
             work()
             pause(stop, interval - (time.monotonic() - started))
             wait_for_change(database, before, stop)
@@ -49,11 +47,11 @@ def wait_for_change(
     """
     try:
         with database["watermarks"].watch(max_await_time_ms=int(POLL_S * 1000)) as feed:
-            while not stop and mongo.acknowledged(database) == before:
+            while not stop and acknowledged(database) == before:
                 while not stop and feed.try_next() is None:
                     pass
     except OperationFailure:
-        while not stop and mongo.acknowledged(database) == before:
+        while not stop and acknowledged(database) == before:
             pause(stop, POLL_S)
 
 

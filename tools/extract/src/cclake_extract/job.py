@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cclake_archive.client import Document
+from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
 from cclake_common.visible import visible_lines
@@ -19,7 +21,6 @@ from cclake_extract.care.auto import care, due
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.damage import damage, forget_damaged, told
 from cclake_extract.follow import follow
-from cclake_extract.mongo import Document
 from cclake_extract.progress import bar
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
@@ -67,12 +68,12 @@ class Job:
         follow(self.database, work, stop, interval)
 
     def _total(self) -> int:
-        ranges = mongo.behind(mongo.acknowledged(self.database), self._taken())
+        ranges = mongo.behind(acknowledged(self.database), self._taken())
         return sum(up_to - after for _, after, up_to in ranges)
 
     def preview(self) -> dict[str, Any]:
         """How many documents a run would read now, buffer by buffer."""
-        ranges = mongo.behind(mongo.acknowledged(self.database), self._taken())
+        ranges = mongo.behind(acknowledged(self.database), self._taken())
         conversations = self.database["conversations"]
         moment = self._since()
         late = {"ingestedAt": {"$gte": moment}} if moment else {}

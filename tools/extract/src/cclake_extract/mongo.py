@@ -2,17 +2,12 @@
 
 from collections.abc import Iterator
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask, no_address
-from pymongo import MongoClient
+from cclake_archive.client import Document
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, PyMongoError
 
-Document = dict[str, Any]
 Range = tuple[str, int, int]
 """A buffer, and its numbers after the second up to and including the third."""
 OPTIONS: CodecOptions[Document] = CodecOptions(
@@ -23,34 +18,7 @@ OPTIONS: CodecOptions[Document] = CodecOptions(
 BATCH = 500
 SLICE_BYTES = 2 << 20
 REACH_MS = 5000
-
-
-def connect(uri: str) -> MongoClient[Document]:
-    """A client that gives up quickly.
-
-    Raises:
-        Failure: The address can't be understood.
-    """
-    try:
-        return MongoClient(uri, serverSelectionTimeoutMS=REACH_MS, appname="extract")
-    except (ConfigurationError, ValueError, OSError) as error:
-        raise no_address(uri, error) from error
-
-
-def unreachable(uri: str, error: PyMongoError) -> Failure:
-    """The failure to raise when MongoDB did not answer; what was committed stays."""
-    where = urlsplit(mask(uri)).netloc or mask(uri)
-    return Failure(
-        f"MongoDB at {where} failed: {driver_words(error).splitlines()[0][:200]}",
-        "start it or check MONGO_URI, then run extract again: it goes on where it was",
-        TRY_LATER,
-    )
-
-
-def acknowledged(database: Database[Document]) -> dict[str, int]:
-    """How far each buffer is acknowledged: buffer id -> seq."""
-    found = database["watermarks"].find({}, {"acked_seq": 1})
-    return {str(w["_id"]): int(w["acked_seq"]) for w in found}
+AGAIN = "Start it or check MONGO_URI, then run extract again: it continues."
 
 
 def behind(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import bson
 from bson.errors import BSONError
-from gridfs.errors import GridFSError
+from cclake_archive.client import Document
 from pymongo.database import Database
 
 from cclake_extract import mongo
 from cclake_extract.dead import DeadLetters
-from cclake_extract.entry import Bytes, Document
 from cclake_extract.parquet import Destination, ParquetFile, Written
 from cclake_extract.rows import Columns, batch_of, columns_of
 from cclake_extract.shares import Share
@@ -22,7 +21,7 @@ FILE_BYTES = 256 << 20
 BATCH_ROWS = 500
 BATCH_BYTES = 8 << 20
 
-BROKEN = (BSONError, GridFSError, ValueError, KeyError, TypeError)
+BROKEN = (BSONError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class Reader:
         self._destination = destination
         self.advance = advance
         self._extra = extra or {}
-        self._lines = Bytes(database)
 
     def read(self, share: Share) -> Piece:
         """Write the documents of a share; leaves no file when it fails.
@@ -94,7 +92,7 @@ class Reader:
             return self._one_by_one(out, raw, buffer, dead)
         try:
             documents = bson.decode_all(raw, mongo.OPTIONS)
-            columns = columns_of(documents, out.run, self._lines)
+            columns = columns_of(documents, out.run, self._database)
         except BROKEN:
             return self._one_by_one(out, raw, buffer, dead)
         out.add(columns, len(raw))
@@ -106,7 +104,7 @@ class Reader:
         for one in mongo.cut(raw, 1):
             try:
                 columns = columns_of(
-                    [bson.decode(one, mongo.OPTIONS)], out.run, self._lines
+                    [bson.decode(one, mongo.OPTIONS)], out.run, self._database
                 )
                 out.add(columns, max(len(one), columns["len"][0] or 0))
             except BROKEN as error:

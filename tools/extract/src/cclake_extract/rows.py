@@ -7,26 +7,30 @@ from typing import Any
 import orjson
 import pyarrow as pa
 from bson import ObjectId
+from cclake_archive.client import Document
+from cclake_archive.lines import stored_bytes
+from pymongo.database import Database
 
-from cclake_extract.entry import Bytes, Document, parse_object
+from cclake_extract.entry import parse_object
 
 EMPTY: Document = {}
 Columns = dict[str, list[Any]]
 
 
-def columns_of(documents: list[Document], run: int, lines: Bytes) -> Columns:
+def columns_of(
+    documents: list[Document], run: int, database: Database[Document]
+) -> Columns:
     """The rows of some documents, one list per column, in the order given.
 
     Args:
         documents: Decoded documents of `conversations`.
         run: Number of the commit that they go into.
-        lines: Where bytes are read that are not in the document itself.
+        database: Where bytes are read that are not in the document itself.
 
     Raises:
-        ValueError: A document lacks what every row must have.
-        GridFSError: The bytes of a document are not there, or not all.
+        ValueError: A document lacks what every row must have, or some of its bytes.
     """
-    columns = _lines(documents, run, lines)
+    columns = _lines(documents, run, database)
     for place in range(len(documents) - 1, -1, -1):
         if salvaged := documents[place].get("salvaged"):
             _insert_parts(columns, place, salvaged)
@@ -43,8 +47,10 @@ def batch_of(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
     )
 
 
-def _lines(documents: list[Document], run: int, lines: Bytes) -> Columns:
-    texts, raws, entries = _entries(documents, lines)
+def _lines(
+    documents: list[Document], run: int, database: Database[Document]
+) -> Columns:
+    texts, raws, entries = _entries(documents, database)
     sources = _objects(documents, "source")
     columns: Columns = {
         "doc_id": [_hex(d["_id"]) for d in documents],
@@ -73,14 +79,14 @@ def _lines(documents: list[Document], run: int, lines: Bytes) -> Columns:
 
 
 def _entries(
-    documents: list[Document], lines: Bytes
+    documents: list[Document], database: Database[Document]
 ) -> tuple[list[bytes | None], list[bytes | None], list[Document]]:
     texts: list[bytes | None] = []
     raws: list[bytes | None] = []
     entries: list[Document] = []
     for document in documents:
         entry = document.get("entry")
-        raw = lines.of(document)
+        raw = stored_bytes(database, document)
         if raw is None:
             if type(entry) is not dict:
                 raise ValueError("the document has neither entry nor raw")

@@ -3,6 +3,8 @@
 import itertools
 from contextlib import closing
 
+from cclake_archive.client import Document
+from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.catalog import open_catalog
 from cclake_lake.settings import Lake
@@ -15,7 +17,6 @@ from cclake_extract.calm import undisturbed
 from cclake_extract.commit import Moved, append, refresh
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
-from cclake_extract.mongo import Document
 from cclake_extract.outcome import Outcome
 from cclake_extract.source import Advance, Source
 from cclake_extract.state import State, last_run, state_of
@@ -56,7 +57,7 @@ def extract(
 
 def _extract(table: Table, source: Source, outcome: Outcome) -> None:
     state = state_of(table)
-    ranges = mongo.behind(mongo.acknowledged(source.database), state.watermarks)
+    ranges = mongo.behind(acknowledged(source.database), state.watermarks)
     if not ranges:
         return
     runs = itertools.count(last_run(table) + 1)
@@ -79,7 +80,7 @@ def _extract(table: Table, source: Source, outcome: Outcome) -> None:
 def finish(table: Table, database: Database[Document], outcome: Outcome) -> Outcome:
     """Complete the outcome with where the table stands now."""
     state = state_of(table)
-    acked = mongo.acknowledged(database)
+    acked = acknowledged(database)
     head = table.current_snapshot()
     outcome.run = state.run
     outcome.snapshot_id = head.snapshot_id if head else None

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cclake_archive.client import Document
 from pymongo.database import Database
 
-from cclake_extract.mongo import Document, Range, count, seq_of_place
+from cclake_extract.mongo import Range, count, seq_of_place
 
 FILE_ROWS = 50_000
 

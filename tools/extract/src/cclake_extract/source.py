@@ -3,13 +3,14 @@
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
+from cclake_archive.client import Document
 from pyiceberg.table import Table
 from pymongo.database import Database
 
 from cclake_extract.child import Start
 from cclake_extract.crew import ALONE, Crew, pieces
 from cclake_extract.datafile import destination, new_path
-from cclake_extract.mongo import Document, Range
+from cclake_extract.mongo import Range
 from cclake_extract.reader import Piece, Reader
 from cclake_extract.shares import FILE_ROWS, Share, at_least, divided
 

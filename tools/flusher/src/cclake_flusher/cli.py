@@ -17,7 +17,7 @@ from cclake_common import settings
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
 from cclake_common.visible import printable, visible
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import PyMongoError
 
 from cclake_flusher import endpoint, lock, recovered_files
 from cclake_flusher.flusher import Flusher, Settings
@@ -127,7 +127,7 @@ def run_command(
         interval_s=sync_interval_ms / 1000,
     )
     uri = mongo_uri or settings.mongo_uri()
-    mongo = _connect(uri, mongo_db)
+    mongo = Mongo(uri, mongo_db)
     indexes = ReaderIndexes(uri, mongo_db)
     if not lock.hold(path, stop, state):
         return
@@ -146,20 +146,6 @@ def _tune_gc() -> None:
     """Collect garbage rarely: parsed lines are many and contain no cycles."""
     gc.freeze()
     gc.set_threshold(50_000)
-
-
-def _connect(uri: str, database: str) -> Mongo:
-    try:
-        return Mongo(uri, database)
-    except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise _wrong_uri(error) from error
-
-
-def _wrong_uri(error: Exception) -> Failure:
-    return Failure(
-        f"invalid MONGO_URI: {settings.mask(str(error))}",
-        "Write it like mongodb://user:password@host:27017/?replicaSet=name.",
-    )
 
 
 def _limit_drain(stop: Stop, seconds: float) -> None:
@@ -203,8 +189,6 @@ def checkpoints(
     try:
         for record in found:
             print(printable(record.decode()))
-    except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise _wrong_uri(error) from error
     except PyMongoError as error:
         kind = type(error).__name__
         print(

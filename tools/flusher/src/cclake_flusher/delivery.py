@@ -1,12 +1,12 @@
 """Insert a batch of lines into MongoDB exactly once, whatever happens."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from bson.binary import Binary
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
+from cclake_archive.watermarks import acknowledged
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -173,7 +173,8 @@ def _update_stored(mongo: Mongo, repeats: list[Document], buffer: str) -> None:
         {"_id": {"$in": [Binary(id_) for id_ in wanted]}}, SEEN
     )
     stored = {bytes(each["_id"]): each for each in found}
-    marks = _watermarks(mongo, {each["buffer"] for each in stored.values()} - {buffer})
+    others = {each["buffer"] for each in stored.values()} - {buffer}
+    marks = acknowledged(mongo.database, others)
     updates: list[UpdateOne] = []
     for document in repeats:
         if document.id in stored:
@@ -204,11 +205,3 @@ def _updates(
         stamp = {"buffer": buffer, "seq": Int64(line.seq)}
         updates.append(UpdateOne(where, {"$set": stamp}))
     return updates
-
-
-def _watermarks(mongo: Mongo, buffers: Iterable[str]) -> dict[str, int]:
-    names = list(buffers)
-    if not names:
-        return {}
-    found = mongo.database["watermarks"].find({"_id": {"$in": names}})
-    return {each["_id"]: each["acked_seq"] for each in found}

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 import bson
@@ -12,6 +11,7 @@ import orjson
 from bson.binary import Binary
 from bson.errors import BSONError
 from bson.int64 import Int64
+from cclake_archive.ids import document_id, gridfs_id
 
 from cclake_flusher.bson_limits import line_problem
 from cclake_flusher.envelope import scan_envelope
@@ -66,17 +66,6 @@ class Document:
     data: bytes
     in_gridfs: bool = False
     unknown: tuple[Key, ...] = ()
-
-
-def document_id(file: str, off: int, body: bytes) -> bytes:
-    """Return file key, offset and hash: equal lines have equal ids."""
-    digest = blake2b(body, digest_size=8).digest()
-    return bytes.fromhex(file) + off.to_bytes(8, "big") + digest
-
-
-def gridfs_id(id_: bytes) -> bson.ObjectId:
-    """Return the id in GridFS of a document's bytes, which is the same for repeats."""
-    return bson.ObjectId(blake2b(id_, digest_size=12).digest())
 
 
 def build(line: Line, buffer: str, now: datetime) -> Document:

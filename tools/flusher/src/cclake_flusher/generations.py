@@ -7,6 +7,8 @@ the generations of every file that another buffer has delivered.
 
 from collections.abc import Sequence
 
+from cclake_archive.checkpoints import FILES
+
 from cclake_flusher.documents import Line
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Checkpoint, Queue
@@ -33,7 +35,7 @@ class Generations:
             each.base = self._bases[each.file]
 
     def _load_bases(self, files: set[str]) -> None:
-        found = self._mongo.database["files"].find(
+        found = self._mongo.database[FILES].find(
             {"_id": {"$in": sorted(files)}, "buffer": {"$ne": self._queue.buffer}},
             {"gen": 1},
         )

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from bson.binary import Binary
 from bson.int64 import Int64
+from cclake_archive.ids import gridfs_id
 
-from cclake_flusher.documents import Document, gridfs_id
+from cclake_flusher.documents import Document
 from cclake_flusher.mongo import Mongo
 
 CHUNK = 255 * 1024

@@ -1,13 +1,13 @@
 """Build the indexes for people who query MongoDB, once a backlog is delivered."""
 
 import threading
-from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel, MongoClient
+from cclake_archive.client import connect
+from cclake_archive.lines import CONVERSATIONS
+from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel
 from pymongo.errors import PyMongoError
 
 from cclake_flusher.error_policy import describe
-from cclake_flusher.mongo import CONVERSATIONS
 
 INDEXES = [
     IndexModel(
@@ -52,8 +52,7 @@ class ReaderIndexes:
 
     def _build(self) -> None:
         try:
-            client: MongoClient[Any] = MongoClient(self._uri, socketTimeoutMS=None)
-            with client:
+            with connect(self._uri, "indexes", socketTimeoutMS=None) as client:
                 client[self._database][CONVERSATIONS].create_indexes(INDEXES)
         except PyMongoError as error:
             self.problem = describe(error)

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson.int64 import Int64
+from cclake_archive.checkpoints import FILES
+from cclake_archive.watermarks import WATERMARKS
 from pymongo import UpdateOne
 
 from cclake_flusher.fault import point
@@ -15,7 +17,7 @@ def write_files(mongo: Mongo, checkpoints: list[Checkpoint], buffer: str) -> Non
     """Store the last delivered checkpoint of each file, and every path it has had."""
     now = datetime.now(UTC)
     updates = [_update(each, buffer, now) for each in checkpoints]
-    mongo.database["files"].bulk_write(updates, ordered=False)
+    mongo.database[FILES].bulk_write(updates, ordered=False)
 
 
 def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
@@ -43,7 +45,7 @@ def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
 
 def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
     """Record that every line of a buffer up to `acked` is in MongoDB or dead."""
-    mongo.database["watermarks"].update_one(
+    mongo.database[WATERMARKS].update_one(
         {"_id": buffer},
         {
             "$max": {"acked_seq": Int64(acked)},
@@ -60,7 +62,7 @@ def touch_watermark(mongo: Mongo, buffer: str, host: str) -> None:
     Raises:
         PyMongoError: MongoDB can't write now.
     """
-    mongo.database["watermarks"].update_one(
+    mongo.database[WATERMARKS].update_one(
         {"_id": buffer},
         {
             "$max": {"acked_seq": Int64(0)},

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel, MongoClient, WriteConcern
+from cclake_archive.client import Document, connect, durable
+from cclake_archive.lines import CONVERSATIONS
+from pymongo import ASCENDING, IndexModel, MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-CONVERSATIONS = "conversations"
 NAMESPACE_EXISTS = 48
 # Extraction needs this index, even while a backlog is being delivered.
 LOG_INDEX = IndexModel([("buffer", ASCENDING), ("seq", ASCENDING)], name="buffer_seq")
@@ -26,12 +27,8 @@ class Mongo:
     """One MongoDB database; connects at first use, and reconnects by itself."""
 
     def __init__(self, uri: str, database: str) -> None:
-        named = uri.lower()
-        options: dict[str, Any] = {
-            name: value for name, value in TIMEOUTS.items() if name.lower() not in named
-        }
-        self.client: MongoClient[Any] = MongoClient(
-            uri, tz_aware=True, appname="cclake-flusher", connect=False, **options
+        self.client: MongoClient[Document] = connect(
+            uri, "flusher", TIMEOUTS, tz_aware=True, connect=False
         )
         self._name = database
         self._database: Database[Any] | None = None
@@ -40,17 +37,11 @@ class Mongo:
     def database(self) -> Database[Any]:
         """Return the database, with a write concern that survives a server crash.
 
-        A replica set or a sharded cluster acknowledges by majority, a single server
-        once its journal is on disk.
-
         Raises:
             PyMongoError: The server can't be reached.
         """
         if self._database is None:
-            hello = self.client.admin.command("hello")
-            many = "setName" in hello or hello.get("msg") == "isdbgrid"
-            concern = WriteConcern(w="majority", j=True) if many else _JOURNALED
-            self._database = self.client.get_database(self._name, write_concern=concern)
+            self._database = durable(self.client, self._name)
         return self._database
 
     @property
@@ -76,6 +67,3 @@ class Mongo:
     def close(self) -> None:
         """Close all connections."""
         self.client.close()
-
-
-_JOURNALED = WriteConcern(w=1, j=True)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
-from pymongo import MongoClient
+from cclake_archive.checkpoints import FILES
+from cclake_archive.client import connect
 
 KNOWN_WAIT_S = 1.0
 # Each file is read again from its start. MongoDB refuses the lines that it has, and
@@ -37,19 +38,19 @@ def checkpoints(
 
     Raises:
         PyMongoError: MongoDB can't be reached, or refuses.
-        ValueError: The address is wrong.
+        Failure: The address cannot be used.
     """
     name, knows_files = _look(buffer)
     wait_ms = int(1000 * (min(wait_s, KNOWN_WAIT_S) if knows_files else wait_s))
-    with MongoClient[dict[str, object]](
+    with connect(
         uri,
-        appname="cclake-checkpoints",
+        "checkpoints",
         serverSelectionTimeoutMS=wait_ms,
         connectTimeoutMS=wait_ms,
         socketTimeoutMS=30_000,
     ) as client:
         wanted = {"host": host, "buffer": {"$ne": name}}
-        for found in client[database]["files"].find(wanted):
+        for found in client[database][FILES].find(wanted):
             yield record(found)
 
 

@@ -1,11 +1,12 @@
 """How far MongoDB is: the sum of the buffers' watermarks, cheap to ask for."""
 
 from types import TracebackType
-from typing import Any
 
-from cclake_common.settings import mask, no_address
+from cclake_archive.client import Document, connect, reason
+from cclake_archive.watermarks import total
+from cclake_common.settings import mask
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, PyMongoError
+from pymongo.errors import PyMongoError
 
 PATIENCE_MS = 3_000
 
@@ -20,32 +21,25 @@ class Watermarks:
     def __init__(self, uri: str, database: str) -> None:
         self._uri = uri
         self._database = database
-        self._client: MongoClient[dict[str, Any]] | None = None
+        self._client: MongoClient[Document] | None = None
 
     def total(self) -> int:
         """The sum of `acked_seq` over all buffers; it grows with each batch.
 
         Raises:
             Unreachable: MongoDB does not answer.
-            Failure: The address is none.
+            Failure: The address cannot be used.
         """
         try:
-            found = self._open()[self._database].watermarks.find({}, {"acked_seq": 1})
-            return sum(int(mark.get("acked_seq", 0)) for mark in found)
+            return total(self._open()[self._database])
         except PyMongoError as error:
-            first = str(error).split(",")[0]
-            raise Unreachable(f"{mask(self._uri)}: {mask(first)}") from error
+            raise Unreachable(f"{mask(self._uri)}: {reason(error)}") from error
 
-    def _open(self) -> MongoClient[dict[str, Any]]:
+    def _open(self) -> MongoClient[Document]:
         if self._client is None:
-            try:
-                self._client = MongoClient(
-                    self._uri,
-                    serverSelectionTimeoutMS=PATIENCE_MS,
-                    appname="cclake-pipeline",
-                )
-            except (ConfigurationError, ValueError, OSError) as error:
-                raise no_address(self._uri, error) from error
+            self._client = connect(
+                self._uri, "pipeline", serverSelectionTimeoutMS=PATIENCE_MS
+            )
         return self._client
 
     def __enter__(self) -> "Watermarks":

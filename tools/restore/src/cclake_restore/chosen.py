@@ -3,46 +3,8 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-HISTORY = "../history.jsonl"
-Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """One archived file.
-
-    Attributes:
-        key: File key, hex.
-        path: Path relative to its root; untrusted.
-        gen: Newest generation of its content.
-        off: Bytes before this offset are archived.
-        state: `live` or `gone`.
-    """
-
-    key: str
-    host: str
-    root: str
-    path: str
-    gen: int
-    off: int
-    state: str
-    at: Any
-
-    @classmethod
-    def of(cls, document: Document) -> "Archived":
-        """The file of a document in `files`."""
-        return cls(
-            key=str(document["_id"]),
-            host=str(document["host"]),
-            root=str(document.get("root") or ""),
-            path=str(document["path"]),
-            gen=int(document["gen"]),
-            off=int(document["off"]),
-            state=str(document.get("state") or "live"),
-            at=document.get("at"),
-        )
+from cclake_archive.checkpoints import HISTORY, Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +34,7 @@ class Target:
         refused: Why it goes nowhere; empty when it does not.
     """
 
-    file: Archived
+    file: Checkpoint
     path: str
     note: str = ""
     refused: str = ""
@@ -83,7 +45,7 @@ def encoded(project: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "-", project)
 
 
-def targets(files: Iterable[Archived], choice: Choice) -> list[Target]:
+def targets(files: Iterable[Checkpoint], choice: Choice) -> list[Target]:
     """Where each chosen file goes, in the order of the paths.
 
     A path that several files had over time belongs to the one that has it now, or
@@ -105,7 +67,7 @@ def is_safe(path: str) -> bool:
     return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
 
 
-def _target(file: Archived, folder: str) -> Target:
+def _target(file: Checkpoint, folder: str) -> Target:
     if file.path == HISTORY:
         return Target(file, HISTORY)
     path = folder + file.path
@@ -122,13 +84,13 @@ def _beside(target: Target) -> Target:
     return Target(target.file, path, note, target.refused)
 
 
-def _rank(file: Archived) -> tuple[bool, float]:
+def _rank(file: Checkpoint) -> tuple[bool, float]:
     """Files that are live come first, then the newest."""
     newest = file.at.timestamp() if hasattr(file.at, "timestamp") else 0.0
     return file.state != "live", -newest
 
 
-def _folders(files: Iterable[Archived]) -> dict[tuple[str, str], str]:
+def _folders(files: Iterable[Checkpoint]) -> dict[tuple[str, str], str]:
     """The folder for each host and root; none where there is only one of them."""
     places = sorted({(file.host, file.root) for file in files})
     hosts = {host for host, _root in places}

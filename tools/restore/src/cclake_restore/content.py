@@ -1,22 +1,13 @@
 """The bytes of an archived file, line by line, each checked against its hash."""
 
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from itertools import groupby
-from typing import Any
 
-import orjson
-from bson import CodecOptions
-from bson.raw_bson import RawBSONDocument
+from cclake_archive.client import Document
+from cclake_archive.ids import content_hash, hash_of, key_range, offset_of
+from cclake_archive.lines import CONVERSATIONS, FIELDS, BrokenLine, line_bytes
 from cclake_common.failure import Failure
-from gridfs import GridFSBucket
-from gridfs.errors import GridFSError
 from pymongo.database import Database
-
-from cclake_restore.chosen import Document
-
-FIELDS = {"entry": 1, "raw": 1, "raw_file": 1, "source": 1, "kind": 1}
-RAW = CodecOptions(document_class=RawBSONDocument)
 
 
 class Content:
@@ -42,8 +33,11 @@ class Content:
             Failure: Bytes are missing, or are not those that were archived.
         """
         for off, document in self._tiles(FIELDS):
-            data = stored_bytes(self.db, document)
-            if blake2b(data, digest_size=8).digest() != bytes(document["_id"])[16:]:
+            try:
+                data = line_bytes(self.db, document)
+            except BrokenLine as error:
+                raise Failure(str(error)) from error
+            if content_hash(data) != hash_of(document["_id"]):
                 raise Failure(f"the document at byte {off} is not what its _id says")
             length = int(document["source"]["len"])
             if length == len(data) + 1:
@@ -81,38 +75,13 @@ class Content:
 
     def _chain(self, fields: Document) -> Iterator[Document]:
         """The documents of this generation; one per offset."""
-        prefix = bytes.fromhex(self.key)
-        # MongoDB orders binaries by length first: both ends are as long as an _id.
         wanted = {
-            "_id": {"$gte": prefix + bytes(16), "$lte": prefix + b"\xff" * 16},
+            "_id": key_range(self.key),
             "source.gen": {"$lte": self.gen},
             "source.last_gen": {"$gte": self.gen},
         }
-        with self.db.conversations.find(wanted, fields).sort("_id", 1) as cursor:
+        with self.db[CONVERSATIONS].find(wanted, fields).sort("_id", 1) as cursor:
             yield from _linked(cursor)
-
-
-def stored_bytes(db: Database[Document], document: Document) -> bytes:
-    """The bytes of a line without its newline.
-
-    Raises:
-        Failure: The document holds none, or they are not whole.
-    """
-    if "raw" in document:
-        return bytes(document["raw"])
-    if "raw_file" in document:
-        bucket = GridFSBucket(db, "raw")
-        try:
-            with bucket.open_download_stream(document["raw_file"]) as file:
-                return bytes(file.read())
-        except GridFSError as error:
-            raise Failure(f"bytes are missing in GridFS: {error}") from error
-    if "entry" not in document:
-        raise Failure("a document holds neither entry nor raw")
-    try:
-        return orjson.dumps(document["entry"])
-    except TypeError:
-        return orjson.dumps(_plain_entry(db, document["_id"]))
 
 
 def _linked(documents: Iterable[Document]) -> Iterator[Document]:
@@ -127,22 +96,8 @@ def _linked(documents: Iterable[Document]) -> Iterator[Document]:
 
 
 def _offset(document: Document) -> int:
-    return int.from_bytes(bytes(document["_id"])[8:16], "big")
+    return offset_of(document["_id"])
 
 
 def _end(document: Document) -> int:
     return _offset(document) + int(document["source"]["len"])
-
-
-def _plain_entry(db: Database[Document], identity: bytes) -> Any:
-    """The entry without the driver's types: it turns `$ref` and `$id` into a DBRef."""
-    raw = db.conversations.with_options(RAW).find_one({"_id": identity}, {"entry": 1})
-    return _plain(raw["entry"]) if raw else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, RawBSONDocument):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return value

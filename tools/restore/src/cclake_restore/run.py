@@ -7,25 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bson.errors import BSONError
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask, no_address
-from pymongo import MongoClient
+from cclake_archive.checkpoints import HISTORY, Checkpoint, hosts, read_checkpoints
+from cclake_archive.client import Document, open_database
+from cclake_common.failure import Failure
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, PyMongoError
 
-from cclake_restore.chosen import (
-    HISTORY,
-    Archived,
-    Choice,
-    Document,
-    Target,
-    targets,
-)
+from cclake_restore.chosen import Choice, Target, targets
 from cclake_restore.content import Content
 from cclake_restore.folder import THERE, Folder
 from cclake_restore.sessions import files_of
 
-TIMEOUT_MS = 10_000
 EVERYTHING = Choice()
 
 
@@ -82,29 +73,14 @@ def restore(
     Raises:
         Failure: MongoDB does not answer, or nothing in it was chosen.
     """
-    try:
-        client = MongoClient[Document](
-            uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="restore"
-        )
-    except (ConfigurationError, ValueError, OSError) as error:
-        raise no_address(uri, error) from error
-    try:
-        with client:
-            yield from _restore(client[database], request, begin)
-    except PyMongoError as error:
-        raise Failure(
-            f"MongoDB at {mask(uri)} does not answer: {driver_words(error)}",
-            "Start it with `just up`, or set MONGO_URI.",
-            TRY_LATER,
-        ) from error
+    with open_database(uri, database, "restore") as db:
+        yield from _restore(db, request, begin)
 
 
 def _restore(
     db: Database[Document], request: Request, begin: Callable[[int], None]
 ) -> Iterator[Result]:
-    wanted = {"host": request.host} if request.host else {}
-    found = db.files.find(wanted, {"checkpoint": 0, "paths": 0})
-    files = [Archived.of(document) for document in found]
+    files = list(read_checkpoints(db, request.host))
     if session := request.choice.session:
         keys = files_of(db, files, session)
         files = [file for file in files if file.key in keys or file.path == HISTORY]
@@ -125,12 +101,12 @@ def _restore(
 
 
 def _nothing(db: Database[Document], request: Request) -> Failure:
-    hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
+    known = ", ".join(hosts(db))
     project = request.choice.project
     of = f" of the project {project}" if project else ""
     return Failure(
         f"the archive has no such file{of}",
-        f"`restore --dry-run` lists all. Hosts: {hosts or 'none'}.",
+        f"`restore --dry-run` lists all. Hosts: {known or 'none'}.",
     )
 
 
@@ -141,7 +117,7 @@ class Job:
     db: Database[Document]
     request: Request
 
-    def concerns(self, file: Archived) -> bool:
+    def concerns(self, file: Checkpoint) -> bool:
         """Whether the request is about this file at all."""
         wanted = file.path != HISTORY or self.request.history is not None
         return wanted and (self.request.generation or 0) <= file.gen
@@ -179,10 +155,10 @@ class Job:
         with Folder(history.absolute().parent) as beside:
             return beside.write(history.name, pieces)
 
-    def _history(self, file: Archived) -> Path | None:
+    def _history(self, file: Checkpoint) -> Path | None:
         return self.request.history if file.path == HISTORY else None
 
-    def _content(self, file: Archived) -> Content:
+    def _content(self, file: Checkpoint) -> Content:
         asked = self.request.generation
         if asked is None or asked == file.gen:
             return Content(self.db, file.key, file.gen, file.off)

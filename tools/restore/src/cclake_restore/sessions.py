@@ -3,17 +3,18 @@
 import re
 from collections.abc import Collection, Sequence
 
+from cclake_archive.checkpoints import Checkpoint
+from cclake_archive.client import Document
+from cclake_archive.lines import CONVERSATIONS
 from cclake_common.failure import Failure
 from pymongo.database import Database
-
-from cclake_restore.chosen import Archived, Document
 
 SHOWN = 5
 _ENDING = re.compile(r"(\.meta)?\.jsonl?$")
 
 
 def files_of(
-    db: Database[Document], files: Sequence[Archived], beginning: str
+    db: Database[Document], files: Sequence[Checkpoint], beginning: str
 ) -> frozenset[str]:
     """The keys of the files of one session.
 
@@ -58,7 +59,7 @@ def _of_lines(db: Database[Document], beginning: str) -> list[tuple[str, str]]:
     """The sessions that begin so, each with the key of a file with lines of it."""
     begins = {"$regex": f"^{re.escape(beginning)}"}
     pair = {"session": "$sessionId", "file": "$source.file"}
-    found = db.conversations.aggregate(
+    found = db[CONVERSATIONS].aggregate(
         [{"$match": {"sessionId": begins}}, {"$group": {"_id": pair}}]
     )
     return [(str(one["_id"]["session"]), str(one["_id"]["file"])) for one in found]

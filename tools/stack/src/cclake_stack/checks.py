@@ -6,10 +6,10 @@ import socket
 import stat
 from pathlib import Path
 
+from cclake_archive.client import connect, unreachable
 from cclake_common import settings
 from cclake_common.failure import Failure
-from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import PyMongoError
 
 MIN_FREE_BYTES = 512 * 2**20
 MONGO_WAIT_MS = 5000
@@ -112,16 +112,9 @@ def check_mongo(wait_ms: int = MONGO_WAIT_MS) -> str:
         Failure: It does not, or `MONGO_URI` is wrong.
     """
     uri = settings.mongo_uri()
+    hint = "Start it, or correct MONGO_URI, or unset MONGO_URI for the private one."
     try:
-        with MongoClient[dict[str, object]](
-            uri, serverSelectionTimeoutMS=wait_ms
-        ) as client:
+        with connect(uri, "stack", serverSelectionTimeoutMS=wait_ms) as client:
             return str(client.server_info()["version"])
-    except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
-        raise settings.no_address(uri, error) from None
     except PyMongoError as error:
-        reason = settings.driver_words(error)[:200]
-        raise Failure(
-            f"MongoDB at {settings.mask(uri)} does not answer: {reason}",
-            "Start it, or correct MONGO_URI, or unset MONGO_URI for the private one.",
-        ) from None
+        raise unreachable(uri, error, hint, code=1) from None

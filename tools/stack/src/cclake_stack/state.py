@@ -10,9 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cclake_archive.client import open_database
+from cclake_archive.lines import CONVERSATIONS
+from cclake_archive.watermarks import total
 from cclake_common import settings
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from cclake_common.failure import Failure
 
 from cclake_stack import backfill, checks, config, left_out
 from cclake_stack.retention import retention
@@ -174,17 +176,15 @@ def _export_path() -> Path:
 
 def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
     """Record types and fields that this version does not know, most seen first."""
-    database = config.environ_or("MONGO_DB", "claude_logs")
+    uri, database = settings.mongo_uri(), config.environ_or("MONGO_DB", "claude_logs")
     try:
-        with MongoClient[dict[str, Any]](
-            settings.mongo_uri(), serverSelectionTimeoutMS=GUARD_MS
-        ) as client:
-            found = client[database].format_guard.find({"known": False})
+        with open_database(uri, database, "stack", GUARD_MS) as db:
+            found = db.format_guard.find({"known": False})
             return [
                 {**document["_id"], "count": document["count"]}
                 for document in found.sort("count", -1).limit(limit)
             ]
-    except PyMongoError:
+    except Failure:
         return []
 
 
@@ -196,16 +196,12 @@ def behind_archive() -> list[str]:
     done = next((run for run in last_runs() if run["outcome"] == "done"), None)
     if done is None or done["watermark"] is None:
         return []
-    database = config.environ_or("MONGO_DB", "claude_logs")
+    uri, database = settings.mongo_uri(), config.environ_or("MONGO_DB", "claude_logs")
     try:
-        with MongoClient[dict[str, Any]](
-            settings.mongo_uri(), serverSelectionTimeoutMS=GUARD_MS
-        ) as client:
-            marks = client[database].watermarks.find({}, {"acked_seq": 1})
-            later = sum(int(mark.get("acked_seq", 0)) for mark in marks)
-            later -= int(done["watermark"])
-            dead = client[database].extract_dead_letters.count_documents({})
-    except PyMongoError:
+        with open_database(uri, database, "stack", GUARD_MS) as db:
+            later = total(db) - int(done["watermark"])
+            dead = db.extract_dead_letters.count_documents({})
+    except Failure:
         return []
     found = [
         (later, "lines came after the run began"),
@@ -222,7 +218,6 @@ def archived_lines() -> int:
     """
     checks.check_mongo()
     database = config.environ_or("MONGO_DB", "claude_logs")
-    with MongoClient[dict[str, Any]](settings.mongo_uri()) as client:
+    with open_database(settings.mongo_uri(), database, "stack") as db:
         # MongoDB's own estimate stays too low after a mongod was killed.
-        lines = client[database].conversations
-        return int(lines.count_documents({}, hint="_id_"))
+        return int(db[CONVERSATIONS].count_documents({}, hint="_id_"))

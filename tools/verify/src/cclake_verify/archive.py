@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from cclake_archive.checkpoints import FILES, HISTORY, Checkpoint, read_checkpoints
+from cclake_archive.client import Document
 from pymongo.database import Database
 
-from cclake_verify.disk import HISTORY, look_around, look_at
-from cclake_verify.documents import Document
-from cclake_verify.finding import BROKEN, MISSING, Checkpoint, Finding
+from cclake_verify.disk import look_around, look_at
+from cclake_verify.finding import BROKEN, MISSING, Finding
 from cclake_verify.memory import Memory, Proven
 from cclake_verify.proof import FileProof, settled
 
@@ -44,9 +45,7 @@ class Archive:
 
     def checkpoints(self, host: str | None) -> list[Checkpoint]:
         """What is archived, of one host or of all, in the order of the paths."""
-        wanted = {"host": host} if host else {}
-        found = self.db.files.find(wanted, {"checkpoint": 0, "paths": 0})
-        return [Checkpoint.of(one) for one in found.sort([("host", 1), ("path", 1)])]
+        return list(read_checkpoints(self.db, host))
 
     def prove(
         self,
@@ -64,7 +63,7 @@ class Archive:
         known = self.memory.files()
         findings = []
         for point in points:
-            findings.append(self._prove(point, known.get(point.file), full))
+            findings.append(self._prove(point, known.get(point.key), full))
             step(findings[-1])
         self.memory.save()
         return findings
@@ -105,8 +104,8 @@ class Archive:
         for _ in range(TRIES):
             finding, proven = self._walk(point, known, full, place)
             if proven:
-                self.memory.remember(point.file, proven)
-            now = self.db.files.find_one({"_id": point.file})
+                self.memory.remember(point.key, proven)
+            now = self.db[FILES].find_one({"_id": point.key})
             if finding.status != BROKEN or not now or Checkpoint.of(now) == point:
                 break
             point = Checkpoint.of(now)  # it moved while we read
@@ -119,7 +118,7 @@ class Archive:
             return FileProof(point, known, full, place).run(self.db)
         except OSError as error:
             finding = Finding(
-                host=point.host, path=point.path, file=point.file, status=BROKEN
+                host=point.host, path=point.path, file=point.key, status=BROKEN
             )
             finding.faults.append(f"the file cannot be read: {error.strerror}")
             return finding, None

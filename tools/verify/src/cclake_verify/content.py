@@ -19,10 +19,10 @@ import orjson
 import pyarrow as pa
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
+from cclake_archive.client import Document
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES, shorten
 from pymongo.database import Database
 
-from cclake_verify.documents import Document
 from cclake_verify.memory import Sum
 from cclake_verify.sums import SQL_SUM, sum_of
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 
 import orjson
+from cclake_archive.checkpoints import HISTORY
+from cclake_archive.ids import content_hash
 
-from cclake_verify.documents import Piece, content_hash
+from cclake_verify.documents import Piece
 
-HISTORY = "../history.jsonl"
 SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SIDE_FOLDERS = {"subagents", "tool-results", "workflows"}
 

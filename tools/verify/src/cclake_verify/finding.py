@@ -1,49 +1,12 @@
-"""What verify looks at and what it finds: checkpoints and findings."""
+"""What verify finds about one file."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from cclake_verify.disk import HISTORY
 
 PROVEN, KEPT, BEHIND, CHANGED, MISSING, BROKEN = (
     "proven", "kept", "behind", "changed", "missing", "broken",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """How far MongoDB says that a file is archived."""
-
-    file: str
-    host: str
-    root: str
-    path: str
-    gen: int
-    off: int
-    state: str
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> "Checkpoint":
-        """The checkpoint in a document of `files`."""
-        return cls(
-            file=str(document["_id"]),
-            host=str(document["host"]),
-            root=str(document.get("root") or ""),
-            path=str(document["path"]),
-            gen=int(document["gen"]),
-            off=int(document["off"]),
-            state=str(document.get("state") or "live"),
-        )
-
-    @property
-    def on_disk(self) -> Path:
-        """Where the file is on its machine."""
-        if self.path == HISTORY:
-            return Path(self.root).parent / "history.jsonl"
-        return Path(self.root, self.path)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cclake_archive.checkpoints import Checkpoint
+
 from cclake_verify.disk import look_at
-from cclake_verify.finding import Checkpoint
 
 COUNTED = """
 select (select count(*) from queue), (select count(*) from dead_letters),

@@ -8,17 +8,18 @@ from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
 
+from cclake_archive.checkpoints import Checkpoint
+from cclake_archive.client import Document
 from pymongo.database import Database
 
 from cclake_verify.disk import DiskFile, Look, has_lines, look_at
-from cclake_verify.documents import Document, Piece, pieces
+from cclake_verify.documents import Piece, pieces
 from cclake_verify.finding import (
     BEHIND,
     BROKEN,
     CHANGED,
     KEPT,
     PROVEN,
-    Checkpoint,
     Finding,
 )
 from cclake_verify.memory import Proven
@@ -69,7 +70,7 @@ class FileProof:
         """
         tiling = Tiling(self.point.gen, self.start, self.point.off)
         oldest = 0 if self.full else self.point.gen
-        found = pieces(db, self.point.file, oldest, self.start)
+        found = pieces(db, self.point.key, oldest, self.start)
         with contextlib.ExitStack() as stack:
             disk = stack.enter_context(_open(self.place)) if self.place else None
             for piece in tiling.walk(found):
@@ -102,7 +103,7 @@ class FileProof:
         finding = Finding(
             host=self.point.host,
             path=self.point.path,
-            file=self.point.file,
+            file=self.point.key,
             gen=self.point.gen,
             off=self.point.off,
             lines=self.count,
@@ -147,7 +148,7 @@ def settled(
     return Finding(
         host=point.host,
         path=point.path,
-        file=point.file,
+        file=point.key,
         status=(BEHIND if waiting else PROVEN) if look else KEPT,
         gen=point.gen,
         off=point.off,

@@ -4,23 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_common.settings import driver_words, mask, no_address
+from cclake_archive.checkpoints import hosts
+from cclake_archive.client import Document, open_database
+from cclake_common.failure import Failure
 from cclake_lake.settings import Lake
-from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, PyMongoError
 
 from cclake_verify.archive import Archive
 from cclake_verify.disk import has_lines
-from cclake_verify.documents import Document
 from cclake_verify.finding import BEHIND, BROKEN, CHANGED, MISSING, Finding
 from cclake_verify.memory import Memory
 from cclake_verify.pending import Pending, read_pending
 from cclake_verify.report import Report
 from cclake_verify.stores import Advance, Stores, buffer_finding
-
-TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,23 +57,8 @@ def verify(
     Raises:
         Failure: A store does not answer.
     """
-    try:
-        client = MongoClient[Document](
-            settings.mongo_uri, serverSelectionTimeoutMS=TIMEOUT_MS, appname="verify"
-        )
-    except (ConfigurationError, ValueError, OSError) as error:
-        raise no_address(settings.mongo_uri, error) from error
-    try:
-        with client:
-            database = client[settings.mongo_db]
-            return _verify(settings, database, only_host, full, begin, step, advance)
-    except PyMongoError as error:
-        raise Failure(
-            f"MongoDB at {mask(settings.mongo_uri)} does not answer:"
-            f" {driver_words(error)}",
-            "Start it with `just up`, or set MONGO_URI.",
-            TRY_LATER,
-        ) from error
+    with open_database(settings.mongo_uri, settings.mongo_db, "verify") as database:
+        return _verify(settings, database, only_host, full, begin, step, advance)
 
 
 def _is_left_out(finding: Finding) -> bool:
@@ -137,8 +118,8 @@ def archive_id(db: Database[Document]) -> str:
 
 def _unknown(db: Database[Document], host: str) -> Failure:
     """Nothing of a host is archived: a proof about nothing would hold."""
-    hosts = ", ".join(sorted(map(str, db.files.distinct("host"))))
-    return Failure(f"the archive has no host {host}", f"It has: {hosts or 'none'}.")
+    known = ", ".join(hosts(db))
+    return Failure(f"the archive has no host {host}", f"It has: {known or 'none'}.")
 
 
 def _explain(findings: list[Finding], pending: Pending) -> None:

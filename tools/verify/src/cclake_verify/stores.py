@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 from adbc_driver_manager import dbapi as adbc
+from cclake_archive.client import Document
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_lake.catalog import DAMAGED
 from cclake_lake.settings import Lake
@@ -25,7 +26,6 @@ from cclake_verify.content import (
     read_documents,
     read_raw,
 )
-from cclake_verify.documents import Document
 from cclake_verify.exports import DuckExport, Export, attached, opened
 from cclake_verify.gold import (
     Copy,
