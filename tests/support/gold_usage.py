@@ -1,4 +1,4 @@
-"""A DuckDB export with API responses, tool calls and messages, made by hand."""
+"""An export of API responses, tool calls and messages that are made by hand."""
 
 import re
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import quarters
+from cclake_publish.export import publish
 
 _MONEY = "decimal(20, 10)"
 _RESPONSES = {
@@ -142,9 +143,10 @@ def items(number: int, *changes: Row) -> tuple[Row, list[Row]]:
 
 
 def make_export(folder: Path, **tables: Iterable[Row]) -> Path:
-    """Write `analytics.duckdb` with these rows into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(str(folder / "analytics.duckdb")) as gold:
+    """Publish gold tables with these rows into a folder."""
+    source = folder / "gold" / "analytics.duckdb"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(source)) as gold:
         gold.execute("create schema marts")
         for name, columns in _TABLES.items():
             described = ", ".join(f"{c} {kind}" for c, kind in columns.items())
@@ -154,4 +156,5 @@ def make_export(folder: Path, **tables: Iterable[Row]) -> Path:
                 marks = ", ".join("?" * len(columns))
                 gold.executemany(f"insert into marts.{name} values ({marks})", rows)
         quarters.build(gold)
+    publish(source, folder)
     return folder

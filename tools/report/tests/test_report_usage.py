@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import sqlite3
 import subprocess
 from collections import defaultdict
 from datetime import date, timedelta
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
 from cclake_report.filters import Filters, day, zone
 from cclake_report.model import Report
@@ -345,11 +345,11 @@ def test_a_missing_or_foreign_export_is_one_clear_line(tmp_path: Path) -> None:
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1
     assert "does not exist" in done.stderr
-    duckdb.connect(str(tmp_path / "analytics.duckdb")).close()
+    sqlite3.connect(tmp_path / "conversations.db").close()
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1
     assert "is not as this report needs it" in done.stderr
-    (tmp_path / "analytics.duckdb").write_bytes(b"no database" * 1000)
+    (tmp_path / "conversations.db").write_bytes(b"no database" * 1000)
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -6,38 +6,39 @@ from zoneinfo import ZoneInfo
 
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
-from cclake_report.source import Gold
+from cclake_report.source import Gold, moment
 
 _TOOLS = """
 select
     t.tool_name, t.tool_category as category,
     count(*) as calls,
-    count(*) filter (t.is_error) as errors,
-    count(*) filter (t.error_kind = 'denied') as denied,
-    count(*) filter (t.is_error) / count(*)::double as error_rate,
-    median(t.duration_ms)::bigint as median_ms,
-    quantile_disc(t.duration_ms, 0.95)::bigint as p95_ms,
-    sum(t.duration_ms)::bigint as total_ms,
+    count(*) filter (where t.is_error) as errors,
+    count(*) filter (where t.error_kind = 'denied') as denied,
+    1.0 * count(*) filter (where t.is_error) / count(*) as error_rate,
+    median(t.duration_ms) as median_ms,
+    p95(t.duration_ms) as p95_ms,
+    sum(t.duration_ms) as total_ms,
     count(distinct t.session_id) as sessions
-from marts.fct_tool_calls as t where {where}
-group by all order by calls desc, tool_name
+from fct_tool_calls as t where {where}
+group by 1, 2 order by calls desc, tool_name
 """
 _ERRORS = """
 select 'tool' as source, t.tool_name as what, coalesce(t.error_kind, 'other') as kind,
     count(*) as errors, count(distinct t.session_id) as sessions,
-    strftime(timezone(?, max(t.called_at)::timestamptz), '%Y-%m-%d %H:%M') as last_at
-from marts.fct_tool_calls as t where t.is_error and {tools} group by all
+    local_minute(?, max(t.called_at)) as last_at
+from fct_tool_calls as t where t.is_error and {tools} group by 1, 2, 3
 union all
 select 'api', coalesce(t.model, 'API'), t.message_kind, count(*),
     count(distinct t.session_id),
-    strftime(timezone(?, max(t.said_at)::timestamptz), '%Y-%m-%d %H:%M')
-from marts.fct_messages as t
-where t.message_kind in ('api_error', 'interrupt') and {messages} group by all
+    local_minute(?, max(t.said_at))
+from fct_messages as t
+where t.message_kind in ('api_error', 'interrupt') and {messages} group by 1, 2, 3
 order by errors desc, source, what, kind
 """
 _BLOCK_TIMES = ("block_start", "block_end", "first_response_at", "last_response_at")
-_MODEL_OF_CALL = """(select max(concat_ws(' ', r.model_name, r.model))
-    from marts.fct_api_responses as r where r.message_id = t.message_id)"""
+_MODEL_OF_CALL = """(
+    select max(coalesce(r.model_name, '') || ' ' || coalesce(r.model, ''))
+    from fct_api_responses as r where r.message_id = t.message_id)"""
 
 
 def tools(gold: Gold, filters: Filters) -> Report:
@@ -97,8 +98,8 @@ def blocks(
     now = now or datetime.now(UTC)
     zone = ZoneInfo(filters.timezone)
     rows = []
-    for row in gold.rows("select * from marts.agg_usage_blocks order by block_start"):
-        row |= {name: _utc(row[name]) for name in _BLOCK_TIMES}
+    for row in gold.rows("select * from agg_usage_blocks order by block_start"):
+        row |= {name: moment(row[name]) for name in _BLOCK_TIMES}
         begin = row["block_start"].astimezone(zone)
         left = (row["block_end"] - now).total_seconds() / 60
         row["is_active"] = row["block_start"] <= now < row["block_end"]
@@ -122,10 +123,6 @@ def blocks(
     return Report("blocks", columns, rows, None, _outlook(rows))
 
 
-def _utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
 def _within(begin: datetime, filters: Filters) -> bool:
     day = begin.date()
     return not (
@@ -138,7 +135,7 @@ def _outlook(rows: list[dict[str, Any]]) -> list[str]:
     notes = []
     for row in rows:
         if row["is_active"] and row["usd_per_hour"] and row["cost_usd"] is not None:
-            more = row["usd_per_hour"] * row["minutes_left"] / 60
+            more = float(row["usd_per_hour"]) * row["minutes_left"] / 60
             end = float(row["cost_usd"]) + more
             notes.append(f"At this pace the open block ends at ${end:,.2f}.")
     missing = [row["unpriced_responses"] for row in rows if row["unpriced_responses"]]

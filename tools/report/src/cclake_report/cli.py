@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Usage and cost of Claude Code in the terminal, from gold.
 
-    Reads the DuckDB export that `publish` makes; nothing is sent anywhere.
+    Reads the SQLite export that `publish` makes; nothing is sent anywhere.
 
     `report` and `report --json` are short for `report daily …`. Try:
 

@@ -12,22 +12,29 @@ from cclake_report.source import Gold, Row
 # ccusage prints floating point; less than this is no difference.
 _TOLERANCE = 1e-6
 _BUCKETS: dict[Period, str] = {
-    "daily": "strftime(local_at, '%Y-%m-%d')",
-    # Its weeks begin on Sunday.
-    "weekly": "strftime(date_trunc('week', local_at + interval 1 day)"
-    " - interval 1 day, '%Y-%m-%d')",
-    "monthly": "strftime(local_at, '%Y-%m')",
+    "daily": "local_day(:zone, quarter_no)",
+    "weekly": "local_week(:zone, quarter_no, 6)",  # its weeks begin on Sunday
+    "monthly": "local_month(:zone, quarter_no)",
     "session": "session_id",
 }
 # Responses, and items of the responses that have several; an item takes the columns
 # that it lacks from its response.
-_PARTS = """(
-    select * from marts.fct_api_responses where price_parts < 2
-    union all by name
-    select items.*, responses.request_id, responses.entry_key, responses.sessions,
-        responses.is_from_progress, responses.price_parts
-    from marts.fct_response_items as items
-    join marts.fct_api_responses as responses using (response_key)
+_COLUMNS = (
+    "session_id", "project_key", "host", "model", "model_name", "responded_at",
+    "usage_final", "is_priced", "is_us_only", "long_from_tokens", "price_multiplier",
+    *TOKENS, "cache_write_5m_tokens", "cache_write_1h_tokens",
+    "input_price", "output_price", "cache_write_5m_price", "cache_write_1h_price",
+    "cache_read_price", "web_search_usd", "cost_usd",
+)  # fmt: skip
+_PARTS = f"""(
+    select {", ".join(_COLUMNS)}, request_id, entry_key, sessions,
+        is_from_progress, price_parts
+    from fct_api_responses where price_parts < 2
+    union all
+    select {", ".join(f"i.{name}" for name in _COLUMNS)}, r.request_id, r.entry_key,
+        r.sessions, r.is_from_progress, r.price_parts
+    from fct_response_items as i
+    join fct_api_responses as r on r.response_key = i.response_key
 )"""
 
 
@@ -76,11 +83,11 @@ def _notes(rows: list[dict[str, Any]], same: int) -> list[str]:
 def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
     where, values = filters.where("responded_at")
     sums = ",\n".join(
-        f"coalesce(sum({reason.cost}) filter ({concerned(reason)})"
-        f", 0)::double as {reason.name}_usd,\n"
+        f"total({reason.cost}) filter (where {concerned(reason)})"
+        f" as {reason.name}_cost,\n"
         + ",\n".join(
-            f"coalesce(sum({name}) filter ({concerned(reason)})"
-            f", 0)::bigint as {reason.name}_{name}"
+            f"coalesce(sum({name}) filter (where {concerned(reason)}), 0)"
+            f" as {reason.name}_{name}"
             for name in TOKENS
         )
         for reason in REASONS
@@ -88,25 +95,27 @@ def _ours(gold: Gold, period: Period, filters: Filters, host: str) -> list[Row]:
     sql = f"""
     with t as (
         select t.*, ? as this_host,
-            timezone(?, t.responded_at::timestamptz) as local_at,
-            coalesce(m.part > 0, false) as is_salvaged
+            cast(strftime('%s', t.responded_at) as integer) / 900 as quarter_no,
+            t.entry_key in (select entry_key from fct_messages where part > 0)
+                as is_salvaged
         from {_PARTS} as t
-        left join marts.fct_messages as m on m.entry_key = t.entry_key
         where {where}
     )
-    select coalesce({_BUCKETS[period]}, 'unknown') as bucket,
+    select coalesce({_BUCKETS[period].replace(":zone", "?")}, 'unknown') as bucket,
         coalesce(model, 'unknown') as model,
-        {", ".join(f"coalesce(sum({n}), 0)::bigint as {n}" for n in TOKENS)},
-        coalesce(sum(cost_usd), 0)::double as cost_usd,
-        count(*) filter (request_id is null) as requestless,
-        count(*) filter (sessions > 1) as copied,
-        count(*) filter (price_parts > 1) as iterated,
-        count(*) filter (long_from_tokens <> 200000) as long,
-        count(*) filter (not is_priced and input_tokens is not null) as unpriced,
+        {", ".join(f"coalesce(sum({n}), 0) as {n}" for n in TOKENS)},
+        total(cost_usd) as cost,
+        count(*) filter (where request_id is null) as requestless,
+        count(*) filter (where sessions > 1) as copied,
+        count(*) filter (where price_parts > 1) as iterated,
+        count(*) filter (where long_from_tokens <> 200000) as long,
+        count(*) filter (where not is_priced and input_tokens is not null) as unpriced,
         {sums}
-    from t group by all
+    from t group by 1, 2
     """
-    return gold.rows(sql, [host, filters.timezone, *values])
+    zone = [filters.timezone] * _BUCKETS[period].count(":zone")
+    rows = gold.rows(sql, [host, *values, *zone])
+    return [row | {"cost_usd": row.pop("cost")} for row in rows]
 
 
 UNEXPLAINED = "unexplained"
@@ -137,7 +146,7 @@ def _compare(
 
 
 def _part(reason: Reason, ours: Row) -> dict[str, Any]:
-    part: dict[str, Any] = {"cost_usd": ours[f"{reason.name}_usd"]}
+    part: dict[str, Any] = {"cost_usd": ours[f"{reason.name}_cost"]}
     for name in TOKENS:
         part[name] = ours[f"{reason.name}_{name}"] if reason.tokens else 0
     return part

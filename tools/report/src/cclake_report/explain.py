@@ -10,16 +10,14 @@ from cclake_report.source import Gold, Row
 
 _SQL = """
 select r.*, p.project_name, s.title,
-    strftime(timezone('UTC', r.responded_at::timestamptz), '%Y-%m-%d %H:%M:%S') as at
-from marts.fct_api_responses as r
-left join marts.dim_projects as p on p.project_key = r.project_key
-left join marts.dim_sessions as s on s.session_id = r.session_id
+    replace(substr(r.responded_at, 1, 19), 'T', ' ') as at
+from fct_api_responses as r
+left join dim_projects as p on p.project_key = r.project_key
+left join dim_sessions as s on s.session_id = r.session_id
 where r.message_id = ? or r.request_id = ? or r.response_key = ?
 order by r.responded_at
 """
-_ITEMS = (
-    "select * from marts.fct_response_items where response_key = ? order by item_no"
-)
+_ITEMS = "select * from fct_response_items where response_key = ? order by item_no"
 _PARTS = (
     ("Input", "input"),
     ("Output", "output"),

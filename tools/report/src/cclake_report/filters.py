@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -39,38 +39,40 @@ class Filters:
         """A SQL condition on table `t`, and its values.
 
         Args:
-            at: The column with the time.
+            at: The column with the time, `quarter_no` or one of texts.
             model: The condition's column with the model.
         """
-        local = local_time(f"t.{at}")
         parts: list[tuple[str, list[Any]]] = []
         if self.since:
-            parts.append((f"{local} >= ?", [self.timezone, self.since]))
+            parts.append((f"t.{at} >= ?", [self._midnight(at, self.since)]))
         if self.until and self.until < date.max:
             end = self.until + timedelta(days=1)
-            parts.append((f"{local} < ?", [self.timezone, end]))
+            parts.append((f"t.{at} < ?", [self._midnight(at, end)]))
         if self.project:
             parts.append((_PROJECT, [self.project] * 3))
         if self.model:
-            parts.append((f"contains(lower({model}), lower(?))", [self.model]))
+            parts.append((f"instr(lower({model}), lower(?)) > 0", [self.model]))
         if self.host:
             parts.append(("t.host = ?", [self.host]))
         sql = " and ".join(text for text, _ in parts) or "true"
         return sql, [value for _, values in parts for value in values]
 
-
-def local_time(column: str) -> str:
-    """The SQL of a time in a zone that is the next value.
-
-    Gold keeps times in UTC; the cast makes that explicit (the session is in UTC).
-    """
-    return f"timezone(?, {column}::timestamptz)"
+    def _midnight(self, at: str, day: date) -> int | str:
+        """Return the begin of a local day, as the column `at` counts or writes time."""
+        local = datetime.combine(day, time(), ZoneInfo(self.timezone))
+        try:
+            utc = local.astimezone(UTC)
+        except OverflowError:
+            utc = local.replace(tzinfo=UTC)
+        if at == "quarter_no":
+            return int(utc.timestamp()) // 900
+        return f"{utc:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 _PROJECT = """t.project_key in (
-    select project_key from marts.dim_projects
-    where contains(lower(project_name), lower(?))
-    or contains(lower(project_path), lower(?)) or project_key = ?)"""
+    select project_key from dim_projects
+    where instr(lower(project_name), lower(?)) > 0
+    or instr(lower(project_path), lower(?)) > 0 or project_key = ?)"""
 
 
 def day(text: str | None) -> date | None:
@@ -94,7 +96,7 @@ def zone(name: str) -> str:
 
     Raises:
         Failure: There is no such zone, or that of this machine has no IANA name:
-            `TZ` may also be a rule such as `CET-1CEST`, which DuckDB cannot follow.
+            `TZ` may also be a rule such as `CET-1CEST`, which is not a name.
     """
     local = name == "local"
     if local:

@@ -27,7 +27,7 @@ class Reason:
 
 # Above 200,000 tokens ccusage raises the price of the tokens beyond, not of all.
 # The plain rates are half of the long ones, two thirds for output.
-_MARGINAL = "if({t} > 200000, 200000, {t}) * {p} * (1 - {r})"
+_MARGINAL = "iif({t} > 200000, 200000, {t}) * {p} * (1 - {r})"
 _IS_LONG = "coalesce(long_from_tokens = 200000, false)"
 _LONG = (
     "("
@@ -47,7 +47,7 @@ REASONS = (
     Reason(
         "other_host",
         "logged on another machine; ccusage sees one",
-        "host is distinct from this_host",
+        "host is not this_host",
         "cost_usd",
         tokens=True,
     ),
@@ -76,7 +76,7 @@ REASONS = (
         "us_only",
         "inference in the US only costs 1.1 times as much",
         "is_us_only",
-        f"(cost_usd - web_search_usd - if({_IS_LONG}, {_LONG}, 0)) * (1 - 1 / 1.1)",
+        f"(cost_usd - web_search_usd - iif({_IS_LONG}, {_LONG}, 0)) * (1 - 1 / 1.1)",
     ),
 )
 

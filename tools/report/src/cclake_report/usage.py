@@ -5,21 +5,16 @@ from typing import Any, Literal
 
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report, add_up, honesty
-from cclake_report.source import Gold, Row
+from cclake_report.source import Gold, Row, local_minute
 
 By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
 
-# Sums by quarter of an hour, which belongs to one day in every time zone.
-_QUARTERS = """(
-    select *, make_timestamp_ms(quarter_no * 900000) as quarter_at
-    from marts.agg_response_quarters
-)"""
-_MODEL = "concat_ws(' ', t.model, t.logged_model)"
-# What each report groups by, over table `t` and the local time `local_at`.
+_MODEL = "(coalesce(t.model, '') || ' ' || coalesce(t.logged_model, ''))"
+# What each report groups by. A quarter of an hour belongs to one day in every zone.
 _BUCKETS: dict[By, str] = {
-    "daily": "strftime(local_at, '%Y-%m-%d')",
-    "weekly": "strftime(date_trunc('week', local_at), '%Y-%m-%d')",
-    "monthly": "strftime(local_at, '%Y-%m')",
+    "daily": "local_day(:zone, quarter_no)",
+    "weekly": "local_week(:zone, quarter_no)",
+    "monthly": "local_month(:zone, quarter_no)",
     "session": "session_id",
     "models": "coalesce(model, 'unknown')",
     "projects": "coalesce(project_key, 'unknown')",
@@ -33,30 +28,25 @@ _KEYS: dict[By, str] = {
     "projects": "project_key",
 }
 _SQL = """
-with t as (
-    select t.*, timezone(?, t.quarter_at::timestamptz) as local_at
-    from {quarters} as t where {where}
-)
 select
     coalesce({bucket}, 'unknown') as bucket,
     coalesce(model, 'unknown') as model,
-    coalesce(sum(input_tokens), 0)::bigint as input_tokens,
-    coalesce(sum(output_tokens), 0)::bigint as output_tokens,
-    coalesce(sum(cache_write_tokens), 0)::bigint as cache_write_tokens,
-    coalesce(sum(cache_read_tokens), 0)::bigint as cache_read_tokens,
-    coalesce(sum(total_tokens), 0)::bigint as total_tokens,
-    sum(api_responses)::bigint as responses,
-    sum(uncounted_responses)::bigint as uncounted_responses,
-    sum(unpriced_responses - uncounted_responses)::bigint as unpriced_responses,
-    sum(final_counted_responses)::bigint as final_responses,
-    sum(model_responses)::bigint as model_responses,
-    sum(unpriced_model_responses - uncounted_responses)::bigint as model_unpriced,
+    coalesce(sum(input_tokens), 0) as input_tokens,
+    coalesce(sum(output_tokens), 0) as output_tokens,
+    coalesce(sum(cache_write_tokens), 0) as cache_write_tokens,
+    coalesce(sum(cache_read_tokens), 0) as cache_read_tokens,
+    coalesce(sum(total_tokens), 0) as total_tokens,
+    sum(api_responses) as responses,
+    sum(uncounted_responses) as uncounted_responses,
+    sum(unpriced_responses - uncounted_responses) as unpriced_responses,
+    sum(final_counted_responses) as final_responses,
+    sum(model_responses) as model_responses,
+    sum(unpriced_model_responses - uncounted_responses) as model_unpriced,
     sum(cost_usd) as cost_usd,
-    strftime(timezone(?, min(first_responded_at)::timestamptz), '%Y-%m-%d %H:%M')
-        as first_at,
-    strftime(timezone(?, max(last_responded_at)::timestamptz), '%Y-%m-%d %H:%M')
-        as last_at
-from t group by all order by bucket, sum(cost_usd) desc nulls last, model
+    min(first_responded_at) as first_at,
+    max(last_responded_at) as last_at
+from agg_response_quarters as t where {where}
+group by 1, 2 order by 1, sum(cost_usd) desc nulls last, 2
 """
 _TOKENS = (
     Column("input_tokens", "Input", "count"),
@@ -97,10 +87,14 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
         filters: What to count.
         breakdown: Give each row a `breakdown` by model.
     """
-    where, values = filters.where("quarter_at", _MODEL)
-    sql = _SQL.format(where=where, bucket=_BUCKETS[by], quarters=_QUARTERS)
-    zone = filters.timezone
-    parts = gold.rows(sql, [zone, *values, zone, zone])
+    where, values = filters.where("quarter_no", _MODEL)
+    bucket = _BUCKETS[by]
+    zone = [filters.timezone] * bucket.count(":zone")
+    sql = _SQL.format(where=where, bucket=bucket.replace(":zone", "?"))
+    parts = gold.rows(sql, [*zone, *values])
+    for part in parts:
+        for name in ("first_at", "last_at"):
+            part[name] = local_minute(filters.timezone, part[name])
     totals, notes = add_up(parts), honesty(parts)
     rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
     if by in _ADORN:
@@ -153,8 +147,8 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
         for row in gold.rows(
             "select s.session_id, s.title, s.host, s.git_branch,"
             " coalesce(p.project_name, s.project_key) as project"
-            " from marts.dim_sessions as s"
-            " left join marts.dim_projects as p on p.project_key = s.project_key"
+            " from dim_sessions as s"
+            " left join dim_projects as p on p.project_key = s.project_key"
         )
     }
     for row in rows:
@@ -163,16 +157,16 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
 
 
 def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
-    where, values = filters.where("quarter_at", _MODEL)
+    where, values = filters.where("quarter_no", _MODEL)
     names = {
         row.pop("project_key"): row
         for row in gold.rows(
             "select coalesce(t.project_key, 'unknown') as project_key,"
-            " coalesce(any_value(p.project_name), 'unknown') as project,"
-            " any_value(p.project_path) as project_path,"
+            " coalesce(max(p.project_name), 'unknown') as project,"
+            " max(p.project_path) as project_path,"
             " count(distinct t.session_id) as sessions"
-            f" from {_QUARTERS} as t"
-            " left join marts.dim_projects as p on p.project_key = t.project_key"
+            " from agg_response_quarters as t"
+            " left join dim_projects as p on p.project_key = t.project_key"
             f" where {where} group by t.project_key",
             values,
         )
