@@ -108,18 +108,6 @@ def test_every_readme_teaches_its_command(path: Path) -> None:
         assert f"Usage: {script}" in readme
 
 
-@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: path.parent.name)
-def test_no_tool_imports_another(path: Path) -> None:
-    own = "web" if path.parent.name == "datasette" else path.parent.name
-    for source in path.parent.glob("src/**/*.py"):
-        imported = set(
-            re.findall(
-                r"^\s*(?:from|import) cclake_(\w+)", source.read_text(), re.MULTILINE
-            )
-        )
-        assert imported <= {own, "common", "lake"}, source
-
-
 def test_the_shell_scripts_are_clean() -> None:
     scripts = [
         ROOT / "just",
