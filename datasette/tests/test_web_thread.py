@@ -9,7 +9,7 @@ from cclake_web.charts.scale import after, periods, ticks
 from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.data.search import question
 from cclake_web.data.thread import LONGEST_TURN, PAGE, Mark, pages
-from cclake_web.liveentries import calls_among, entries_of
+from cclake_web.live.reading import line_of
 from cclake_web.render.cards import cards_of
 from cclake_web.render.toolview import view
 from hypothesis import given, settings
@@ -136,11 +136,16 @@ def test_words_phrases_and_beginnings_mean_what_they_say() -> None:
 
 @given(JSON, st.sampled_from(["user", "assistant", "system", 7]))
 def test_a_fresh_line_may_have_any_shape(message: Any, kind: Any) -> None:
-    line = {"type": kind, "message": message, "toolUseResult": message}
-    entries = entries_of(
-        [{"_id": b"x" * 24, "entry": line}, {"_id": b"y", "entry": message}]
+    about = {
+        "_id": b"x" * 24, "buffer": "b", "seq": 1, "sessionId": "s", "source": {"len": 9},
+    }  # fmt: skip
+    fields = {"type": kind, "message": message, "toolUseResult": message}
+    extra = dict.fromkeys(
+        ("uuid", "cwd", "gitBranch", "aiTitle", "forkedFrom"), message
     )
-    cards_of(entries, calls_among(entries), nest=lambda call: None)
+    for entry in (fields, fields | extra, message):
+        line = line_of(about | {"entry": entry})
+        assert line is None or line.session_id == "s"
 
 
 @given(st.floats(0, 1e15, allow_nan=False))

@@ -3,12 +3,10 @@
 import base64
 import gzip
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import gridfs
 import httpx
@@ -19,37 +17,10 @@ from export import PIXEL, Export
 from harness import PATIENCE, Mongod, connect, wait_for
 from playwright.sync_api import Browser, expect
 from sample import GITHUB_TOKEN, RUNNING, sample
+from shipper import Shipper, key_of
 from webface import Watched, Web, serving
 
 pytest_plugins = ("webfixtures",)
-
-Database = Any
-
-
-class Shipper:
-    """Writes documents as the flusher does."""
-
-    def __init__(self, database: Database) -> None:
-        self.database, self.seq = database, 0
-
-    def ship(self, message: dict[str, Any], **entry: Any) -> str:
-        self.seq += 1
-        key = uuid.uuid4().bytes + self.seq.to_bytes(8, "big")
-        now = datetime.now(UTC)
-        line = {
-            "type": message["role"], "uuid": str(uuid.uuid4()), "sessionId": RUNNING,
-            "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "message": message, **entry,
-        }  # fmt: skip
-        self.insert(key, {"entry": line}, now)
-        return key.hex()
-
-    def insert(self, key: bytes, fields: dict[str, Any], now: datetime) -> None:
-        self.database.conversations.insert_one({
-            "_id": Binary(key, 0), "host": "laptop", "buffer": "b", "seq": self.seq,
-            "kind": "line", "sessionId": RUNNING, "sourceFile": "p/x.jsonl",
-            "ingestedAt": now, "source": {"file": "00", "gen": 0, "off": 4711, "len": 9},
-            **fields,
-        })  # fmt: skip
 
 
 @pytest.fixture
@@ -166,15 +137,9 @@ def test_the_page_takes_over_what_the_pipeline_has_counted(
 ) -> None:
     tab = Watched(browser, live)
     page = tab.open(f"/session/{RUNNING}")
-    doc_id = shipper.ship(
-        {
-            "role": "assistant",
-            "id": "m",
-            "content": [{"type": "text", "text": "Half way."}],
-        }
-    )
+    doc_id = shipper.answer("Half way.", uuid="half")
     expect(page.locator("#live").get_by_text("Half way.")).to_be_visible()
-    publish_with(live, doc_id, "Half way.")
+    publish_with(live, shipper, doc_id, "Half way.")
     counted = page.locator(".turn:not(#live .turn)").get_by_text("Half way.")
     expect(counted).to_be_visible()
     expect(page.locator("#live").get_by_text("Half way.")).to_have_count(0)
@@ -189,33 +154,28 @@ def test_a_page_without_new_lines_is_left_as_it_is(
     page = tab.open(f"/session/{RUNNING}")
     page.locator(".bubble").wait_for()
     page.evaluate("window.stays = true")
-    with page.expect_request(lambda request: "/live/" in request.url):
-        sample().write(live.exports / "conversations.db")
-    assert page.evaluate("window.stays") is True
-    shipper.ship(
-        {
-            "role": "assistant",
-            "id": "m",
-            "content": [{"type": "text", "text": "On it."}],
-        }
-    )
+    sample().write(live.exports / "conversations.db")
+    shipper.answer("On it.")
     expect(page.locator("#live").get_by_text("On it.")).to_be_visible()
+    assert page.evaluate("window.stays") is True
     tab.close()
 
 
-def publish_with(web: Web, doc_id: str, text: str) -> None:
+def publish_with(web: Web, shipper: Shipper, doc_id: str, text: str) -> None:
     export: Export = sample()
+    export.info |= {"export_id": "next", "watermarks": f'{{"b": {shipper.seq}}}'}
+    key = key_of("half")
     last = [r for r in export.rows["thread_entries"] if r["session_id"] == RUNNING][-1]
     entry = {
         **last,
         "position": last["position"] + 1,
-        "entry_key": "new",
+        "entry_key": key,
         "doc_id": doc_id,
     }
     export.add("thread_entries", **entry)
     export.add(
         "thread_blocks",
-        entry_key="new",
+        entry_key=key,
         session_id=RUNNING,
         block_no=0,
         block_kind="text",

@@ -1,13 +1,11 @@
 """Content that hides secrets from rules, times that no calendar has, hostile texts."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cclake_archive.client import Document
 from cclake_common.masking import MASK, mask, mask_value
-from cclake_web.lines import Lines
 from cclake_web.render.markdown import markdown
 from export import Export
 from webface import Web, serving
@@ -130,38 +128,6 @@ def test_values_nested_deep_are_hidden() -> None:
     for _ in range(900):
         deep = [deep]
     assert KEY not in str(mask_value(deep))
-
-
-class Stub(Lines):
-    """Answers as MongoDB would."""
-
-    def __init__(self, documents: list[Document]) -> None:
-        self.documents = documents
-
-    def newer(
-        self, session_id: str, since: datetime, limit: int, known: Sequence[bytes] = ()
-    ) -> list[Document]:
-        wanted = (d for d in self.documents if d["ingestedAt"] >= since)
-        return [d for d in wanted if d["_id"] not in known][:limit]
-
-
-def test_many_lines_at_once_are_all_told_in_a_few_looks() -> None:
-    lines: list[Document] = [
-        {"_id": number.to_bytes(24, "big"), "ingestedAt": START, "entry": {}}
-        for number in range(900)
-    ]
-    import datasette.app  # noqa: F401, it loads its plugins while it is imported
-    from cclake_web.pages.live import Tail
-
-    tail = Tail(Stub(lines), "s", START - timedelta(hours=1))
-    while tail.look(set()):
-        pass
-    lines.append(
-        {"_id": b"z" * 24, "ingestedAt": START + timedelta(seconds=1), "entry": {}}
-    )
-    assert tail.look(set())
-    assert len(tail.known) == 901
-    assert not tail.look(set())
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "0500-01-01", "0999-12-31"])

@@ -18,12 +18,12 @@ from cclake_web.descriptions import metadata
 from cclake_web.export import NAME, REVEALING
 from cclake_web.exporting.datasette_csv import safe_csv
 from cclake_web.guard import App, Guard
+from cclake_web.live.stream import live_stream
 from cclake_web.pages.canned import canned
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.find import find_in_session
-from cclake_web.pages.live import live_stream
 from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
 from cclake_web.pages.runs import runs_page

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 from cclake_web.config import Config, from_environ
 from cclake_web.export import Export
-from cclake_web.lines import Lines
+from cclake_web.live.lines import Lines
+from cclake_web.live.overlay import Overlay
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
@@ -16,11 +17,12 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 
 @dataclass
 class State:
-    """The settings, the export, and the lines in MongoDB."""
+    """The settings, the export, and what MongoDB has above it."""
 
     config: Config
     export: Export
     lines: Lines
+    overlay: Overlay
 
 
 _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
@@ -31,9 +33,11 @@ def state_of(datasette: Datasette) -> State:
     state = _STATES.get(datasette)
     if state is None:
         config = from_environ()
+        lines = Lines(config.mongo_uri, config.mongo_db)
         state = _STATES[datasette] = State(
             config,
             Export(datasette, config.export),
-            Lines(config.mongo_uri, config.mongo_db),
+            lines,
+            Overlay(lines),
         )
     return state

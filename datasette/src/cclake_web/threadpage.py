@@ -33,6 +33,23 @@ class Prompt:
 
 
 @dataclass
+class Live:
+    """What a page shows of lines that are archived and not yet published.
+
+    Attributes:
+        cards: The cards.
+        loose: Subagents that have such lines.
+        part: The first of the pages of such lines that is shown.
+        entries: Number of entries that the session has among them.
+    """
+
+    cards: list[Card]
+    loose: list[Loose]
+    part: int
+    entries: int = 0
+
+
+@dataclass
 class Thread:
     """One page of a thread with everything around it."""
 
@@ -49,6 +66,8 @@ class Thread:
     strip: Strip | None = None
     sums: Sums | None = None
     agent: tuple[str, str] = ("", "")  # type and description of the one that is shown
+    live: Live | None = None
+    is_last: bool = True  # whether it is the last page
 
 
 Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
@@ -67,10 +86,16 @@ class Around:
     family: list[Row]
 
 
-def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
+def load(
+    connection: sqlite3.Connection, ask: Ask, keep: Keep, whole: bool = False
+) -> Thread | None:
     """Read one page of a thread; None where there is no such session.
 
-    `keep` gives what is around the page again to those who turn pages.
+    Args:
+        connection: Of the export, or of the lines above it.
+        ask: The thread and its page.
+        keep: Gives what is around the page again to those who turn pages.
+        whole: Whether the page goes on to the end of the thread.
     """
     key = (ask.session_id, ask.agent)
     around = keep(key, lambda: _around(connection, *key))
@@ -78,6 +103,9 @@ def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
         return None
     marks, pages = around.marks, around.pages
     page = _choose(pages, marks, ask)
+    if page and whole:
+        end = (page.turns[0], marks[-1].turn)
+        page = Page(page.number, page.first, marks[-1].position, end)
     drawn = None
     if not ask.agent:
         drawn = strip(marks, around.sizes, around.failed, pages, page)
@@ -90,6 +118,7 @@ def load(connection: sqlite3.Connection, ask: Ask, keep: Keep) -> Thread | None:
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
         sums=nester.total(ask.agent) if ask.agent else None,
         agent=nester.named(ask.agent),
+        is_last=page is None or page.number == len(pages),
     )  # fmt: skip
 
 

@@ -39,6 +39,9 @@ TYPES = {
     "html": "text/html; charset=utf-8",
 }
 Chunks = AsyncIterator[str]
+_MISSING = (
+    "A session can be exported after the pipeline run that follows its first line."
+)
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -49,7 +52,7 @@ async def session_export(visit: Visit) -> Any:
     reveal = await visit.reveals()
     session = await visit.export.read(sessions.one, session_id)
     if session is None:
-        return message(visit.request, 404, "No such session", "Nothing to export.")
+        return message(visit.request, 404, "Nothing to export", _MISSING)
     session |= session_record(session, reveal)
     if kind == "html":
         return await _standalone(visit, session_id, reveal)

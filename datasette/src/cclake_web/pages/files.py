@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from datasette.utils.asgi import NotFound, Request, Response
 
-from cclake_web.lines import Unreachable
-from cclake_web.liveimages import image_of
+from cclake_web.live.images import image_of
+from cclake_web.live.lines import Unreachable
 from cclake_web.pages.web import Visit, asset, view
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported

@@ -26,10 +26,17 @@ async def find_in_session(visit: Visit) -> Response:
     kept = {"all": "1"} if everything else {}
     kept |= {"reveal": "1"} if reveal else {}
 
-    def find(connection: sqlite3.Connection) -> list[Place]:
+    overlay = await visit.live()
+
+    def look(connection: sqlite3.Connection) -> list[Place]:
         return places(
             connection, session_id, words, everything=everything, reveal=reveal
         )
+
+    def find(connection: sqlite3.Connection) -> list[Place]:
+        with overlay.over(connection) as tables:
+            newer = look(tables.connection) if tables else []
+        return look(connection) + newer
 
     found = await visit.export.read(find)
     answer = {

@@ -1,6 +1,8 @@
 """`/palette.json`: sessions, projects and prompts for Ctrl-K."""
 
 import sqlite3
+from functools import partial
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,6 +12,7 @@ from datasette.utils.asgi import Response
 from cclake_web.data.filters import like
 from cclake_web.data.search import question
 from cclake_web.fmt import one_line
+from cclake_web.live import merge
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
@@ -21,11 +24,18 @@ async def palette(visit: Visit) -> Response:
     """What fits the words typed so far; the newest sessions where there are none."""
     text = visit.args.get("q", "").strip()[:200]
 
+    overlay = await visit.live()
+
     def answer(connection: sqlite3.Connection) -> Found:
-        found = _sessions(connection, text)
-        if text:
-            found += _projects(connection, text) + _prompts(connection, text)
-        return found
+        kinds = [_sessions, _projects, _prompts] if text else [_sessions]
+        with overlay.over(connection) as tables:
+            return [
+                one
+                for kind in kinds
+                for one in merge.both(
+                    connection, tables, partial(kind, text=text), itemgetter("href")
+                )[:EACH]
+            ]
 
     found = await visit.export.read(answer, limit_ms=1500)
     return Response.json(found, headers={"cache-control": "no-store"})

@@ -10,7 +10,7 @@ from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.jsontext import dumps
-from cclake_web.lines import Unreachable
+from cclake_web.live.lines import Unreachable
 from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.code import colour, lexer_named

@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -11,14 +13,18 @@ from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.data.filters import Filters
-from cclake_web.data.search import CLOSE, KINDS, OPEN, PAGE, Question, hits, question
+from cclake_web.data.search import CLOSE, KINDS, OPEN, Question, hits, question
 from cclake_web.fmt import title
+from cclake_web.live import merge
+from cclake_web.live.merge import NEWER
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
 from cclake_web.render.safe import plain
 
 LIMIT_MS = 4000
 _MARKS = re.compile(r"\*{2,3}|`{1,3}|\s*\n\s*(?=\n)|^#+ ", re.MULTILINE)
+
+Hit = dict[str, Any]
 
 AROUND = 120  # characters beside a hit where secrets are masked
 
@@ -32,10 +38,18 @@ async def search_page(visit: Visit) -> Response:
     kinds = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
     best = args.get("order") == "best"
     start = args.get("start", "")
-    offset = int(start) if start.isdecimal() and len(start) < 6 else 0
+    newer = start.startswith(NEWER) or not start
+    number = start.removeprefix(NEWER)
+    offset = int(number) if number.isdecimal() and len(number) < 6 else 0
+    overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
-        rows, loose = _find(connection, asked, kinds, filters, best, offset)
+        def ask(match: str, best: bool) -> tuple[list[Hit], str]:
+            find = partial(hits, match=match, kinds=kinds, filters=filters, best=best)
+            with overlay.over(connection) as tables:
+                return merge.hits_page(connection, tables, find, offset, newer)
+
+        rows, following, loose = _find(asked, best, ask)
         return visit.page(
             "search.html",
             filters=filters,
@@ -44,10 +58,9 @@ async def search_page(visit: Visit) -> Response:
             all_kinds=KINDS,
             best=best,
             loose=loose,
-            offset=offset,
-            more=len(rows) > PAGE,
-            following=offset + PAGE,
-            groups=_groups([_shown(row) for row in rows[:PAGE]]),
+            offset=offset or not newer,
+            following=following,
+            groups=_groups([_shown(row) for row in rows]),
             choices=choices(connection, visit.export),
             switches={kind: "1" for kind in kinds if kinds != ["text"]}
             | ({"order": "best"} if best else {}),
@@ -57,29 +70,27 @@ async def search_page(visit: Visit) -> Response:
 
 
 def _find(
-    connection: sqlite3.Connection,
-    asked: Question,
-    kinds: list[str],
-    filters: Filters,
-    best: bool,
-    offset: int,
-) -> tuple[list[dict[str, Any]], bool]:
-    """Hits with all words; where there is none, the best ones with any of them."""
+    asked: Question, best: bool, ask: Callable[[str, bool], tuple[list[Hit], str]]
+) -> tuple[list[Hit], str, bool]:
+    """Find hits with all words; where there is none, the best ones with any of them.
+
+    Returns the hits, the start of the next page, and whether any word was enough.
+    """
     if not asked.match:
-        return [], False
-    rows = hits(connection, asked.match, kinds, filters, best=best, offset=offset)
+        return [], "", False
+    rows, following = ask(asked.match, best)
     if rows or asked.match == asked.loose:
-        return rows, False
-    found = hits(connection, asked.loose, kinds, filters, best=True, offset=offset)
-    return found, bool(found)
+        return rows, following, False
+    found, following = ask(asked.loose, True)
+    return found, following, bool(found)
 
 
-def _groups(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def _groups(rows: list[Hit]) -> list[list[Hit]]:
     """Hits of one session that follow each other stand together."""
     return [list(some) for _, some in groupby(rows, key=itemgetter("session_id"))]
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: Hit) -> Hit:
     # Secrets are searched for in the whole text: of one that an excerpt cuts, no rule
     # knows the rest.
     whole = row.pop("text") or ""

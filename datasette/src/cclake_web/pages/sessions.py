@@ -13,6 +13,7 @@ from cclake_web.data import rollup, sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.export import Export
 from cclake_web.fmt import day, title
+from cclake_web.live import merge
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
 
@@ -43,9 +44,13 @@ async def sessions_page(visit: Visit) -> Response:
     after = visit.args.get("after", "")
 
     export = visit.export
+    overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
         rows, following = listed(filters, after, export)
+        with overlay.over(connection) as tables:
+            live = merge.selected(connection, tables, filters)
+        rows = merge.list_page(rows, following, after, filters, shown(live))
         return visit.page(
             "sessions.html",
             filters=filters,
@@ -53,6 +58,7 @@ async def sessions_page(visit: Visit) -> Response:
             following=following,
             after=after,
             totals=totals(filters, export),
+            fresh=live.fresh,
             choices=choices(connection, export),
             chart=chart(filters, visit.args.get("by", ""), export),
             running=running_since(),
@@ -69,13 +75,19 @@ def listed(
 
     def read(sums: sqlite3.Connection) -> tuple[list[sessions.Row], str]:
         rows, following = sessions.page(sums, filters, after)
-        shown = [row | {"title": title(row)} for row in rows]
-        return [
-            mask_names(row, "session_id", "project_key") for row in shown
-        ], following
+        return list(map(_shown, rows)), following
 
     kept = rollup.kept if filters.deeper else rollup.kept_list
     return kept(export, ("page", filters, filters.zone, after), read)
+
+
+def shown(live: merge.Selected) -> merge.Selected:
+    """Return sessions with newer lines as the list shows them."""
+    return replace(live, rows={key: _shown(row) for key, row in live.rows.items()})
+
+
+def _shown(row: sessions.Row) -> sessions.Row:
+    return mask_names(row | {"title": title(row)}, "session_id", "project_key")
 
 
 def chart(filters: Filters, unit: str, export: Export) -> Timeline | None:

@@ -9,10 +9,11 @@ from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.fmt import title
+from cclake_web.live import merge
 from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
-from cclake_web.threadpage import Thread, agent_at, load
+from cclake_web.threadpage import Thread, agent_at
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go on
@@ -38,19 +39,24 @@ async def thread_page(visit: Visit) -> Response:
     ask = ask_of(visit, await visit.reveals())
     inside = visit.args.get("inside") == "1"
     keep = partial(visit.export.keep, "threads", MOST_THREADS)
+    overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
-        if ask.at and not ask.agent:
-            agent = agent_at(connection, ask.session_id, ask.at)
-            if agent:
-                query = urlencode({"agent": agent, "at": ask.at})
-                return Response.redirect(
-                    f"/session/{quote(ask.session_id, safe='')}?{query}"
-                    f"#e-{quote(ask.at, safe='')}"
-                )
-        found = load(connection, ask, keep)
+        with overlay.over(connection) as tables:
+            if ask.at and not ask.agent:
+                agent = agent_at(connection, ask.session_id, ask.at)
+                if tables and not agent:
+                    agent = agent_at(tables.connection, ask.session_id, ask.at)
+                if agent:
+                    query = urlencode({"agent": agent, "at": ask.at})
+                    return Response.redirect(
+                        f"/session/{quote(ask.session_id, safe='')}?{query}"
+                        f"#e-{quote(ask.at, safe='')}"
+                    )
+            found = merge.thread(connection, tables, ask, keep)
         if found is None:
-            return message(visit.request, 404, "No such session", _MISSING)
+            text = _MISSING + (_AWAY if overlay.status.away else "")
+            return message(visit.request, 404, "No such session", text)
         return _inside(visit, found) if inside else _show(visit, found)
 
     return await visit.export.read(answer)
@@ -86,11 +92,22 @@ def _show(visit: Visit, thread: Thread) -> Response:
         href=partial(_href, ask),
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),
-        followed=ended >= running_since(FOLLOWED),
+        follow=_stream(thread) if ended >= running_since(FOLLOWED) else "",
     )
 
 
-_MISSING = (
-    "The archive has no session of this name yet. A session appears here after the "
-    "pipeline run that follows its first line."
-)
+def _stream(thread: Thread) -> str:
+    """Return the address of what follows a page; "" where other pages do."""
+    if not thread.is_last:
+        return ""
+    ask, live = thread.ask, thread.live
+    now = {
+        "agent": ask.agent, "all": "1" if ask.everything else "",
+        "reveal": "1" if ask.reveal else "", "part": live.part if live else 1,
+    }  # fmt: skip
+    query = urlencode({name: value for name, value in now.items() if value})
+    return f"/live/{quote(ask.session_id, safe='')}?{query}"
+
+
+_MISSING = "The archive has no message of a session of this name."
+_AWAY = " MongoDB does not answer: sessions that began after this export are missing."

@@ -21,6 +21,7 @@ from markupsafe import escape
 
 from cclake_web import fmt
 from cclake_web.export import Export
+from cclake_web.live.overlay import Overlay
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.anchors import image_address, tools
 from cclake_web.render.icons import icon
@@ -84,12 +85,18 @@ class Visit:
             return False
         return await may_reveal(self.datasette, self.request.actor)
 
+    async def live(self) -> Overlay:
+        """Return the lines that are not yet published, after a look for new ones."""
+        await self.state.overlay.look(self.export)
+        return self.state.overlay
+
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """A template as an answer."""
         shown = self.export.published
         return html(
-            self.request, template, status, zone=self.zone, shown=shown, **context
-        )
+            self.request, template, status, zone=self.zone, shown=shown,
+            newer=self.state.overlay.status, **context
+        )  # fmt: skip
 
 
 View = Callable[[Visit], Awaitable[Response | None]]
@@ -129,7 +136,7 @@ def html(
         nonce=request.scope.get("cclake_nonce", ""),
         path=request.path,
         actor=request.actor,
-        **{"shown": None} | context,
+        **{"shown": None, "newer": None} | context,
     )  # fmt: skip
     return Response.html(body, status=status, headers={"cache-control": "no-store"})
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Entry
-from cclake_web.liveimages import PREFIX, address
+from cclake_web.live.images import PREFIX, address
 from cclake_web.render.icons import icon
 
 

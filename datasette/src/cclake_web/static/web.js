@@ -272,10 +272,13 @@
   if (page) {
     const place = $("#live");
     let source = null;
+    let seen = page.dataset.seen;
     const lines = (event) => {
       const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
       const opened = new Set($$("details[open][id]", place).map((one) => one.id));
-      place.innerHTML = JSON.parse(event.data).html;
+      const news = JSON.parse(event.data);
+      place.innerHTML = news.html;
+      seen = news.seen;
       for (const one of $$("details[id]", place)) if (opened.has(one.id)) one.open = true;
       if (atEnd) scrollTo({ top: document.body.scrollHeight });
     };
@@ -283,7 +286,7 @@
       // Nothing new here: folds and place stay. Else the counted page takes over,
       // unless someone is reading in the middle of it.
       const atEnd = innerHeight + scrollY > document.body.scrollHeight - 120;
-      if (!place.children.length) follow();
+      if (!place.children.length) { seen = 0; follow(); }
       else if (atEnd || scrollY < 200) location.reload();
       else close();
     };
@@ -292,7 +295,7 @@
     const follow = () => {
       close();
       if (document.hidden) return;
-      source = new EventSource(`/live/${encodeURIComponent(page.dataset.session)}`);
+      source = new EventSource(`${page.dataset.live}&seen=${seen}`);
       source.addEventListener("lines", lines);
       source.addEventListener("published", published);
       source.addEventListener("away", close);

@@ -5,8 +5,6 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from cclake_archive.client import Document
-
 from cclake_web.jsontext import loads
 
 PREFIX = "line:"  # of the key of an image that is still only in its line
@@ -45,16 +43,13 @@ def image_of(line: bytes, number: int) -> tuple[str, bytes] | None:
     return None
 
 
-def lighten(document: Document) -> Document:
-    """The document without the images' bytes, which nobody reads from here."""
-    entry = document.get("entry")
-    if isinstance(entry, dict):
-        for part, _ in images_in(entry.get("message")):
-            if isinstance(part.get("source"), dict):
-                part["source"].pop("data", None)
-        if _is_image(entry):
-            del entry["toolUseResult"]  # the same image once more
-    return document
+def lighten(entry: Part) -> None:
+    """Remove the images' bytes from an entry: pages get them from its line."""
+    for part, _ in images_in(entry.get("message")):
+        if isinstance(part.get("source"), dict):
+            part["source"].pop("data", None)
+    if _is_image(entry):
+        del entry["toolUseResult"]  # the same image once more
 
 
 def _is_image(entry: Part) -> bool:

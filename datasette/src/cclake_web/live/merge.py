@@ -1,0 +1,241 @@
+"""What pages show of the export and of the lines above it, as one."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from cclake_web.data import sessions
+from cclake_web.data.filters import Filters
+from cclake_web.data.search import PAGE
+from cclake_web.live.tables import Tables
+from cclake_web.nesting import Ask
+from cclake_web.threadpage import Keep, Live, Thread, load
+
+# What newer lines change of a session that the export has; its numbers stay.
+MOVED = ("ended_at", "wall_s", "git_branch", "claude_version", "models")
+Row = dict[str, Any]
+NEWER = "n"  # before the offset of hits that are not yet published
+T = TypeVar("T")
+Find = Callable[[sqlite3.Connection], list[T]]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The sessions of a selection that have lines above the export.
+
+    Attributes:
+        rows: By id, as the list shows them.
+        touched: All that have any, selected or not.
+        fresh: Number of those that the export does not have.
+    """
+
+    rows: dict[str, Row]
+    touched: frozenset[str] = frozenset()
+    fresh: int = 0
+
+
+def selected(
+    export: sqlite3.Connection, tables: Tables | None, filters: Filters
+) -> Selected:
+    """Return the sessions that have newer lines and match a selection."""
+    if tables is None:
+        return Selected({})
+    rows: dict[str, Row] = {}
+    for session_id in tables.sessions:
+        row = _row(export, tables, session_id)
+        if row and not filters.deeper and _matches(row, filters):
+            rows[session_id] = row
+    fresh = sum(tables.is_new(session_id) for session_id in rows)
+    touched = () if filters.deeper else tables.sessions
+    return Selected(rows, frozenset(touched), fresh)
+
+
+def list_page(
+    rows: Sequence[Row], following: str, after: str, filters: Filters, live: Selected
+) -> list[Row]:
+    """Return a page of the list, with sessions that have newer lines at their places.
+
+    Args:
+        rows: The page of the export.
+        following: The cursor of its next page, "" at the end.
+        after: The cursor that the page was asked with.
+        filters: The selection and its order.
+        live: Its sessions with newer lines.
+    """
+
+    def place(row: Row) -> tuple[Any, str]:
+        return _order(row, filters.sort), row["session_id"]
+
+    above, below = _cursor(after, filters.sort), _cursor(following, filters.sort)
+    moved = [
+        row
+        for row in live.rows.values()
+        if (above is None or place(row) < above)
+        and (below is None or place(row) >= below)
+    ]
+    kept = [row for row in rows if row["session_id"] not in live.touched]
+    return sorted([*kept, *moved], key=place, reverse=True)
+
+
+def thread(
+    export: sqlite3.Connection, tables: Tables | None, ask: Ask, keep: Keep
+) -> Thread | None:
+    """Read one page of a thread, with what is newer than the export at its end.
+
+    The first page of what is newer stands on the last page of the export. Returns None
+    where neither knows the session.
+    """
+    found = load(export, ask, keep)
+    newer = tail(tables, ask)
+    if newer is None:
+        return found
+    older = found.pages if found else []
+    shift = len(older) - bool(older and newer.pages)
+    pages = older + [
+        replace(page, number=page.number + shift)
+        for page in newer.pages
+        if page.number + shift > len(older)
+    ]
+    number = _page_number(ask, found, newer, shift, len(pages))
+    part = number - shift
+    is_last = number >= len(pages)
+    shown = None
+    if newer.page is None:  # other agents have newer lines
+        shown, part = (newer if is_last else None), 1
+    elif part > 0:
+        is_it = newer.page.number == part
+        shown = newer if is_it else tail(tables, replace(ask, page=part))
+    frame = found or newer
+    return replace(
+        frame,
+        session=frame.session | {name: newer.session[name] for name in MOVED},
+        pages=pages,
+        page=pages[number - 1] if pages else None,
+        cards=found.cards if found and number <= len(older) else [],
+        prompts=(found.prompts if found else [])
+        + [replace(one, page=one.page + shift) for one in newer.prompts],
+        loose=found.loose if found else [],
+        live=live_part(tables, ask, shown, part) if tables and shown else None,
+        is_last=is_last,
+    )
+
+
+def _page_number(
+    ask: Ask, found: Thread | None, newer: Thread, shift: int, last: int
+) -> int:
+    """Return the number of the page that is asked for, of both together."""
+    number = ask.page
+    if found and found.page and any(mark.key == ask.at for mark in found.marks):
+        number = found.page.number
+    elif newer.page and any(mark.key == ask.at for mark in newer.marks):
+        number = newer.page.number + shift
+    return min(max(number, 1), max(last, 1))
+
+
+def live_part(tables: Tables, ask: Ask, shown: Thread, part: int) -> Live:
+    """Return what a page, and the stream that continues it, show of newer lines."""
+    loose = [] if ask.agent else shown.loose
+    entries = tables.entries(ask.session_id, ask.agent)
+    return Live(shown.cards, loose, part, len(entries))
+
+
+def tail(tables: Tables | None, ask: Ask, whole: bool = False) -> Thread | None:
+    """Read what is newer than the export in a thread; None where there is nothing.
+
+    Args:
+        tables: The lines above the export.
+        ask: The thread; its `page` counts the pages of what is newer.
+        whole: Whether all pages from that one on are shown as one.
+    """
+    if tables is None or ask.session_id not in tables.sessions:
+        return None
+    return load(tables.connection, ask, lambda _key, make: make(), whole)
+
+
+def hits_page(
+    export: sqlite3.Connection,
+    tables: Tables | None,
+    find: Callable[..., list[Row]],
+    offset: int,
+    newer: bool,
+) -> tuple[list[Row], str]:
+    """Return a page of hits: those above the export first, and the start of the next.
+
+    Args:
+        export: The export.
+        tables: The lines above it.
+        find: Finds hits from an offset on; one more than a page if there are more.
+        offset: Of the hits above the export, or of those in it.
+        newer: Whether it is of those above.
+    """
+    found: list[Row] = []
+    if newer:
+        found = find(tables.connection, offset=offset) if tables else []
+        if len(found) > PAGE:
+            return found[:PAGE], f"{NEWER}{offset + PAGE}"
+        offset = 0
+    rows = find(export, offset=offset)
+    following = str(offset + PAGE) if len(rows) > PAGE else ""
+    known = {row["entry_key"] for row in rows}
+    found = [row for row in found if row["entry_key"] not in known]
+    return found + rows[:PAGE], following
+
+
+def both(
+    export: sqlite3.Connection,
+    tables: Tables | None,
+    find: Find[T],
+    key: Callable[[T], Any],
+) -> list[T]:
+    """Put one question to both, the newer answers first, and no answer twice."""
+    newer = find(tables.connection) if tables else []
+    known = {key(one) for one in newer}
+    return newer + [one for one in find(export) if key(one) not in known]
+
+
+def _row(export: sqlite3.Connection, tables: Tables, session_id: str) -> Row | None:
+    newer = sessions.one(tables.connection, session_id)
+    row = None if tables.is_new(session_id) else sessions.one(export, session_id)
+    if row is None or newer is None:
+        return newer
+    return row | {name: newer[name] for name in MOVED}
+
+
+def _matches(row: Row, filters: Filters) -> bool:
+    """Return whether a session belongs to a selection, as `Filters.where` has it."""
+    low, high = filters.bounds()
+    ended = row["ended_at"] or row["started_at"] or ""
+    models = [name.strip() for name in (row["models"] or "").split(",")]
+    words = filters.q.lower()
+    named = f"{row['title'] or ''}\n{row['first_prompt'] or ''}".lower()
+    return (
+        (not filters.project or row["project_key"] == filters.project)
+        and (not filters.branch or row["git_branch"] == filters.branch)
+        and (not filters.host or row["host"] == filters.host)
+        and (not filters.model or filters.model in models)
+        and (not low or ended >= low)
+        and (not high or (row["started_at"] or "") < high)
+        and (not filters.errors or _errors(row) > 0)
+        and (not words or words in named or row["session_id"] == filters.q)
+    )
+
+
+def _errors(row: Row) -> int:
+    return (row["tool_errors"] or 0) + (row["api_errors"] or 0)
+
+
+def _order(row: Row, sort: str) -> str | float:
+    if sort == "recent":
+        return row["ended_at"] or row["started_at"] or ""
+    if sort == "errors":
+        return _errors(row)
+    if sort == "time":
+        return float(row["active_s"] or row["wall_s"] or 0)
+    names = {"cost": "cost_usd", "tokens": "total_tokens", "turns": "turns"}
+    return float(row[names[sort]] or 0)
+
+
+def _cursor(text: str, sort: str) -> tuple[Any, str] | None:
+    value, _, last = text.rpartition("~")
+    return (sessions._number(value, sort), last) if last else None

@@ -1,0 +1,282 @@
+"""A light reading of lines fresh from MongoDB, before the pipeline has seen them.
+
+It is for the eye only: the numbers come with the next pipeline run. Entries have the
+keys that gold gives them, so that links stay and no entry is shown twice.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import md5
+from typing import Any
+
+from cclake_archive.client import Document
+
+from cclake_web.data.blocks import Block
+from cclake_web.jsontext import dumps, loads
+from cclake_web.live.images import images_in, key_of, lighten
+
+# What Claude Code and an IDE put beside the words of the user.
+_TAGS = ("ide_opened_file", "ide_selection", "ide_diagnostics", "system-reminder")
+_CONTEXT = re.compile(
+    "(" + "|".join(rf"<{tag}(?:\s[^>]*)?>.*?</{tag}>" for tag in _TAGS) + ")", re.DOTALL
+)
+_COMMANDS = ("<command-", "<local-command-", "<bash-")
+_AGENT_FILE = re.compile(r"(?:^|/)agent-([^/]+)\.jsonl$")
+_DRIVE = re.compile(r"[A-Za-z]:(?:[\\/]|$)|[\\/]{2}")
+_DATE = re.compile(r"(?<=\d)-20\d{6}$")  # of a model; gold's names go without
+_SPACE = re.compile(r"\s+")
+MOST_TITLE, MOST_PROMPT = 200, 2000  # characters, as in gold
+
+
+@dataclass(slots=True)
+class Line:
+    """What the pages show of a line.
+
+    Attributes:
+        buffer: The buffer that archived it.
+        seq: Its number in that buffer.
+        doc_id: Its document, hex.
+        size: Bytes that it takes in its file.
+        session_id: The session that it belongs to.
+        host: The machine.
+        folder: The project folder that its file is in.
+        said_at: Its time, as the export writes times.
+        key: The entry's key, as in gold.
+        kind: What says it; "" where nothing is shown.
+        agent_id: The subagent whose thread it is in, "" in the main thread.
+        title: The title that it gives to its session.
+        origin: The session that it was forked from, if it says so.
+        agent: The subagent that its tool result names.
+    """
+
+    buffer: str
+    seq: int
+    doc_id: str
+    size: int
+    session_id: str
+    host: str
+    folder: str
+    said_at: str
+    key: str
+    kind: str = ""
+    type: str = ""
+    uuid: str = ""
+    agent_id: str = ""
+    message_id: str = ""
+    model: str = ""
+    cwd: str = ""
+    branch: str = ""
+    version: str = ""
+    title: str = ""
+    origin: str = ""
+    agent: str = ""
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """The text of the entry, without the context that was added to it."""
+        return "\n".join(one.text for one in self.blocks if one.kind == "text")
+
+
+def line_of(document: Document) -> Line | None:
+    """Read a document; None where it belongs to no session."""
+    session_id = document.get("sessionId")
+    path = _string(document.get("sourceFile"))
+    if not isinstance(session_id, str) or not session_id or path.startswith("../"):
+        return None
+    entry = document.get("entry")
+    if not isinstance(entry, dict):
+        entry = loads(bytes(document.get("raw") or b""))
+    if not isinstance(entry, dict):
+        return None
+    line = Line(
+        buffer=str(document["buffer"]), seq=int(document["seq"]),
+        doc_id=bytes(document["_id"]).hex(), size=int(document["source"]["len"]),
+        session_id=session_id, host=_string(document.get("host")),
+        folder=_string(document.get("projectId")),
+        said_at=stamp(document.get("timestamp")),
+        key=key_in_gold(entry, session_id), type=_string(entry.get("type")),
+        uuid=_string(entry.get("uuid")), cwd=_string(entry.get("cwd")),
+        branch=_string(entry.get("gitBranch")), version=_string(entry.get("version")),
+        title=title_in(entry), origin=_forked(entry, "sessionId"),
+    )  # fmt: skip
+    named = _AGENT_FILE.search(path)
+    aside = entry.get("isSidechain") is True
+    line.agent_id = named[1] if named else _string(entry.get("agentId")) * aside
+    if not aside or line.agent_id:
+        _read(line, entry)
+    return line
+
+
+def stamp(moment: Any) -> str:
+    """Write a time as the export does; "" for what is not one."""
+    if not isinstance(moment, datetime):
+        return ""
+    there = moment.astimezone(UTC) if moment.tzinfo else moment
+    return there.strftime("%Y-%m-%dT%H:%M:%S.") + f"{there.microsecond // 1000:03}Z"
+
+
+def key_in_gold(entry: dict[str, Any], session_id: str) -> str:
+    """Return the key that gold gives to an entry."""
+    uuid = _forked(entry, "messageUuid") or _string(entry.get("uuid"))
+    named = f"u:{uuid}" if uuid else f"x:{session_id}:{_md5(dumps(entry))}"
+    return _md5(named)
+
+
+def _forked(entry: dict[str, Any], name: str) -> str:
+    return _string(_dict(entry.get("forkedFrom")).get(name))
+
+
+def title_in(entry: dict[str, Any]) -> str:
+    """Return the title that an entry gives to its session, or ""."""
+    given = entry.get("customTitle") or entry.get("aiTitle")
+    return _SPACE.sub(" ", _string(given)).strip()[:MOST_TITLE]
+
+
+def project_path(cwd: str, folder: str) -> str:
+    """Return the project of a working folder, as the dbt macro `project_path` does."""
+    path = cwd
+    if _DRIVE.match(path):
+        path = path.replace("\\", "/")
+        path = re.sub(r"(?i)^//[?.]/UNC/", "//", path)
+        path = re.sub(r"^//[?.]/", "", path)
+    path = re.sub(r"^//(?:(?i:wsl\$|wsl\.localhost))/[^/]+(/|$)", "/", path)
+    path = re.sub(r"^/(?:mnt|cygdrive)/([A-Za-z])(/|$)", r"\1:/", path)
+    if re.match("[A-Za-z]:", path):
+        path = path[0].upper() + path[1:]
+    elif path.startswith("//"):
+        host = re.match("//[^/]*", path)
+        assert host
+        path = host[0].lower() + path[host.end() :]
+    path = re.sub(r"/\.claude/worktrees/[^/]+", "", path)
+    return re.sub(r"(?<=.)/+$", "", path) or folder or "unknown"
+
+
+def project_key(path: str) -> str:
+    """Return the key that gold gives to the project of a path."""
+    return _md5(path)
+
+
+def call_id(given: str, line: Line) -> str:
+    """Return the id of a call, unique among all sessions, as the dbt macro does."""
+    counted = "toolu_" not in given and (
+        len(given) < 16 or "@" in given or re.search(r":[0-9]+$", given) is not None
+    )
+    if not given or not counted:
+        return given
+    agent = f"/{line.agent_id}" if line.agent_id else ""
+    return f"{given}@{line.session_id}{agent}"
+
+
+def _read(line: Line, entry: dict[str, Any]) -> None:
+    """Add what is shown of an entry to its line."""
+    message = entry.get("message")
+    if line.type not in ("user", "assistant") or not isinstance(message, dict):
+        return
+    if entry.get("isMeta"):
+        return
+    lighten(entry)
+    parts = _parts(message)
+    if line.type == "user":
+        parts = [piece for part in parts for piece in _apart(part)]
+    blocks = [block for part in parts if (block := _block(part, entry))]
+    blocks += [
+        Block("image", image_key=key_of(line.doc_id, number), tool_use_id=call)
+        for number, (_, call) in enumerate(images_in(message))
+    ]
+    if not blocks:
+        return
+    for block in blocks:
+        block.tool_use_id = call_id(block.tool_use_id, line)
+    line.blocks = blocks
+    line.kind = _kind(entry, message, blocks)
+    if line.agent_id and line.kind == "prompt":
+        line.kind = "agent_prompt"
+    line.message_id = _string(message.get("id"))
+    line.model = _DATE.sub("", _string(message.get("model")))
+    line.agent = _string(_dict(entry.get("toolUseResult")).get("agentId"))
+
+
+def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    listed = content if isinstance(content, list) else []
+    return [part for part in listed if isinstance(part, dict)]
+
+
+def _apart(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a text of the user, split from the context that was added to it."""
+    text = part.get("text")
+    if part.get("type") != "text" or not isinstance(text, str) or "<" not in text:
+        return [part]
+    return [
+        {"type": "context" if number % 2 else "text", "text": piece}
+        for number, piece in enumerate(_CONTEXT.split(text))
+        if piece.strip()
+    ]
+
+
+def _block(part: dict[str, Any], entry: dict[str, Any]) -> Block | None:
+    kind = part.get("type")
+    if kind in ("text", "thinking"):
+        return Block(str(kind), text=_text(part.get(str(kind))))
+    if kind == "context":
+        return Block("context", text=part["text"])
+    if kind == "tool_use":
+        return Block(
+            "tool_use", tool_use_id=_string(part.get("id")),
+            tool_name=_text(part.get("name")), input=part.get("input"),
+        )  # fmt: skip
+    if kind == "tool_result":
+        return Block(
+            "tool_result", text=_text(part.get("content")),
+            tool_use_id=_string(part.get("tool_use_id")),
+            result=entry.get("toolUseResult"), is_error=part.get("is_error") is True,
+        )  # fmt: skip
+    return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        texts = (item.get("text") for item in value if isinstance(item, dict))
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return "" if value is None else dumps(value)
+
+
+def _kind(entry: dict[str, Any], message: dict[str, Any], blocks: list[Block]) -> str:
+    if entry["type"] == "assistant":
+        if message.get("model") == "<synthetic>" and entry.get("isApiErrorMessage"):
+            return "api_error"
+        kinds = {block.kind for block in blocks}
+        return "thinking" if kinds == {"thinking"} else "answer"
+    if any(block.kind == "tool_result" for block in blocks):
+        return "tool_result"
+    said = [block for block in blocks if block.kind != "context"]
+    if not said:
+        return "meta"
+    text = said[0].text.lstrip()
+    if text.startswith(_COMMANDS):
+        return "command"
+    if text.startswith("[Request interrupted"):
+        return "interrupt"
+    if entry.get("isCompactSummary"):
+        return "compact_summary"
+    origin = entry.get("origin")
+    machine = isinstance(origin, dict) and origin.get("kind") not in (None, "human")
+    return "notification" if machine or text.startswith("<task-") else "prompt"
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _md5(text: str) -> str:
+    return md5(text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
