@@ -19,6 +19,7 @@ from cclake_web.masking import mask_names
 from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of
 
+FOLLOWED = 400  # entries that an open page shows of a thread that goes on
 WHOLE_DEEPEST = 40  # levels of subagents in an export
 
 
@@ -95,7 +96,8 @@ def load(
         connection: Of the export, or of the lines above it.
         ask: The thread and its page.
         keep: Gives what is around the page again to those who turn pages.
-        whole: Whether the page goes on to the end of the thread.
+        whole: Whether the page goes on to the end of the thread; its beginning is left
+            out if that is far.
     """
     key = (ask.session_id, ask.agent)
     around = keep(key, lambda: _around(connection, *key))
@@ -104,8 +106,9 @@ def load(
     marks, pages = around.marks, around.pages
     page = _choose(pages, marks, ask)
     if page and whole:
+        first = max(page.first, marks[-FOLLOWED:][0].position)
         end = (page.turns[0], marks[-1].turn)
-        page = Page(page.number, page.first, marks[-1].position, end)
+        page = Page(page.number, first, marks[-1].position, end)
     drawn = None
     if not ask.agent:
         drawn = strip(marks, around.sizes, around.failed, pages, page)

@@ -50,6 +50,10 @@ class Base:
         """Return whether a line is published."""
         return seq <= self.marks.get(buffer, 0)
 
+    def is_behind(self, other: Base) -> bool:
+        """Return whether it lacks a line of another state, as after a rollback."""
+        return any(not self.has(*mark) for mark in other.marks.items())
+
 
 @dataclass(frozen=True)
 class Status:
@@ -171,6 +175,8 @@ class Overlay:
         """Let go of what a reading of the export has."""
         base = _base(export)
         if base != self._base:
+            if self._base and base.is_behind(self._base):
+                self._held, self._read, self._left = [], {}, {}
             self._base = base
             self._left = {b: n for b, n in self._left.items() if not base.has(b, n)}
             self._rebuild(
