@@ -8,6 +8,7 @@ import pytest
 from cclake_lake.settings import Lake
 from harness import Mongod, connect
 from pymongo.database import Database
+from seaweed import MISSING, WEED, Seaweed, seaweed
 
 
 @pytest.fixture
@@ -19,3 +20,12 @@ def lake(tmp_path: Path) -> Lake:
 def db(mongod: Mongod, mongo_db: str) -> Iterator[Database[dict[str, Any]]]:
     with connect(mongod.uri) as client:
         yield client[mongo_db]
+
+
+@pytest.fixture(scope="session")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """One SeaweedFS for the session; do not kill it: start your own for that."""
+    if not WEED.exists():
+        pytest.skip(MISSING)
+    with seaweed(tmp_path_factory.mktemp("weed")) as server:
+        yield server

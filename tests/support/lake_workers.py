@@ -1,12 +1,12 @@
 """Loops for processes that a test kills; importable by a fork server."""
 
 import contextlib
+import os
 import random
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from typing import Any
 
 from cclake_common.failure import Failure
 from cclake_extract import mongo, reader, shares, source
@@ -16,7 +16,7 @@ from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
 from cclake_extract.crew import Crew
 from cclake_extract.run import extract
-from cclake_lake.catalog import require_table
+from cclake_lake.catalog import answering, require_table
 from cclake_lake.settings import Lake
 from harness import connect
 
@@ -47,6 +47,16 @@ def announced(
     work(*where)
 
 
+def lake_of(where: str) -> Lake:
+    """The lake in a folder, or that of settings: NAME=VALUE, one a line."""
+    if "\n" not in where:
+        return Lake(warehouse=where)
+    for line in where.splitlines():
+        name, _, value = line.partition("=")
+        os.environ[name] = value
+    return Lake.from_env()
+
+
 def small_files() -> None:
     """Files of a few rows, so that a short test has many commits."""
     shares.FILE_ROWS = 40
@@ -56,53 +66,59 @@ def small_files() -> None:
     vars(compaction)["FILE_ROWS"] = 400
 
 
-def extractor(uri: str, name: str, warehouse: str) -> None:
+def extractor(uri: str, name: str, where: str) -> None:
     """Extract for ever."""
     small_files()
-    lake = Lake(warehouse=warehouse)
+    lake = lake_of(where)
     with connect(uri) as client:
         while True:
-            _calmly(lambda: extract(lake, client[name]))
+            _calmly(lake, lambda: extract(lake, client[name]))
 
 
-def pair(uri: str, name: str, warehouse: str) -> None:
+def pair(uri: str, name: str, where: str) -> None:
     """Extract for ever with a second process, also where there is little."""
     small_files()
     source.ABOVE = 60
-    lake = Lake(warehouse=warehouse)
+    lake = lake_of(where)
     with connect(uri) as client:
         while True:
-            _calmly(lambda: extract(lake, client[name], crew=Crew(uri, 2)))
+            _calmly(lake, lambda: extract(lake, client[name], crew=Crew(uri, 2)))
 
 
-def keeper(_uri: str, _name: str, warehouse: str) -> None:
+def keeper(_uri: str, _name: str, where: str) -> None:
     """Compact and expire for ever, and delete at once what expiry allows."""
     small_files()
-    table = require_table(Lake(warehouse=warehouse))
-    while True:
-        _calmly(table.refresh)
+    lake = lake_of(where)
+
+    def work() -> None:
+        table = require_table(lake)
         if random.random() < 0.5:
-            _calmly(lambda: compact(table, at_least=4))
+            compact(table, at_least=4)
         else:
-            _calmly(lambda: expire(table, keep=8, grace=timedelta(0)))
+            expire(table, keep=8, grace=timedelta(0))
+
+    while True:
+        _calmly(lake, work)
 
 
-def _calmly(work: Any) -> None:
-    with contextlib.suppress(Failure):  # the catalog stayed busy: once more
+def _calmly(lake: Lake, work: Callable[[], object]) -> None:
+    # The catalog stayed busy, or is away: once more.
+    with contextlib.suppress(Failure), answering(lake):
         work()
 
 
-def rebuilder(uri: str, name: str, warehouse: str) -> None:
+def rebuilder(uri: str, name: str, where: str) -> None:
     """Rebuild the table for ever."""
     small_files()
+    lake = lake_of(where)
     with connect(uri) as client:
         while True:
-            _calmly(lambda: backfill(Lake(warehouse=warehouse), client[name]))
+            _calmly(lake, lambda: backfill(lake, client[name]))
 
 
-def once(uri: str, name: str, warehouse: str) -> None:
+def once(uri: str, name: str, where: str) -> None:
     """Extract what is new with a second process, also where there is little."""
     small_files()
     source.ABOVE = 60
     with connect(uri) as client:
-        extract(Lake(warehouse=warehouse), client[name], crew=Crew(uri, 2))
+        extract(lake_of(where), client[name], crew=Crew(uri, 2))

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from types import TracebackType
@@ -11,6 +12,10 @@ from harness import PATIENCE, free_port
 
 class Proxy:
     """Forwards connections to a port of this machine.
+
+    Args:
+        target: The port.
+        tls: Speaks TLS with the clients, and plainly with the port.
 
     Attributes:
         port: Where it listens.
@@ -22,7 +27,8 @@ class Proxy:
         trickled: How many bytes were forwarded one by one.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.port = free_port()
         self.cut_replies = 0
         self.black_hole = threading.Event()
@@ -56,6 +62,12 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _address = self._listener.accept()
+                if self._tls:
+                    try:
+                        client = self._tls.wrap_socket(client, server_side=True)
+                    except OSError:  # a client that does not trust us
+                        client.close()
+                        continue
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
                 sent: list[bytes] = [b""]

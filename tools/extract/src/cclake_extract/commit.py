@@ -11,6 +11,8 @@ from pyiceberg.exceptions import (
     CommitFailedException,
     CommitStateUnknownException,
     NoSuchTableError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
 )
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
@@ -24,6 +26,7 @@ from cclake_extract.names import FILES
 from cclake_extract.state import State, last_run, state_of
 
 ATTEMPTS = 20
+_BUSY = (OperationalError, ServiceUnavailableError, TooManyRequestsError)
 
 
 class Moved(Exception):
@@ -142,14 +145,14 @@ def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
         except NoSuchTableError:
             refresh(table)
             continue
-        except (OperationalError, CommitStateUnknownException, OSError) as error:
+        except (*_BUSY, CommitStateUnknownException, OSError) as error:
             if landed(table, snapshot):
                 return
             if "readonly" in str(error):
                 raise Failure(
                     "the catalog may not be written", "Whose file is its catalog.db?"
                 ) from error
-            if not isinstance(error, OperationalError):
+            if not isinstance(error, _BUSY):
                 raise Failure(
                     "the catalog did not say whether it took the commit",
                     "run it again later: it goes on from what the catalog holds",

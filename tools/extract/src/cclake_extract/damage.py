@@ -6,19 +6,26 @@ from contextlib import contextmanager
 
 from cclake_common.failure import Failure
 from cclake_common.visible import visible_lines
-from cclake_lake.catalog import DAMAGED, damaged, find_table, open_catalog
+from cclake_lake.catalog import (
+    DAMAGED,
+    answering,
+    damaged,
+    find_table,
+    open_catalog,
+)
 from cclake_lake.settings import Lake
 
 
 @contextmanager
 def told(lake: Lake) -> Iterator[None]:
-    """Name the damage where one is the reason of an error.
+    """Name the damage, the catalog or S3 where one is the reason of an error.
 
     Raises:
         Failure: Something failed, and the table can't be read.
     """
     try:
-        yield
+        with answering(lake):
+            yield
     except DAMAGED as error:
         if found := damage(lake):
             raise damaged(lake, found) from error

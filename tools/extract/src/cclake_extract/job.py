@@ -11,7 +11,7 @@ from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure
 from cclake_common.stop import Stop
 from cclake_common.visible import visible_lines
-from cclake_lake.catalog import damaged, find_table, require_table
+from cclake_lake.catalog import answering, damaged, find_table, require_table
 from cclake_lake.settings import Lake
 from pymongo.database import Database
 
@@ -93,7 +93,8 @@ class Job:
         try:
             table = require_table(self.lake)
             if self.care_every and due(table, self.care_every):
-                return care(table)
+                with answering(self.lake):
+                    return care(table)
         except Exception as error:  # what was extracted is in the table, whatever it is
             why = self._reason(error)
             hint = f" {why.hint}" if isinstance(why, Failure) else ""

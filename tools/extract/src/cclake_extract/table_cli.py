@@ -218,9 +218,11 @@ def create(
 
     from cclake_extract import inspect
     from cclake_extract.bronze import ensure_table
+    from cclake_extract.damage import told
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
-    table = ensure_table(lake, open_catalog(lake))
+    with told(lake):
+        table = ensure_table(lake, open_catalog(lake))
     show(json, inspect.info(table), f"{lake.identifier} is at {table.location()}")
 
 
@@ -236,12 +238,13 @@ def drop(
     json: Json = False,
 ) -> None:
     """Take the table out of the catalog; `extract` makes it anew from MongoDB."""
-    from cclake_lake.catalog import open_catalog, require_table
+    from cclake_lake.catalog import answering, open_catalog, require_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
     require_table(lake)
     if not yes:
         raise Failure(f"{lake.identifier} would be dropped", "give --yes to do it", 2)
     catalog = open_catalog(lake)
-    (catalog.purge_table if purge else catalog.drop_table)(lake.identifier)
+    with answering(lake):
+        (catalog.purge_table if purge else catalog.drop_table)(lake.identifier)
     show(json, {"dropped": lake.identifier}, f"{lake.identifier} is dropped")

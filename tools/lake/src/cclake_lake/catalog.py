@@ -1,28 +1,56 @@
 """Open the Iceberg catalog of a lake, and load its table."""
 
-import os
+import re
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
+    AuthorizationExpiredError,
+    CommitStateUnknownException,
+    ForbiddenError,
     NoSuchTableError,
+    OAuthError,
     ResolveError,
     RESTError,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    UnauthorizedError,
     ValidationError,
 )
 from pyiceberg.table import Table
-from sqlalchemy.engine import URL
+from requests import RequestException
+from requests.exceptions import SSLError
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from cclake_lake.connection import properties, without_secrets
 from cclake_lake.metadata import origin
 from cclake_lake.settings import Lake
 
-BUSY_S = 30
 REFUSED = ("unable to open database file", "readonly database", "Permission denied")
 SILENT = (OperationalError, OSError, RESTError)
+_UNAUTHORISED = (
+    AuthorizationExpiredError, ForbiddenError, OAuthError, UnauthorizedError,
+)  # fmt: skip
+_LATER = (
+    CommitStateUnknownException, ServerError, ServiceUnavailableError,
+    TooManyRequestsError, RequestException,
+)  # fmt: skip
+_SSL = re.compile(r"certificate verify failed[^()\"]*|wrong version number")
+_CA_HINT = (
+    "Check the address, and name the file of its certificate authority in"
+    " ICEBERG_CA_FILE."
+)
+_S3 = re.compile("AWS Error .*")
+_S3_REFUSED = re.compile(
+    "ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|TOKEN|HTTP status 40[13]|NO_SUCH_BUCKET"
+)
+_S3_STRANGE = re.compile(r"curlCode: (35|60|77)\b")
 DAMAGED = (FileNotFoundError, EOFError, LookupError, ValueError, TypeError,
            ValidationError, ResolveError, SystemError, struct.error,
            zlib.error)  # fmt: skip
@@ -42,7 +70,19 @@ def open_catalog(lake: Lake) -> Catalog:
         )
     while True:
         try:
-            return load_catalog(lake.name, **_properties(lake))
+            return load_catalog(lake.name, **properties(lake))
+        except ValueError as error:
+            if lake.catalog_type != "rest":
+                raise
+            raise _no_protocol(lake, error) from error
+        except AttributeError as error:
+            if "get_frozen_credentials" not in str(error):
+                raise
+            raise Failure(
+                "there are no AWS keys to sign requests with",
+                "Set ICEBERG_S3_ACCESS_KEY_ID and ICEBERG_S3_SECRET_ACCESS_KEY, or"
+                " those that AWS's own tools read.",
+            ) from error
         except SILENT as error:
             # Another process makes the tables of the same new catalog just now.
             racing = isinstance(error, OperationalError)
@@ -83,6 +123,8 @@ def find_table(lake: Lake, catalog: Catalog | None = None) -> Table | None:
             raise damaged(lake, error) from error
         if isinstance(error, SILENT):
             raise _silent(lake, error) from error
+        if lake.catalog_type == "rest" and isinstance(error, ValueError):
+            raise _no_protocol(lake, error) from error
         raise
 
 
@@ -119,39 +161,86 @@ def _no_catalog(lake: Lake, error: DatabaseError) -> Failure:
 
 
 def _silent(lake: Lake, error: Exception) -> Failure:
+    if failure := _of_server(lake, error):
+        return failure
     said = _cause(error)
     refused = isinstance(error, PermissionError) or any(w in said for w in REFUSED)
-    where = mask(lake.catalog_uri or lake.warehouse)
     return Failure(
-        f"the catalog {where} does not answer: {said}",
+        f"the catalog {_where(lake)} does not answer: {said}",
         "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI"
         + (", and whether you may write there" if refused else ""),
         1 if refused else TRY_LATER,
     )
 
 
+def _of_server(lake: Lake, error: Exception) -> Failure | None:
+    """Return the failure if the REST catalog or S3 is the reason of an error.
+
+    One that refuses will refuse the next time as well, so that is not "try later".
+    """
+    said, where = _cause(error), _where(lake)
+    if isinstance(error, _UNAUTHORISED):
+        return Failure(
+            f"the catalog {where} refuses this client: {said}",
+            "Check ICEBERG_CATALOG_CREDENTIAL, ICEBERG_CATALOG_TOKEN or what else"
+            " proves who you are, and whether that may use the table.",
+        )
+    if isinstance(error, SSLError) and (found := _SSL.search(str(error))):
+        return Failure(f"TLS with the catalog {where} fails: {found[0]}", _CA_HINT)
+    if isinstance(error, _LATER):
+        hint = "Check ICEBERG_CATALOG_URI; if it is right, try again later."
+        return Failure(f"the catalog {where} does not answer: {said}", hint, TRY_LATER)
+    if isinstance(error, RESTError):
+        return Failure(
+            f"the catalog {where} does not accept the request: {said}",
+            "Check ICEBERG_CATALOG_URI and ICEBERG_WAREHOUSE_PATH.",
+        )
+    is_lost = isinstance(error, FileNotFoundError)  # a matter of damage
+    if lake.is_folder or is_lost or not (found := _S3.search(str(error))):
+        return None
+    return _of_s3(lake, found[0])
+
+
+def _of_s3(lake: Lake, error: str) -> Failure:
+    said = without_secrets(error)[:200]
+    if _S3_STRANGE.search(error):
+        return Failure(f"TLS with the S3 server fails: {said}", _CA_HINT)
+    if _S3_REFUSED.search(error):
+        return Failure(
+            f"S3 refuses access to {lake.warehouse}: {said}",
+            "Check ICEBERG_S3_ACCESS_KEY_ID and ICEBERG_S3_SECRET_ACCESS_KEY, and"
+            " whether they may use the bucket.",
+        )
+    hint = "Check ICEBERG_S3_ENDPOINT; if it is right, try again later."
+    return Failure(f"S3 does not answer: {said}", hint, TRY_LATER)
+
+
+def _no_protocol(lake: Lake, error: ValueError) -> Failure:
+    return Failure(
+        f"{_where(lake)} does not answer as an Iceberg REST catalog: {_cause(error)}",
+        "Check ICEBERG_CATALOG_URI.",
+    )
+
+
+def _where(lake: Lake) -> str:
+    return mask(lake.catalog_uri or lake.warehouse)
+
+
+@contextmanager
+def answering(lake: Lake) -> Iterator[None]:
+    """Name the REST catalog or S3 if one of them is the reason of an error.
+
+    Raises:
+        Failure: One does not answer, or refuses.
+    """
+    try:
+        yield
+    except (RESTError, OSError) as error:
+        if failure := _of_server(lake, error):
+            raise failure from error
+        raise
+
+
 def _cause(error: Exception) -> str:
-    return mask(str(error)).splitlines()[0][:200]
-
-
-def _properties(lake: Lake) -> dict[str, str]:
-    found = {"type": lake.catalog_type, "warehouse": lake.warehouse} | _s3()
-    if not lake.is_local:
-        return found | {"uri": lake.catalog_uri}
-    file = lake.catalog_file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    address = URL.create("sqlite", database=str(file), query={"timeout": f"{BUSY_S}"})
-    return found | {"uri": address.render_as_string(hide_password=False)}
-
-
-def _s3() -> dict[str, str]:
-    """S3 settings; what is unset is left to the AWS defaults of the machine."""
-    names = {
-        "s3.endpoint": "ICEBERG_S3_ENDPOINT",
-        "s3.region": "ICEBERG_S3_REGION",
-        "s3.access-key-id": "ICEBERG_S3_ACCESS_KEY_ID",
-        "s3.secret-access-key": "ICEBERG_S3_SECRET_ACCESS_KEY",
-    }
-    return {
-        key: os.environ[name] for key, name in names.items() if os.environ.get(name)
-    }
+    said = without_secrets(mask(str(error))).strip() or type(error).__name__
+    return said.splitlines()[0][:200]

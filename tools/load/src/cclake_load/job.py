@@ -1,6 +1,6 @@
 """What one call of `load` does."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class Job:
                 with suppress(Unknown, duckdb.Error, *UNREADABLE):
                     return self._load(found, full, self.memory or MEMORY)
         # These are most of a load's start.
-        from cclake_lake.catalog import DAMAGED, find_table
+        from cclake_lake.catalog import DAMAGED, answering, find_table
 
         from cclake_load.snapshot import target
 
@@ -66,14 +66,16 @@ class Job:
         if table is None and as_of:
             raise Failure("there is no table yet", "run `extract` first")
         try:
-            aim = target(table, as_of) if table else None
+            with answering(self.lake):
+                aim = target(table, as_of) if table else None
         except (*DAMAGED, OSError) as error:
             raise _unreadable(error) from error
         # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
         limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
         for memory in limits:
             try:
-                return self._load(aim, full, memory, (*DAMAGED, OSError))
+                guard = answering(self.lake)
+                return self._load(aim, full, memory, (*DAMAGED, OSError), guard)
             except duckdb.Error as error:
                 if "Corrupt database file" in str(error):
                     raise self._damaged(error) from error
@@ -90,12 +92,14 @@ class Job:
         full: bool,
         memory: str,
         damaged: tuple[type[Exception], ...] = (),
+        guard: AbstractContextManager[None] | None = None,
     ) -> dict[str, Any]:
         from cclake_load import loader
 
         with open_database(self.path, memory, self.wait) as db:
             try:
-                return loader.load(db, aim, full).as_dict()
+                with guard or nullcontext():
+                    return loader.load(db, aim, full).as_dict()
             except damaged as error:
                 raise _unreadable(error) from error
 

@@ -47,6 +47,25 @@ SETTINGS = (
     Setting("ICEBERG_CATALOG_NAME", "default", "catalog"),
     Setting("ICEBERG_CATALOG_TYPE", "sql", "sql (in the lake's folder) or rest"),
     Setting("ICEBERG_CATALOG_URI", "", "address of the catalog"),
+    Setting(
+        "ICEBERG_CATALOG_CREDENTIAL",
+        "",
+        "OAuth2 client id and secret, ':' between",
+        is_secret=True,
+    ),
+    Setting("ICEBERG_CATALOG_TOKEN", "", "or a bearer token", is_secret=True),
+    Setting("ICEBERG_CATALOG_SCOPE", "catalog", "scope of the token to ask for"),
+    Setting(
+        "ICEBERG_CATALOG_OAUTH2_SERVER_URI", "", "who gives tokens; empty: the catalog"
+    ),
+    Setting("ICEBERG_CATALOG_SIGV4", "", "AWS service to sign requests for: glue, …"),
+    Setting(
+        "ICEBERG_CATALOG_HEADERS",
+        "",
+        "the catalog's own headers: NAME=VALUE,…",
+        is_secret=True,
+    ),
+    Setting("ICEBERG_CA_FILE", "", "certificates that catalog and S3 are trusted by"),
     Setting("ICEBERG_NAMESPACE", "analytics", "namespace"),
     Setting("ICEBERG_TABLE_NAME", "conversations", "table"),
     Setting("ICEBERG_S3_ENDPOINT", "", "S3 server other than AWS"),

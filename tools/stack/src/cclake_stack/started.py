@@ -51,7 +51,8 @@ def _marks(salt: bytes) -> dict[str, str]:
 
 def _mark(setting: Setting, value: str, salt: bytes) -> str:
     """Return the value, or a hash where it is secret or may hold a password."""
-    if not setting.is_secret and "@" not in value and "://" not in value:
+    may_be_secret = setting.is_secret or "@" in value or "://" in value
+    if not value or not may_be_secret:
         return value
     return hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1).hex()
 

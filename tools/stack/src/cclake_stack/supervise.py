@@ -158,34 +158,26 @@ class Supervisor:
             for info in found
         ]
 
-    def start(self, *names: str) -> None:
-        """Start processes together; wait until each has stayed up its first seconds.
+    def start(self, name: str) -> None:
+        """Start a process and wait until it has stayed up for its first seconds.
 
         Raises:
-            Failure: One ends at once; the last lines of its log are in the message.
+            Failure: It ends at once; the last lines of its log are in the message.
         """
         try:
-            for name in names:
-                self._begin(name)
-            failed = [name for name in names if not self._comes_up(name)]
-        except xmlrpc.client.Fault as fault:
-            raise _stopping(fault) from None
-        if failed:
-            raise Failure(
-                f"{failed[0]} does not stay up: {self.last_words(failed[0])}",
-                f"Its log: just logs {failed[0]}",
-            )
-
-    def _begin(self, name: str) -> None:
-        """Ask for the start of a process; `_comes_up` says what became of it."""
-        try:
-            self._ask("startProcess", name, False)
+            self._ask("startProcess", name, True)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == SHUTDOWN_STATE:
-                raise
+                raise _stopping(fault) from None
+            if fault.faultCode == ALREADY_STARTED or self._comes_up_again(name):
+                return
+            raise Failure(
+                f"{name} does not stay up: {self.last_words(name)}",
+                f"Its log: just logs {name}",
+            ) from None
 
-    def _comes_up(self, name: str) -> bool:
-        """Wait until a process runs; it may ask to be started again, by its code."""
+    def _comes_up_again(self, name: str) -> bool:
+        """Whether a process that asked to be started again, by its code, now runs."""
         starts = set[int]()
         while len(starts) < AGAIN_TRIES:
             info = self._ask("getProcessInfo", name)

@@ -106,7 +106,9 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
         supervisor.start_daemon()
     try:
         _start_mongo(supervisor, say, console)
-        supervisor.start(*(name for name in work if name != "pipeline"))
+        for name in work:
+            if name != "pipeline":
+                supervisor.start(name)
     except Failure:
         if mine:
             supervisor.shutdown()
