@@ -24,7 +24,9 @@ from cclake_web.live.reading import Line, line_of
 from cclake_web.live.tables import Tables
 
 EVERY = 0.2  # seconds between two looks into MongoDB
-REST = 1  # a look that took long is followed by a rest of so many times its length
+# A look that took long is followed by a rest of so many times its length: while there
+# are more lines than are kept, the pipeline needs the machine more.
+REST, REST_OF_BACKLOG = 1, 8
 PATIENCE = 0.25  # seconds that a page waits for a look
 LONGEST_PAUSE = 15.0  # seconds between two looks while MongoDB does not answer
 MOST_LINES, MOST_BYTES = 10_000, 48_000_000  # that are kept
@@ -125,7 +127,8 @@ class Overlay:
             print(f"web: lines that are not yet published: {error}", file=sys.stderr)
             pause = LONGEST_PAUSE
         end = time.monotonic()
-        self._next = end + max(pause, REST * (end - begin) * (not self._away))
+        rest = 0 if self._away else REST_OF_BACKLOG if self._left else REST
+        self._next = end + max(pause, rest * (end - begin))
 
     def _take(self, export: sqlite3.Connection, acked: dict[str, int]) -> None:
         with self._lock:
