@@ -13,6 +13,7 @@ from harness import PATIENCE, free_port, wait_for
 
 SERVE = Path(__file__).parents[1] / "serve"
 PROGRAM = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec sleep 1000\n'
+NOTES = '#!/bin/sh\necho "${0##*/} $PREFECT_HOME" >> "$NOTES"\n'
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -59,3 +60,30 @@ def test_a_run_without_a_server_is_one_clear_answer() -> None:
     assert done.returncode == 1
     assert f"no Prefect server answers at {address}" in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_every_part_of_prefect_keeps_its_files_in_the_data_directory(
+    tmp_path: Path, given: bool
+) -> None:
+    shutil.copytree(SERVE.parent, tmp_path / "flows")
+    for folder in (tmp_path / ".prefect" / "bin", tmp_path / "bin"):
+        for name in ("prefect", "python", "just"):
+            program = folder / name
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.write_text(NOTES)
+            program.chmod(0o755)
+    notes = tmp_path / "notes"
+    environ = os.environ | {"CCLAKE_HOME": str(tmp_path / "data"), "NOTES": str(notes)}
+    environ["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{environ['PATH']}"
+    if given:
+        environ["PREFECT_HOME"] = str(tmp_path / "mine")
+    subprocess.run(
+        [tmp_path / "flows" / "ask", "adhoc"], env=environ, check=True, timeout=PATIENCE
+    )
+    environ["PREFECT_API_URL"] = "http://127.0.0.1:1/api"
+    subprocess.run([tmp_path / "flows" / "serve"], env=environ, timeout=PATIENCE)
+    place = tmp_path / ("mine" if given else "data/prefect")
+    lines = notes.read_text().splitlines()
+    assert {"prefect", "python"} <= {line.split(" ")[0] for line in lines}
+    assert {line.partition(" ")[2] for line in lines} == {str(place)}
