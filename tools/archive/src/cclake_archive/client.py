@@ -16,6 +16,8 @@ HINT = "Start it with `just up`, or set MONGO_URI."
 WAIT_MS = 10_000
 WAIT = {"serverSelectionTimeoutMS": WAIT_MS}
 REASON_CHARS = 200
+NOT_ALLOWED = (13, 18, 8000)
+"""Numbers of errors: a missing right, a wrong login, either at Atlas."""
 
 
 def connect(
@@ -81,6 +83,9 @@ def unreachable(
     """
     # The server has answered with the number of an error, for example of a wrong login.
     what = "refuses" if isinstance(error, OperationFailure) else "does not answer"
+    if isinstance(error, OperationFailure) and error.code in NOT_ALLOWED:
+        hint = "Check user and password in MONGO_URI, and what the user may do."
+        code = 1  # the next time it is the same
     return Failure(f"MongoDB at {_server(uri)} {what}: {reason(error)}", hint, code)
 
 
