@@ -140,7 +140,7 @@ def assert_holds(report: Report) -> None:
     assert report.holds, "\n".join(report.lines())
 
 
-# --- damages: each is done, and undone at the end ---
+# --- kinds of damage: each is done, and undone at the end ---
 
 
 Damage = Callable[[Chain], AbstractContextManager[None]]

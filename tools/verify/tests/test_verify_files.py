@@ -106,7 +106,7 @@ def test_a_document_of_an_older_generation_that_changed_fails_in_full(
     bench.db.conversations.update_one({"source.gen": 0}, {"$set": {"entry.a": 2}})
     assert bench.only()["status"] == "proven"
     finding = bench.only("--full", holds=False)
-    assert finding["faults"] == ["the document at 0 is not what its _id says"]
+    assert finding["faults"] == ["the document at 0 does not match its _id"]
 
 
 def test_a_hole_in_the_archive_fails(bench: Bench) -> None:
@@ -118,7 +118,7 @@ def test_a_hole_in_the_archive_fails(bench: Bench) -> None:
     off = victim["source"]["off"]
     assert finding["status"] == "broken"
     assert finding["faults"] == [
-        f"nothing holds bytes {off}-{off + victim['source']['len']}"
+        f"no document has bytes {off}-{off + victim['source']['len']}"
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_document_that_vanished_after_its_proof_fails(bench: Bench) -> None:
     bench.verify()
     bench.db.conversations.delete_one({"_id": bench.documents()[20]["_id"]})
     report = bench.verify(holds=False)
-    assert report["stores"][0]["note"] == "1 documents have vanished"
+    assert report["stores"][0]["note"] == "1 documents were deleted"
     assert report["bytes_read"] == 0
 
 
@@ -139,7 +139,7 @@ def test_a_missing_end_fails(bench: Bench) -> None:
     last = bench.documents()[-1]
     bench.db.conversations.delete_one({"_id": last["_id"]})
     (fault,) = bench.only(holds=False)["faults"]
-    assert fault == f"nothing holds bytes {last['source']['off']}-{len(data)}"
+    assert fault == f"no document has bytes {last['source']['off']}-{len(data)}"
 
 
 def test_stored_bytes_that_are_not_those_of_the_id_fail(bench: Bench) -> None:
@@ -152,7 +152,7 @@ def test_stored_bytes_that_are_not_those_of_the_id_fail(bench: Bench) -> None:
     )
     (fault,) = bench.only(holds=False)["faults"]
     off = victim["source"]["off"]
-    assert fault == f"the document at {off} is not what its _id says"
+    assert fault == f"the document at {off} does not match its _id"
 
 
 def test_two_documents_over_the_same_bytes_fail(bench: Bench) -> None:
@@ -160,7 +160,7 @@ def test_two_documents_over_the_same_bytes_fail(bench: Bench) -> None:
     key = bench.archive.keep(bench.root, SESSION)
     bench.archive.put(document_of(key, 4, b"stray", 6), "testhost", SESSION)
     faults = bench.only(holds=False)["faults"]
-    assert "two documents hold bytes 4-8" in faults
+    assert "two documents have bytes 4-8" in faults
 
 
 def test_a_rewritten_file_is_changed_at_first_and_a_failure_later(bench: Bench) -> None:
@@ -278,15 +278,15 @@ def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
     paths = {one["path"] for one in report["findings"]}
     assert paths == {*own, "-p/aside.jsonl", "-p/folder/a.jsonl"}
     assert report["left_out"] == {
-        "links that lead nowhere": 2,
+        "dangling links": 2,
         "not logs": 1,
         "not regular files": 1,
         "other names of a file": 2,
-        "packed or renamed logs": 1,
+        "compressed or renamed logs": 1,
     }
     said = run("verify", env={"CLAUDE_DIR": str(bench.root)}).stdout
-    assert "The quick proof holds, except for 9 files that are on their way: " in said
-    assert "2 links that lead nowhere, 1 not logs" in said
+    assert "The quick proof holds, except for 9 files that are still to come: " in said
+    assert "2 dangling links, 1 not logs" in said
     time.sleep(0.2)
     assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 9
 

@@ -1,4 +1,4 @@
-"""The command line: `verify`."""
+"""Command line of verify."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def main_command(
         float,
         typer.Option(
             envvar="VERIFY_GRACE_S",
-            help="Seconds that ingestion may take: a file that is not archived"
+            help="Maximum seconds that ingestion may take; a file that is not archived"
             " this long after its last change fails the proof.",
         ),
     ] = 300.0,
@@ -71,14 +71,20 @@ def main_command(
         bool,
         typer.Option(
             envvar="CCLAKE_SIDE_FILES",
-            help="Whether the files of sessions that are not logs are archived, too.",
+            help="Whether the side files of sessions are archived as well.",
         ),
     ] = True,
     mongo_uri: Annotated[
         str | None,
-        typer.Option(envvar="MONGO_URI", show_default="the private mongod"),
+        typer.Option(
+            envvar="MONGO_URI",
+            show_default="the private mongod",
+            help="Address of MongoDB.",
+        ),
     ] = None,
-    mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
+    mongo_db: Annotated[
+        str, typer.Option(envvar="MONGO_DB", help="Name of the database.")
+    ] = "claude_logs",
     this_host: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +98,7 @@ def main_command(
         typer.Option(
             envvar="CLAUDE_DIR",
             show_default="~/.claude/projects",
-            help="Folders of the logs, ':' between them.",
+            help="Folders with logs, separated by ':'.",
         ),
     ] = None,
     state: Annotated[
@@ -100,7 +106,7 @@ def main_command(
         typer.Option(
             envvar="VERIFY_STATE",
             show_default="$CCLAKE_HOME/verify.db",
-            help="Remembers what was proven.",
+            help="Cache of earlier proofs.",
         ),
     ] = None,
     sqlite_path: Annotated[
@@ -108,23 +114,31 @@ def main_command(
         typer.Option(
             envvar="SQLITE_PATH",
             show_default="$CCLAKE_HOME/buffer.db",
-            help="The buffer, to show what still waits.",
+            help="The buffer, to count the lines that still wait.",
         ),
     ] = None,
     duckdb_path: Annotated[
         Path | None,
         typer.Option(
-            envvar="DUCKDB_PATH", show_default="$CCLAKE_HOME/analytics.duckdb"
+            envvar="DUCKDB_PATH",
+            show_default="$CCLAKE_HOME/analytics.duckdb",
+            help="The warehouse.",
         ),
     ] = None,
     export_dir: Annotated[
         Path | None,
-        typer.Option(envvar="EXPORT_DIR", show_default="$CCLAKE_HOME/exports"),
+        typer.Option(
+            envvar="EXPORT_DIR",
+            show_default="$CCLAKE_HOME/exports",
+            help="Folder of the exports.",
+        ),
     ] = None,
     iceberg_warehouse_path: Annotated[
         str | None,
         typer.Option(
-            envvar="ICEBERG_WAREHOUSE_PATH", show_default="$CCLAKE_HOME/iceberg"
+            envvar="ICEBERG_WAREHOUSE_PATH",
+            show_default="$CCLAKE_HOME/iceberg",
+            help="Folder or address of the lake.",
         ),
     ] = None,
 ) -> None:

@@ -1,7 +1,7 @@
-"""The content of every line, from MongoDB through Iceberg to DuckDB.
+"""Compare the content of every line in MongoDB, Iceberg and DuckDB.
 
-Rows are compared in groups: a sum of hashes stands for each, so that memory does not
-grow with the lines, and the order of the rows does not matter.
+Rows are compared in groups, by the sum of their hashes. So memory does not grow with
+the number of lines, and the order of the rows does not matter.
 """
 
 import re
@@ -23,13 +23,12 @@ from cclake_archive.client import Document
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES, shorten
 from pymongo.database import Database
 
-from cclake_verify.memory import Sum
-from cclake_verify.sums import SQL_SUM, sum_of
+from cclake_verify.checksums import SQL_CHECKSUM, Checksum, checksum_of
 
 Row = tuple[Any, ...]
 Advance = Callable[[int], None]
-# This many sequence numbers of a buffer are one group.
-STRETCH = 50_000
+# Number of sequence numbers of a buffer that form one group.
+SEQ_RANGE = 50_000
 MODULUS = 2**64
 SHOWN = 3
 PROJECTION = dict.fromkeys(
@@ -59,7 +58,7 @@ LONG_LINES = {
     " then null else entry end",
 }
 TIMES = ("timestamp", "ingested_at")
-# Half of a surrogate pair, which bronze shows as U+FFFD, among all other escapes.
+# Any escape; the group matches half of a surrogate pair, which bronze replaces.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -69,13 +68,13 @@ _ESCAPE = re.compile(
 
 @dataclass(slots=True)
 class Group:
-    """Rows that are compared together: how many, and the sum of their hashes."""
+    """The number of rows that are compared together, and the sum of their hashes."""
 
     rows: int = 0
     digest: int = 0
 
     def add(self, value: int, rows: int = 1) -> None:
-        """Take in more rows."""
+        """Add rows."""
         self.rows += rows
         self.digest = (self.digest + value) % MODULUS
 
@@ -85,19 +84,19 @@ Groups = dict[Any, Group]
 
 @dataclass(slots=True)
 class Content:
-    """What one reading of the bronze table has shown.
+    """The result of reading the bronze table once.
 
     Attributes:
-        sums: The entries of each extraction run.
-        runs: All columns of the rows of each extraction run.
-        stretches: What is copied from documents, by buffer and group of numbers.
+        sums: Checksum of the entries, by extraction run.
+        runs: Hash of all columns, by extraction run.
+        ranges: Hash of the columns copied from documents, by buffer and `seq` range.
         wrong: Number of rows that contradict their `doc_id` or their entry.
-        examples: Some of them.
+        examples: Identities of some of those rows.
     """
 
-    sums: dict[int, Sum] = field(default_factory=dict)
+    sums: dict[int, Checksum] = field(default_factory=dict)
     runs: Groups = field(default_factory=lambda: defaultdict(Group))
-    stretches: Groups = field(default_factory=lambda: defaultdict(Group))
+    ranges: Groups = field(default_factory=lambda: defaultdict(Group))
     wrong: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -122,7 +121,7 @@ def read_bronze(
 
 
 def read_raw(connection: duckdb.DuckDBPyConnection) -> Groups:
-    """Read all rows of `raw.conversations`, as `Content.runs` has those of bronze."""
+    """Read all rows of `raw.conversations` into groups like `Content.runs`."""
     described = connection.execute("describe raw.conversations").fetchall()
     groups: Groups = defaultdict(Group)
     for run, rows, digest in connection.execute(
@@ -137,20 +136,20 @@ def read_documents(
     db: Database[Document],
     condition: Document,
     keys: set[str],
-    stretches: Groups,
+    ranges: Groups,
     advance: Advance = lambda _rows: None,
-) -> tuple[Sum, set[str]]:
-    """Read what bronze copies from documents.
+) -> tuple[Checksum, set[str]]:
+    """Read the columns that bronze copies from documents.
 
     Args:
         db: The database of the archive.
-        condition: Which documents.
-        keys: Keys of the files that are known.
-        stretches: Takes the rows in, as `Content.stretches` does those of bronze.
+        condition: Selects the documents.
+        keys: Keys of all known files.
+        ranges: Groups to add the rows to, like `Content.ranges`.
         advance: Called with the number of documents just read.
 
     Returns:
-        The sum of the entries, and the keys of unknown files.
+        The checksum of the entries, and the keys of unknown files.
     """
     unknown: set[str] = set()
     collection = db.conversations.with_options(CODEC)
@@ -162,12 +161,12 @@ def read_documents(
                 if doc_id[:16] not in keys:
                     unknown.add(doc_id[:16])
                 for row in _rows_of(doc_id, document):
-                    _stretch(stretches, row)
+                    _add_to_range(ranges, row)
                 if number % 1_000 == 0:
                     advance(1_000)
                 yield doc_id, len(document.get("salvaged") or [])
 
-    return sum_of(identities()), unknown
+    return checksum_of(identities()), unknown
 
 
 def differing(left: Groups, right: Groups) -> list[Any]:
@@ -183,21 +182,22 @@ def _by_run(
     connection: duckdb.DuckDBPyConnection, names: list[str], found: Content
 ) -> None:
     for run, lines, parts, digest, rows, content in connection.execute(
-        f"select extract_run, {SQL_SUM}, count(*), {_hash(names)} from batch group by 1"
+        f"select extract_run, {SQL_CHECKSUM}, count(*), {_hash(names)}"
+        " from batch group by 1"
     ).fetchall():
-        known = found.sums.get(run, Sum())
-        found.sums[run] = known + Sum(run, lines, parts, int(digest))
+        known = found.sums.get(run, Checksum())
+        found.sums[run] = known + Checksum(run, lines, parts, int(digest))
         found.runs[run].add(int(content), rows)
 
 
 def _hash(names: Iterable[str]) -> str:
-    """Return SQL that sums the hashes of whole rows; DuckDB lacks the longest bytes."""
+    """Return SQL that sums the hashes of rows, without the long bytes DuckDB lacks."""
     listed = ", ".join(LONG_LINES.get(name, f'"{name}"') for name in names)
     return f"sum(hash({listed})::hugeint) % {MODULUS}"
 
 
 def _check(batch: pa.RecordBatch, found: Content) -> None:
-    """Check each row against itself, and take in what is copied from documents."""
+    """Check each row for contradictions, and add it to its range."""
 
     def values(name: str) -> list[Any]:
         column = batch.column(name)
@@ -213,18 +213,18 @@ def _check(batch: pa.RecordBatch, found: Content) -> None:
     for number, row in enumerate(zip(*copied, strict=True)):
         doc_id, part, kind, *_ = row
         text, raw = texts[number], raws[number]
-        fine = _is_derived(text, [column[number] for column in derived])
+        valid = _is_derived(text, [column[number] for column in derived])
         if part == 0:
             line = text if raw is None else raw
-            fine = fine and _is_line(doc_id, kind, line, lengths[number])
-            fine = fine and (text is None or raw is None or _is_text_of(text, raw))
-            fine = fine and keys[number] == doc_id[:16]
-            fine = fine and places[number] == int(doc_id[16:32], 16)
-        if not fine:
+            valid = valid and _is_line(doc_id, kind, line, lengths[number])
+            valid = valid and (text is None or raw is None or _is_text_of(text, raw))
+            valid = valid and keys[number] == doc_id[:16]
+            valid = valid and places[number] == int(doc_id[16:32], 16)
+        if not valid:
             found.wrong += 1
             if found.wrong <= SHOWN:
                 found.examples.append(f"{doc_id}:{part}" if part else doc_id)
-        _stretch(found.stretches, (*row, text if part else None))
+        _add_to_range(found.ranges, (*row, text if part else None))
 
 
 def _is_line(doc_id: str, kind: str, line: bytes | None, length: int) -> bool:
@@ -234,19 +234,19 @@ def _is_line(doc_id: str, kind: str, line: bytes | None, length: int) -> bool:
 
 
 def _is_text_of(text: bytes, raw: bytes) -> bool:
-    """Return whether an entry is what bronze makes of the bytes that it also keeps."""
+    """Return whether an entry is what bronze derives from the bytes beside it."""
     if len(raw) <= LONG_BYTES:
-        return text == _mended(raw)
-    if text == raw:  # an older extraction
+        return text == _repaired(raw)
+    if text == raw:  # written by an earlier version of extract
         return True
     try:
         short = shorten(raw)
     except msgspec.DecodeError:
         return False
-    return text in (short, _mended(short))
+    return text in (short, _repaired(short))
 
 
-def _mended(raw: bytes) -> bytes:
+def _repaired(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda m: b"\\ufffd" if m.group(1) else m.group(0), raw)
 
 
@@ -262,7 +262,7 @@ def _is_derived(text: bytes | None, columns: list[Any]) -> bool:
 
 
 def _derived(entry: Document) -> list[Any]:
-    """Return the columns of `DERIVED`, as the contract says."""
+    """Return the columns of `DERIVED` by the rules of docs/contracts.md."""
     message = entry.get("message")
     message = message if isinstance(message, dict) else {}
     sidechain = entry.get("isSidechain")
@@ -316,9 +316,9 @@ def _rows_of(doc_id: str, document: Document) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _stretch(stretches: Groups, row: Row) -> None:
-    # The hash of this process: nobody keeps it.
-    stretches[(row[4], (row[5] - 1) // STRETCH)].add(hash(row))
+def _add_to_range(ranges: Groups, row: Row) -> None:
+    # `hash` differs between processes, but these groups are not stored.
+    ranges[(row[4], (row[5] - 1) // SEQ_RANGE)].add(hash(row))
 
 
 def _text(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The files on this machine, opened with the care that hostile names ask for."""
+"""Find and read the files on this machine, whose names may be hostile."""
 
 import errno
 import os
@@ -21,8 +21,8 @@ SIDE_FOLDERS = {"subagents", "tool-results", "workflows"}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the file system says of a file; equal looks mean an untouched file."""
+class FileState:
+    """The state of a file in the file system; it differs after any change."""
 
     size: int
     inode: int
@@ -31,7 +31,7 @@ class Look:
 
     @property
     def touched_at(self) -> float:
-        """Epoch seconds of the last change, also where the old mtime was kept."""
+        """Return the epoch seconds of the last change, even if mtime was restored."""
         return max(self.mtime_ns, self.ctime_ns) / 1e9
 
 
@@ -39,20 +39,20 @@ class DiskFile:
     """A regular file that is open for reading."""
 
     def __init__(self, path: Path) -> None:
-        # Opening a FIFO or a device is not without effect: look first.
+        # Opening a FIFO or a device has side effects: check first.
         if not stat.S_ISREG(path.stat().st_mode):
             raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-        # Not blocking: a FIFO may have taken the place of a log since.
+        # Do not block if a FIFO has taken the place of a log in the meantime.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self._file = os.fdopen(handle, "rb", buffering=1 << 20)
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
             raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-        self.look = look(status)
+        self.state = state_of(status)
 
-    def holds(self, piece: Piece) -> bool:
-        """Whether the bytes at a piece's place are those that the archive has."""
+    def has(self, piece: Piece) -> bool:
+        """Return whether the bytes at a piece's place are those in the archive."""
         self._file.seek(piece.off)
         data = self._file.read(piece.len)
         if len(data) != piece.len:
@@ -62,9 +62,9 @@ class DiskFile:
         return content_hash(data) == piece.hash
 
     def ends_torn(self, off: int) -> bool:
-        """Whether all that follows is one line that was never finished.
+        """Return whether only an incomplete line follows an offset.
 
-        Such a line is not archived: it has no newline and is no JSON object.
+        Such a line is not archived: it has no newline and is not a JSON object.
         """
         self._file.seek(off)
         while block := self._file.read(1 << 20):
@@ -88,55 +88,57 @@ class DiskFile:
         self._file.close()
 
 
-def look(status: os.stat_result) -> Look:
-    """The part of a stat result that tells whether a file was touched."""
-    return Look(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+def state_of(status: os.stat_result) -> FileState:
+    """Return the part of a stat result that reveals changes."""
+    return FileState(
+        status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    )
 
 
-def look_at(path: Path) -> Look | None:
-    """Return the look of a regular file (a link is followed), or None without one."""
+def stat_file(path: Path) -> FileState | None:
+    """Return the state of a regular file; follow a link; None without a file."""
     try:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return look(status) if stat.S_ISREG(status.st_mode) else None
+    return state_of(status) if stat.S_ISREG(status.st_mode) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A file below a root that belongs into the archive.
+    """A file below a root that should be archived.
 
     Attributes:
-        path: Its path below the root, as records show it.
-        place: Where it really is.
+        path: Its path below the root, as records spell it.
+        place: Its real path.
     """
 
     root: Path
     path: str
     place: Path
-    look: Look
+    state: FileState
 
 
 @dataclass(slots=True)
-class Tree:
-    """The files below the roots: those that belong into the archive, and the others.
+class Listing:
+    """The files below the roots.
 
     Attributes:
-        logs: Files that belong into the archive.
-        left_out: Number of files that do not, by reason.
+        logs: Files that should be archived.
+        left_out: Number of all other files, by reason.
     """
 
     logs: list[Log] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def look_around(roots: Iterable[Path]) -> Tree:
-    """Return what is below the roots, with the history beside each.
+def find_logs(roots: Iterable[Path]) -> Listing:
+    """Return the files below the roots, and the history beside each.
 
-    Links are followed, each folder is listed once, and a file with many names counts
-    once. A link to something below a root is not another file.
+    Links are followed, each folder is listed once, and a file with several names counts
+    once. A link to a file below a root is not another file.
     """
-    tree = Tree()
+    listing = Listing()
     seen: set[tuple[int, int]] = set()
     folders: set[tuple[int, int]] = set()
     places = [Path(root) for root in roots]
@@ -146,10 +148,10 @@ def look_around(roots: Iterable[Path]) -> Tree:
             if path.is_symlink():
                 linked.append((root, path, relative))
             else:
-                _take(tree, root, path, relative, seen)
+                _take(listing, root, path, relative, seen)
     for root, path, relative in linked:
-        _take(tree, root, path, relative, seen)
-    return tree
+        _take(listing, root, path, relative, seen)
+    return listing
 
 
 def _files(root: Path, folders: set[tuple[int, int]]) -> Iterator[tuple[Path, str]]:
@@ -173,33 +175,33 @@ def _files(root: Path, folders: set[tuple[int, int]]) -> Iterator[tuple[Path, st
 
 
 def _take(
-    tree: Tree, root: Path, path: Path, relative: str, seen: set[tuple[int, int]]
+    listing: Listing, root: Path, path: Path, relative: str, seen: set[tuple[int, int]]
 ) -> None:
     try:
         status = path.stat()
     except OSError:
         if path.is_symlink():
-            tree.left_out["links that lead nowhere"] += 1
+            listing.left_out["dangling links"] += 1
         return
     if not stat.S_ISREG(status.st_mode):
-        tree.left_out["not regular files"] += 1
+        listing.left_out["not regular files"] += 1
     elif (status.st_dev, status.st_ino) in seen:
-        tree.left_out["other names of a file"] += 1
+        listing.left_out["other names of a file"] += 1
     elif relative != HISTORY and not is_log(relative):
-        kind = "packed or renamed logs" if ".jsonl." in path.name else "not logs"
-        tree.left_out[kind] += 1
+        kind = "compressed or renamed logs" if ".jsonl." in path.name else "not logs"
+        listing.left_out[kind] += 1
     else:
         seen.add((status.st_dev, status.st_ino))
-        tree.logs.append(Log(root, shown(relative), path, look(status)))
+        listing.logs.append(Log(root, shown(relative), path, state_of(status)))
 
 
 def shown(path: str) -> str:
-    """The path as it stands in records: a name that is not UTF-8 is escaped."""
+    """Return a path as records spell it: bytes that are not UTF-8 are escaped."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_log(relative: str) -> bool:
-    """Return whether a path below a root is one that is archived."""
+    """Return whether a path below a root is archived."""
     return relative.endswith((".jsonl", ".meta.json")) or _is_of_session(relative)
 
 

@@ -1,4 +1,4 @@
-"""Documents of one file, as MongoDB holds them, and the bytes that they stand for."""
+"""Read the documents of a file from MongoDB, and the bytes that they store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from pymongo.errors import PyMongoError
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a file that one document claims to hold.
+    """A range of bytes of a file, as one document claims to store it.
 
     Attributes:
         id: The `_id`: file key, offset and hash.
         off: Offset of the first byte.
-        len: Bytes that it takes in the file.
-        gen: Newest generation of the file that holds it.
+        len: Number of bytes in the file.
+        gen: Newest generation of the file that contains it.
         is_line: Whether a newline may end it.
-        intact: Whether the stored bytes hash to what `_id` says.
+        intact: Whether the stored bytes match the hash in `_id`.
     """
 
     id: bytes
@@ -32,20 +32,20 @@ class Piece:
 
     @property
     def end(self) -> int:
-        """Offset after the last byte."""
+        """Return the offset after the last byte."""
         return self.off + self.len
 
     @property
     def hash(self) -> bytes:
-        """The hash of the bytes that `_id` carries."""
+        """Return the hash in `_id`."""
         return hash_of(self.id)
 
 
 def pieces(db: Database[Document], key: str, gen: int, start: int) -> Iterator[Piece]:
-    """The documents of a file from `gen` on, in the order of the file.
+    """Yield the pieces of a file from generation `gen` on, ordered by offset.
 
-    Documents of generations above that of the file come too: they show that it is
-    being rewritten at this moment.
+    Pieces of generations above that of the checkpoint are included: they show that the
+    file is being rewritten now.
     """
     wanted = {"_id": key_range(key, start), "source.last_gen": {"$gte": gen}}
     with db[CONVERSATIONS].find(wanted, FIELDS).sort("_id", 1) as cursor:
@@ -58,8 +58,8 @@ def _piece(db: Database[Document], document: Document) -> Piece:
     try:
         intact = content_hash(line_bytes(db, document)) == hash_of(identity)
     except PyMongoError:
-        raise  # MongoDB has gone away: that says nothing about the line
-    except Exception:  # whatever is wrong with it, it does not prove its line
+        raise  # MongoDB is unavailable, which says nothing about the line
+    except Exception:  # a document that can't be decoded does not prove its line
         intact = False
     return Piece(
         id=identity,

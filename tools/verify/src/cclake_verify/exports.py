@@ -1,4 +1,4 @@
-"""The two exports: what they hold, and a digest of each table's content."""
+"""Read the two exports: their totals, and a digest of each table's content."""
 
 import sqlite3
 from base64 import b64encode
@@ -12,22 +12,22 @@ import duckdb
 from adbc_driver_manager import dbapi as adbc
 from adbc_driver_sqlite import dbapi
 
+from cclake_verify.checksums import checksum_of_rows
 from cclake_verify.gold import (
     MESSAGES,
     Copy,
     Measure,
     Table,
+    first_value,
     literal,
     measure,
-    one,
     quote,
     tables_of,
 )
-from cclake_verify.sums import sum_of_rows
 
 MODULUS = 2**64
 ALIAS = "__export"
-# Rows of SQLite in memory at once.
+# Number of rows of SQLite in memory at once.
 BATCH_ROWS = 1_000
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT",
             "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BOOLEAN")  # fmt: skip
@@ -40,29 +40,29 @@ class Export(Protocol):
     """A file with a copy of the gold tables."""
 
     def measures(self, tables: Iterable[Table]) -> Copy:
-        """Count and sum up its tables.
+        """Count the rows of its tables, and add up tokens and costs.
 
         Args:
             tables: The gold tables, which give the columns.
         """
 
     def digest(self, table: Table, exact: bool) -> int:
-        """Return a hash of all rows, whatever their order.
+        """Return a hash of all rows that does not depend on their order.
 
         Args:
             table: The gold table.
-            exact: Of the values as DuckDB has them, not as SQLite stores them.
+            exact: Hash the values as DuckDB has them, not as SQLite stores them.
         """
 
-    def damages(self) -> list[str]:
-        """Return what is wrong with the file itself, beyond its tables."""
+    def find_damage(self) -> list[str]:
+        """Return faults of the file itself, apart from its tables."""
 
 
 class DuckExport:
-    """The DuckDB export, attached beside gold; or gold itself, as `marts`.
+    """The DuckDB export, attached beside gold, or gold itself as `marts`.
 
     Args:
-        connection: The connection that has it.
+        connection: The connection that has it attached.
         schema: Full name of the schema.
     """
 
@@ -91,13 +91,13 @@ class DuckExport:
         source = f"{self._schema}.{quote(table.name)}"
         return _sum_of_hashes(self._connection, ", ".join(values), source)
 
-    def damages(self) -> list[str]:
-        """Return nothing: DuckDB checks what it reads."""
+    def find_damage(self) -> list[str]:
+        """Return nothing, because DuckDB checks what it reads."""
         return []
 
     def _run(self) -> int | None:
         try:
-            found = one(
+            found = first_value(
                 self._connection,
                 f"select value from {self._schema}.export_info"
                 " where name = 'extract_run'",
@@ -113,7 +113,7 @@ class SqliteExport:
     Args:
         path: The file.
         cursor: Reads it as Arrow.
-        connection: Sums up what was read.
+        connection: Adds up the rows.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class SqliteExport:
                 ).fetchone()
                 copy.tables[name] = Measure(rows, tuple(found))
             if MESSAGES in copy.tables:
-                copy.messages = sum_of_rows(
+                copy.messages = checksum_of_rows(
                     db.execute(f"select doc_id, part from {MESSAGES}")
                 )
         return copy
@@ -154,16 +154,16 @@ class SqliteExport:
             self._connection.register("rows", rows)
             return _sum_of_hashes(self._connection, listed, "rows")
 
-    def damages(self) -> list[str]:
-        """Return the faults of the file, of its full-text indexes and of its images."""
+    def find_damage(self) -> list[str]:
+        """Return faults of the file, its full-text indexes and its images."""
         self._cursor.execute("pragma integrity_check(3)")
         found = [row[0] for row in self._cursor.fetchall() if row[0] != "ok"]
         return found or [*self._search_faults(), *self._image_faults()]
 
     def _search_faults(self) -> Iterator[str]:
-        """Yield the full-text indexes that do not hold the words of their table.
+        """Yield sentences on full-text indexes that do not match their table.
 
-        Only a command in the form of an INSERT compares them; it writes nothing.
+        The command that compares them is an INSERT, but writes nothing.
         """
         uri = f"{self._path.absolute().as_uri()}?mode=rw"
         with closing(
@@ -187,7 +187,7 @@ class SqliteExport:
                     if "readonly" not in str(error):
                         raise
                 except sqlite3.DatabaseError:
-                    yield f"{name} does not hold the words of its table"
+                    yield f"{name} does not match the words of its table"
                 finally:
                     if db.in_transaction:
                         db.execute("rollback")
@@ -213,7 +213,7 @@ class SqliteExport:
 
 @contextmanager
 def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[DuckExport]:
-    """Attach the DuckDB export beside gold, for a while."""
+    """Attach the DuckDB export beside gold while the block runs."""
     connection.execute(f"attach {literal(str(path))} as {ALIAS} (read_only)")
     try:
         yield DuckExport(connection, f"{ALIAS}.marts")
@@ -223,7 +223,7 @@ def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Duck
 
 @contextmanager
 def opened(path: Path) -> Iterator[SqliteExport]:
-    """Open the SQLite export for reading, for a while."""
+    """Open the SQLite export for reading while the block runs."""
     with (
         dbapi.connect(_uri(path)) as database,
         database.cursor() as cursor,
@@ -248,7 +248,7 @@ def _sum_of_hashes(
     connection: duckdb.DuckDBPyConnection, values: str, source: str
 ) -> int:
     query = f"select sum(hash({values})::hugeint) % {MODULUS} from {source}"
-    return int(one(connection, query) or 0)
+    return int(first_value(connection, query) or 0)
 
 
 def _kind(kind: str) -> str:
@@ -260,7 +260,7 @@ def _kind(kind: str) -> str:
 
 
 def _as_sqlite(name: str, kind: str) -> tuple[str, str]:
-    """Return SQL for: is a DuckDB value null, and the value as SQLite stores it."""
+    """Return SQL for whether a DuckDB value is null, and for the value in SQLite."""
     column = quote(name)
     null = f"cast({column} is null as bigint)"
     if _kind(kind) == "integer":
@@ -277,7 +277,7 @@ def _as_sqlite(name: str, kind: str) -> tuple[str, str]:
 
 
 def _in_sqlite(name: str, kind: str) -> tuple[str, str]:
-    """Return the same for SQLite, always of one type: the driver relies on that."""
+    """Return the same for SQLite, each of one type, as the driver requires."""
     column = quote(name)
     if _kind(kind) == "integer":
         return f"{column} is null", f"ifnull({column}, 0)"

@@ -1,4 +1,4 @@
-"""What verify finds about one file."""
+"""The findings of verify on files."""
 
 import time
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ PROVEN, KEPT, BEHIND, CHANGED, MISSING, BROKEN = (
 
 @dataclass(slots=True)
 class Finding:
-    """What verify says of one file.
+    """The result for one file.
 
     Attributes:
-        status: `proven` (archive and disk agree), `kept` (the archive alone has it),
+        status: `proven` (archive and disk agree), `kept` (only the archive has it),
             `behind` (proven, and the disk has more), `changed` (rewritten after it was
             archived), `missing` (not archived yet) or `broken`.
-        read: Bytes of the file that this run has proven anew.
-        known: Bytes that were proven before.
-        waiting: Bytes on disk that are not archived yet.
-        torn: Those bytes are a line that was never finished: it is not awaited.
-        touched_at: Epoch seconds of the file's last change, when it is on disk.
-        faults: What is wrong.
+        read: Number of bytes that this run has proven.
+        known: Number of bytes that were proven before.
+        waiting: Number of bytes on disk that are not archived yet.
+        torn: Whether those bytes are an incomplete line, which is not awaited.
+        touched_at: Epoch seconds of the file's last change, if it is on disk.
+        faults: Sentences on what is wrong.
     """
 
     host: str
@@ -40,7 +40,7 @@ class Finding:
     faults: list[str] = field(default_factory=list)
 
     def is_late(self, grace: float) -> bool:
-        """Whether the archive has had enough time to hold this file, and does not."""
+        """Return whether the file should have been archived by now."""
         if self.status not in (BEHIND, CHANGED, MISSING) or self.torn:
             return False
         if self.touched_at is None:
@@ -48,10 +48,10 @@ class Finding:
         return time.time() - self.touched_at > grace
 
     def is_bad(self, grace: float) -> bool:
-        """Whether this finding fails the proof."""
+        """Return whether this finding fails the proof."""
         return self.status == BROKEN or self.is_late(grace)
 
 
 def bad(findings: Iterable[Finding], grace: float) -> list[Finding]:
-    """The findings that fail the proof."""
+    """Return the findings that fail the proof."""
     return [finding for finding in findings if finding.is_bad(grace)]

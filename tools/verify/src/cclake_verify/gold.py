@@ -1,4 +1,4 @@
-"""The DuckDB file: the raw entries, and the gold tables that were made from them."""
+"""Read the warehouse: the raw entries, and the gold tables built from them."""
 
 import time
 from collections.abc import Iterable
@@ -8,18 +8,17 @@ from pathlib import Path
 import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 
-from cclake_verify.memory import Sum
-from cclake_verify.sums import SQL_SUM
+from cclake_verify.checksums import SQL_CHECKSUM, Checksum
 
-PATIENCE_S = 10.0
+LOCK_WAIT_S = 10.0
 MEMORY = "1GB"
 MESSAGES = "fct_messages"
 RESPONSES = "fct_api_responses"
-# Not in both: the publisher's own tables, and what only SQLite has the bytes of.
+# Tables of the publisher, and those whose bytes only the SQLite export has.
 OWN = ("export_info", "pipeline_runs", "image_data")
 MEASURED = ("HUGEINT", "BIGINT", "INTEGER", "DOUBLE", "DECIMAL")
 TOKENS = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
-# Tables whose sums are those of the responses, and which of the responses they have.
+# Aggregates, and the condition on the responses that they add up.
 SUMMED = {
     "agg_session_metrics": "true",
     "agg_daily_model_cost": "responded_at is not null",
@@ -44,13 +43,13 @@ MISPRICED = f"""
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a table holds: rows, and the sums of its tokens and costs by column."""
+    """The number of rows of a table, and the sums of its tokens and costs by column."""
 
     rows: int
     sums: tuple[float, ...] = ()
 
     def is_like(self, other: "Measure | None") -> bool:
-        """Return whether another table holds the same; costs to a millionth dollar."""
+        """Return whether another table has equal numbers, up to 0.000001 dollars."""
         return (
             other is not None
             and self.rows == other.rows
@@ -64,14 +63,14 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A gold table: its columns with their types, in their order."""
+    """A gold table: its columns with their types, in order."""
 
     name: str
     columns: tuple[tuple[str, str], ...]
 
     @property
     def measures(self) -> list[str]:
-        """Return the columns of tokens and costs, which are summed up."""
+        """Return the columns of tokens and costs, which are added up."""
         return [
             name
             for name, kind in self.columns
@@ -83,26 +82,26 @@ class Table:
 
 @dataclass(slots=True)
 class Copy:
-    """What one copy of the gold tables holds.
+    """The numbers of gold, or of an export of it.
 
     Attributes:
-        run: The extraction run that it was made from; None when it does not say.
+        run: The extraction run that it was built from; None if unknown.
         tables: The measure of each table.
-        messages: The sum of `fct_messages`.
+        messages: The checksum of `fct_messages`.
     """
 
     run: int | None
     tables: dict[str, Measure] = field(default_factory=dict)
-    messages: Sum = field(default_factory=Sum)
+    messages: Checksum = field(default_factory=Checksum)
 
 
 def open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file for reading; wait for its writer for a while.
+    """Open a DuckDB file for reading; wait up to 10 seconds for a writer.
 
     Raises:
-        Failure: A writer holds it, or it is not what it should be.
+        Failure: A writer has locked it, or it is not a DuckDB file.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
             return duckdb.connect(str(path), True, {"memory_limit": MEMORY})
@@ -118,19 +117,19 @@ def open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
             time.sleep(0.2)
 
 
-def entries(connection: duckdb.DuckDBPyConnection) -> Sum | None:
-    """Sum up `raw.conversations`; None where nothing was loaded yet."""
+def entries(connection: duckdb.DuckDBPyConnection) -> Checksum | None:
+    """Return the checksum of `raw.conversations`; None if nothing was loaded yet."""
     try:
-        run = one(connection, "select max(extract_run) from raw.loads") or 0
-        return sum_of_table(connection, "raw.conversations", int(run))
+        run = first_value(connection, "select max(extract_run) from raw.loads") or 0
+        return checksum_of_table(connection, "raw.conversations", int(run))
     except duckdb.CatalogException:
         return None
 
 
 def is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether the last run of dbt built all that it began; True if unknown."""
+    """Return whether the last run of dbt was complete; True if unknown."""
     try:
-        found = one(connection, "select is_whole from intermediate.build_state")
+        found = first_value(connection, "select is_whole from intermediate.build_state")
     except duckdb.CatalogException:
         return True
     return bool(found)
@@ -154,7 +153,7 @@ def tables_of(
 def measure(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], schema: str
 ) -> Copy:
-    """Count and sum up the tables of a schema."""
+    """Count the rows of a schema's tables, and add up tokens and costs."""
     copy = Copy(None)
     for table in tables:
         where = f"{schema}.{quote(table.name)}"
@@ -163,14 +162,14 @@ def measure(
         rows, *found = row or (0,)
         copy.tables[table.name] = Measure(rows, tuple(float(v or 0) for v in found))
     if MESSAGES in copy.tables:
-        copy.messages = sum_of_table(connection, f"{schema}.{MESSAGES}")
+        copy.messages = checksum_of_table(connection, f"{schema}.{MESSAGES}")
     return copy
 
 
 def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return where gold contradicts itself: costs, and the sums of aggregates.
+    """Return contradictions in gold: costs, and the sums of aggregates.
 
-    Tables that lack the columns for it are skipped.
+    Tables without the necessary columns are skipped.
     """
     known = {table.name: table for table in tables_of(connection)}
     if RESPONSES not in known:
@@ -196,15 +195,16 @@ def inconsistencies(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return found
 
 
-def sum_of_table(
+def checksum_of_table(
     connection: duckdb.DuckDBPyConnection, table: str, run: int = 0
-) -> Sum:
-    """Sum up the entries of a table that has `doc_id` and `part`."""
-    row = connection.execute(f"select {SQL_SUM} from {table}").fetchone() or (0, 0, 0)
-    return Sum(run, row[0], row[1], int(row[2]))
+) -> Checksum:
+    """Return the checksum of a table with `doc_id` and `part`."""
+    query = f"select {SQL_CHECKSUM} from {table}"
+    row = connection.execute(query).fetchone() or (0, 0, 0)
+    return Checksum(run, row[0], row[1], int(row[2]))
 
 
-def one(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
+def first_value(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
     """Return the first value of the first row, or None."""
     row = connection.execute(query).fetchone()
     return row[0] if row else None
@@ -216,7 +216,7 @@ def quote(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as a literal of SQL."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""The Iceberg table, as far as proof needs it."""
+"""Read the Iceberg table for the proof."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,9 @@ from cclake_lake.settings import Lake
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import FileScanTask, Table
 
-from cclake_verify.memory import Sum
-from cclake_verify.sums import SQL_SUM
+from cclake_verify.checksums import SQL_CHECKSUM, Checksum
 
-# Lines may be long, so only a few are in memory at once.
+# Lines may be long, so few are held in memory at once.
 BATCH_ROWS = 1_000
 SHOWN = 3
 FIELD_ID = b"PARQUET:field_id"
@@ -39,9 +38,9 @@ class Bronze:
 
     Attributes:
         id: Identity of the table, whatever its name.
-        watermarks: The newest sequence number that it holds, by buffer.
+        watermarks: The newest sequence number in it, by buffer.
         run: Number of the extraction run that wrote the snapshot.
-        records: All rows, as the snapshot counts them; None when it does not.
+        records: Number of rows according to the snapshot; None if it has none.
     """
 
     def __init__(self, table: Table) -> None:
@@ -59,22 +58,22 @@ class Bronze:
 
     @cached_property
     def files(self) -> list[FileScanTask]:
-        """Return the data files of the snapshot, as its manifests list them."""
+        """Return the data files that the manifests of the snapshot list."""
         scan = self._table.scan(
             snapshot_id=self._snapshot.snapshot_id if self._snapshot else None
         )
         return list(scan.plan_files())
 
-    def damages(self) -> list[str]:
-        """Return what is wrong with the data files, without opening any.
+    def find_damage(self) -> list[str]:
+        """Return faults of the data files, without opening any.
 
-        Each must exist and have the size that the manifests record.
+        Each must exist and have the size that the manifests state.
         """
-        found = [fault for task in self.files if (fault := self._damage(task))]
+        found = [fault for task in self.files if (fault := self._file_damage(task))]
         more = [f"and {len(found) - SHOWN} more data files"] if found[SHOWN:] else []
         return found[:SHOWN] + more
 
-    def _damage(self, task: FileScanTask) -> str:
+    def _file_damage(self, task: FileScanTask) -> str:
         path, name = task.file.file_path, task.file.file_path.rsplit("/", 1)[-1]
         try:
             if "://" in path and not path.startswith("file://"):
@@ -89,8 +88,8 @@ class Bronze:
             f"data file {name} has {size:,} bytes, not {task.file.file_size_in_bytes:,}"
         )
 
-    def sums(self, after: int) -> list[Sum]:
-        """Sum up the entries of each extraction run after one, oldest run first."""
+    def sums(self, after: int) -> list[Checksum]:
+        """Return the checksum of each extraction run after one, in order."""
         if after >= self.run:
             return []
         scan = self._table.scan(
@@ -101,14 +100,15 @@ class Bronze:
         with duckdb.connect() as connection:
             connection.register("bronze", scan.to_arrow_batch_reader())
             rows = connection.execute(
-                f"select extract_run, {SQL_SUM} from bronze group by 1 order by 1"
+                f"select extract_run, {SQL_CHECKSUM} from bronze group by 1 order by 1"
             ).fetchall()
         return [
-            Sum(run, lines, parts, int(digest)) for run, lines, parts, digest in rows
+            Checksum(run, lines, parts, int(digest))
+            for run, lines, parts, digest in rows
         ]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Read all rows, some at a time, with the columns of the table."""
+        """Yield all rows in batches, with the columns of the table."""
         if any(task.delete_files for task in self.files):
             yield from self._table.scan().to_arrow_batch_reader()
             return
@@ -134,7 +134,7 @@ class Bronze:
 
 
 def _by_field_id(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the columns of the table; what an old file lacks is null."""
+    """Return the columns of the table; those that an old file lacks are null."""
     places = {
         (field.metadata or {}).get(FIELD_ID): place
         for place, field in enumerate(batch.schema)
@@ -150,7 +150,7 @@ def _by_field_id(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type that our files have, where there are two of a kind."""
+    """Return the type that the data files use instead of a large one."""
     if pa.types.is_large_string(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) else kind

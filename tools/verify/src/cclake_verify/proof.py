@@ -1,4 +1,4 @@
-"""The proof of one file: its documents tile it, and they are the bytes on disk."""
+"""Prove one file: its documents cover it, and equal the bytes on disk."""
 
 import contextlib
 import errno
@@ -12,7 +12,8 @@ from cclake_archive.checkpoints import Checkpoint
 from cclake_archive.client import Document
 from pymongo.database import Database
 
-from cclake_verify.disk import DiskFile, Look, has_lines, look_at
+from cclake_verify.coverage import Coverage
+from cclake_verify.disk import DiskFile, FileState, has_lines, stat_file
 from cclake_verify.documents import Piece, pieces
 from cclake_verify.finding import (
     BEHIND,
@@ -22,22 +23,21 @@ from cclake_verify.finding import (
     PROVEN,
     Finding,
 )
-from cclake_verify.memory import Proven
-from cclake_verify.tiling import Tiling
+from cclake_verify.proof_cache import Proven
 
 TICK_S = 0.05
-# A link in place of a log is not the log; every other error is worth knowing.
+# A link that replaced a log is not the log. All other errors are reported.
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class FileProof:
-    """One walk over the documents of a file, beside the file where it is here.
+    """One walk over the documents of a file and, if it is here, over the file itself.
 
     Args:
         point: How far the file is archived.
-        known: What was proven of it before.
-        full: Also check the documents of older generations.
-        place: Where the file is; None when it is not on this machine.
+        known: The earlier proof.
+        full: Whether to check the documents of older generations as well.
+        place: Path of the file; None if it is not on this machine.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class FileProof:
         self.place = place
         self.full = full
         self.before = known if usable else None
-        # What is on the disk may have changed anywhere: memory proves none of it.
-        again = full or (place is not None and look_at(place) is not None)
+        # The file on disk may have changed anywhere: an earlier proof does not count.
+        again = full or (place is not None and stat_file(place) is not None)
         self.known = None if again else self.before
         self.start = self.known.resume if self.known else 0
         self.count = self.known.pieces if self.known else 0
@@ -63,28 +63,31 @@ class FileProof:
         self.differs: int | None = None
 
     def run(self, db: Database[Document]) -> tuple[Finding, Proven | None]:
-        """Walk, and say what was found; with the proof to remember, where there is one.
+        """Walk over the documents.
 
         Args:
             db: The database of the archive.
+
+        Returns:
+            The finding, and the proof to store; None if the file is not proven.
         """
-        tiling = Tiling(self.point.gen, self.start, self.point.off)
+        coverage = Coverage(self.point.gen, self.start, self.point.off)
         oldest = 0 if self.full else self.point.gen
         found = pieces(db, self.point.key, oldest, self.start)
         with contextlib.ExitStack() as stack:
             disk = stack.enter_context(_open(self.place)) if self.place else None
-            for piece in tiling.walk(found):
+            for piece in coverage.walk(found):
                 self._follow(piece, disk)
-            look = disk.look if disk else None
+            state = disk.state if disk else None
             torn = _is_torn(disk, self.point)
-        self.faults += tiling.faults
-        finding = self._finding(look, tiling.rewritten)
+        self.faults += coverage.faults
+        finding = self._finding(state, coverage.rewritten)
         finding.torn = torn
         good = finding.status in (PROVEN, KEPT, BEHIND)
-        return finding, self._proven(look) if good else None
+        return finding, self._proven(state) if good else None
 
     def _follow(self, piece: Piece, disk: DiskFile | None) -> None:
-        if disk and self.differs is None and not disk.holds(piece):
+        if disk and self.differs is None and not disk.has(piece):
             self.differs = piece.off
         if self.last:
             self.digest = chained(self.digest, self.last.id)
@@ -94,11 +97,11 @@ class FileProof:
         self.count += 1
 
     def _compare_with(self, before: Proven) -> None:
-        """What was proven once can't have changed: documents are for ever."""
+        """Compare the documents with the earlier proof: they never change."""
         if (self.count, self.digest) != (before.pieces, before.digest):
-            self.faults.append("the documents are others than those proven before")
+            self.faults.append("the documents are not those that were proven before")
 
-    def _finding(self, look: Look | None, rewritten: bool) -> Finding:
+    def _finding(self, state: FileState | None, rewritten: bool) -> Finding:
         flawed = bool(self.faults)
         finding = Finding(
             host=self.point.host,
@@ -109,8 +112,8 @@ class FileProof:
             lines=self.count,
             read=self.point.off - self.start,
             known=self.start,
-            waiting=max(0, look.size - self.point.off) if look else 0,
-            touched_at=look.touched_at if look else None,
+            waiting=max(0, state.size - self.point.off) if state else 0,
+            touched_at=state.touched_at if state else None,
             faults=self.faults,
         )
         if self.differs is not None:
@@ -119,49 +122,49 @@ class FileProof:
             finding.status = CHANGED if rewritten else BROKEN
         elif self.differs is not None:
             finding.status = CHANGED
-        elif look is None:
+        elif state is None:
             finding.status = KEPT
         elif finding.waiting:
             finding.status = BEHIND
         return finding
 
-    def _proven(self, look: Look | None) -> Proven:
+    def _proven(self, state: FileState | None) -> Proven:
         resume = self.last.off if self.last else self.start
-        # A file that changes now may do so again within the same tick of its clock.
-        at_rest = look is not None and time.time() - look.ctime_ns / 1e9 > TICK_S
-        seen = astuple(look) if look and at_rest else ()
+        # A file may change again within the same tick of the file system's clock.
+        at_rest = state is not None and time.time() - state.ctime_ns / 1e9 > TICK_S
+        seen = astuple(state) if state and at_rest else ()
         count = self.count - 1 if self.last else self.count
         gen, off = self.point.gen, self.point.off
         return Proven(gen, off, resume, count, self.digest, *seen)
 
 
-def settled(
+def unchanged_since_proof(
     point: Checkpoint, known: Proven | None, place: Path | None
 ) -> Finding | None:
-    """The finding on a file that is as it was when it was proven, else None."""
+    """Return the finding on a file that has not changed since its proof, else None."""
     if known is None or (known.gen, known.off) != (point.gen, point.off):
         return None
-    look = look_at(place) if place else None
-    if not known.untouched(look):
+    state = stat_file(place) if place else None
+    if not known.untouched(state):
         return None
-    waiting = max(0, look.size - point.off) if look else 0
+    waiting = max(0, state.size - point.off) if state else 0
     return Finding(
         host=point.host,
         path=point.path,
         file=point.key,
-        status=(BEHIND if waiting else PROVEN) if look else KEPT,
+        status=(BEHIND if waiting else PROVEN) if state else KEPT,
         gen=point.gen,
         off=point.off,
         lines=known.pieces + 1 if point.off else 0,
         known=point.off,
         waiting=waiting,
         torn=waiting > 0 and _ends_torn(point, place),
-        touched_at=look.touched_at if look else None,
+        touched_at=state.touched_at if state else None,
     )
 
 
 def chained(digest: str, identity: bytes) -> str:
-    """The digest of a file with one more document."""
+    """Return the digest of a file with one more document."""
     return blake2b(bytes.fromhex(digest) + identity, digest_size=16).hexdigest()
 
 
@@ -173,7 +176,7 @@ def _ends_torn(point: Checkpoint, place: Path | None) -> bool:
 
 
 def _is_torn(disk: DiskFile | None, point: Checkpoint) -> bool:
-    if disk is None or disk.look.size <= point.off or not has_lines(point.path):
+    if disk is None or disk.state.size <= point.off or not has_lines(point.path):
         return False
     return disk.ends_torn(point.off)
 

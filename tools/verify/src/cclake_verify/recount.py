@@ -1,6 +1,6 @@
 """Count the tokens of every API response again, from the raw entries.
 
-It follows docs/accounting.md and shares nothing with the models of gold.
+This follows docs/accounting.md and shares no code with the models of gold.
 """
 
 import re
@@ -12,8 +12,8 @@ import orjson
 import pyarrow as pa
 
 BATCH_ROWS = 500
-MOST = 10**9
-# Longer lines, and those that a parser refuses, may be left out by gold.
+MAX_COUNT = 10**9
+# Gold may leave out longer lines, and lines that its parser refuses.
 LONG_LINE = 16 << 20
 COUNTED = ("input", "output", "cache_write", "cache_read")
 SCHEMA = pa.schema(
@@ -95,7 +95,7 @@ COMPARED = """
         count(*) filter (extra)
     from paired where not optional
 """
-# What makes an item of `iterations` count.
+# An item of `iterations` counts if it has any of these.
 NAMES = (
     "input_tokens",
     "output_tokens",
@@ -110,15 +110,15 @@ def recount(
 ) -> list[str]:
     """Compare the tokens of gold with those of the raw entries, message by message.
 
-    Responses that gold may lack are not compared: those in lines without a session, in
-    very long lines, and in lines that were loaded after gold was built.
+    Responses that gold may lack are not compared. These are in lines without a session,
+    in very long lines, and in lines that were loaded after gold was built.
 
     Args:
-        connection: The warehouse; it only gets temporary tables.
+        connection: The warehouse; only temporary tables are created in it.
         advance: Called with the number of lines just read.
 
     Returns:
-        What differs, in words.
+        Sentences on the differences.
     """
     empty = pa.Table.from_pylist([], SCHEMA)
     connection.register("empty_records", empty)
@@ -151,7 +151,7 @@ def recount(
 
 
 def _records(line: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-    """Yield the records of usage in one line."""
+    """Yield the usage records of one line."""
     doc_id, file_key, gen, off, part, progress, optional, text = line
     entry = orjson.loads(text)
     found = [entry]
@@ -204,7 +204,7 @@ def _usage(usage: dict[str, Any]) -> dict[str, int]:
 
 
 def _steps(usage: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the items that count something; beside advisors alone, the answer too."""
+    """Return the iterations with tokens; add the answer if all are advisors."""
     listed = usage.get("iterations")
     steps = [
         step
@@ -231,12 +231,12 @@ def _counts(given: object) -> dict[str, int]:
 
 
 def _number(value: object) -> int:
-    """Return a count, also if it is written as text; anything else is 0."""
+    """Return a count, even if it is written as text; 0 for anything else."""
     try:
         found = round(float(value)) if isinstance(value, str | float | int) else 0
     except (ValueError, OverflowError):
         return 0
-    return found if 0 <= found <= MOST and not isinstance(value, bool) else 0
+    return found if 0 <= found <= MAX_COUNT and not isinstance(value, bool) else 0
 
 
 def _name(value: object) -> str | None:

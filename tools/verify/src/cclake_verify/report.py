@@ -1,4 +1,4 @@
-"""One table for people, one object for scripts."""
+"""Report what verify found, as a table or as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,7 @@ from typing import Any
 
 from cclake_common.visible import visible
 
+from cclake_verify.buffer import Pending
 from cclake_verify.finding import (
     BEHIND,
     BROKEN,
@@ -16,20 +17,19 @@ from cclake_verify.finding import (
     PROVEN,
     Finding,
 )
-from cclake_verify.pending import Pending
 from cclake_verify.stores import ABSENT, DIFFERENT, SAME, StoreFinding
 
 SHOWN = 20
 MEANING = {
     PROVEN: "every byte is archived, and equals the disk",
     KEPT: "every byte is archived; the file is not on this disk",
-    BEHIND: "proven so far; the disk has newer bytes",
+    BEHIND: "proven up to the checkpoint; the disk has newer bytes",
     CHANGED: "rewritten on disk; to be archived again",
     MISSING: "on disk, not archived yet",
     BROKEN: "not proven",
 }
 EXTENT = {
-    False: "what is new on disk, and the numbers and sums of every store."
+    False: "new bytes on disk, and the numbers and sums of every store."
     " `verify --full` compares all content.",
     True: "every byte of the logs is archived, and the stores agree in content.",
 }
@@ -48,7 +48,7 @@ class Report:
 
     @property
     def bad_files(self) -> list[Finding]:
-        """The files that fail the proof."""
+        """Return the files that fail the proof."""
         return [finding for finding in self.files if finding.is_bad(self.grace)]
 
     @property
@@ -58,12 +58,12 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether the proof holds."""
+        """Return whether the proof holds."""
         different = any(store.status == DIFFERENT for store in self.stores)
         return not different and not self.bad_files
 
     def as_dict(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the report as a JSON object."""
         files = Counter(finding.status for finding in self.files)
         return {
             "holds": self.holds,
@@ -81,12 +81,12 @@ class Report:
         }
 
     def lines(self) -> Iterator[str]:
-        """The table, line by line, and below it what is wrong."""
+        """Yield the lines of the table, and of the faults below it."""
         yield from _aligned(self._rows())
         if self.pending and (self.pending.queued or self.pending.dead):
             yield ""
             yield (
-                f"The buffer holds {self.pending.queued:,} lines that wait and"
+                f"The buffer holds {self.pending.queued:,} waiting lines and"
                 f" {self.pending.dead:,} dead letters."
             )
         if self.left_out:
@@ -110,7 +110,7 @@ class Report:
             return f"NOT PROVEN by the {self.proof} proof."
         waits = (BEHIND, CHANGED, MISSING)
         coming = sum(one.status in waits and not one.torn for one in self.files)
-        but = f", except for {coming:,} files that are on their way" if coming else ""
+        but = f", except for {coming:,} files that are still to come" if coming else ""
         return f"The {self.proof} proof holds{but}: {EXTENT[self.full]}"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
@@ -118,7 +118,7 @@ class Report:
         for status, meaning in MEANING.items():
             of_status = [one for one in self.files if one.status == status]
             if of_status or status == PROVEN:
-                size = one_of(of_status, status)
+                size = relevant_bytes(of_status, status)
                 yield (
                     f"files {status}",
                     f"{len(of_status):,}",
@@ -131,8 +131,8 @@ class Report:
             yield store.store, "", entries, "", _verdict(store)
 
 
-def one_of(findings: Iterable[Finding], status: str) -> int:
-    """The bytes that matter for a status: archived ones, or those on disk only."""
+def relevant_bytes(findings: Iterable[Finding], status: str) -> int:
+    """Return the bytes to show for a status: archived ones, or those on disk."""
     if status == MISSING:
         return sum(finding.waiting for finding in findings)
     return sum(finding.off for finding in findings)

@@ -1,4 +1,4 @@
-"""One run of verify, from the settings to the report."""
+"""Run the whole proof."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from cclake_lake.settings import Lake
 from pymongo.database import Database
 
 from cclake_verify.archive import Archive
+from cclake_verify.buffer import Pending, read_buffer
 from cclake_verify.disk import has_lines
 from cclake_verify.finding import BEHIND, BROKEN, CHANGED, MISSING, Finding
-from cclake_verify.memory import Memory
-from cclake_verify.pending import Pending, read_pending
+from cclake_verify.proof_cache import ProofCache
 from cclake_verify.report import Report
 from cclake_verify.stores import Advance, Stores, buffer_finding
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where everything is."""
+    """The places of all stores, and the rules of the proof."""
 
     mongo_uri: str
     mongo_db: str
@@ -47,11 +47,11 @@ def verify(
     """Prove every file, then every store.
 
     Args:
-        settings: Where everything is.
+        settings: The places of all stores, and the rules of the proof.
         only_host: Prove the files of this host only.
         full: Read again what was proven before, and compare the content of the stores.
         begin: Called with the number of files.
-        step: Called with each file when it is done.
+        step: Called with each finding.
         advance: Called with the name of a store and the number of rows just read.
 
     Raises:
@@ -62,7 +62,7 @@ def verify(
 
 
 def _is_left_out(finding: Finding) -> bool:
-    """Whether a side file lags only because side files are not read any more."""
+    """Return whether a side file lags only because side files are no longer read."""
     lags = finding.status in (MISSING, BEHIND, CHANGED)
     return lags and not has_lines(finding.path)
 
@@ -76,11 +76,11 @@ def _verify(
     step: Callable[[Finding], None],
     advance: Advance,
 ) -> Report:
-    pending = read_pending(settings.buffer, settings.host, full, settings.grace)
+    pending = read_buffer(settings.buffer, settings.host, full, settings.grace)
     report = Report(settings.grace, full, pending=pending)
-    memory = Memory(settings.state, archive_id(db))
+    cache = ProofCache(settings.state, archive_id(db))
     try:
-        archive = Archive(db, settings.host, settings.roots, memory)
+        archive = Archive(db, settings.host, settings.roots, cache)
         points = archive.checkpoints(only_host)
         if only_host not in (None, settings.host) and not points:
             raise _unknown(db, str(only_host))
@@ -97,27 +97,27 @@ def _verify(
         if pending:
             _explain(report.files, pending)
         broken = sum(one.status == BROKEN for one in report.files)
-        stores = Stores(db, memory, full, advance)
+        stores = Stores(db, cache, full, advance)
         report.stores = stores.compare(
             settings.lake, settings.warehouse, settings.exports, broken
         )
         if pending:
             report.stores.append(buffer_finding(pending.queued, pending.faults))
-        memory.save()
+        cache.save()
     finally:
-        memory.close()
+        cache.close()
     return report
 
 
 def archive_id(db: Database[Document]) -> str:
-    """The identity of the archive: it changes when the collection is made anew."""
+    """Return the identity of the archive, which changes if it is recreated."""
     for found in db.list_collections(filter={"name": "conversations"}):
         return str(found["info"]["uuid"].hex())
     return ""
 
 
 def _unknown(db: Database[Document], host: str) -> Failure:
-    """Nothing of a host is archived: a proof about nothing would hold."""
+    """Return the failure for a host without archived files: a proof would be empty."""
     known = ", ".join(hosts(db))
     return Failure(f"the archive has no host {host}", f"It has: {known or 'none'}.")
 

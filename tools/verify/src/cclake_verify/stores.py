@@ -1,4 +1,4 @@
-"""Do MongoDB, Iceberg, DuckDB, gold and the exports hold the same?"""
+"""Compare each store with the one before: MongoDB, Iceberg, DuckDB, gold, exports."""
 
 import sqlite3
 from collections import defaultdict
@@ -16,8 +16,9 @@ from cclake_lake.catalog import DAMAGED
 from cclake_lake.settings import Lake
 from pymongo.database import Database
 
+from cclake_verify.checksums import Checksum, checksum_of
 from cclake_verify.content import (
-    STRETCH,
+    SEQ_RANGE,
     Content,
     Group,
     Groups,
@@ -38,15 +39,14 @@ from cclake_verify.gold import (
     tables_of,
 )
 from cclake_verify.lake import Bronze, open_bronze
-from cclake_verify.memory import Memory, Sum
+from cclake_verify.proof_cache import ProofCache
 from cclake_verify.recount import recount
-from cclake_verify.sums import sum_of
 
 SAME, ABSENT, OLDER, DIFFERENT = "same", "absent", "older", "different"
-NOTHING = Sum()
+NOTHING = Checksum()
 MONGODB, ICEBERG, DUCKDB, GOLD = "mongodb", "iceberg", "duckdb", "gold"
-LITE, DUCK = "export (SQLite)", "export (DuckDB)"
-BEHIND = (DUCKDB, GOLD, LITE, DUCK)
+SQLITE_EXPORT, DUCKDB_EXPORT = "export (SQLite)", "export (DuckDB)"
+AFTER_LAKE = (DUCKDB, GOLD, SQLITE_EXPORT, DUCKDB_EXPORT)
 UNREADABLE = (
     Failure, *DAMAGED, OSError, sqlite3.Error, duckdb.Error, adbc.Error,
     pa.ArrowException,
@@ -58,54 +58,54 @@ Advance = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class StoreFinding:
-    """What verify says of one store, compared with the one before it.
+    """The result for one store, compared with the one before it.
 
     Attributes:
-        status: `same`, `absent` (nothing was written yet), `older` (a later run has to
-            bring it up to date first) or `different`.
-        held: What it holds.
-        expected: What the store before it holds up to the same point.
+        status: `same`, `absent` (nothing was written yet), `older` (the next run brings
+            it up to date) or `different`.
+        held: The checksum of this store.
+        expected: The checksum of the store before it, up to the same point.
         note: The point that it has reached, or what is wrong.
     """
 
     store: str
     status: str
-    held: Sum = NOTHING
-    expected: Sum = NOTHING
+    held: Checksum = NOTHING
+    expected: Checksum = NOTHING
     note: str = ""
 
 
 class Stores:
-    """The chain of stores from MongoDB on.
+    """The chain of stores, beginning with MongoDB.
 
     Args:
         db: The database of the archive.
-        memory: What was proven before.
-        full: Compare the content of every store, and use no memory.
+        cache: Earlier proofs.
+        full: Compare the content of every store, and do not use the cache.
         advance: Called with the name of a store and the number of rows just read.
     """
 
     def __init__(
         self,
         db: Database[Document],
-        memory: Memory,
+        cache: ProofCache,
         full: bool,
         advance: Advance = lambda _store, _rows: None,
     ) -> None:
-        self.db, self.memory, self.full, self.advance = db, memory, full, advance
-        self._stretches: Groups = defaultdict(Group)
-        self._strangers: set[str] = set()
+        self.db, self.cache, self.full, self.advance = db, cache, full, advance
+        self._ranges: Groups = defaultdict(Group)
+        self._unknown_files: set[str] = set()
 
     def compare(
         self, lake: Lake, warehouse: Path, exports: Path, broken: int = 0
     ) -> list[StoreFinding]:
-        """Compare each store with the one that it was made from.
+        """Compare each store with the one that it was built from.
 
         Args:
             lake: Where the Iceberg table is.
             warehouse: The DuckDB file.
             exports: The folder of the exports.
-            broken: Files whose documents do not prove them.
+            broken: Number of files whose documents do not prove them.
         """
         lines, runs = self._lines(lake)
         return [
@@ -115,68 +115,68 @@ class Stores:
         ]
 
     def _documents(self, broken: int) -> StoreFinding:
-        """All documents: they are for ever, so their number never falls."""
+        """Check the number of documents, which may never fall."""
         count = self.db.conversations.count_documents({}, hint="_id_")
-        before = self.memory.sum(MONGODB, "")
-        self.memory.remember_sum(MONGODB, "", Sum(entries=count))
+        before = self.cache.sum(MONGODB, "")
+        self.cache.store_sum(MONGODB, "", Checksum(entries=count))
         fewer = count < before.entries
         faults = []
         if fewer:
-            faults.append(f"{before.entries - count} documents have vanished")
+            faults.append(f"{before.entries - count} documents were deleted")
         if stray := self.db.conversations.count_documents({"buffer": None}):
             faults.append(f"{stray:,} documents name no buffer")
         known = {str(one["_id"]) for one in self.db.files.find({}, {"_id": 1})}
-        if strangers := self._strangers - known:
-            faults.append(f"it has documents of {len(strangers):,} unknown files")
+        if unknown := self._unknown_files - known:
+            faults.append(f"it has documents of {len(unknown):,} unknown files")
         if broken:
             faults.append(f"its documents do not prove {broken:,} files")
         return StoreFinding(
             MONGODB,
             DIFFERENT if faults else SAME,
-            Sum(entries=count),
-            before if fewer else Sum(entries=count),
+            Checksum(entries=count),
+            before if fewer else Checksum(entries=count),
             "; ".join(faults),
         )
 
     def _lines(self, lake: Lake) -> tuple[StoreFinding, "_Runs | None"]:
-        """Check the Iceberg table; return also the runs that DuckDB must hold."""
+        """Check the Iceberg table; also return the runs that DuckDB must have."""
         try:
             bronze = open_bronze(lake)
             if bronze is None:
                 return StoreFinding(ICEBERG, ABSENT), None
-            damages = bronze.damages()
+            damage = bronze.find_damage()
         except UNREADABLE as error:
             return _unreadable(ICEBERG, error), None
         try:
             runs = self._runs(bronze)
         except UNREADABLE as error:
             found = _unreadable(ICEBERG, error)
-            return replace(found, note="; ".join((*damages, found.note))), None
-        return self._iceberg(bronze, runs, damages), runs
+            return replace(found, note="; ".join((*damage, found.note))), None
+        return self._iceberg(bronze, runs, damage), runs
 
     def _runs(self, bronze: Bronze) -> "_Runs":
-        """Return the remembered sum and one of each newer run; in full, read all."""
+        """Return the cached checksum and one of each newer run, or read everything."""
         source = f"iceberg {bronze.id}"
         if self.full:
             content = read_bronze(
                 bronze.batches(), lambda rows: self.advance("Iceberg", rows)
             )
             sums = [content.sums[run] for run in sorted(content.sums)]
-            runs = _Runs(bronze, [Sum(), *sums], content)
+            runs = _Runs(bronze, [Checksum(), *sums], content)
         else:
-            known = self.memory.sum(ICEBERG, source)
+            known = self.cache.sum(ICEBERG, source)
             if known.reached > bronze.run:
-                known = Sum()  # the table was rolled back
+                known = Checksum()  # the table was rolled back
             runs = _Runs(bronze, [known, *bronze.sums(known.reached)])
-        self.memory.remember_sum(ICEBERG, source, total(runs.sums))
+        self.cache.store_sum(ICEBERG, source, total(runs.sums))
         return runs
 
     def _iceberg(
-        self, bronze: Bronze, runs: "_Runs", damages: list[str]
+        self, bronze: Bronze, runs: "_Runs", damage: list[str]
     ) -> StoreFinding:
         held = total(runs.sums)
         expected = self._mongo_up_to(bronze)
-        faults = list(damages)
+        faults = list(damage)
         rows = held.entries + held.parts
         if bronze.records is not None and bronze.records != rows:
             faults.append(f"its snapshot counts {bronze.records} rows, not {rows}")
@@ -194,16 +194,16 @@ class Stores:
                 f"{content.wrong:,} rows contradict their doc_id or entry:"
                 f" {', '.join(content.examples)}"
             )
-        if odd := differing(self._stretches, content.stretches):
-            buffer, stretch = odd[0]
-            first = stretch * STRETCH + 1
+        if odd := differing(self._ranges, content.ranges):
+            buffer, number = odd[0]
+            first = number * SEQ_RANGE + 1
             yield (
                 f"rows differ from the documents in {len(odd):,} groups; the first"
-                f" is {buffer[:8]} {first:,}-{first + STRETCH - 1:,}"
+                f" is {buffer[:8]} {first:,}-{first + SEQ_RANGE - 1:,}"
             )
 
-    def _mongo_up_to(self, bronze: Bronze) -> Sum:
-        """What MongoDB holds up to the watermarks of the snapshot."""
+    def _mongo_up_to(self, bronze: Bronze) -> Checksum:
+        """Return the checksum of MongoDB up to the watermarks of the snapshot."""
         known = {str(one["_id"]) for one in self.db.files.find({}, {"_id": 1})}
         sums = []
         for buffer, watermark in sorted(bronze.watermarks.items()):
@@ -215,33 +215,33 @@ class Stores:
 
     def _read_buffer(
         self, lake: str, buffer: str, watermark: int, known: set[str]
-    ) -> Sum:
+    ) -> Checksum:
         condition = {"buffer": buffer, "seq": {"$lte": watermark}}
-        found, strangers = read_documents(
+        found, unknown = read_documents(
             self.db,
             condition,
             known,
-            self._stretches,
+            self._ranges,
             lambda rows: self.advance("MongoDB", rows),
         )
-        self._strangers |= strangers
+        self._unknown_files |= unknown
         found = replace(found, reached=watermark)
-        self.memory.remember_sum(MONGODB, f"{lake} {buffer}", found)
+        self.cache.store_sum(MONGODB, f"{lake} {buffer}", found)
         return found
 
-    def _buffer_up_to(self, lake: str, buffer: str, watermark: int) -> Sum:
+    def _buffer_up_to(self, lake: str, buffer: str, watermark: int) -> Checksum:
         source = f"{lake} {buffer}"
-        known = self.memory.sum(MONGODB, source)
+        known = self.cache.sum(MONGODB, source)
         count = self.db.conversations.count_documents(
             {"buffer": buffer, "seq": {"$lte": watermark}}
         )
         span = {"$gt": known.reached, "$lte": watermark}
-        new = sum_of(self._identities({"buffer": buffer, "seq": span}), watermark)
+        new = checksum_of(self._identities({"buffer": buffer, "seq": span}), watermark)
         if known.reached > watermark or known.entries + new.entries != count:
             whole = {"buffer": buffer, "seq": {"$lte": watermark}}
-            known, new = Sum(), sum_of(self._identities(whole), watermark)
+            known, new = Checksum(), checksum_of(self._identities(whole), watermark)
         found = known + new
-        self.memory.remember_sum(MONGODB, source, found)
+        self.cache.store_sum(MONGODB, source, found)
         return found
 
     def _identities(self, condition: Document) -> Iterator[tuple[str, int]]:
@@ -261,7 +261,7 @@ class Stores:
         exports: Path,
     ) -> Iterator[StoreFinding]:
         if lines.status == ABSENT or not warehouse.exists():
-            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
+            yield from (StoreFinding(name, ABSENT) for name in AFTER_LAKE)
             return
         try:
             with closing(open_duckdb(warehouse)) as connection:
@@ -269,10 +269,10 @@ class Stores:
                 loaded = self._loaded(connection, held, runs) if held else None
         except UNREADABLE as error:
             yield _unreadable(DUCKDB, error)
-            yield from _uncompared(BEHIND[1:], DUCKDB)
+            yield from _uncompared(AFTER_LAKE[1:], DUCKDB)
             return
         if held is None or loaded is None:
-            yield from (StoreFinding(name, ABSENT) for name in BEHIND)
+            yield from (StoreFinding(name, ABSENT) for name in AFTER_LAKE)
             return
         yield loaded
         try:
@@ -280,17 +280,17 @@ class Stores:
                 found = self._gold(connection, held.reached, exports)
         except UNREADABLE as error:
             yield _unreadable(GOLD, error)
-            yield from _uncompared(BEHIND[2:], GOLD)
+            yield from _uncompared(AFTER_LAKE[2:], GOLD)
             return
         yield from found
 
     def _loaded(
         self,
         connection: duckdb.DuckDBPyConnection,
-        held: Sum,
+        held: Checksum,
         runs: "_Runs | None",
     ) -> StoreFinding:
-        """Compare DuckDB with the lake's entries up to the last run that it loaded."""
+        """Compare DuckDB with the lake, up to the last run that was loaded."""
         if runs is None:
             (found,) = _uncompared([DUCKDB], ICEBERG)
             return found
@@ -325,49 +325,53 @@ class Stores:
         """Compare gold with itself and the raw entries, and the exports with gold."""
         tables = tables_of(connection)
         if not tables:
-            return [StoreFinding(name, ABSENT) for name in BEHIND[1:]]
+            return [StoreFinding(name, ABSENT) for name in AFTER_LAKE[1:]]
         if not is_whole(connection):
-            note = "half built; the next run completes it"
-            return [StoreFinding(name, OLDER, note=note) for name in BEHIND[1:]]
+            note = "incomplete; the next run completes it"
+            return [StoreFinding(name, OLDER, note=note) for name in AFTER_LAKE[1:]]
         gold = measure(connection, tables, "marts")
         gold.run = run
         faults = inconsistencies(connection)
         if self.full and any(table.name == "fct_api_responses" for table in tables):
             faults += recount(connection, lambda rows: self.advance("raw", rows))
         with ExitStack() as stack:
-            copies = _Copies(connection, tables, gold, self.full, self.advance)
+            copies = _ExportComparison(
+                connection, tables, gold, self.full, self.advance
+            )
             lite, duck = exports / SQLITE_NAME, exports / DUCKDB_NAME
-            copies.read(LITE, lite, lambda: stack.enter_context(opened(lite)))
+            copies.read(SQLITE_EXPORT, lite, lambda: stack.enter_context(opened(lite)))
             copies.read(
-                DUCK, duck, lambda: stack.enter_context(attached(connection, duck))
+                DUCKDB_EXPORT,
+                duck,
+                lambda: stack.enter_context(attached(connection, duck)),
             )
             copies.compare()
-            faults += copies.own
+            faults += copies.gold_faults
             found = copies.findings
         note = "; ".join((f"run {run}", *faults))
         status = DIFFERENT if faults else SAME
         own = StoreFinding(GOLD, status, gold.messages, gold.messages, note)
-        return [own, found[LITE], found[DUCK]]
+        return [own, found[SQLITE_EXPORT], found[DUCKDB_EXPORT]]
 
 
 @dataclass(frozen=True)
 class _Runs:
-    """The extraction runs of the table; `content` is there in the full proof only."""
+    """The extraction runs of the table; only the full proof sets `content`."""
 
     bronze: Bronze
-    sums: list[Sum]
+    sums: list[Checksum]
     content: Content | None = None
 
 
-class _Copies:
-    """The exports beside gold, table by table.
+class _ExportComparison:
+    """Compare the exports with gold, table by table.
 
-    If two exports agree with each other but not with gold, gold has changed since it
+    If both exports agree with each other but not with gold, gold has changed since it
     was published.
 
     Attributes:
-        own: What is therefore wrong with gold.
-        findings: What was found, by export.
+        gold_faults: Sentences on such changes of gold.
+        findings: The finding on each export.
     """
 
     def __init__(
@@ -383,18 +387,18 @@ class _Copies:
         self._gold, self._full, self._advance = gold, full, advance
         self._exports: dict[str, tuple[Export, Copy]] = {}
         self._faults: dict[str, list[str]] = {}
-        self.own: list[str] = []
+        self.gold_faults: list[str] = []
         self.findings: dict[str, StoreFinding] = {}
 
     def read(self, name: str, path: Path, export: Callable[[], Export]) -> None:
-        """Measure an export, if it exists and is of the same run as gold."""
+        """Measure an export, if it exists and is from the same run as gold."""
         if not path.exists():
             self.findings[name] = StoreFinding(name, ABSENT)
             return
         try:
             opened = export()
             found = opened.measures(self._tables.values())
-            faults = opened.damages() if self._full else []
+            faults = opened.find_damage() if self._full else []
         except UNREADABLE as error:
             self.findings[name] = _unreadable(name, error)
             return
@@ -419,7 +423,9 @@ class _Copies:
             self._advance(f"table {table}", 1)
             odd = [name for name in self._exports if not self._is_same(name, table)]
             if len(odd) > 1 and self._agree(odd, table):
-                self.own.append(f"{table} differs from both exports, which agree")
+                self.gold_faults.append(
+                    f"{table} differs from both exports, which agree"
+                )
                 odd = []
             for name in odd:
                 uneven[name].append(table)
@@ -432,7 +438,7 @@ class _Copies:
                 name,
                 StoreFinding(
                     name,
-                    SAME if same or (self.own and not faults) else DIFFERENT,
+                    SAME if same or (self.gold_faults and not faults) else DIFFERENT,
                     found.messages,
                     self._gold.messages,
                     "; ".join((f"run {found.run}", *faults)),
@@ -447,7 +453,7 @@ class _Copies:
         if not self._full or name in self.findings:
             return True
         shape = self._tables[table]
-        exact = name == DUCK
+        exact = name == DUCKDB_EXPORT
         try:
             digest = export.digest(shape, exact)
         except UNREADABLE as error:
@@ -456,7 +462,7 @@ class _Copies:
         return self._marts.digest(shape, exact) == digest
 
     def _agree(self, names: list[str], table: str) -> bool:
-        """Return whether exports hold the same in a table."""
+        """Return whether two exports have equal tables."""
         (first, one), (second, other) = (self._exports[name] for name in names)
         mine, theirs = one.tables.get(table), other.tables.get(table)
         if mine is None or not mine.is_like(theirs):
@@ -471,23 +477,23 @@ class _Copies:
 
 
 def buffer_finding(queued: int, faults: list[str]) -> StoreFinding:
-    """Return what verify says of the buffer, which comes before all stores."""
-    held = Sum(entries=queued)
+    """Return the finding on the buffer, which comes before all stores."""
+    held = Checksum(entries=queued)
     return StoreFinding(
         "buffer", DIFFERENT if faults else SAME, held, held, "; ".join(faults)
     )
 
 
-def total(sums: Iterable[Sum]) -> Sum:
-    """Add up all sums."""
-    return sum(sums, Sum())
+def total(sums: Iterable[Checksum]) -> Checksum:
+    """Add up checksums."""
+    return sum(sums, Checksum())
 
 
 def _unreadable(store: str, error: Exception) -> StoreFinding:
-    """A damaged store is what a proof is there to find.
+    """Return the finding on a store that can't be read.
 
     Raises:
-        Failure: It only has to be asked later.
+        Failure: The store is only locked or unavailable now.
     """
     if isinstance(error, Failure) and error.code == TRY_LATER:
         raise error

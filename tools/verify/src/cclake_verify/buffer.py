@@ -1,4 +1,4 @@
-"""What waits in the buffer of this machine, and whether it is what the disk has."""
+"""Count the lines in the buffer of this machine, and compare them with the disk."""
 
 import os
 import sqlite3
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cclake_archive.checkpoints import Checkpoint
 
-from cclake_verify.disk import look_at
+from cclake_verify.disk import stat_file
 
 COUNTED = """
 select (select count(*) from queue), (select count(*) from dead_letters),
@@ -32,10 +32,10 @@ class Pending:
     """Lines that MongoDB does not have yet.
 
     Attributes:
-        queued: Lines that wait to be delivered.
-        dead: Lines that could not be delivered; their bytes are kept.
-        dead_spans: Where the dead lines are: by file key, offset and length.
-        faults: What is wrong with the buffer.
+        queued: Number of lines that wait to be delivered.
+        dead: Number of dead letters.
+        dead_spans: Offset and length of the dead letters, by file key.
+        faults: Sentences on what is wrong with the buffer.
     """
 
     queued: int = 0
@@ -46,19 +46,19 @@ class Pending:
     faults: list[str] = field(default_factory=list)
 
     def dead_between(self, file: str, low: int, high: int) -> int:
-        """Dead lines of a file that touch a range of bytes."""
+        """Return the number of a file's dead letters in a range of bytes."""
         spans = self.dead_spans.get(file, [])
         return sum(off < high and off + length > low for off, length in spans)
 
 
-def read_pending(path: Path, host: str, full: bool, grace: float) -> Pending | None:
-    """Read a buffer without disturbing it; return None if there is none.
+def read_buffer(path: Path, host: str, full: bool, grace: float) -> Pending | None:
+    """Read a buffer without changing it; return None if there is none.
 
     Args:
         path: The buffer.
-        host: This machine, whose files are on its disk.
-        full: Compare what waits with the disk.
-        grace: A file that changed within so many seconds is not compared.
+        host: Name of this machine, whose files are on its disk.
+        full: Whether to compare waiting lines and dead letters with the disk.
+        grace: Files that changed within this many seconds are not compared.
     """
     if not path.exists():
         return None
@@ -66,34 +66,34 @@ def read_pending(path: Path, host: str, full: bool, grace: float) -> Pending | N
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
-            db.execute("begin")  # one moment for all that follows
+            db.execute("begin")  # so that all queries see one state
             found.queued, found.dead, lines, done = db.execute(COUNTED).fetchone()
             if lines != done + found.queued:
                 found.faults.append(
-                    f"it has read {int(lines):,} lines, and accounts for"
+                    f"it has read {int(lines):,} lines, but accounts for"
                     f" {int(done) + found.queued:,}"
                 )
             spans = db.execute("select file, off, len from dead_letters").fetchall()
             if full:
-                found.faults += _damages(db)
+                found.faults += _find_damage(db)
                 found.faults += _differences(db, host, grace)
     except sqlite3.Error as error:
-        found.faults.append(f"it cannot be read: {error}")
+        found.faults.append(f"cannot be read: {error}")
         return found
     for file, off, length in spans:
         found.dead_spans[file].append((off, length))
     return found
 
 
-def _damages(db: sqlite3.Connection) -> list[str]:
+def _find_damage(db: sqlite3.Connection) -> list[str]:
     found = db.execute("pragma integrity_check(3)").fetchall()
     return [row[0] for row in found if row[0] != "ok"]
 
 
 def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
-    """Return sentences on lines that are not what the disk has at their place.
+    """Return sentences on lines that differ from the bytes at their place on disk.
 
-    A rewritten file is read again soon, so one that has just changed may differ.
+    Files that changed recently may differ, because the tailer has yet to read them.
     """
     wrong: dict[str, int] = defaultdict(int)
     for table in ("queue", "dead_letters"):
@@ -103,7 +103,7 @@ def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
             point = Checkpoint(key, host, root, path, 0, 0, "live")
             if not _is_on_disk(point.on_disk, off, body, grace):
                 wrong[table] += 1
-    words = {"queue": "lines that wait", "dead_letters": "dead letters"}
+    words = {"queue": "waiting lines", "dead_letters": "dead letters"}
     return [
         f"{count:,} {words[table]} differ from the disk"
         for table, count in wrong.items()
@@ -111,7 +111,7 @@ def _differences(db: sqlite3.Connection, host: str, grace: float) -> list[str]:
 
 
 def _is_on_disk(path: Path, off: int, body: bytes, grace: float) -> bool:
-    seen = look_at(path)
+    seen = stat_file(path)
     if seen is None or time.time() - seen.touched_at <= grace:
         return True
     try:
