@@ -146,7 +146,7 @@ metabase *options:
 check-metabase *options:
     @metabase check "$@"
 
-# Make or mend the dashboards in Metabase
+# Create or update the dashboards in Metabase
 [group('lake')]
 [no-exit-message]
 configure-metabase *options:

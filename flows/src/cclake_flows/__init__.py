@@ -1,1 +1,1 @@
-"""The pipeline under Prefect, for those who have one already."""
+"""Schedule the pipeline with Prefect, for those who use it already."""

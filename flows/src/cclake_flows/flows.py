@@ -1,4 +1,4 @@
-"""One flow over the command `pipeline`, which keeps its own lock and record."""
+"""Run the command `pipeline`, which has its own lock and run log, as a flow."""
 
 import json
 import os
@@ -18,15 +18,15 @@ MODES = {
     "full": ["--full"],
     "backfill": ["--backfill"],
 }
-"""What the flow can be asked for, as options of `pipeline run`."""
+"""The modes of the flow, as options of `pipeline run`."""
 
 PIPELINE = "CCLAKE_PIPELINE"
-"""Names the command, since it lives in another environment than Prefect."""
+"""Variable with the path of the command, which is not in Prefect's environment."""
 
 
 @task(retries=3, retry_delay_seconds=exponential_backoff(10), retry_jitter_factor=0.5)
 def run_pipeline(mode: str) -> dict[str, Any]:
-    """Run the stages; what they say goes to the log of the run.
+    """Run the stages, and write their messages to the log of the run.
 
     Args:
         mode: One of `MODES`.
@@ -35,8 +35,8 @@ def run_pipeline(mode: str) -> dict[str, Any]:
         The record of the run, as `pipeline run --json` prints it.
 
     Raises:
-        RuntimeError: A stage failed; Prefect tries the whole run again, which costs
-            only what is still to do.
+        RuntimeError: A stage failed. Prefect runs all again, but stages that are up to
+            date take no time.
     """
     command = [os.environ.get(PIPELINE, "pipeline"), "run", "--json", *MODES[mode]]
     with subprocess.Popen(
@@ -68,7 +68,7 @@ def _why(record: dict[str, Any]) -> str:
 
 
 def notify(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
-    """Hand the message of a failed run to the command in `CCLAKE_ON_FAILURE`."""
+    """Send the message of a failed run to the command in `CCLAKE_ON_FAILURE`."""
     command = os.environ.get("CCLAKE_ON_FAILURE")
     if command:
         words = f"cclake: {run.name} failed: {state.message}\n"
@@ -77,13 +77,13 @@ def notify(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
 
 @flow(name="cclake", on_failure=[notify], on_crashed=[notify])
 def cclake(mode: str = "incremental") -> dict[str, Any]:
-    """Bring what is new from MongoDB as far as the exports.
+    """Bring new lines from MongoDB into the exports.
 
     Args:
         mode: One of `MODES`.
     """
     if mode not in MODES:
-        raise ValueError(f"mode {mode!r} is none of {', '.join(MODES)}")
+        raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}")
     record: dict[str, Any] = run_pipeline(mode)
     create_table_artifact(
         key="stages",

@@ -10,7 +10,7 @@ DEPLOYMENTS = {
     "adhoc": {"parameters": {"mode": "incremental"}},
     "backfill": {"parameters": {"mode": "backfill"}},
 }
-"""Name of a deployment to what it runs, and when; without a cron, when it is asked."""
+"""What each deployment runs, and when; without a schedule, only on request."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Bring Metabase to what the dashboards say; what is right already is left alone."""
+"""Create and update the dashboards in Metabase; send only what differs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ DATABASE = "cclake"
 
 @dataclass(frozen=True)
 class Change:
-    """Something that was done: `created`, `changed` or `archived`."""
+    """A change that was made: `created`, `changed` or `archived`."""
 
     what: str
     name: str
 
 
 class Apply:
-    """Applies dashboards to one Metabase.
+    """Apply dashboards to one Metabase.
 
     Attributes:
-        changes: What has been done; nothing when a run finds all as it should be.
+        changes: The changes made; empty if everything was up to date.
     """
 
     def __init__(self, client: Client, ledger: Ledger, pages: str) -> None:
@@ -40,11 +40,11 @@ class Apply:
         self.changes: list[Change] = []
 
     def run(self, dashboards: list[Dashboard], export: Path) -> None:
-        """Make or mend database, collection, cards and dashboards; archive the rest.
+        """Create or update database, collection, cards and dashboards; archive others.
 
         Raises:
-            Failure: Metabase refuses something, or does not answer; what was done
-                until then is remembered, and the next run goes on.
+            Failure: Metabase refuses a request, or does not answer. The changes made
+                until then are recorded, and the next run continues from there.
         """
         database = self._database(export)
         collection = self._collection()
@@ -64,7 +64,7 @@ class Apply:
             }
             body = payload.dashboard(dashboard, cards, choices)
             self._dashboard(dashboard, body, collection)
-        self._archive_the_rest()
+        self._archive_others()
 
     def _database(self, export: Path) -> int:
         body: Body = {
@@ -82,7 +82,7 @@ class Apply:
         return self._keep("database", "database", body, find)
 
     def _collection(self) -> int:
-        body: Body = {"name": COLLECTION, "description": "Made by cclake."}
+        body: Body = {"name": COLLECTION, "description": "Created by cclake."}
 
         def find() -> int | None:
             return _named(self._client.get("/api/collection"), COLLECTION)
@@ -95,7 +95,7 @@ class Apply:
 
     def _dashboard(self, dashboard: Dashboard, body: Body, collection: int) -> None:
         find = partial(self._item, "dashboard", dashboard.name, collection)
-        # Cards come only with a second request; they replace what was there.
+        # Cards need a second request, which replaces all cards of the dashboard.
         empty = {"name": dashboard.name, "collection_id": collection}
         self._keep(f"dashboard {dashboard.name}", "dashboard", body, find, empty)
 
@@ -107,14 +107,14 @@ class Apply:
         find: Callable[[], int | None],
         empty: Body | None = None,
     ) -> int:
-        """Leave alone, change or make something; its number in Metabase.
+        """Create an object, or change it if it differs; return its id in Metabase.
 
         Args:
             name: Its name in the ledger.
-            kind: Its name in the API.
-            body: What it should be.
-            find: Looks for it by its name, for when the ledger was lost.
-            empty: What it is made with, where it can't be made whole at once.
+            kind: Its kind in the API.
+            body: Its desired content.
+            find: Finds it by name if the ledger was lost.
+            empty: The body to create it with, if that can't be the whole body.
         """
         self._kept.add(name)
         made = self._ledger.get(name)
@@ -141,8 +141,8 @@ class Apply:
             }
         return self._items.get((model, name))
 
-    def _archive_the_rest(self) -> None:
-        """What an earlier version made and no dashboard names any more."""
+    def _archive_others(self) -> None:
+        """Archive what an earlier version created and no dashboard needs any longer."""
         for name in self._ledger.names():
             kind = name.split(" ", 1)[0]
             if name in self._kept or kind not in ("card", "dashboard"):

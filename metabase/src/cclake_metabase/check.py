@@ -1,7 +1,7 @@
 """Run every query on the real export, and match its columns with the settings.
 
-Metabase accepts any setting and draws nothing where a column is misspelt, so this is
-the only look at them that does not need eyes.
+Metabase accepts a misspelt column and draws nothing. This finds it without looking at
+the dashboards.
 """
 
 import re
@@ -19,13 +19,13 @@ _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 
 @dataclass(frozen=True)
 class Checked:
-    """What a query gave.
+    """The result of a query.
 
     Attributes:
         dashboard: Name of the dashboard.
         card: Name of the card.
-        rows: Rows without any filter.
-        problem: What is wrong; empty when nothing is.
+        rows: Number of rows without any filter.
+        problem: What is wrong; empty if nothing is.
     """
 
     dashboard: str
@@ -35,11 +35,11 @@ class Checked:
 
 
 def render(sql: str, values: dict[str, str]) -> str:
-    """The query as Metabase sends it: optional parts fall away without a value.
+    """Return a query as Metabase sends it, without optional parts that lack a value.
 
     Args:
         sql: The query with `{{name}}` and `[[optional parts]]`.
-        values: The values of filters; they become the parameters `:name`.
+        values: The values of filters, which become the parameters `:name`.
     """
 
     def keep(match: re.Match[str]) -> str:
@@ -50,7 +50,7 @@ def render(sql: str, values: dict[str, str]) -> str:
 
 
 def check(dashboards: list[Dashboard], export: Path) -> list[Checked]:
-    """Run all cards, with no filter and with all of them.
+    """Run all cards, without filters and with all of them.
 
     Raises:
         Failure: There is no export.

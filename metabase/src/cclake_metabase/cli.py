@@ -1,4 +1,4 @@
-"""The command line of `metabase`."""
+"""Command line of metabase."""
 
 import dataclasses
 import json
@@ -26,9 +26,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Metabase dashboards over the SQLite export, kept as code.
 
-    Metabase reads a copy that nobody writes: it never has to be paused.
+    Metabase reads the export, so it never has to be paused.
 
-    Try:
+    Examples:
 
         metabase check                 # run every query on the export
 
@@ -54,14 +54,14 @@ Email = Annotated[
     str,
     typer.Option(
         envvar="METABASE_EMAIL",
-        help="An administrator; a new Metabase makes it its first.",
+        help="Email of an administrator; in a new Metabase, this user is created.",
     ),
 ]
 Password = Annotated[
-    str, typer.Option(envvar="METABASE_PASSWORD", help="The password of that user.")
+    str, typer.Option(envvar="METABASE_PASSWORD", help="Password of that user.")
 ]
 Wait = Annotated[
-    float, typer.Option("--wait", help="Seconds to wait until Metabase is ready.")
+    float, typer.Option("--wait", help="Maximum seconds to wait for Metabase.")
 ]
 Export = Annotated[
     Path | None,
@@ -76,8 +76,8 @@ Folder = Annotated[
     typer.Option(
         "--dashboards",
         envvar="METABASE_DASHBOARDS",
-        show_default="those that come with it",
-        help="A folder of dashboards of your own.",
+        show_default="the built-in dashboards",
+        help="Folder with dashboards of your own.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -116,15 +116,15 @@ def apply(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make or mend the database, the collection, the questions and the dashboards.
+    """Create or update the database, the collection, the questions and the dashboards.
 
-    A second run changes nothing; dashboards that were edited by hand are mended only
-    when their code has changed.
+    A second run changes nothing. A dashboard that was edited by hand is overwritten
+    only if its code has changed.
     """
     address = _address(url, port)
     dashboards = load(folder)
     with Client(address, key) as client:
-        _enter(client, wait, key, email, password)
+        _sign_in(client, wait, key, email, password)
         ledger = Ledger(_ledger(), address)
         work = Apply(client, ledger, pages or _pages())
         try:
@@ -150,16 +150,16 @@ def refresh(
     wait: Wait = 180,
     export: Export = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Again after each new export.")
+        bool, typer.Option("--follow", help="Do so after each new export.")
     ] = False,
 ) -> None:
-    """Have Metabase open the export anew, after it has been replaced."""
+    """Make Metabase reopen the export after it was replaced."""
     address = _address(url, port)
     made = Ledger(_ledger(), address).get("database")
     if made is None:
         raise Failure("nothing has been applied", "Run `metabase apply` first.")
     with Client(address, key) as client:
-        _enter(client, wait, key, email, password)
+        _sign_in(client, wait, key, email, password)
         if follow:
             serving.watch(client, made.id, _export(export), 2.0)
         else:
@@ -169,24 +169,25 @@ def refresh(
 @app.command()
 def serve(
     jar: Annotated[
-        Path, typer.Option(envvar="METABASE_JAR", help="metabase.jar, version 50 on.")
+        Path,
+        typer.Option(envvar="METABASE_JAR", help="metabase.jar, version 50 or later."),
     ],
     port: Port = 3001,
     java: Annotated[
-        str, typer.Option(envvar="JAVA", help="Java, 21 or later.")
+        str, typer.Option(envvar="JAVA", help="Java 21 or later.")
     ] = "java",
 ) -> None:
     """Run Metabase on 127.0.0.1, with its own data in the data directory."""
     serving.serve(jar, port, home() / "metabase", java)
 
 
-def _enter(client: Client, wait: float, key: str, email: str, password: str) -> None:
+def _sign_in(client: Client, wait: float, key: str, email: str, password: str) -> None:
     client.wait(wait)
     if key:
         return
     if not (email and password):
         raise Failure(
-            "no way into Metabase",
+            "no Metabase credentials",
             "Set METABASE_API_KEY, or METABASE_EMAIL and METABASE_PASSWORD.",
         )
     client.sign_in(email, password)
@@ -214,5 +215,5 @@ def _line(each: Checked) -> str:
 
 
 def main() -> None:
-    """Run the tool."""
+    """Run the console script."""
     run("metabase", app)

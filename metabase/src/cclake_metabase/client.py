@@ -1,4 +1,4 @@
-"""Metabase's REST API, as far as dashboards need it."""
+"""Call the part of Metabase's REST API that dashboards need."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from cclake_common.failure import TRY_LATER, Failure
 
 
 class Client:
-    """A session with one Metabase; errors of HTTP become a `Failure`."""
+    """A session with one Metabase; HTTP errors become a `Failure`."""
 
     def __init__(self, url: str, key: str = "") -> None:
         headers = {"X-API-KEY": key} if key else {}
@@ -30,13 +30,13 @@ class Client:
         self._http.close()
 
     def wait(self, seconds: float) -> None:
-        """Wait until Metabase says that it is ready; its first start takes minutes.
+        """Wait until Metabase is ready; its first start takes minutes.
 
         Raises:
-            Failure: It has not in `seconds`; try again later.
+            Failure: It was not ready within `seconds`.
         """
         until = time.monotonic() + seconds
-        told = False
+        reported = False
         while True:
             try:
                 if self._http.get("/api/health").json().get("status") == "ok":
@@ -50,14 +50,14 @@ class Client:
                     "with METABASE_URL.",
                     TRY_LATER,
                 )
-            if not told:
+            if not reported:
                 where = self._http.base_url
                 print(f"waiting for Metabase at {where} ...", file=sys.stderr)
-                told = True
+                reported = True
             time.sleep(1)
 
     def sign_in(self, email: str, password: str) -> None:
-        """Begin a session; a Metabase without any user gets this one as its first.
+        """Start a session; create the user if Metabase has none yet.
 
         Raises:
             Failure: Metabase refuses the user.
@@ -79,23 +79,23 @@ class Client:
             signed = {"username": email, "password": password}
             made = self.post("/api/session", signed)
         self._http.headers["X-Metabase-Session"] = made["id"]
-        if is_new:  # the setup switches tracking on, whatever is sent with it
+        if is_new:  # the setup turns tracking on, whatever is sent with it
             self.put("/api/setting/anon-tracking-enabled", {"value": False})
 
     def get(self, path: str) -> Any:
-        """The answer of a GET."""
+        """Return the answer to a GET."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer of a POST."""
+        """Return the answer to a POST."""
         return self._call("POST", path, body)
 
     def put(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer of a PUT."""
+        """Return the answer to a PUT."""
         return self._call("PUT", path, body)
 
     def exists(self, path: str) -> bool:
-        """Whether there is something, that has not been put into the trash."""
+        """Return whether an object exists and is not in the trash."""
         try:
             answer = self._http.get(path)
         except httpx.TransportError as error:
@@ -125,4 +125,6 @@ def _content(answer: httpx.Response) -> Any:
 
 
 def _unreachable(error: httpx.TransportError) -> Failure:
-    return Failure(f"Metabase does not answer: {error}", "Is it running?", TRY_LATER)
+    return Failure(
+        f"Metabase does not answer: {error}", "Check that it is running.", TRY_LATER
+    )

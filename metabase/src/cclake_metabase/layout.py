@@ -1,4 +1,4 @@
-"""Where the cards stand: from left to right, a new row when one is full."""
+"""Place cards in the grid from left to right, with a new row when one is full."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Place:
 
 
 def places(cards: tuple[Card, ...]) -> list[Place]:
-    """Place cards in their order; a row is as high as its highest card."""
+    """Place cards in order; a row is as high as its highest card."""
     placed: list[Place] = []
     row = col = height = 0
     for card in cards:

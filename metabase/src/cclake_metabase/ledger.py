@@ -1,6 +1,6 @@
-"""What has been made in Metabase: ids by name, and a digest of what was sent.
+"""Record what was created in Metabase: ids by name, and digests of what was sent.
 
-The file makes a second run cheap and harmless: what has not changed is not sent.
+With this record, a second run sends only what has changed.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from cclake_common.failure import Failure
 
 @dataclass(frozen=True)
 class Made:
-    """Something in Metabase, and the digest of the body that made it."""
+    """An object in Metabase, and the digest of the body that was sent."""
 
     id: int
     digest: str
 
 
 class Ledger:
-    """Keeps `Made` by name; written after each change, so that a kill loses nothing."""
+    """Record `Made` by name; write it after each change, so that a kill is harmless."""
 
     def __init__(self, path: Path, url: str) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class Ledger:
     def _read(self) -> None:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            # Numbers of another Metabase mean nothing in this one.
+            # Ids of another Metabase mean nothing in this one.
             if content["url"] == self._url:
                 self._made = {
                     name: Made(each["id"], each["digest"])
@@ -41,25 +41,25 @@ class Ledger:
                 }
         except (ValueError, KeyError, TypeError) as error:
             raise Failure(
-                f"{self._path} can't be read: {error}",
-                "Delete it: what is in Metabase already is found by its name.",
+                f"cannot read {self._path}: {error}",
+                "Delete it: objects in Metabase are then found by name.",
             ) from error
 
     def get(self, name: str) -> Made | None:
-        """What has been made under this name."""
+        """Return what was created under a name; None if nothing was."""
         return self._made.get(name)
 
     def names(self) -> list[str]:
-        """All names."""
+        """Return all names."""
         return list(self._made)
 
     def keep(self, name: str, id_: int, body: dict[str, Any] | None = None) -> None:
-        """Remember what has been made."""
+        """Record an object."""
         self._made[name] = Made(id_, digest(body))
         self._write()
 
     def forget(self, name: str) -> None:
-        """It is gone."""
+        """Remove an object from the record."""
         del self._made[name]
         self._write()
 
@@ -76,6 +76,6 @@ class Ledger:
 
 
 def digest(body: dict[str, Any] | None) -> str:
-    """The same for the same body."""
+    """Return a digest that is equal for equal bodies."""
     text = json.dumps(body, sort_keys=True).encode()
     return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Dashboards as they are written down: TOML files, one for each dashboard."""
+"""Read dashboards from TOML files, one for each dashboard."""
 
 import re
 import tomllib
@@ -30,22 +30,22 @@ _FOLDER = Path(__file__).with_name("dashboards")
 
 @dataclass(frozen=True)
 class Card:
-    """One question: a query and how its rows are drawn.
+    """One question: a query and how to draw its rows.
 
     Attributes:
-        name: Its title; no other card of any dashboard has it.
+        name: Its title, unique among the cards of all dashboards.
         display: The kind of chart.
         sql: The query, in SQLite's dialect over the tables of the export.
-        width: Columns of the grid, of 24.
-        height: Rows of the grid.
-        description: What it tells, for the question mark beside the title.
+        width: Number of columns of the grid, of 24.
+        height: Number of rows of the grid.
+        description: The text behind the question mark beside the title.
         x: Columns of the result along the axis; a second one splits the series.
         y: Columns of the result that are measured.
-        stack: Stack the series: `stacked` or `normalized`.
+        stack: How to stack the series: `stacked` or `normalized`.
         money: Columns in US dollars.
         percent: Columns that are shares from 0 to 1.
-        titles: Column to header.
-        links: Column to a path of the pages, with `{{column}}` in it.
+        titles: Header, by column.
+        links: Path of the pages, with `{{column}}` in it, by column.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Card:
 
     @property
     def filters(self) -> list[str]:
-        """The filters that its query names, in their usual order."""
+        """Return the filters that its query names, in their usual order."""
         named = set(TAG.findall(self.sql))
         return [name for name in FILTERS if name in named]
 
     @property
     def columns(self) -> set[str]:
-        """Every column of the result that its settings name."""
+        """Return every column of the result that its settings name."""
         linked = {name for path in self.links.values() for name in TAG.findall(path)}
         named = {*self.x, *self.y, *self.money, *self.percent}
         return named | set(self.titles) | set(self.links) | linked
@@ -86,17 +86,17 @@ class Dashboard:
 
     @property
     def filters(self) -> list[str]:
-        """The filters of its cards."""
+        """Return the filters of its cards."""
         return [
             name for name in FILTERS if any(name in card.filters for card in self.cards)
         ]
 
 
 def load(folder: Path | None = None) -> list[Dashboard]:
-    """Read all dashboards of a folder, or those that come with this tool.
+    """Read all dashboards of a folder, or the built-in ones.
 
     Raises:
-        Failure: A file is no dashboard, and why.
+        Failure: A file is not a valid dashboard.
     """
     files = sorted((folder or _FOLDER).glob("*.toml"))
     if not files:
@@ -104,7 +104,7 @@ def load(folder: Path | None = None) -> list[Dashboard]:
     dashboards = [_read(path) for path in files]
     names = Counter(card.name for each in dashboards for card in each.cards)
     if twice := [name for name, count in names.items() if count > 1]:
-        raise Failure(f"two cards have one name: {', '.join(twice)}")
+        raise Failure(f"several cards have the same name: {', '.join(twice)}")
     return dashboards
 
 

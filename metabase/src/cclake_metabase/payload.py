@@ -1,4 +1,4 @@
-"""The bodies that Metabase's API takes, made of dashboards; nothing is sent here.
+"""Build the bodies of API requests from dashboards.
 
 The shapes are those of the REST API of Metabase 50 and later: native queries with
 template tags, `visualization_settings` by output column, dashcards in a grid of 24.
@@ -19,11 +19,11 @@ VALUES = {
     "host": "select host as value from dim_sessions group by 1 order by 1",
     "model": "select model as value from dim_models order by 1",
 }
-"""Where the choices of a filter come from; each becomes a card of one column."""
+"""The query for the choices of each filter; it becomes a card of one column."""
 
 
 def values_card(name: str, database: int, collection: int) -> Body:
-    """The card whose rows are the choices of one filter."""
+    """Return the card whose rows are the choices of one filter."""
     return {
         "name": f"Choices: {FILTERS[name][0].lower()}",
         "description": "The choices of a filter of the dashboards.",
@@ -35,12 +35,12 @@ def values_card(name: str, database: int, collection: int) -> Body:
 
 
 def card(card: Card, database: int, collection: int, pages: str) -> Body:
-    """The body of `POST /api/card`.
+    """Return the body of `POST /api/card`.
 
     Args:
         card: The card.
-        database: Number of the database in Metabase.
-        collection: Number of the collection.
+        database: Id of the database in Metabase.
+        collection: Id of the collection.
         pages: Address of the pages, for links; without a slash at the end.
     """
     return {
@@ -57,12 +57,12 @@ def card(card: Card, database: int, collection: int, pages: str) -> Body:
 def dashboard(
     dashboard: Dashboard, cards: Mapping[str, int], choices: Mapping[str, int]
 ) -> Body:
-    """The body of `PUT /api/dashboard/:id`: all cards at once, and the filters.
+    """Return the body of `PUT /api/dashboard/:id`, with all cards and the filters.
 
     Args:
         dashboard: The dashboard.
-        cards: Name of a card to its number in Metabase.
-        choices: Name of a filter to the number of the card of its choices.
+        cards: Id of each card in Metabase, by name.
+        choices: Id of the card with a filter's choices, by filter.
     """
     return {
         "name": dashboard.name,
@@ -110,7 +110,7 @@ def _tags(card: Card) -> Body:
 
 
 def _tag_id(name: str) -> str:
-    # The same in every run, so that an unchanged card has an unchanged body.
+    # Constant, so that an unchanged card has an unchanged body.
     return str(uuid5(NAMESPACE_URL, f"cclake:filter:{name}"))
 
 
@@ -158,7 +158,7 @@ def _settings(card: Card, pages: str) -> Body:
 
 
 def _column_settings(card: Card, pages: str) -> Body:
-    """Metabase keys these by a JSON array inside of a string."""
+    """Return settings by column; Metabase's keys are JSON arrays in strings."""
     columns: dict[str, Body] = {}
     for name in card.money:
         columns.setdefault(name, {}).update(number_style="currency", currency="USD")

@@ -1,4 +1,4 @@
-"""Start Metabase from its jar, and tell it when a new export has been swapped in."""
+"""Start Metabase from its jar, and make it reopen a replaced export."""
 
 import os
 import select
@@ -13,7 +13,7 @@ from cclake_metabase.client import Client
 
 
 def serve(jar: Path, port: int, data: Path, java: str) -> NoReturn:
-    """Become Metabase, on loopback, with tracking off.
+    """Replace this process with Metabase, on loopback and without tracking.
 
     Raises:
         Failure: There is no such jar, or no Java.
@@ -23,7 +23,7 @@ def serve(jar: Path, port: int, data: Path, java: str) -> NoReturn:
         raise Failure(f"no {java} on the PATH", "Metabase needs Java 21 or later.")
     if not jar.is_file():
         raise Failure(
-            f"no jar at {jar}", "Download metabase.jar and name it: --jar FILE."
+            f"no jar at {jar}", "Download metabase.jar, and name it with --jar."
         )
     data.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -41,9 +41,9 @@ def serve(jar: Path, port: int, data: Path, java: str) -> NoReturn:
 
 
 def refresh(client: Client, database: int) -> None:
-    """Have Metabase open the export anew and read its tables.
+    """Make Metabase reopen the export and read its tables.
 
-    A pool holds the replaced file open, and would show it for a while.
+    Otherwise its connection pool keeps the replaced file open for a while.
     """
     path = f"/api/database/{database}"
     found = client.get(path)
@@ -52,12 +52,9 @@ def refresh(client: Client, database: int) -> None:
 
 
 def watch(client: Client, database: int, export: Path, every_s: float) -> None:
-    """Refresh now, and whenever another file stands at the export's path.
-
-    It ends when it is asked to stop.
-    """
+    """Refresh now, and whenever the export is replaced, until asked to stop."""
     stop = Stop()
-    seen = _identity(export)  # first: what comes while Metabase reads is seen as new
+    seen = _identity(export)  # before the refresh, so that no replacement is missed
     refresh(client, database)
     while not select.select([stop.fd], [], [], every_s)[0]:
         now = _identity(export)
