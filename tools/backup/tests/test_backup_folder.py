@@ -261,18 +261,18 @@ def test_a_folder_with_something_else_is_left_alone(
     keep(archive, tmp_path / "projects", MAIN, some_lines(1, 5))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    assert "is no backup" in backup("save", tmp_path / "mine", status=1)
+    assert "is not a backup" in backup("save", tmp_path / "mine", status=1)
     assert tree(tmp_path / "mine") == {"letter.txt": b"dear"}
     for command in ("load", "check"):
-        assert "is no backup" in backup(command, tmp_path / "none", status=1)
+        assert "is not a backup" in backup(command, tmp_path / "none", status=1)
 
 
 def test_a_database_without_archive_is_not_saved(
     archive: Archive, tmp_path: Path
 ) -> None:
     said = backup("save", tmp_path / "backup", status=1)
-    assert "holds no archive" in said
-    assert "is no backup" in backup("check", tmp_path / "backup", status=1)
+    assert "has no archive" in said
+    assert "is not a backup" in backup("check", tmp_path / "backup", status=1)
 
 
 @pytest.mark.fault
@@ -373,7 +373,7 @@ def test_killed_at_any_time_a_save_and_a_load_can_be_run_again(
         saving = start("save", folder)
         wait_for(lambda: written(folder) > 3_000_000)
         end(saving, number)
-        assert "is no backup" in backup("check", folder, status=1)
+        assert "is not a backup" in backup("check", folder, status=1)
         assert backup("save", folder)["documents"] == number_of_lines
         assert not (folder / ".unfinished").exists()
         loading = start("load", folder, "--mongo-db", other.name)
@@ -406,7 +406,7 @@ def test_a_full_disk_is_one_line_and_the_parts_before_stay(
         )
     assert done.returncode == 1
     assert done.stderr.startswith(f"backup: cannot write into {folder}: ")
-    assert "Is there room" in done.stderr
+    assert "Check the free space" in done.stderr
     assert "Traceback" not in done.stderr
     assert tree(folder) == before
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cclake_common.failure import Failure
-from cclake_restore.folder import Folder
+from cclake_restore.output_folder import OutputFolder
 from corpus import Archive, document_of, file_key, run, some_lines
 from harness import Mongod, connect
 
@@ -80,11 +80,11 @@ def test_nothing_is_overwritten(archive: Archive, tmp_path: Path) -> None:
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     results = restore(tmp_path / "out", status=1)
-    refused = [one["path"] for one in results if one["error"] == "it is there already"]
+    refused = [one["path"] for one in results if one["error"] == "it exists already"]
     assert refused == [MAIN]
     assert tree(tmp_path / "out") == files | {MAIN: b"mine"}
     again = restore(tmp_path / "out", status=1)
-    assert all(one["error"] == "it is there already" for one in again)
+    assert all(one["error"] == "it exists already" for one in again)
 
 
 def test_a_folder_is_named_or_nothing_is_written(
@@ -176,10 +176,10 @@ def test_a_session_is_known_by_its_lines_and_by_the_names_of_files(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--session", "2"), "2 sessions or files are called 2…"),
-        (("--session", "1.1"), "no session or file of the archive is called 1.1…"),
+        (("--session", "2"), "2 sessions or files begin with 2"),
+        (("--session", "1.1"), "no session or file of the archive begins with 1.1"),
         (("--session", SESSION, "--host", "desk"), "no session or file of the archive"),
-        (("--project", "/home/me/z"), "no such file of the project /home/me/z"),
+        (("--project", "/home/me/z"), "no matching file of the project /home/me/z"),
     ],
 )
 def test_a_name_that_fits_none_or_several_is_one_clear_line(
@@ -224,7 +224,7 @@ def test_older_generations_can_be_had(archive: Archive, tmp_path: Path) -> None:
     done = run("restore", "--out", str(tmp_path / "no"), "--generation", "2")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         1,
-        "restore: the archive has no such file",
+        "restore: the archive has no matching file",
     )
 
 
@@ -247,7 +247,7 @@ def test_history_is_restored_only_where_it_is_wanted(
         tmp_path / "third", "--history", str(tmp_path / "third.jsonl"), status=1
     )
     assert [one["error"] for one in results if one["error"]] == [
-        "there are several histories: choose one --host"
+        "there are several histories: select one with --host"
     ]
 
 
@@ -262,7 +262,7 @@ def test_a_path_that_leads_out_is_refused(
     archive.keep(tmp_path, MAIN, data=b"{}\n")
     results = restore(tmp_path / "deep" / "out", status=1)
     assert [one["error"] for one in results if one["error"]] == [
-        "its path leads out of the folder"
+        "its path points outside of the folder"
     ]
     assert tree(tmp_path) == {f"deep/out/{MAIN}": b"{}\n"}
 
@@ -295,11 +295,11 @@ def test_bytes_that_gridfs_has_lost_cost_their_file_only(
     }
 
 
-@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("unnamed", [True, False])
 def test_a_killed_restore_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnamed: bool
 ) -> None:
-    if not nameless:  # as on a stick, or on macOS
+    if not unnamed:  # as on a stick, or on macOS
         monkeypatch.setattr(os, "O_TMPFILE", 0)
 
     def killed() -> Iterator[bytes]:
@@ -309,13 +309,13 @@ def test_a_killed_restore_leaves_nothing_behind(
     def begin() -> int:
         child = os.fork()
         if not child:
-            with Folder(tmp_path / "out") as folder:
+            with OutputFolder(tmp_path / "out") as folder:
                 folder.write("p/a.jsonl", killed())
         return child
 
     assert os.waitpid(begin(), 0)[1] == signal.SIGKILL
-    assert bool(tree(tmp_path / "out")) is not nameless
-    with Folder(tmp_path / "out") as folder:
+    assert bool(tree(tmp_path / "out")) is not unnamed
+    with OutputFolder(tmp_path / "out") as folder:
         folder.write("p/b.jsonl", [b"two\n"])
     assert tree(tmp_path / "out") == {"p/b.jsonl": b"two\n"}
 
@@ -324,7 +324,7 @@ def test_a_draft_of_a_restore_that_goes_on_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "O_TMPFILE", 0)
-    with Folder(tmp_path / "out") as folder:
+    with OutputFolder(tmp_path / "out") as folder:
 
         def another() -> Iterator[bytes]:
             yield b"one\n"
@@ -341,9 +341,9 @@ def test_a_file_system_without_links_gets_whole_files_too(
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    with Folder(tmp_path / "stick") as folder:
+    with OutputFolder(tmp_path / "stick") as folder:
         assert folder.write("p/a.jsonl", [b"one\n", b"two\n"]) == 8
-        with pytest.raises(Failure, match="there already"):
+        with pytest.raises(Failure, match="exists already"):
             folder.write("p/a.jsonl", [b"other"])
     assert tree(tmp_path / "stick") == {"p/a.jsonl": b"one\ntwo\n"}
 
@@ -361,7 +361,7 @@ def test_a_hole_or_a_forged_line_leaves_no_file(
         {"sourceFile": "p/forged.jsonl", "source.off": 8}, {"$set": {"entry.a": 3}}
     )
     errors = {one["path"]: one["error"] for one in restore(tmp_path / "o", status=1)}
-    assert errors["p/forged.jsonl"] == "the document at byte 8 is not what its _id says"
+    assert errors["p/forged.jsonl"] == "the document at byte 8 does not match its _id"
     assert errors["p/end.jsonl"] == "the archive has a hole at byte 8"
     assert errors["p/hole.jsonl"].startswith("the archive has a hole at byte")
     assert tree(tmp_path / "o") == {}

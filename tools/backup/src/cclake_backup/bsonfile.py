@@ -1,4 +1,4 @@
-"""Files of BSON documents, compressed and hashed on the way."""
+"""Write and read compressed, hashed files of BSON documents."""
 
 import gzip
 import hashlib
@@ -13,14 +13,14 @@ from cclake_common.failure import Failure
 
 from cclake_backup.manifest import Saved
 
-DATA, DESCRIPTION = ".bson.gz", ".metadata.json.gz"
+DATA, METADATA = ".bson.gz", ".metadata.json.gz"
 PIECE = 1 << 20
 
 
 class Writer:
-    """Writes one file of a part, readable by its owner alone.
+    """Write one file of a part, readable only by its owner.
 
-    The same documents give the same bytes: no time and no name goes into the file.
+    Equal documents give equal bytes, because the file contains no time and no name.
     """
 
     def __init__(self, part: Path, database: str, collection: str, kind: str) -> None:
@@ -40,7 +40,7 @@ class Writer:
         self._put(self._zip.compress(data))
 
     def finish(self) -> Saved:
-        """Bring everything to the disk; what the manifest has to say of it."""
+        """Sync the file to disk; return its entry for the manifest."""
         self._put(self._zip.flush())
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -74,12 +74,12 @@ class Writer:
 
 
 def name_of(database: str, collection: str, kind: str) -> str:
-    """Path of a file within its part."""
+    """Return the path of a file within its part."""
     return f"{database}/{quote(collection, safe='')}{kind}"
 
 
 def count(batch: bytes) -> int:
-    """Number of documents in a batch, by the length that each begins with."""
+    """Return the number of documents in a batch; each begins with its length."""
     number = at = 0
     while at < len(batch):
         at += int.from_bytes(batch[at : at + 4], "little")
@@ -88,7 +88,7 @@ def count(batch: bytes) -> int:
 
 
 def documents(path: Path) -> Iterator[bytes]:
-    """The documents of a file, each as its bytes.
+    """Yield the documents of a file, each as its bytes.
 
     Raises:
         Failure: The file is damaged.
@@ -105,11 +105,11 @@ def documents(path: Path) -> Iterator[bytes]:
         raise Failure(f"{path} is damaged") from error
 
 
-def verify(part: Path, file: Saved) -> int:
-    """Compare a file with what the manifest says of it; gives its bytes.
+def check_hash(part: Path, file: Saved) -> int:
+    """Compare a file with its hash in the manifest; return its number of bytes.
 
     Raises:
-        Failure: It is missing, or not what was saved.
+        Failure: It is missing or damaged.
     """
     path = part / file.path
     found = hashlib.sha256()
@@ -120,5 +120,5 @@ def verify(part: Path, file: Saved) -> int:
     except FileNotFoundError as error:
         raise Failure(f"{path} is missing") from error
     if found.hexdigest() != file.sha256:
-        raise Failure(f"{path} is damaged: its bytes are not those that were saved")
+        raise Failure(f"{path} is damaged: its bytes do not match the manifest")
     return file.bytes

@@ -1,4 +1,4 @@
-"""Is a backup as it was saved?"""
+"""Check that a backup is as it was saved."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from cclake_common.failure import Failure
 
 from cclake_backup import bsonfile, folder
-from cclake_backup.save import Tell
+from cclake_backup.save import Advance
 
 
 @dataclass(slots=True)
 class Checked:
-    """What a load would read.
+    """The extent of a backup.
 
     Attributes:
-        parts: Number of parts.
-        documents: Documents in all of them.
+        parts: Number of parts that a load would read.
+        documents: Number of documents in them.
         bytes: Their size on disk.
-        saved_at: When the newest one was begun, ISO 8601.
+        saved_at: Start time of the newest one, ISO 8601.
     """
 
     parts: int = 0
@@ -26,7 +26,9 @@ class Checked:
     saved_at: str = ""
 
 
-def check(place: Path, tell: Tell = lambda _collection, _documents: None) -> Checked:
+def check(
+    place: Path, advance: Advance = lambda _collection, _documents: None
+) -> Checked:
     """Compare every file with its hash, and count the documents.
 
     Raises:
@@ -37,13 +39,13 @@ def check(place: Path, tell: Tell = lambda _collection, _documents: None) -> Che
         done.parts += 1
         done.saved_at = part.manifest.saved_at
         for file in part.manifest.files:
-            done.bytes += bsonfile.verify(part.path, file)
+            done.bytes += bsonfile.check_hash(part.path, file)
             if not file.path.endswith(bsonfile.DATA):
                 continue
             path = part.path / file.path
             number = sum(1 for _ in bsonfile.documents(path))
             if number != file.documents:
-                raise Failure(f"{path} holds {number} documents, not {file.documents}")
+                raise Failure(f"{path} has {number} documents, not {file.documents}")
             done.documents += number
-            tell(file.collection, number)
+            advance(file.collection, number)
     return done

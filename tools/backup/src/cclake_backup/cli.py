@@ -16,7 +16,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from cclake_backup.check import check
 from cclake_backup.load import load
-from cclake_backup.save import Source, Tell, save
+from cclake_backup.save import Advance, Source, save
 
 HELP = """Save the archive in a folder, load it again, and check what was saved.
 
@@ -118,7 +118,7 @@ def _print(done: dict[str, Any], line: str, as_json: bool) -> None:
     print(json.dumps(done) if as_json else visible(line.format(**done)))
 
 
-def _with_progress(what: str, work: Callable[[Tell], Done]) -> Done:
+def _with_progress(what: str, work: Callable[[Advance], Done]) -> Done:
     counted = TextColumn("{task.completed:,.0f} documents")
     with Progress(
         TextColumn("{task.description}"),

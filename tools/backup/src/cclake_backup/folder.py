@@ -1,4 +1,4 @@
-"""The folder of a backup: numbered parts, each whole or not there at all."""
+"""The folder of a backup: numbered parts, each written completely or not at all."""
 
 import contextlib
 import fcntl
@@ -21,21 +21,21 @@ NUMBER = re.compile(r"\d{4,}")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part on disk: a folder as mongodump would write it, and its manifest."""
+    """One part on disk: a folder like mongodump's, and its manifest."""
 
     path: Path
     manifest: Manifest
 
 
 def parts(folder: Path) -> list[Part]:
-    """What a load needs: the last whole part, and the parts after it, oldest first.
+    """Return the last full part and the parts after it, oldest first.
 
     Raises:
-        Failure: The folder is no backup, or a part is missing or damaged.
+        Failure: The folder is not a backup, or a part is missing or damaged.
     """
     found = [Part(path, manifest.read(path / manifest.NAME)) for path in _paths(folder)]
     if not found:
-        raise Failure(f"{folder} is no backup", "Make one with `backup save`.")
+        raise Failure(f"{folder} is not a backup", "Create one with `backup save`.")
     chain = [found.pop()]
     while after := chain[0].manifest.after:
         before = found.pop() if found else None
@@ -47,16 +47,16 @@ def parts(folder: Path) -> list[Part]:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[list[Part]]:
-    """Hold a folder alone; gives what it holds, which may be nothing.
+    """Lock a folder for writing, and yield its parts, if any.
 
     Raises:
-        Failure: It holds something else, or another save is at work.
+        Failure: It contains something else, or another save is running.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = {path.name for path in folder.iterdir()}
     if names - {DRAFT, LOCK} and not _paths(folder):
         raise Failure(
-            f"{folder} is no backup, and not empty",
+            f"{folder} is not a backup, and not empty",
             "Name a new folder, or an empty one.",
         )
     with (folder / LOCK).open("w") as lock:
@@ -64,25 +64,25 @@ def writing(folder: Path) -> Iterator[list[Part]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Failure(
-                f"another save into {folder} is at work", code=TRY_LATER
+                f"another save into {folder} is running", code=TRY_LATER
             ) from error
-        _discard(folder)
+        _delete_draft(folder)
         yield parts(folder) if _paths(folder) else []
 
 
 @contextlib.contextmanager
 def draft(folder: Path) -> Iterator[Path]:
-    """A new part that is not there yet; it goes away unless it is published."""
+    """Yield the folder of a new part, and delete it unless it was published."""
     path = folder / DRAFT
     path.mkdir(mode=0o700)
     try:
         yield path
     finally:
-        _discard(folder)
+        _delete_draft(folder)
 
 
 def publish(folder: Path, made: Manifest) -> Part:
-    """Make the draft the next part: on the disk first, then under its name."""
+    """Make the draft the next part: sync it to disk, then rename it."""
     with (folder / DRAFT / manifest.NAME).open("x", encoding="utf-8") as file:
         file.write(made.text())
         file.flush()
@@ -97,14 +97,14 @@ def publish(folder: Path, made: Manifest) -> Part:
 
 
 def _paths(folder: Path) -> list[Path]:
-    """The parts, oldest first."""
+    """Return the paths of the parts, oldest first."""
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if NUMBER.fullmatch(path.name)]
     return sorted(found, key=lambda path: int(path.name))
 
 
-def _discard(folder: Path) -> None:
+def _delete_draft(folder: Path) -> None:
     shutil.rmtree(folder / DRAFT, ignore_errors=True)
 
 

@@ -1,8 +1,8 @@
-"""Loading: from the parts of a backup into MongoDB.
+"""Load the parts of a backup into MongoDB.
 
-The newest part comes first, since what is there stays: of a line that changed between
-two parts, its newest state. What claims lines comes last, so that a load that was
-interrupted claims nothing that is not there; it can be run again at any time.
+Existing documents stay, so the newest part comes first: it has the newest state of a
+line that changed between two parts. Checkpoints and watermarks come last, so that an
+interrupted load never claims lines that are missing. It can be run again at any time.
 """
 
 from collections import Counter
@@ -20,30 +20,30 @@ from cclake_archive.watermarks import WATERMARKS
 from pymongo.database import Database
 
 from cclake_backup import bsonfile, folder
-from cclake_backup.description import Description
+from cclake_backup.compatibility import compare
 from cclake_backup.folder import Part
-from cclake_backup.lineage import compare
 from cclake_backup.merge import Lines, insert, merge_files, merge_watermarks
+from cclake_backup.metadata import Metadata
 from cclake_backup.mongo import (
     GROWING,
     LOADS,
     connected,
-    in_order,
+    save_order,
 )
-from cclake_backup.save import Tell
+from cclake_backup.save import Advance
 
 BATCH_DOCUMENTS, BATCH_BYTES = 1000, 16 << 20
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of the documents of each collection.
+    """What happened to the documents of each collection.
 
     Attributes:
-        inserted: Documents that were not there.
-        present: Documents that were there already; a line that several parts hold
-            counts for each.
-        changed: Of the latter, those that the backup knew further.
+        inserted: Number of documents that were inserted.
+        present: Number of documents that existed already; a line in several parts
+            counts once for each.
+        changed: Number of the latter that were updated from the backup.
     """
 
     inserted: Counter[str] = field(default_factory=Counter)
@@ -55,29 +55,29 @@ def load(
     uri: str,
     database: str,
     place: Path,
-    tell: Tell = lambda _collection, _documents: None,
+    advance: Advance = lambda _collection, _documents: None,
 ) -> Loaded:
-    """Bring a backup into a database; what is there stays.
+    """Load a backup into a database; existing documents stay.
 
     Args:
         uri: Address of MongoDB.
         database: Name of the database.
         place: The folder of the backup.
-        tell: Told of documents as they are done.
+        advance: Called with a collection and the number of documents just loaded.
 
     Raises:
         Failure: A file is damaged (then nothing was written), MongoDB does not
-            answer, or what it holds contradicts the backup.
+            answer, or its content contradicts the backup.
     """
     parts = folder.parts(place)
     for part in parts:
         for file in part.manifest.files:
-            bsonfile.verify(part.path, file)
+            bsonfile.check_hash(part.path, file)
     with connected(uri, database) as db:
         acked = compare(db, parts[-1])
         mark = ObjectId()
         db[LOADS].insert_one({"_id": mark, "at": datetime.now(UTC)})
-        done = _Load(db, parts, Lines(db, acked), tell).run()
+        done = _Load(db, parts, Lines(db, acked), advance).run()
         if not done.changed and not any(done.inserted[name] for name in GROWING):
             db[LOADS].delete_one({"_id": mark})
         return done
@@ -88,7 +88,7 @@ class _Load:
     db: Database[Document]
     parts: list[Part]
     lines: Lines
-    tell: Tell
+    advance: Advance
     done: Loaded = field(default_factory=Loaded)
 
     def run(self) -> Loaded:
@@ -96,25 +96,25 @@ class _Load:
         names = {
             file.collection for part in self.parts for file in part.manifest.files
         } - {LOADS}
-        for name in reversed(in_order(names)):
+        for name in reversed(save_order(names)):
             self._collection(name)
         return self.done
 
     def _collection(self, name: str) -> None:
-        # What can shrink is as the newest part has it.
+        # Collections that can shrink are loaded from the newest part only.
         parts = self.parts if name in GROWING else self.parts[-1:]
         holding = [part for part in reversed(parts) if part.manifest.data(name)]
         if not holding:
             return
-        description = self._description(holding[0], name)
-        description.create(self.db)
+        metadata = self._metadata(holding[0], name)
+        metadata.create(self.db)
         if name != CONVERSATIONS:
-            description.create_indexes(self.db)
+            metadata.create_indexes(self.db)
         for batch in batches(joined.from_iterable(map(_reader(name), holding))):
             self._batch(name, batch)
         if name == CONVERSATIONS:
-            # Over what is there they cost a tenth of what they cost line by line.
-            description.create_indexes(self.db)
+            # Building them at the end takes a tenth of the time of updating them.
+            metadata.create_indexes(self.db)
 
     def _batch(self, name: str, batch: list[bytes]) -> None:
         there = insert(self.db[name], batch)
@@ -126,17 +126,15 @@ class _Load:
             self.done.changed += merge_files(self.db, there)
         elif name == WATERMARKS:
             self.done.changed += merge_watermarks(self.db, there)
-        self.tell(name, len(batch))
+        self.advance(name, len(batch))
 
-    def _description(self, part: Part, name: str) -> Description:
+    def _metadata(self, part: Part, name: str) -> Metadata:
         database = part.manifest.database
-        return Description(
-            part.path / bsonfile.name_of(database, name, bsonfile.DESCRIPTION)
-        )
+        return Metadata(part.path / bsonfile.name_of(database, name, bsonfile.METADATA))
 
 
 def batches(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Documents in lists that are neither long nor big."""
+    """Yield documents in lists of limited number and size."""
     batch: list[bytes] = []
     size = 0
     for one in documents:

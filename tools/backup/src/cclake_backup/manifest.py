@@ -1,4 +1,4 @@
-"""What a part of a backup says of itself, in `cclake-backup.json`."""
+"""The manifest of a part of a backup, `cclake-backup.json`."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ class Saved:
     Attributes:
         path: Relative to the part.
         collection: The collection that it belongs to.
-        documents: Documents in it; 0 for a description.
+        documents: Number of documents in it; 0 for metadata.
         bytes: Its size on disk.
         sha256: Hash of its bytes on disk, hex.
     """
@@ -35,13 +35,13 @@ class Manifest:
     """A part of a backup.
 
     Attributes:
-        id: Made with the part, 32 hex digits.
-        after: The id of the part that this one goes on from; empty when it is whole.
-        saved_at: When it was begun, ISO 8601.
+        id: Random id of the part, 32 hex digits.
+        after: The id of the part that this one continues; empty for a full part.
+        saved_at: Start time of the save, ISO 8601.
         host: The machine that saved it.
         database: Name of the database.
         archive: Identity of the collection `conversations`, hex.
-        loads: What had been loaded into the database from backups.
+        loads: Ids of the loads from backups into the database.
         files: All files.
     """
 
@@ -56,23 +56,23 @@ class Manifest:
 
     @property
     def documents(self) -> int:
-        """Documents in the part."""
+        """Return the number of documents in the part."""
         return sum(file.documents for file in self.files)
 
     @property
     def bytes(self) -> int:
-        """Bytes on disk, this manifest not counted."""
+        """Return the size on disk, without this manifest."""
         return sum(file.bytes for file in self.files)
 
     def data(self, collection: str) -> Saved | None:
-        """The file with the documents of a collection."""
+        """Return the file with the documents of a collection."""
         for file in self.files:
             if file.collection == collection and file.path.endswith(".bson.gz"):
                 return file
         return None
 
     def text(self) -> str:
-        """As JSON."""
+        """Return the manifest as JSON."""
         made = {"version": VERSION, **asdict(self)}
         return json.dumps({**made, "sha256": _hash(made)}, indent=1) + "\n"
 
@@ -88,7 +88,7 @@ def read(path: Path) -> Manifest:
         if made.pop("sha256") != _hash(made):
             raise Failure(f"{path} is damaged")
         if made.pop("version") != VERSION:
-            raise Failure(f"{path} is of another version of backup")
+            raise Failure(f"{path} was written by another version of backup")
         files = [Saved(**file) for file in made.pop("files")]
         return Manifest(files=files, **made)
     except FileNotFoundError as error:
@@ -98,5 +98,5 @@ def read(path: Path) -> Manifest:
 
 
 def _hash(made: dict[str, object]) -> str:
-    """Hash of what a manifest says, hex."""
+    """Return the hash of a manifest's content, hex."""
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Documents of a backup among those that are there: what is further stays."""
+"""Merge documents of a backup into existing ones; the more advanced state stays."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,27 +15,27 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-REPEATED = 11000
+DUPLICATE_KEY = 11000
 SEEN = {"buffer": 1, "seq": 1, "source.last_gen": 1, "source.len": 1}
-TRIES = 10
+ATTEMPTS = 10
 
 
 def insert(collection: Collection[Document], packed: list[bytes]) -> list[bytes]:
-    """Insert documents; gives those that are there already.
+    """Insert documents; return those that exist already.
 
     Raises:
-        Failure: MongoDB refuses one.
-        PyMongoError: MongoDB does not answer; it can be repeated.
+        Failure: MongoDB refuses a document.
+        PyMongoError: MongoDB does not answer; the caller can try again.
     """
     try:
         collection.insert_many([RawBSONDocument(one) for one in packed], ordered=False)
     except BulkWriteError as error:
         details: Document = dict(error.details or {})
         errors = details.get("writeErrors", [])
-        wrong = [each for each in errors if each["code"] != REPEATED]
+        wrong = [each for each in errors if each["code"] != DUPLICATE_KEY]
         wrong += details.get("writeConcernErrors", [])
         if wrong:
-            # The error itself carries whole documents.
+            # The error itself contains whole documents.
             why = str(wrong[0].get("errmsg"))[:300]
             raise Failure(f"MongoDB refuses {collection.name}: {why}") from None
         return [packed[each["index"]] for each in errors]
@@ -43,21 +43,21 @@ def insert(collection: Collection[Document], packed: list[bytes]) -> list[bytes]
 
 
 class Lines:
-    """Lines that are there already: their generation and length never go back.
+    """Existing lines, whose generation and length never decrease.
 
     Args:
-        db: The database that is loaded into.
-        acked: The highest acknowledged `seq` of each buffer, there or in the backup.
+        db: The database to load into.
+        acked: The highest acknowledged `seq` of each buffer, in either place.
     """
 
     def __init__(self, db: Database[Document], acked: dict[str, int]) -> None:
         self._lines, self._acked = db[CONVERSATIONS], acked
 
     def refresh(self, packed: list[bytes]) -> int:
-        """Move what is further in the backup; gives how many documents have changed."""
+        """Update lines that are more advanced in the backup; return how many."""
         if not packed:
             return 0
-        # The same line may come twice: as two parts have it.
+        # Two parts may have the same line.
         saved = [RawBSONDocument(one) for one in packed]
         found = self._lines.find({"_id": {"$in": [one["_id"] for one in saved]}}, SEEN)
         stored = {bytes(one["_id"]): one for one in found}
@@ -81,7 +81,7 @@ class Lines:
         elif gen == mine["last_gen"] and length > mine["len"]:
             same = {**here, "source.last_gen": gen}
             yield UpdateOne(same, {"$max": {"source.len": length}})
-        # A line above the watermark of its buffer is not seen by extraction.
+        # Extraction does not see a line above the watermark of its buffer.
         if not self._is_acked(stored) and self._is_acked(saved):
             where = {**here, "buffer": stored["buffer"], "seq": stored["seq"]}
             stamp = {"buffer": saved["buffer"], "seq": saved["seq"]}
@@ -92,30 +92,32 @@ class Lines:
 
 
 def merge_files(db: Database[Document], packed: list[bytes]) -> int:
-    """Bring in the checkpoints that are further than those there.
+    """Load the checkpoints that are more advanced than the existing ones.
 
     Returns:
-        How many have moved.
+        The number of checkpoints that were updated.
     """
     return sum(_merge_file(db, decode(one)) for one in packed)
 
 
 def _merge_file(db: Database[Document], saved: Document) -> bool:
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         stored = db[FILES].find_one({"_id": saved["_id"]})
         if stored is None or _reached(stored) >= _reached(saved):
             return False
         paths = dict.fromkeys([*saved.get("paths", []), *stored.get("paths", [])])
-        # Ingestion may move it meanwhile: then it is looked at again.
+        # Ingestion may update it in the meantime; then this tries again.
         seen = {name: stored.get(name) for name in ("_id", "gen", "off", "path")}
         new = {**saved, "paths": list(paths)}
         if db[FILES].replace_one(seen, new).matched_count:
             return True
-    raise Failure(f"the file {saved['_id']} changes all the time", "Load again.")
+    raise Failure(
+        f"the checkpoint of {saved['_id']} keeps changing", "Run the load again."
+    )
 
 
 def merge_watermarks(db: Database[Document], packed: list[bytes]) -> int:
-    """Raise watermarks to those of the backup; gives how many have moved."""
+    """Raise watermarks to those of the backup; return how many were raised."""
     moved = 0
     for saved in map(decode, packed):
         behind = {"_id": saved["_id"], "acked_seq": {"$lt": saved["acked_seq"]}}

@@ -1,4 +1,4 @@
-"""The connection to MongoDB, and the collections that a backup knows by name."""
+"""Connect to MongoDB, and order its collections."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,22 +12,22 @@ from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-BULKY_FILES, BULKY_CHUNKS = "raw.files", "raw.chunks"
-# Each load leaves its mark here: it brings lines that no save has seen come.
+GRIDFS_FILES, GRIDFS_CHUNKS = "raw.files", "raw.chunks"
+# Each load is recorded here, because it inserts lines below saved watermarks.
 LOADS = "backup_loads"
-# Collections that only grow: a part of a backup holds what is new in them.
-GROWING = (CONVERSATIONS, BULKY_FILES, BULKY_CHUNKS)
+# Collections that only grow: an incremental part has only their new documents.
+GROWING = (CONVERSATIONS, GRIDFS_FILES, GRIDFS_CHUNKS)
 
 
 @contextlib.contextmanager
 def connected(uri: str, name: str) -> Iterator[Database[Document]]:
-    """A database whose writes survive a crash of the server.
+    """Open a database whose writes survive a server crash.
 
-    It is read from the primary alone: a secondary may lag behind the watermark that
-    another one has given.
+    Reads go to the primary only, because a secondary may lag behind a watermark that
+    was read from another one.
 
     Raises:
-        Failure: MongoDB does not answer, or stops to.
+        Failure: MongoDB does not answer, now or later.
     """
     with open_database(uri, name, "backup") as db:
         safe = durable(db.client, name)
@@ -37,17 +37,17 @@ def connected(uri: str, name: str) -> Iterator[Database[Document]]:
 def in_batches(
     collection: Collection[Document], wanted: Mapping[str, Any] | None = None
 ) -> Iterable[bytes]:
-    """The documents of a collection in batches of some megabytes, not decoded."""
+    """Return the documents of a collection in batches of some megabytes, as bytes."""
     return cast("Iterable[bytes]", collection.find_raw_batches(wanted))
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Collections in the order in which they are saved.
+def save_order(names: Iterable[str]) -> list[str]:
+    """Return collections in the order in which they are saved.
 
-    What claims something comes before what it claims, since ingestion goes on: the
-    watermarks and checkpoints, then the lines, then the bytes of the longest lines.
-    MongoDB has a line before its checkpoint and a checkpoint before its watermark,
-    so whatever a backup claims is in it. A load goes the other way round.
+    Ingestion continues during a save, so watermarks and checkpoints come before the
+    lines, and lines before the GridFS bytes of long lines. MongoDB has a line before
+    its checkpoint, and a checkpoint before its watermark. So a backup contains every
+    line that its watermarks and checkpoints cover. A load uses the reverse order.
     """
     return sorted(names, key=lambda name: (_rank(name), name))
 

@@ -1,4 +1,4 @@
-"""Saving: from the collections to a new part of the backup."""
+"""Save the collections as a new part of a backup."""
 
 import errno
 import uuid
@@ -13,8 +13,9 @@ from cclake_archive.lines import CONVERSATIONS
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
-from cclake_backup import bsonfile, description, folder
+from cclake_backup import bsonfile, folder, metadata
 from cclake_backup.bsonfile import Writer
+from cclake_backup.delta import Delta
 from cclake_backup.folder import Part
 from cclake_backup.manifest import Manifest, Saved
 from cclake_backup.mongo import (
@@ -22,18 +23,17 @@ from cclake_backup.mongo import (
     LOADS,
     connected,
     in_batches,
-    in_order,
+    save_order,
 )
-from cclake_backup.news import News
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-Tell = Callable[[str, int], None]
+Advance = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is saved.
+    """The database to save.
 
     Attributes:
         uri: Address of MongoDB.
@@ -50,37 +50,37 @@ def save(
     source: Source,
     place: Path,
     whole: bool = False,
-    tell: Tell = lambda _collection, _documents: None,
+    advance: Advance = lambda _collection, _documents: None,
 ) -> Part | None:
     """Save what is new since the last part of a backup, or everything.
 
     Args:
-        source: What is saved.
+        source: The database to save.
         place: The folder of the backup.
-        whole: Save everything, whatever the folder holds.
-        tell: Told of documents as they are written.
+        whole: Save everything, whatever the folder contains.
+        advance: Called with a collection and the number of documents just saved.
 
     Returns:
-        The new part; None when there is nothing new.
+        The new part; None if there is nothing new.
 
     Raises:
-        Failure: MongoDB does not answer, or the folder cannot be written.
+        Failure: MongoDB does not answer, or the folder can't be written.
     """
     try:
         with (
             folder.writing(place) as before,
             connected(source.uri, source.database) as db,
         ):
-            found = description.collections(db)
+            found = metadata.collections(db)
             if CONVERSATIONS not in found:
-                raise Failure(f"the database {source.database} holds no archive")
+                raise Failure(f"the database {source.database} has no archive")
             with folder.draft(place) as path:
-                made = _Save(source, db, path, found, tell).run(before, whole)
+                made = _Save(source, db, path, found, advance).run(before, whole)
                 if before and made.after and _same(made, before[-1].manifest):
                     return None
                 return folder.publish(place, made)
     except OSError as error:
-        hint = "Is there room on the disk?" if error.errno in NO_ROOM else ""
+        hint = "Check the free space of the disk." if error.errno in DISK_FULL else ""
         raise Failure(f"cannot write into {place}: {error.strerror}", hint) from error
 
 
@@ -90,48 +90,48 @@ class _Save:
     db: Database[Document]
     part: Path
     found: dict[str, Document]
-    tell: Tell
+    advance: Advance
 
     def run(self, before: list[Part], whole: bool) -> Manifest:
-        """Write all files of a part; gives its manifest."""
+        """Write all files of a part; return its manifest."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         archive = self.found[CONVERSATIONS]["info"]["uuid"].hex()
         loads = sorted(str(one["_id"]) for one in self.db[LOADS].find({}, {"_id": 1}))
-        # In a collection made anew, or after a load, lines may be missing in the
-        # parts that lie below the watermark of the last one.
-        goes_on = not whole and bool(before)
-        if goes_on:
+        # After a load, or if the collection was recreated, the parts may lack lines
+        # below the watermark of the last one.
+        is_increment = not whole and bool(before)
+        if is_increment:
             last = before[-1].manifest
-            goes_on = (last.archive, last.loads) == (archive, loads)
-        news = News(self.db, before, self._files) if goes_on else None
+            is_increment = (last.archive, last.loads) == (archive, loads)
+        delta = Delta(self.db, before, self._files) if is_increment else None
         return Manifest(
             id=uuid.uuid4().hex,
-            after=before[-1].manifest.id if goes_on else "",
+            after=before[-1].manifest.id if is_increment else "",
             saved_at=now,
             host=self.source.host,
             database=self.source.database,
             archive=archive,
             loads=loads,
-            files=list(self._all(news)),
+            files=list(self._all(delta)),
         )
 
-    def _all(self, news: News | None) -> Iterator[Saved]:
-        for name in in_order(self.found):
-            with self._writer(name, bsonfile.DESCRIPTION) as file:
-                file.write(description.text(self.db, self.found[name]))
+    def _all(self, delta: Delta | None) -> Iterator[Saved]:
+        for name in save_order(self.found):
+            with self._writer(name, bsonfile.METADATA) as file:
+                file.write(metadata.text(self.db, self.found[name]))
                 yield file.finish()
             with self._writer(name, bsonfile.DATA) as file:
-                for cursor in self._cursors(name, news):
+                for cursor in self._cursors(name, delta):
                     for batch in cursor:
                         file.write(batch)
                         number = bsonfile.count(batch)
                         file.documents += number
-                        self.tell(name, number)
+                        self.advance(name, number)
                 yield file.finish()
 
-    def _cursors(self, name: str, news: News | None) -> Iterable[Iterable[bytes]]:
-        if news and name in GROWING:
-            return news.batches(name)
+    def _cursors(self, name: str, delta: Delta | None) -> Iterable[Iterable[bytes]]:
+        if delta and name in GROWING:
+            return delta.batches(name)
         return [in_batches(self.db[name])]
 
     def _writer(self, name: str, kind: str) -> Writer:
@@ -142,7 +142,7 @@ class _Save:
 
 
 def _same(made: Manifest, last: Manifest) -> bool:
-    """Whether a part says nothing that the last one does not say."""
+    """Return whether a part has nothing that the last one does not have."""
     if any(file.documents for name in GROWING if (file := made.data(name))):
         return False
     return _others(made) == _others(last)

@@ -13,8 +13,8 @@ from cclake_common.visible import visible
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cclake_restore.chosen import Choice
 from cclake_restore.run import Request, Result, restore
+from cclake_restore.selection import Selection
 
 HELP = """Recreate the original log files from MongoDB, byte for byte.
 
@@ -96,7 +96,7 @@ def main_command(
         raise Failure("no folder is named", "Name it with --out.", code=2)
     request = Request(
         out=out,
-        choice=Choice(session, project),
+        selection=Selection(session, project),
         host=host,
         history=history,
         generation=generation,

@@ -1,4 +1,4 @@
-"""The bytes of an archived file, line by line, each checked against its hash."""
+"""Read the bytes of an archived file line by line, and check each against its hash."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -17,8 +17,8 @@ class Content:
         db: The archive.
         key: File key, hex.
         gen: The generation.
-        need: Bytes that are known to be archived; what follows them is welcome, but
-            may be on its way still. None for all that belongs to the generation.
+        need: Number of bytes that must be in the archive; bytes after them may still
+            be incomplete. None for an older generation, which must be complete.
     """
 
     def __init__(
@@ -27,42 +27,42 @@ class Content:
         self.db, self.key, self.gen, self.need = db, key, gen, need
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes of the file, piece by piece, from the first on.
+        """Yield the bytes of the file, piece by piece.
 
         Raises:
-            Failure: Bytes are missing, or are not those that were archived.
+            Failure: Bytes are missing, or do not match their hash.
         """
-        for off, document in self._tiles(FIELDS):
+        for off, document in self._covering(FIELDS):
             try:
                 data = line_bytes(self.db, document)
             except BrokenLine as error:
                 raise Failure(str(error)) from error
             if content_hash(data) != hash_of(document["_id"]):
-                raise Failure(f"the document at byte {off} is not what its _id says")
+                raise Failure(f"the document at byte {off} does not match its _id")
             length = int(document["source"]["len"])
             if length == len(data) + 1:
                 data += b"\n"
             if length != len(data):
-                raise Failure(f"the document at byte {off} has another length")
+                raise Failure(f"the document at byte {off} has the wrong length")
             yield data
 
     def size(self) -> int:
-        """Its bytes, without reading what the documents hold.
+        """Return its number of bytes, without reading them.
 
         Raises:
             Failure: Bytes are missing.
         """
         size = 0
-        for off, document in self._tiles({"source": 1}):
+        for off, document in self._covering({"source": 1}):
             size = off + int(document["source"]["len"])
         return size
 
-    def _tiles(self, fields: Document) -> Iterator[tuple[int, Document]]:
+    def _covering(self, fields: Document) -> Iterator[tuple[int, Document]]:
         reached = 0
-        for document in self._chain(fields):
+        for document in self._documents(fields):
             off = _offset(document)
             if off < reached:
-                continue  # of a generation before or after that had it elsewhere
+                continue  # of another generation, which had it at another offset
             if off > reached:
                 break
             yield off, document
@@ -73,19 +73,19 @@ class Content:
         if self.need is None or reached < self.need:
             raise Failure(f"the archive has a hole at byte {reached}")
 
-    def _chain(self, fields: Document) -> Iterator[Document]:
-        """The documents of this generation; one per offset."""
+    def _documents(self, fields: Document) -> Iterator[Document]:
+        """Yield the documents of this generation, one per offset."""
         wanted = {
             "_id": key_range(self.key),
             "source.gen": {"$lte": self.gen},
             "source.last_gen": {"$gte": self.gen},
         }
         with self.db[CONVERSATIONS].find(wanted, fields).sort("_id", 1) as cursor:
-            yield from _linked(cursor)
+            yield from _one_per_offset(cursor)
 
 
-def _linked(documents: Iterable[Document]) -> Iterator[Document]:
-    """Of several documents at one offset, the one that reaches the next, or longest."""
+def _one_per_offset(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield one document per offset: the one that reaches the next, or the longest."""
     waiting: list[Document] = []
     for off, group in groupby(documents, _offset):
         if waiting:

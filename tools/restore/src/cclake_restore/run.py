@@ -1,4 +1,4 @@
-"""Restoring, from the choice to the files."""
+"""Restore the selected files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from cclake_archive.client import Document, open_database
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
-from cclake_restore.chosen import Choice, Target, targets
 from cclake_restore.content import Content
-from cclake_restore.folder import THERE, Folder
+from cclake_restore.output_folder import EXISTS, OutputFolder
+from cclake_restore.selection import Selection, Target, targets
 from cclake_restore.sessions import files_of
 
-EVERYTHING = Choice()
+EVERYTHING = Selection()
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Request:
     """What to restore, and where to.
 
     Attributes:
-        out: The folder that stands for the root; a dry run needs none.
+        out: The folder to restore into; a dry run does not need one.
+        selection: The files to restore.
+        host: Restore the files of this host only; None for all hosts.
         history: The file for the prompt history, which lies beside the root; None
             leaves it out.
-        generation: An older generation of each file; None for the newest.
-        dry_run: Only say what would be written.
+        generation: The generation to restore; None for the newest of each file.
+        dry_run: Only report what would be written.
     """
 
     out: Path | None = None
-    choice: Choice = EVERYTHING
+    selection: Selection = EVERYTHING
     host: str | None = None
     history: Path | None = None
     generation: int | None = None
@@ -42,7 +44,7 @@ class Request:
 
 @dataclass(slots=True)
 class Result:
-    """What became of one file."""
+    """The result for one file."""
 
     path: str
     host: str
@@ -52,7 +54,7 @@ class Result:
     error: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the result as a JSON object."""
         return asdict(self)
 
 
@@ -62,16 +64,16 @@ def restore(
     request: Request,
     begin: Callable[[int], None] = lambda _total: None,
 ) -> Iterator[Result]:
-    """Restore file by file; gives the result of each.
+    """Restore file by file, and yield the result of each.
 
     Args:
         uri: Address of MongoDB.
         database: Name of the database.
         request: What to restore.
-        begin: Told the number of files.
+        begin: Called with the number of files.
 
     Raises:
-        Failure: MongoDB does not answer, or nothing in it was chosen.
+        Failure: MongoDB does not answer, or no file was selected.
     """
     with open_database(uri, database, "restore") as db:
         yield from _restore(db, request, begin)
@@ -81,49 +83,56 @@ def _restore(
     db: Database[Document], request: Request, begin: Callable[[int], None]
 ) -> Iterator[Result]:
     files = list(read_checkpoints(db, request.host))
-    if session := request.choice.session:
+    if session := request.selection.session:
         keys = files_of(db, files, session)
         files = [file for file in files if file.key in keys or file.path == HISTORY]
-    job = Job(db, request)
+    restorer = Restorer(db, request)
     chosen = [
-        target for target in targets(files, request.choice) if job.concerns(target.file)
+        target
+        for target in targets(files, request.selection)
+        if restorer.wants(target.file)
     ]
     if not chosen:
         raise _nothing(db, request)
     begin(len(chosen))
     if request.dry_run or request.out is None:
         for target in chosen:
-            yield job.run(target, job.measure)
+            yield restorer.run(target, restorer.measure)
         return
-    with Folder(request.out) as folder:
+    with OutputFolder(request.out) as folder:
         for target in chosen:
-            yield job.run(target, lambda one: job.write(one, folder))
+            yield restorer.run(target, lambda one: restorer.write(one, folder))
 
 
 def _nothing(db: Database[Document], request: Request) -> Failure:
     known = ", ".join(hosts(db))
-    project = request.choice.project
+    project = request.selection.project
     of = f" of the project {project}" if project else ""
     return Failure(
-        f"the archive has no such file{of}",
+        f"the archive has no matching file{of}",
         f"`restore --dry-run` lists all. Hosts: {known or 'none'}.",
     )
 
 
 @dataclass(frozen=True)
-class Job:
-    """One request to one database."""
+class Restorer:
+    """Restore single files of a database for one request."""
 
     db: Database[Document]
     request: Request
 
-    def concerns(self, file: Checkpoint) -> bool:
-        """Whether the request is about this file at all."""
+    def wants(self, file: Checkpoint) -> bool:
+        """Return whether the request includes a file."""
         wanted = file.path != HISTORY or self.request.history is not None
         return wanted and (self.request.generation or 0) <= file.gen
 
     def run(self, target: Target, work: Callable[[Target], int]) -> Result:
-        """Do the work on one file, which gives its bytes; a failure is a result."""
+        """Work on one file; turn a failure into a result.
+
+        Args:
+            target: The file, and where it goes.
+            work: Does the work, and returns the number of bytes.
+        """
         file, asked = target.file, self.request.generation
         gen = file.gen if asked is None else asked
         result = Result(target.path, file.host, gen, note=target.note)
@@ -134,25 +143,25 @@ class Job:
         except Failure as failure:
             result.error = str(failure)
         except BSONError as error:
-            result.error = f"a document of it is damaged: {error}"
+            result.error = f"one of its documents is damaged: {error}"
         return result
 
     def measure(self, target: Target) -> int:
-        """The bytes that would be written."""
+        """Return the number of bytes that would be written."""
         history = self._history(target.file)
         out = self.request.out
         place = history or (out and out / target.path)
         if place and os.path.lexists(place):
-            raise Failure(THERE)
+            raise Failure(EXISTS)
         return self._content(target.file).size()
 
-    def write(self, target: Target, folder: Folder) -> int:
-        """Write the file; gives its bytes."""
+    def write(self, target: Target, folder: OutputFolder) -> int:
+        """Write the file; return its number of bytes."""
         pieces = self._content(target.file).pieces()
         history = self._history(target.file)
         if history is None:
             return folder.write(target.path, pieces)
-        with Folder(history.absolute().parent) as beside:
+        with OutputFolder(history.absolute().parent) as beside:
             return beside.write(history.name, pieces)
 
     def _history(self, file: Checkpoint) -> Path | None:

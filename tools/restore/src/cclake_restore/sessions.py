@@ -1,4 +1,4 @@
-"""Which files belong to a session that is named by the beginning of its id."""
+"""Find the files of a session by the beginning of its id."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -16,19 +16,18 @@ _ENDING = re.compile(r"(\.meta)?\.jsonl?$")
 def files_of(
     db: Database[Document], files: Sequence[Checkpoint], beginning: str
 ) -> frozenset[str]:
-    """The keys of the files of one session.
+    """Return the keys of the files of one session.
 
-    A session has the files that are named after it, those of its folder, and those
-    with a line that names it: a fork or a subagent may lie anywhere.
+    A session has the files that are named after it, those in its folder, and those with
+    a line that names it, because a fork or a subagent may be anywhere.
 
     Args:
         db: The archive.
         files: The files to choose from.
-        beginning: A session's id or a file's name, or their beginning, where no
-            other one begins so.
+        beginning: A session's id or a file's name, or an unambiguous beginning of one.
 
     Raises:
-        Failure: Nothing begins so, or more than one do.
+        Failure: Nothing, or more than one thing, begins like that.
     """
     named: dict[str, set[str]] = {}
     for file in files:
@@ -43,9 +42,9 @@ def files_of(
 
 
 def _names(path: str) -> set[str]:
-    """What a file may be called: its own name, and the session whose folder it is in.
+    """Return the names that select a file: its own, and the session of its folder.
 
-    The files of tools have names of their own that mean nothing.
+    Files of tools have arbitrary names, which are not included.
     """
     parts = path.split("/")
     if len(parts) < 2:
@@ -56,7 +55,7 @@ def _names(path: str) -> set[str]:
 
 
 def _of_lines(db: Database[Document], beginning: str) -> list[tuple[str, str]]:
-    """The sessions that begin so, each with the key of a file with lines of it."""
+    """Return matching sessions, each with the key of a file that has its lines."""
     begins = {"$regex": f"^{re.escape(beginning)}"}
     pair = {"session": "$sessionId", "file": "$source.file"}
     found = db[CONVERSATIONS].aggregate(
@@ -71,13 +70,13 @@ def _only(names: Collection[str], beginning: str) -> str:
     ordered = sorted(names)
     if not ordered:
         raise Failure(
-            f"no session or file of the archive is called {beginning}…",
+            f"no session or file of the archive begins with {beginning}",
             "The pages show the id of a session; `restore --dry-run` lists all files.",
         )
     if len(ordered) > 1:
         more = ", …" if len(ordered) > SHOWN else ""
         raise Failure(
-            f"{len(ordered)} sessions or files are called {beginning}…",
-            f"Give more of it: {', '.join(ordered[:SHOWN])}{more}",
+            f"{len(ordered)} sessions or files begin with {beginning}",
+            f"Give more characters of one: {', '.join(ordered[:SHOWN])}{more}",
         )
     return ordered[0]

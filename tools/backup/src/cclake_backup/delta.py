@@ -1,9 +1,9 @@
-"""What is new in the collections that only grow, since the last part was saved.
+"""Find what is new in the growing collections since the last part was saved.
 
-A line is new when its `seq` lies above the watermark that the last part holds. But
-an old document may have changed, too: its generation, its length, its place in the
-log. That comes with a change of its file's checkpoint, and before it; so the
-documents of a changed file are looked through, from the first that can have changed.
+A line is new if its `seq` is above the watermark in the last part. But the generation,
+the length or the sequence number of an old document may have changed as well. Its
+file's checkpoint changes after that. So the documents of a changed file are read again,
+from the first one that may have changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,24 +19,24 @@ from cclake_archive.watermarks import WATERMARKS
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
-from cclake_backup.bsonfile import documents, verify
+from cclake_backup.bsonfile import check_hash, documents
 from cclake_backup.folder import Part
 from cclake_backup.mongo import (
-    BULKY_CHUNKS,
-    BULKY_FILES,
+    GRIDFS_CHUNKS,
+    GRIDFS_FILES,
     in_batches,
 )
 
-TOGETHER = 100
+FILES_PER_QUERY = 100
 
 
-class News:
-    """What came after the parts that a backup has.
+class Delta:
+    """The documents that the parts of a backup lack.
 
     Args:
         db: The archive.
-        before: The parts, oldest first; the first one is whole.
-        now: The file of the new part with its `files`.
+        before: The parts, oldest first; the first one is full.
+        now: Returns the path of the new part's documents of `files`.
     """
 
     def __init__(
@@ -47,26 +47,27 @@ class News:
             one["_id"]: int(one["acked_seq"]) for one in _saved(before[-1], WATERMARKS)
         }
         self._files = {one["_id"]: _place(one) for one in _saved(before[-1], FILES)}
-        held = {one["_id"] for part in before for one in _saved(part, BULKY_FILES)}
-        self._held_bulky = held
+        held = {one["_id"] for part in before for one in _saved(part, GRIDFS_FILES)}
+        self._saved_gridfs = held
 
     def batches(self, collection: str) -> Iterator[Iterable[bytes]]:
-        """Cursors over what is new in a collection."""
+        """Yield cursors over the new documents of a collection."""
         if collection == CONVERSATIONS:
             yield from self._changed()
             yield from self._added()
         else:
-            field = {BULKY_FILES: "_id", BULKY_CHUNKS: "files_id"}[collection]
-            new = self._new_bulky()
-            for at in range(0, len(new), TOGETHER):
-                some = {"$in": new[at : at + TOGETHER]}
+            field = {GRIDFS_FILES: "_id", GRIDFS_CHUNKS: "files_id"}[collection]
+            new = self._new_gridfs()
+            for at in range(0, len(new), FILES_PER_QUERY):
+                some = {"$in": new[at : at + FILES_PER_QUERY]}
                 yield in_batches(self._db[collection], {field: some})
 
     def _added(self) -> Iterator[Iterable[bytes]]:
-        """Documents above the watermark of their buffer, acknowledged or not.
+        """Yield cursors over documents above their buffer's watermark.
 
-        A lost buffer's documents are stamped anew by the buffer after it. So the
-        youngest buffer comes last: what leaves one during the save is met in another.
+        After a buffer was lost, the next one changes the buffer and `seq` of its
+        documents. So the newest buffer comes last: a document that leaves one buffer
+        during the save is found in a later one.
         """
         at = {one["_id"]: one.get("at") for one in self._db[WATERMARKS].find()}
         buffers = self._db[CONVERSATIONS].distinct("buffer")
@@ -75,7 +76,7 @@ class News:
             yield in_batches(self._db[CONVERSATIONS], {"buffer": name, "seq": above})
 
     def _changed(self) -> Iterator[Iterable[bytes]]:
-        """Documents that the parts have, as far as they can have changed since."""
+        """Yield cursors over saved documents that may have changed since."""
         known = [
             {"buffer": name, "seq": {"$lte": seq}} for name, seq in self._acked.items()
         ]
@@ -88,10 +89,10 @@ class News:
                 yield in_batches(self._db[CONVERSATIONS], {"_id": span, "$or": known})
 
     def _start(self, file: Document) -> bytes:
-        """Where the documents of a file can have changed: an `_id`.
+        """Return the first `_id` of a file that may have changed.
 
-        Within a generation only the last line may have grown, and those that follow
-        may have been met again in it; a new generation meets any.
+        Within a generation, only the last line and those after it may have changed. A
+        new generation may change any line.
         """
         key = file["_id"]
         gen, off, buffer = self._files.get(key, (None, 0, None))
@@ -104,9 +105,9 @@ class News:
         )
         return lowest_id(key, offset_of(last["_id"]) if last else 0)
 
-    def _new_bulky(self) -> list[Any]:
-        found = self._db[BULKY_FILES].find({}, {"_id": 1})
-        return [one["_id"] for one in found if one["_id"] not in self._held_bulky]
+    def _new_gridfs(self) -> list[Any]:
+        found = self._db[GRIDFS_FILES].find({}, {"_id": 1})
+        return [one["_id"] for one in found if one["_id"] not in self._saved_gridfs]
 
 
 def _place(file: Document) -> tuple[Any, int, Any]:
@@ -114,17 +115,18 @@ def _place(file: Document) -> tuple[Any, int, Any]:
 
 
 def _saved(part: Part, collection: str) -> Iterator[Document]:
-    """What a part has of a collection; a part must not be built on a damaged one.
+    """Yield the documents of a part's collection, after checking its hash.
 
     Raises:
-        Failure: Its file is missing, or not what was saved.
+        Failure: Its file is missing or damaged, so no part may continue it.
     """
     file = part.manifest.data(collection)
     if file:
         try:
-            verify(part.path, file)
+            check_hash(part.path, file)
         except Failure as failure:
             raise Failure(
-                str(failure), "Save everything anew: with --whole, or elsewhere."
+                str(failure),
+                "Save everything again, with --whole or into another folder.",
             ) from failure
         yield from map(decode, documents(part.path / file.path))

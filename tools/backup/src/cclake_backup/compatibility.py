@@ -1,8 +1,8 @@
-"""Whether the generations of a backup and of a database can be compared.
+"""Check whether the generations of a backup and of a database are comparable.
 
-A buffer that was made anew goes on above the generations that MongoDB knows of each
-file. One that began in an empty MongoDB counted from 0 again, for other content: its
-generations and those of an older backup of the same file contradict each other.
+A new buffer continues after the generations that MongoDB has of each file. But if
+MongoDB was empty, it counts from 0 again, for other content. Then its generations
+contradict those in an older backup of the same file.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from cclake_backup.folder import Part
 
 
 def watermarks(db: Database[Document], part: Part) -> tuple[dict[str, int], set[str]]:
-    """The highest watermark of each buffer, there or in the part; and those there."""
+    """Return each buffer's highest watermark, and the buffers in the database."""
     there = acknowledged(db)
     saved = {one["_id"]: int(one["acked_seq"]) for one in _documents(part, WATERMARKS)}
     highest = {
@@ -29,11 +29,11 @@ def watermarks(db: Database[Document], part: Part) -> tuple[dict[str, int], set[
 
 
 def compare(db: Database[Document], part: Part) -> dict[str, int]:
-    """The highest watermarks, once nothing speaks against a load.
+    """Return the highest watermarks, if a load is possible.
 
     Raises:
-        Failure: Files were rewritten, and archived anew by a buffer that does not know
-            the backup's.
+        Failure: Files were rewritten, and archived again by a buffer that does not know
+            the generations in the backup.
     """
     highest, there = watermarks(db, part)
     saved = {one["_id"] for one in _documents(part, WATERMARKS)}
@@ -49,9 +49,9 @@ def compare(db: Database[Document], part: Part) -> dict[str, int]:
             apart += 1
     if apart:
         raise Failure(
-            f"{apart} files were rewritten, and archived anew since MongoDB lost them:"
-            " their generations cannot be told apart",
-            "Load into an empty database, before ingestion is started.",
+            f"{apart} files were rewritten, and archived again after MongoDB lost them:"
+            " their generations contradict the backup",
+            "Load into an empty database, before you start ingestion.",
         )
     return highest
 

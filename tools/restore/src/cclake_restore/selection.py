@@ -1,4 +1,4 @@
-"""Which archived files are to be restored, and where each goes."""
+"""Select the archived files to restore, and where each goes."""
 
 import re
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from cclake_archive.checkpoints import HISTORY, Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user asked for; None stands for everything.
+class Selection:
+    """What the user asked for; None selects everything.
 
     Attributes:
         session: A session's id or a file's name, or the beginning of one.
@@ -19,8 +19,8 @@ class Choice:
     session: str | None = None
     project: str | None = None
 
-    def takes(self, path: str) -> bool:
-        """Whether a path belongs to the chosen project."""
+    def includes(self, path: str) -> bool:
+        """Return whether a path belongs to the selected project."""
         folders = (self.project, encoded(self.project or ""))
         return not self.project or path.split("/")[0] in folders
 
@@ -30,8 +30,8 @@ class Target:
     """A file and the relative path that it is restored to.
 
     Attributes:
-        note: Why it does not go to its own path; empty when it does.
-        refused: Why it goes nowhere; empty when it does not.
+        note: Why it does not go to its own path; empty if it does.
+        refused: Why it can't be restored; empty if it can.
     """
 
     file: Checkpoint
@@ -41,17 +41,19 @@ class Target:
 
 
 def encoded(project: str) -> str:
-    """The folder that Claude Code makes for a project's path."""
+    """Return the name that Claude Code gives to a project's folder."""
     return re.sub(r"[^A-Za-z0-9]", "-", project)
 
 
-def targets(files: Iterable[Checkpoint], choice: Choice) -> list[Target]:
-    """Where each chosen file goes, in the order of the paths.
+def targets(files: Iterable[Checkpoint], selection: Selection) -> list[Target]:
+    """Return where each selected file goes, ordered by path.
 
-    A path that several files had over time belongs to the one that has it now, or
-    had it last; the others get their key as a suffix.
+    If several files had the same path over time, the one that has it now, or had it
+    last, gets it. The others get their key as a suffix.
     """
-    wanted = [one for one in files if one.path == HISTORY or choice.takes(one.path)]
+    wanted = [
+        one for one in files if one.path == HISTORY or selection.includes(one.path)
+    ]
     folders = _folders(wanted)
     found: dict[str, Target] = {}
     for file in sorted(wanted, key=_rank):
@@ -63,7 +65,7 @@ def targets(files: Iterable[Checkpoint], choice: Choice) -> list[Target]:
 
 
 def is_safe(path: str) -> bool:
-    """Whether a relative path stays inside the folder that it is put into."""
+    """Return whether a relative path stays inside of its folder."""
     return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
 
 
@@ -71,27 +73,27 @@ def _target(file: Checkpoint, folder: str) -> Target:
     if file.path == HISTORY:
         return Target(file, HISTORY)
     path = folder + file.path
-    refused = "" if is_safe(path) else "its path leads out of the folder"
+    refused = "" if is_safe(path) else "its path points outside of the folder"
     return Target(file, path, refused=refused)
 
 
 def _beside(target: Target) -> Target:
     path = f"{target.path}.{target.file.key}"
     if target.file.path == HISTORY:
-        refused = "there are several histories: choose one --host"
+        refused = "there are several histories: select one with --host"
         return Target(target.file, path, refused=refused)
     note = f"a later file has the path {target.path}"
     return Target(target.file, path, note, target.refused)
 
 
 def _rank(file: Checkpoint) -> tuple[bool, float]:
-    """Files that are live come first, then the newest."""
+    """Return the sort key: live files first, then the newest."""
     newest = file.at.timestamp() if hasattr(file.at, "timestamp") else 0.0
     return file.state != "live", -newest
 
 
 def _folders(files: Iterable[Checkpoint]) -> dict[tuple[str, str], str]:
-    """The folder for each host and root; none where there is only one of them."""
+    """Return the folder of each host and root; empty if there is only one."""
     places = sorted({(file.host, file.root) for file in files})
     hosts = {host for host, _root in places}
     made = {}

@@ -1,4 +1,4 @@
-"""Writing below one folder and nowhere else, whatever the paths say."""
+"""Write files below one folder and nowhere else, even if paths are hostile."""
 
 import contextlib
 import errno
@@ -12,22 +12,22 @@ from types import TracebackType
 
 from cclake_common.failure import Failure
 
-from cclake_restore.chosen import is_safe
+from cclake_restore.selection import is_safe
 
-THERE = "it is there already"
-# What a file system says that has no links, as that of many a stick.
+EXISTS = "it exists already"
+# Errors of file systems without links, such as those of many USB sticks.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-_NO_NAMELESS = (errno.EISDIR, errno.ENOTSUP, errno.EINVAL, errno.ENOENT)
+_NO_UNNAMED = (errno.EISDIR, errno.ENOTSUP, errno.EINVAL, errno.ENOENT)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _DRAFT = re.compile(r"\.restore-[0-9a-f]{16}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-class Folder:
+class OutputFolder:
     """A folder that new files are written into.
 
-    Every step of a path is opened below the one before, and links are never followed:
-    neither a path from the archive nor a link in the folder leads out of it.
+    Each part of a path is opened relative to the one before, and links are never
+    followed. So neither a path from the archive nor a link in the folder can lead out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,22 +36,22 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True)
             self._top = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise Failure(f"{path} cannot be used: {error.strerror}") from error
+            raise Failure(f"cannot use {path}: {error.strerror}") from error
 
     def write(self, relative: str, pieces: Iterable[bytes]) -> int:
-        """Write a new file, whole or not at all; gives its number of bytes.
+        """Write a new file, completely or not at all; return its number of bytes.
 
         Raises:
-            Failure: There is such a file already, or it cannot be written.
+            Failure: The file exists already, or can't be written.
         """
         if not is_safe(relative):
-            raise Failure("its path leads out of the folder")
+            raise Failure("its path points outside of the folder")
         *folders, name = relative.split("/")
         try:
             with self._inside(folders) as parent:
                 return _write_new(parent, name, pieces)
         except FileExistsError as error:
-            raise Failure(THERE) from error
+            raise Failure(EXISTS) from error
         except OSError as error:
             raise Failure(error.strerror or str(error)) from error
 
@@ -69,7 +69,7 @@ class Folder:
         finally:
             os.close(current)
 
-    def __enter__(self) -> "Folder":
+    def __enter__(self) -> "OutputFolder":
         return self
 
     def __exit__(
@@ -84,17 +84,17 @@ class Folder:
 def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
     """Write a file that has no name until it is complete.
 
-    A killed process leaves nothing: the system removes a file without a name.
+    If the process is killed, the system removes the unnamed file.
     """
-    nameless = _nameless(parent)
-    if nameless is None:
+    unnamed = _open_unnamed(parent)
+    if unnamed is None:
         return _write_draft(parent, name, pieces)
-    with os.fdopen(nameless, "w+b", buffering=1 << 20) as file:
+    with os.fdopen(unnamed, "w+b", buffering=1 << 20) as file:
         size = sum(map(file.write, pieces))
         file.flush()
         try:
-            # Unlike a rename, a link never takes the place of a file.
-            os.link(f"/proc/self/fd/{nameless}", name, dst_dir_fd=parent)
+            # Unlike a rename, a link never replaces a file.
+            os.link(f"/proc/self/fd/{unnamed}", name, dst_dir_fd=parent)
         except OSError as error:
             if error.errno not in (*_NO_LINKS, errno.ENOENT):
                 raise
@@ -104,21 +104,21 @@ def _write_new(parent: int, name: str, pieces: Iterable[bytes]) -> int:
     return size
 
 
-def _nameless(parent: int) -> int | None:
-    """Open a new file without a name; return None if the system cannot."""
+def _open_unnamed(parent: int) -> int | None:
+    """Open a new file without a name; return None if that is not supported."""
     flag = getattr(os, "O_TMPFILE", 0)
     try:
         return os.open(".", os.O_RDWR | flag, 0o600, dir_fd=parent) if flag else None
     except OSError as error:
-        if error.errno in _NO_NAMELESS:
+        if error.errno in _NO_UNNAMED:
             return None
         raise
 
 
 def _write_draft(parent: int, name: str, pieces: Iterable[bytes]) -> int:
-    """Write a file under another name first; remove the drafts of killed runs."""
-    _sweep(parent)
-    # The name is short: that of the file may already be as long as a name can be.
+    """Write a file under a temporary name first; remove drafts of killed runs."""
+    _remove_stale_drafts(parent)
+    # A short name, because the file's own name may already have the maximum length.
     draft = f".restore-{secrets.token_hex(8)}"
     handle = os.open(draft, _NEW, 0o600, dir_fd=parent)
     try:
@@ -126,15 +126,15 @@ def _write_draft(parent: int, name: str, pieces: Iterable[bytes]) -> int:
             fcntl.flock(file, fcntl.LOCK_EX)
             size = sum(map(file.write, pieces))
             file.flush()
-            _put(parent, draft, name)
+            _name_draft(parent, draft, name)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=parent)
     return size
 
 
-def _sweep(parent: int) -> None:
-    """Remove drafts that no living process holds."""
+def _remove_stale_drafts(parent: int) -> None:
+    """Remove drafts that no running process has locked."""
     for name in filter(_DRAFT.fullmatch, os.listdir(parent)):
         with contextlib.suppress(OSError):
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
@@ -145,11 +145,11 @@ def _sweep(parent: int) -> None:
                 os.close(handle)
 
 
-def _put(parent: int, draft: str, name: str) -> None:
-    """Give a draft its name, if no file has it.
+def _name_draft(parent: int, draft: str, name: str) -> None:
+    """Give a draft its final name.
 
     Raises:
-        FileExistsError: One has.
+        FileExistsError: A file has that name already.
     """
     try:
         os.link(draft, name, src_dir_fd=parent, dst_dir_fd=parent)

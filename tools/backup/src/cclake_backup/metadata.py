@@ -1,4 +1,4 @@
-"""How a collection is made: its options and its indexes, as mongodump writes them."""
+"""Save and restore the options and indexes of collections, like mongodump."""
 
 import gzip
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 NAMESPACE_EXISTS = 48
-# An index of this name, or over these fields, is there already: it stays.
+# Another index has this name, or these fields, already; it stays.
 INDEX_IS_THERE = (85, 86)
 
 
 def collections(db: Database[Document]) -> dict[str, Document]:
-    """What the server says of each collection; views and its own left out."""
+    """Return the server's description of each collection, without views."""
     return {
         found["name"]: dict(found)
         for found in db.list_collections()
@@ -26,7 +26,7 @@ def collections(db: Database[Document]) -> dict[str, Document]:
 
 
 def text(db: Database[Document], found: Document) -> bytes:
-    """The description of a collection, as extended JSON."""
+    """Return the metadata of a collection, as extended JSON."""
     name = found["name"]
     described = {
         "options": found.get("options", {}),
@@ -38,11 +38,11 @@ def text(db: Database[Document], found: Document) -> bytes:
     return json_util.dumps(described, json_options=options).encode()
 
 
-class Description:
-    """A description that was saved.
+class Metadata:
+    """Saved metadata of a collection.
 
     Raises:
-        Failure: It cannot be read.
+        Failure: It can't be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,17 +55,17 @@ class Description:
             raise Failure(f"{path} is damaged") from error
 
     def create(self, db: Database[Document]) -> None:
-        """Make the collection, unless it is there."""
+        """Create the collection, unless it exists."""
         try:
             db.command("create", self._name, **self._options)
         except OperationFailure as error:
             if error.code == NAMESPACE_EXISTS:
                 return
-            # A server with another storage engine makes its own collection.
+            # A server with another storage engine refuses the options.
             db.command("create", self._name)
 
     def create_indexes(self, db: Database[Document]) -> None:
-        """Make the indexes that are missing: over what is there, since it is faster."""
+        """Create the missing indexes."""
         for index in self._indexes:
             try:
                 db.command("createIndexes", self._name, indexes=[index])
@@ -75,7 +75,7 @@ class Description:
 
 
 def _without_version(indexes: list[Document]) -> Iterator[Document]:
-    """The indexes that have to be made; the server chooses how it stores them."""
+    """Yield the indexes to create, without the version, which the server chooses."""
     for index in indexes:
         if index["name"] != "_id_":
             yield {name: index[name] for name in index if name not in ("v", "ns")}
