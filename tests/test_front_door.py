@@ -156,7 +156,7 @@ def test_up_brings_the_logs_as_far_as_the_pages(running: Stack, ups: Ups) -> Non
 
 @pytest.mark.slow
 def test_up_says_what_it_waits_for_until_it_has_come(ups: Ups) -> None:
-    assert "waiting for the tailer, which is looking through the files" in ups.waited
+    assert "waiting for the tailer, which is scanning the files" in ups.waited
     assert "Not in gold yet" not in ups.first.out
 
 
@@ -166,7 +166,7 @@ def test_a_second_up_waits_for_the_first_and_says_that_all_runs(
 ) -> None:
     assert ups.second
     assert "stack: waiting for the end of `just up` (process " in ups.queued
-    assert "cclake runs already." in ups.second.out
+    assert "cclake is already running." in ups.second.out
     assert ups.second.returncode == 0
 
 
@@ -271,7 +271,7 @@ def test_down_ends_the_runs_that_were_started_by_hand_and_names_them(
     run.end()
     assert run.returncode == 130, run.err
     assert "interrupted" in run.out
-    assert "does not run" in running.just("down").stdout
+    assert "is not running" in running.just("down").stdout
 
 
 @pytest.mark.slow
@@ -284,7 +284,7 @@ def test_down_ends_an_up_that_is_not_done(running: Stack) -> None:
     assert_nothing_runs(running)
     up.end()
     assert up.returncode == 130
-    assert "stack: stopped before all was done" in up.err
+    assert "stack: interrupted by `just down` or SIGTERM" in up.err
     assert "Traceback" not in up.err
 
 
@@ -328,7 +328,7 @@ def up_fails(stack: Stack, sentence: str, **more: str) -> None:
 
 
 def test_up_names_a_missing_folder(tmp_path: Path) -> None:
-    up_fails(Stack(tmp_path), "is not there")
+    up_fails(Stack(tmp_path), "does not exist")
 
 
 def test_up_names_a_port_in_use(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_up_names_a_port_in_use(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", stack.ports["WEB_PORT"]))
         other.listen()
-        up_fails(stack, f"port {stack.ports['WEB_PORT']} (pages) cannot be used")
+        up_fails(stack, f"cannot use port {stack.ports['WEB_PORT']} (pages)")
 
 
 def test_up_names_an_unreachable_mongodb(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> N
     assert running.poll() is None
     again = stack.just("up", "--foreground")
     assert again.returncode == 1
-    assert "runs already" in again.stderr
+    assert "is already running" in again.stderr
     for file in (stack.home / "logs").iterdir():
         assert not file.stat().st_mode & 0o077, file
     running.send_signal(signal.SIGTERM)

@@ -18,14 +18,14 @@ import pytest
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import SOCKET_PATH_LIMIT
 from cclake_stack import (
-    backfill,
     checks,
     cli,
     config,
-    left_out,
-    show,
-    started,
+    ingestion,
+    start_settings,
     state,
+    tables,
+    unarchived,
     up,
     validate,
 )
@@ -120,7 +120,7 @@ def test_a_missing_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLAUDE_DIR", str(tmp_path / "nowhere"))
-    with pytest.raises(Failure, match="nowhere is not there"):
+    with pytest.raises(Failure, match="nowhere does not exist"):
         checks.check_roots()
 
 
@@ -153,7 +153,7 @@ def test_a_data_directory_that_is_a_file_is_refused(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "file" / "below"))
-    with pytest.raises(Failure, match="cannot be made"):
+    with pytest.raises(Failure, match="cannot create the data directory"):
         checks.check_data_directory()
 
 
@@ -166,7 +166,7 @@ def test_mongod_is_the_named_one_first(
     monkeypatch.setenv("MONGOD", str(mine))
     assert find_mongod() == mine
     monkeypatch.setenv("MONGOD", str(tmp_path / "none"))
-    with pytest.raises(Failure, match="cannot be run"):
+    with pytest.raises(Failure, match="cannot run MONGOD"):
         find_mongod()
 
 
@@ -232,7 +232,7 @@ def test_a_long_data_directory_still_has_a_short_socket(
 
 
 def test_progress_without_a_buffer_is_none(tmp_path: Path) -> None:
-    assert backfill.snapshot(tmp_path / "none.db") == backfill.Progress()
+    assert ingestion.snapshot(tmp_path / "none.db") == ingestion.Progress()
 
 
 class Clock:
@@ -250,7 +250,7 @@ def test_a_slow_tailer_is_waited_for_as_long_as_it_shows_that_it_lives(
     path, clock = buffer_with(tmp_path / "buffer.db", behind_bytes=40), Clock()
     looks, said = 0, set[str]()
 
-    def check(now: backfill.Progress) -> None:
+    def check(now: ingestion.Progress) -> None:
         nonlocal looks
         looks, done = looks + 1, looks >= 300
         said.add(now.waits_for())
@@ -260,24 +260,24 @@ def test_a_slow_tailer_is_waited_for_as_long_as_it_shows_that_it_lives(
             db.execute("insert into meta values ('tailer_stats_at', ?)", [clock.now])
             db.commit()
 
-    *_, last = backfill.follow(path, check, clock.sleep, lambda: clock.now)
+    *_, last = ingestion.follow(path, check, clock.sleep, lambda: clock.now)
     assert last.complete
-    assert clock.now > 300 * backfill.QUIET_SECONDS
+    assert clock.now > 300 * ingestion.QUIET_SECONDS
     assert said == {"the tailer: 40 bytes to read, 4 lines are in MongoDB"}
 
 
 def test_a_tailer_without_a_sign_of_life_is_given_up_in_the_end(tmp_path: Path) -> None:
     clock, said = Clock(), set[str]()
-    *_, last = backfill.follow(
+    *_, last = ingestion.follow(
         tmp_path / "none.db",
         lambda now: said.add(now.waits_for()),
         clock.sleep,
         lambda: clock.now,
     )
     assert not last.complete
-    assert clock.now > backfill.LIFELESS_SECONDS
-    assert said == {"the tailer, which is looking through the files"}
-    assert last.missing() == "files that the tailer has not looked at yet"
+    assert clock.now > ingestion.LIFELESS_SECONDS
+    assert said == {"the tailer, which is scanning the files"}
+    assert last.missing() == "files that the tailer has not scanned yet"
 
 
 def test_what_is_not_in_gold_is_said_with_its_number(
@@ -288,14 +288,14 @@ def test_what_is_not_in_gold_is_said_with_its_number(
         db.execute("insert into counters values ('dead', 3)")
         db.execute("insert into queue values (1)")
         db.commit()
-    found = backfill.snapshot(path)
+    found = ingestion.snapshot(path)
     missing = (
         "40 bytes are not read yet, 1 lines wait in the buffer,"
         " 3 lines are dead letters, 2 files can't be read"
     )
     assert found.missing() == missing
     monkeypatch.setenv("SQLITE_PATH", str(path))
-    up._say_what_is_missing(backfill.Progress(ready=True), print)
+    up._say_what_is_missing(ingestion.Progress(ready=True), print)
     assert f"Not in gold yet: {missing}. " in capsys.readouterr().out
     with pytest.raises(Failure, match=f"gold is incomplete: {missing}") as failure:
         up._say_what_is_missing(found, print)
@@ -319,13 +319,13 @@ def buffer_with(path: Path, **stats: int) -> Path:
 
 def test_following_ends_when_all_is_acknowledged(tmp_path: Path) -> None:
     path = buffer_with(tmp_path / "buffer.db", behind_bytes=0, partial_bytes=7)
-    (last,) = backfill.follow(path, lambda _now: None)
+    (last,) = ingestion.follow(path, lambda _now: None)
     assert (last.read_bytes, last.delivered, last.complete) == (10, 4, True)
 
 
 def test_a_torn_last_line_does_not_hide_lines_that_wait(tmp_path: Path) -> None:
     path = buffer_with(tmp_path / "buffer.db", behind_bytes=40, partial_bytes=51)
-    seen = backfill.snapshot(path)
+    seen = ingestion.snapshot(path)
     assert (seen.behind_bytes, seen.complete) == (40, False)
 
 
@@ -344,22 +344,22 @@ def state_of(role: str, **states: str) -> dict[str, Any]:
 
 def test_a_run_that_is_tried_again_does_not_hide_that_the_last_one_failed() -> None:
     found = state_of("all") | {"pipeline": {"outcome": "running"}}
-    assert show.is_well(found)
-    assert not show.is_well(found | {"pipeline_ended": {"outcome": "failed"}})
+    assert tables.is_healthy(found)
+    assert not tables.is_healthy(found | {"pipeline_ended": {"outcome": "failed"}})
 
 
 def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
-    assert show.is_well(state_of("all"))
-    assert not show.is_well(state_of("all", flusher="FATAL"))
-    assert not show.is_well(state_of("all", web="STOPPED"))
+    assert tables.is_healthy(state_of("all"))
+    assert not tables.is_healthy(state_of("all", flusher="FATAL"))
+    assert not tables.is_healthy(state_of("all", web="STOPPED"))
 
 
 def test_a_role_is_well_without_what_it_never_starts() -> None:
-    assert show.is_well(state_of("ship", web="STOPPED", pipeline="STOPPED"))
-    assert not show.is_well(state_of("ship", ingest="STOPPED"))
+    assert tables.is_healthy(state_of("ship", web="STOPPED", pipeline="STOPPED"))
+    assert not tables.is_healthy(state_of("ship", ingest="STOPPED"))
     served = state_of("serve", ingest="STOPPED", flusher="STOPPED")
     served["health"] = None
-    assert show.is_well(served)
+    assert tables.is_healthy(served)
 
 
 def test_a_role_of_a_team_needs_its_mongodb(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +433,7 @@ def test_files_that_are_no_databases_are_named_and_not_raised(
     found = state.state()
     assert len(found["unreadable"]) == 3
     assert "publish --full" in found["unreadable"][2]
-    assert not show.is_well(found | {"running": True})
+    assert not tables.is_healthy(found | {"running": True})
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_what_was_set_after_the_start_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cclake").mkdir()
-    started.remember()
+    start_settings.record()
     monkeypatch.setenv("WEB_PORT", "3000")  # the default is no change
     up.check_settings()
     monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
@@ -472,11 +472,11 @@ def test_no_hash_of_a_password_can_be_tried_out_fast(
     (tmp_path / "cclake").mkdir()
     kept = []
     for _ in range(2):
-        started.remember()
+        start_settings.record()
         text = (tmp_path / "cclake" / "started.json").read_text()
         assert "secret" not in text
         kept.append(json.loads(text))
-        assert started.changed() == []
+        assert start_settings.changed() == []
     marks = [one["settings"]["MONGO_URI"] for one in kept]
     assert marks[0] != marks[1]
     salt = bytes.fromhex(kept[0]["salt"])
@@ -543,7 +543,7 @@ def test_a_stack_that_is_stopping_is_waited_for_or_told(
     supervisor = Supervisor()
     monkeypatch.setattr(supervisor, "_rpc", Stopping())
     for ask in (supervisor.processes, lambda: supervisor.start("web")):
-        with pytest.raises(Failure, match="is stopping just now"):
+        with pytest.raises(Failure, match="cclake is stopping"):
             ask()
     supervisor.stop("web")
     supervisor.shutdown()  # nothing runs: that is what was wanted
@@ -591,7 +591,7 @@ def test_dbt_and_a_pipeline_run_wait_for_each_other(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
         ) as dbt:
             assert dbt.stderr and dbt.stdout
-            assert b"a pipeline run is going on: waiting" in dbt.stderr.readline()
+            assert b"a pipeline run is in progress: waiting" in dbt.stderr.readline()
             fcntl.flock(run, fcntl.LOCK_UN)
             assert b"dbt=" in dbt.stdout.readline()
             with pytest.raises(BlockingIOError):
@@ -650,7 +650,7 @@ def test_a_log_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     (logs / "flusher.log").touch()
     with pytest.raises(Failure, match="no log web") as failure:
         cli.logs("web")
-    assert failure.value.hint == "There are: flusher."
+    assert failure.value.hint == "Name one of: flusher."
 
 
 def test_models_without_a_price_are_named_with_their_tokens(
@@ -685,7 +685,7 @@ def test_models_without_a_price_are_named_with_their_tokens(
         {"model": "claude-mythos-5-2\x1b[2J", "responses": 1, "tokens": 77},
     ]
     screen = Console(width=200, record=True, file=io.StringIO())
-    for line in show.notices(NOTHING_ODD | {"unpriced_models": found}):
+    for line in tables.notices(NOTHING_ODD | {"unpriced_models": found}):
         screen.print(line)
     text = screen.export_text()
     assert "Without a price: glm-9, 1,500 tokens in 2 responses." in text
@@ -712,21 +712,21 @@ def test_what_is_not_archived_is_named(tmp_path: Path) -> None:
         db.execute("insert into files values (?, ?, ?, ?)", row)
         db.execute("insert into files values ('r', 'p/a.jsonl', 'live', '{}')")
         db.commit()
-    found = left_out.sentences([root], buffer)
+    found = unarchived.sentences([root], buffer)
     assert sorted(found) == sorted(
         [
             f"Archived, but not counted (UTF-16): {root}/p/wide.jsonl",
-            f"Not archived (a link that leads nowhere): {root}/p/dangling.jsonl",
-            f"Not archived (a link that leads nowhere): {root}/p/itself.jsonl",
+            f"Not archived (a dangling link): {root}/p/dangling.jsonl",
+            f"Not archived (a dangling link): {root}/p/itself.jsonl",
             f"Not archived (not a regular file): {root}/p/fifo.jsonl",
-            rf"Not archived (packed or renamed): {root}/p/old\x1b[2J.jsonl.gz",
-            f"Not archived (a link that leads nowhere): {tmp_path}/history.jsonl",
+            rf"Not archived (compressed or renamed): {root}/p/old\x1b[2J.jsonl.gz",
+            f"Not archived (a dangling link): {tmp_path}/history.jsonl",
         ]
     )
-    assert left_out.sentences([], tmp_path / "none") == []
+    assert unarchived.sentences([], tmp_path / "none") == []
     health = {"tailer": {"files_missed_total": 3, "folders_missed_total": 0}}
     screen = Console(width=400, record=True, file=io.StringIO())
-    for line in show.notices(NOTHING_ODD | {"left_out": found, "health": health}):
+    for line in tables.notices(NOTHING_ODD | {"left_out": found, "health": health}):
         screen.print(line)
     text = screen.export_text()
     assert all(sentence in text for sentence in found)
@@ -757,6 +757,6 @@ def test_lines_that_gold_does_not_read_are_named(
         "reason": "too deep", "lines": 2, "file": "b.jsonl", "off": 3, "responses": 1,
     }  # fmt: skip
     screen = Console(width=200, record=True, file=io.StringIO())
-    for line in show.notices(NOTHING_ODD | {"unread_lines": found}):
+    for line in tables.notices(NOTHING_ODD | {"unread_lines": found}):
         screen.print(line)
     assert "2 lines (too deep; 1 of them responses)" in screen.export_text()

@@ -1,4 +1,4 @@
-"""What must hold before the stack starts; each failure says what to do."""
+"""Check the preconditions of a start; each failure says what to do."""
 
 import os
 import shutil
@@ -16,24 +16,24 @@ MONGO_WAIT_MS = 5000
 
 
 def check_data_directory() -> Path:
-    """The data directory, made if missing, writable and with room.
+    """Create the data directory if it is missing; check that it is usable.
 
     Raises:
-        Failure: It cannot be made or written, or the disk is full.
+        Failure: It can't be created or written, or the disk is full.
     """
     home = settings.home()
-    # supervisord reads a % as the beginning of a name, dbt's adapter the others as
-    # parts of a URL.
+    # supervisord takes % for the start of a variable, and dbt's adapter takes # and ?
+    # for parts of a URL.
     if odd := [sign for sign in "%#?" if sign in str(home)]:
         raise Failure(
             f"the data directory {home} has a {odd[0]} in its name",
-            "Set CCLAKE_HOME to a folder without.",
+            f"Set CCLAKE_HOME to a folder without {odd[0]}.",
         )
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise Failure(
-            f"the data directory {home} cannot be made: {error.strerror}",
+            f"cannot create the data directory {home}: {error.strerror}",
             "Set CCLAKE_HOME to a folder that you can write.",
         ) from None
     if not os.access(home, os.W_OK):
@@ -56,25 +56,25 @@ def check_data_directory() -> Path:
 
 
 def check_roots() -> list[Path]:
-    """The folders to archive. The default one may be missing: it may come later.
+    """Return the folders to archive; only the default one may be missing.
 
     Raises:
-        Failure: A folder that `CLAUDE_DIR` names is not there.
+        Failure: A folder that `CLAUDE_DIR` names does not exist.
     """
     for root in settings.roots():
         if not root.is_dir() and os.environ.get("CLAUDE_DIR"):
             raise Failure(
-                f"the folder {root} is not there",
-                "Make it, or set CLAUDE_DIR to the folder of your Claude Code logs.",
+                f"the folder {root} does not exist",
+                "Create it, or set CLAUDE_DIR to the folder of your Claude Code logs.",
             )
     return settings.roots()
 
 
 def check_numbers() -> None:
-    """The settings that are numbers are numbers.
+    """Check the settings that must be numbers.
 
     Raises:
-        Failure: One is not; it is named.
+        Failure: One of them is not a positive number.
     """
     kinds = {"SYNC_INTERVAL_MS": int, "BATCH_SIZE": int, "PIPELINE_INTERVAL_S": float}
     for name, kind in kinds.items():
@@ -89,10 +89,10 @@ def check_numbers() -> None:
 
 
 def check_port(port: int, variable: str, purpose: str) -> None:
-    """A port of the loopback interface is free.
+    """Check that a port of the loopback interface is free.
 
     Raises:
-        Failure: Something listens on it.
+        Failure: A program listens on it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,8 +100,9 @@ def check_port(port: int, variable: str, purpose: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise Failure(
-                f"port {port} ({purpose}) cannot be used: {error.strerror}",
-                f"Stop what listens there, or set {variable} to a free port.",
+                f"cannot use port {port} ({purpose}): {error.strerror}",
+                f"Stop the program that listens there, or set {variable} to a free"
+                " port.",
             ) from None
 
 

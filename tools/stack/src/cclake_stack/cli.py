@@ -1,4 +1,4 @@
-"""The command `stack`: start, stop and inspect everything."""
+"""Command line of stack."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from cclake_common.stop import die_with_parent
 from cclake_common.visible import visible, visible_lines
 from rich.console import Console
 
-from cclake_stack import checks, config, gold, mongod, show, state, validate
+from cclake_stack import checks, config, dbt, mongod, state, tables, validate
 from cclake_stack import down as stopping
-from cclake_stack import foreground as lasting
+from cclake_stack import foreground as foreground_run
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -38,39 +38,40 @@ def up(
     foreground: Annotated[
         bool,
         typer.Option(
-            "--foreground", help="Stay until SIGTERM, and then stop all: for systemd."
+            "--foreground",
+            help="Run until SIGTERM, then stop everything; for systemd.",
         ),
     ] = False,
 ) -> None:
     """Start everything, archive all logs, build the lake and show the addresses."""
-    out, err = show.screen(), Console(stderr=True)
+    out, err = tables.screen(), Console(stderr=True)
 
     def say(line: str) -> None:
         out.print(visible(line), highlight=False, markup=False)
 
     def ready() -> None:
-        out.print(show.overview(state.addresses(), state.archived_lines()))
+        out.print(tables.overview(state.addresses(), state.archived_lines()))
 
     if foreground:
-        lasting.last(say, err, ready)
+        foreground_run.run(say, err, ready)
         return
     supervisor = Supervisor()
     starting.end_on_sigterm()
     try:
-        with starting.alone(err):
+        with starting.exclusive(err):
             if starting.is_up(supervisor):
                 starting.check_settings()
-                out.print("cclake runs already.")
+                out.print("cclake is already running.")
             else:
                 starting.up(say, err, supervisor)
     except KeyboardInterrupt:
         if supervisor.running():
-            err.print("What has started continues; `just up` starts the rest,")
+            err.print("Started processes keep running; `just up` starts the others,")
             err.print("`just down` stops all.")
         raise
-    except starting.Asked:
+    except starting.Terminated:
         raise Failure(
-            "stopped before all was done, by `just down` or SIGTERM",
+            "interrupted by `just down` or SIGTERM",
             "Run `just up` to continue from there.",
             INTERRUPTED,
         ) from None
@@ -79,30 +80,30 @@ def up(
 
 @app.command()
 def down() -> None:
-    """Stop everything. What is in flight is finished, the rest stays in the buffer.
+    """Stop everything; lines that are not delivered yet stay in the buffer.
 
-    Runs of the pipeline and of dbt that were started by hand are ended, too.
+    Runs of the pipeline and of dbt that were started by hand are stopped as well.
     """
     if stopping.down(lambda line: typer.echo(visible(line)), Supervisor()):
         typer.echo(
             "cclake has stopped; nothing is lost, `just up` continues from here."
         )
     else:
-        typer.echo("cclake does not run.")
+        typer.echo("cclake is not running.")
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show processes, pending lines, the last pipeline run and what needs attention.
 
-    Exit status: 0 when everything runs and is healthy, 1 when not.
+    Exit status: 0 if everything runs and is healthy, else 1.
     """
     found = state.state()
     if as_json:
         typer.echo(json.dumps(found, default=str))
     else:
-        show.screen().print(show.status(found))
-    if not show.is_well(found):
+        tables.screen().print(tables.status(found))
+    if not tables.is_healthy(found):
         raise typer.Exit(1)
 
 
@@ -113,23 +114,25 @@ def show_config(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([vars(value) for value in values]))
     else:
-        show.screen().print(show.settings(values))
+        tables.screen().print(tables.settings(values))
 
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="A process; all when left out.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Name of a process.", show_default="all")
+    ] = "",
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as they grow.")
+        bool, typer.Option("--follow", "-f", help="Keep printing as the logs grow.")
     ] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="Number of lines.")] = 50,
 ) -> None:
     """Show the end of the logs."""
     folder = settings.home() / "logs"
     files = sorted(folder.glob(f"{name or '*'}.log"))
     if not files:
         there = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
-        hint = f"There are: {there}." if there else "Start it: just up"
+        hint = f"Name one of: {there}." if there else "Run `just up` first."
         raise Failure(f"no log {name or '*'}.log in {folder}", hint)
     follows = ["-F"] if follow else []
     command = ["tail", "-n", str(lines), *follows, *map(str, files)]
@@ -139,19 +142,19 @@ def logs(
             for line in tail.stdout:
                 print(visible_lines(line.decode(errors="replace")), end="", flush=True)
         finally:
-            tail.terminate()  # with --follow it never ends
+            tail.terminate()  # with --follow, it does not end by itself
 
 
 @app.command("mongod")
 def run_mongod() -> NoReturn:
-    """Become the private mongod of this data directory (used by supervisord)."""
+    """Run the private mongod of this data directory (used by supervisord)."""
     die_with_parent(signal.SIGTERM)
     mongod.become_private()
 
 
 @app.command("web")
 def run_web() -> NoReturn:
-    """Become the server of the pages (used by supervisord)."""
+    """Run the server of the pages (used by supervisord)."""
     die_with_parent()
     serve = str(repository() / "datasette" / "serve")
     os.execv(serve, [serve])
@@ -159,43 +162,43 @@ def run_web() -> NoReturn:
 
 @app.command("dbt", context_settings=PASS_THROUGH)
 def run_dbt(
-    arguments: Annotated[list[str], typer.Argument(help="What dbt takes.")],
+    arguments: Annotated[list[str], typer.Argument(help="Arguments for dbt.")],
 ) -> NoReturn:
     """Run dbt on the gold project with the settings of this data directory."""
-    gold.become_dbt(arguments)
+    dbt.become_dbt(arguments)
 
 
 @app.command("docs")
 def run_docs() -> None:
-    """Show every model and column on DBT_DOCS_PORT, until Ctrl-C."""
+    """Serve the documentation of all models on DBT_DOCS_PORT until Ctrl-C."""
     port = config.port("DBT_DOCS_PORT", 8686)
     checks.check_port(port, "DBT_DOCS_PORT", "dbt documentation")
-    generate = [*gold.dbt_command(), "docs", "generate", "--quiet"]
+    generate = [*dbt.dbt_command(), "docs", "generate", "--quiet"]
     with validate.no_pipeline("stack docs"):
         ended = subprocess.run(
             generate, check=False, stdout=sys.stderr, preexec_fn=die_with_parent
         )
         if ended.returncode:
-            raise Failure("dbt could not write its documentation")
+            raise Failure("dbt cannot write its documentation")
     typer.echo(f"dbt documentation on http://127.0.0.1:{port}/ until Ctrl-C")
-    gold.serve(Path(os.environ["DBT_TARGET_PATH"]), port)
+    dbt.serve(Path(os.environ["DBT_TARGET_PATH"]), port)
 
 
 @app.command("validate")
 def run_validate(as_json: Json = False) -> None:
     """Run the tests of gold and `verify --full`, and reconcile the totals.
 
-    Exit status: 0 when everything holds, 1 when not.
+    Exit status: 0 if everything holds, else 1.
     """
-    checks = validate.validate(gold.dbt_command())
+    checks = validate.validate(dbt.dbt_command())
     if as_json:
         typer.echo(json.dumps([vars(check) for check in checks]))
     else:
-        show.screen().print(show.checks(checks))
+        tables.screen().print(tables.checks(checks))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)
 
 
 def main() -> NoReturn:
-    """Run the command."""
+    """Run the console script."""
     run("stack", app)

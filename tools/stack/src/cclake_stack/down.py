@@ -1,4 +1,4 @@
-"""Stop everything: the processes, and every run that was started beside them."""
+"""Stop everything: the processes, and runs that were started by hand."""
 
 import os
 import signal
@@ -12,25 +12,25 @@ from cclake_common.lock import Holder, Lock
 
 from cclake_stack.supervise import Supervisor
 
-# A run that was asked to end finishes its commit; then it is killed.
-PATIENCE_SECONDS = 120.0
+# A run that was asked to end may finish its commit; after this time it is killed.
+KILL_AFTER_SECONDS = 120.0
 WORK = "just down"
 WATCH = "pipeline watch"
 Say = Callable[[str], None]
 
 
 def down(say: Say, supervisor: Supervisor) -> bool:
-    """Stop everything, in order, and wait for it; return whether anything ran.
+    """Stop everything in order, and wait for it; return whether anything ran.
 
-    Runs of `just up`, `just pipeline`, `just full-refresh` or dbt are ended as by
-    Ctrl-C, and those that wait for them give up.
+    Runs of `just up`, `just pipeline`, `just full-refresh` or dbt are interrupted, and
+    those that wait for them give up.
 
     Args:
         say: Prints one sentence.
         supervisor: The supervisord of the data directory.
 
     Raises:
-        Failure: Something does not end, or belongs to another user.
+        Failure: A process does not end, or belongs to another user.
     """
     home = settings.home()
     if not home.is_dir():
@@ -42,7 +42,7 @@ def down(say: Say, supervisor: Supervisor) -> bool:
             holder = None if run.take(WORK, stop_others=True) else run.holder()
             if holder and holder.work == WATCH:
                 say(f"Ending {holder}, which finishes its stage ...")
-            # First, so that its run ends and no other one begins.
+            # Stopped first, so that its run ends and no other one begins.
             supervisor.stop("pipeline")
         ended += _end(run, say)
         if running:
@@ -51,11 +51,11 @@ def down(say: Say, supervisor: Supervisor) -> bool:
 
 
 def _end(lock: Lock, say: Say) -> int:
-    """Take a lock, asking its holders to end; return how many were asked."""
+    """Take a lock by asking its holders to end; return how many were asked."""
     asked: dict[int, float] = {}
     seen: Holder | None = None
     while not lock.take(WORK, stop_others=True):
-        # Seen twice: a process that has just taken it may not be named in it yet.
+        # Check twice: a process that has just taken it may not be named in it yet.
         before, seen = seen, lock.holder()
         if seen and seen == before:
             _ask(seen, asked, say)
@@ -64,17 +64,17 @@ def _end(lock: Lock, say: Say) -> int:
 
 
 def _ask(holder: Holder, asked: dict[int, float], say: Say) -> None:
-    """Ask the holder of a lock to end, once; kill it if it does not in time."""
+    """Ask the holder of a lock to end, once; kill it if it does not end in time."""
     now = time.monotonic()
     if holder.pid not in asked:
         mine = holder.work == WORK
         say(f"Waiting for {holder} ..." if mine else f"Ending {holder} ...")
-        asked[holder.pid] = float("inf") if mine else now + PATIENCE_SECONDS
+        asked[holder.pid] = float("inf") if mine else now + KILL_AFTER_SECONDS
         if not mine:
             _send(holder, signal.SIGTERM)
     elif now > asked[holder.pid]:
         say(f"Killing {holder}, which does not end ...")
-        asked[holder.pid] = now + PATIENCE_SECONDS
+        asked[holder.pid] = now + KILL_AFTER_SECONDS
         _send(holder, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""The whole stack as one command that lasts: for systemd and its like."""
+"""Run the whole stack in the foreground, for systemd and similar."""
 
 import signal
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from rich.console import Console
 from cclake_stack import up
 from cclake_stack.supervise import Supervisor, Unreachable
 
-AWHILE_S = 30.0
+END_WAIT_S = 30.0
 
 
-def last(say: up.Say, console: Console, ready: Callable[[], None]) -> None:
-    """Start everything as `up` does, and stay until all is stopped.
+def run(say: up.Say, console: Console, ready: Callable[[], None]) -> None:
+    """Start everything like `up`, and run until everything is stopped.
 
-    SIGTERM and SIGINT stop everything in order, as `down` does; so does `down` itself.
+    SIGTERM and SIGINT stop everything in order, as `down` does.
 
     Args:
         say: Prints one sentence.
@@ -24,26 +24,27 @@ def last(say: up.Say, console: Console, ready: Callable[[], None]) -> None:
         ready: Called when everything runs.
 
     Raises:
-        Failure: It runs already, it does not start, or supervisord has died: whoever
-            started this may start it again.
+        Failure: It runs already, it does not start, or supervisord has died. The caller
+            may start it again.
     """
     supervisor = Supervisor(foreground=True)
     up.end_on_sigterm()
     try:
-        with up.alone(console):
+        with up.exclusive(console):
             if supervisor.running():
                 raise Failure(
-                    "cclake runs already, in the background", "`just down` ends it."
+                    "cclake is already running in the background",
+                    "Run `just down` first.",
                 )
             _start(supervisor, say, console, ready)
-        supervisor.last()
-    except (up.Asked, KeyboardInterrupt):
+        supervisor.wait_for_end()
+    except (up.Terminated, KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # Another one: a call of the first may have been cut off in its middle.
+        # A new connection, because a call of the first may have been interrupted.
         if Supervisor().running():
             Supervisor().shutdown()
-        supervisor.last()
+        supervisor.wait_for_end()
 
 
 def _start(
@@ -52,13 +53,13 @@ def _start(
     try:
         up.up(say, console, supervisor)
         ready()
-    except Unreachable:  # it was asked something as it died
-        if not supervisor.ended(AWHILE_S):
+    except Unreachable:  # supervisord died during a call
+        if not supervisor.ended(END_WAIT_S):
             raise
     except Failure as failure:
         if not supervisor.running():
-            if supervisor.ended(AWHILE_S):  # its death is the reason
-                supervisor.last()
+            if supervisor.ended(END_WAIT_S):  # report its death, not the failure
+                supervisor.wait_for_end()
             raise
-        # The archive goes on, and supervisord tries the rest again.
+        # Archiving continues, and supervisord restarts the other processes.
         console.print(visible(f"stack: {failure}"), markup=False, highlight=False)

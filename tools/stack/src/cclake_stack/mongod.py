@@ -1,4 +1,4 @@
-"""Find a real mongod and the command that runs it privately."""
+"""Find a mongod, and run it privately."""
 
 import importlib.util
 import os
@@ -15,17 +15,17 @@ from cclake_common.visible import visible
 
 
 def find_mongod() -> Path:
-    """The mongod to run: `$MONGOD`, the one on PATH, or the one of the PyPI wheel.
+    """Return the mongod to run: `$MONGOD`, the one on PATH, or that of the PyPI wheel.
 
     Raises:
-        Failure: None of the three is there.
+        Failure: None of them exists.
     """
     chosen = os.environ.get("MONGOD")
     if chosen:
         path = Path(chosen).expanduser()
         if os.access(path, os.X_OK):
             return path
-        raise Failure(f"MONGOD={chosen} cannot be run", "Name a mongod, or unset it.")
+        raise Failure(f"cannot run MONGOD={chosen}", "Set it to a mongod, or unset it.")
     on_path = shutil.which("mongod")
     if on_path:
         return Path(on_path)
@@ -43,7 +43,7 @@ def private_command(dbpath: Path, *address: str) -> list[str]:
 
     Args:
         dbpath: The folder.
-        address: Options that say where it listens.
+        address: Options for the address to listen on.
     """
     return [
         str(find_mongod()),
@@ -57,14 +57,14 @@ def private_command(dbpath: Path, *address: str) -> list[str]:
 
 
 def become_private() -> NoReturn:
-    """Become the mongod of this data directory, after any other one has ended.
+    """Replace this process with the data directory's mongod, once no other one runs.
 
-    It listens on a unix socket that only this user can open, and on no port: other
-    users of this machine can neither read nor write, and no password is needed.
+    It listens on a unix socket that only this user can open, and on no port. So other
+    users of this machine have no access, and no password is needed.
     """
     dbpath = settings.home() / "mongo"
     dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A second one would take the socket away from the first before it fails.
+    # A second mongod would take the socket from the first before it fails.
     lock = Lock(settings.home() / "mongo.lock")
     waits = False
     while not lock.take("stack mongod"):

@@ -1,7 +1,7 @@
-"""When Claude Code will delete its own log files.
+"""Find log files that Claude Code will delete soon.
 
-Claude Code deletes transcripts older than `cleanupPeriodDays` of its
-settings.json, 30 days by default, by the time of their last change.
+Claude Code deletes transcripts whose last change is more than `cleanupPeriodDays` ago.
+The setting is in its settings.json; the default is 30 days.
 """
 
 import json
@@ -16,29 +16,29 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True)
 class Retention:
-    """The retention of one root and how many of its files go within a week."""
+    """The retention of a root, and how many of its files are deleted within a week."""
 
     settings_file: Path
     days: int
     leaving_soon: int
 
     def sentence(self) -> str:
-        """What a user should know; empty when no file goes within a week."""
+        """Return a warning; empty if no file is deleted within a week."""
         if not self.leaving_soon:
             return ""
         return (
-            f"Claude Code deletes {self.leaving_soon} of its log files within"
+            f"Claude Code will delete {self.leaving_soon} of its log files within"
             f" {SOON_DAYS} days (cleanupPeriodDays = {self.days} in"
             f" {self.settings_file}). They stay in this archive."
         )
 
 
 def retention(root: Path, now: float | None = None) -> Retention:
-    """Read the retention that applies to a root and count the files that leave.
+    """Read the retention of a root, and count the files that are deleted soon.
 
     Args:
         root: A `projects` folder of Claude Code.
-        now: Epoch seconds; the present by default.
+        now: Epoch seconds; the current time by default.
     """
     settings_file = root.parent / "settings.json"
     days = _days(settings_file)

@@ -1,4 +1,4 @@
-"""The state of the whole stack, as one object that can be printed or dumped."""
+"""Collect the state of the whole stack in one JSON object."""
 
 import json
 import sqlite3
@@ -16,16 +16,16 @@ from cclake_archive.watermarks import total
 from cclake_common import settings
 from cclake_common.failure import Failure
 
-from cclake_stack import backfill, checks, config, left_out
+from cclake_stack import checks, config, ingestion, unarchived
 from cclake_stack.retention import retention
 from cclake_stack.supervise import Supervisor
 
-TIMEOUT_S = 10.0
-GUARD_MS = 5_000
+HTTP_TIMEOUT_S = 10.0
+MONGO_TIMEOUT_MS = 5_000
 
 
 def state() -> dict[str, Any]:
-    """Processes, ingestion, health, last pipeline run, exports and warnings."""
+    """Return processes, ingestion, health, last pipeline run, export and warnings."""
     supervisor = Supervisor()
     running = supervisor.running()
     runs = last_runs()
@@ -35,7 +35,7 @@ def state() -> dict[str, Any]:
         "processes": [vars(process) for process in supervisor.processes()]
         if running
         else [],
-        "ingestion": vars(backfill.snapshot(backfill.buffer_path())),
+        "ingestion": vars(ingestion.snapshot(ingestion.buffer_path())),
         "health": health(),
         "pipeline": runs[0] if runs else None,
         "pipeline_ended": next((r for r in runs if r["outcome"] != "running"), None),
@@ -44,8 +44,8 @@ def state() -> dict[str, Any]:
         "unpriced_models": unpriced_models(),
         "unread_lines": unread_lines(),
         "unreadable": unreadable(),
-        "left_out": left_out.sentences(
-            filter(Path.is_dir, settings.roots()), backfill.buffer_path()
+        "left_out": unarchived.sentences(
+            filter(Path.is_dir, settings.roots()), ingestion.buffer_path()
         ),
         "warnings": [
             sentence
@@ -56,7 +56,7 @@ def state() -> dict[str, Any]:
 
 
 def addresses() -> dict[str, str]:
-    """Where to look, in this role: name -> address."""
+    """Return the addresses of this role, by name."""
     work = config.ROLES[config.role()]
     found = {}
     if "web" in work:
@@ -75,12 +75,14 @@ def _health_address() -> str:
 
 
 def health() -> dict[str, Any] | None:
-    """What the flusher says of itself; None when it does not answer."""
+    """Return the health report of the flusher; None if it does not answer."""
     try:
-        with urllib.request.urlopen(_health_address(), timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(
+            _health_address(), timeout=HTTP_TIMEOUT_S
+        ) as answer:
             return _object(answer.read())
     except urllib.error.HTTPError as failing:
-        # 503: it answers, and says why it is not well.
+        # Status 503 has a report that says why it is failing.
         with failing:
             return _object(failing.read())
     except OSError:
@@ -96,7 +98,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def last_runs() -> list[dict[str, Any]]:
-    """The newest pipeline runs; none where there was none, or no record of it."""
+    """Return the newest pipeline runs; none if the run log can't be read."""
     command = [str(Path(sys.executable).parent / "pipeline"), "runs", "--json"]
     ended = subprocess.run(command, capture_output=True, check=False)
     runs: list[dict[str, Any]] = []
@@ -106,7 +108,7 @@ def last_runs() -> list[dict[str, Any]]:
 
 
 def export_info() -> dict[str, str]:
-    """Name -> value of the newest SQLite export; empty when none can be read."""
+    """Return the values of `export_info`, by name; empty without an export."""
     sql = "select name, value from export_info"
     try:
         return dict(_ask(_export_path(), sql))
@@ -149,19 +151,19 @@ def unread_lines(limit: int = 10) -> list[dict[str, Any]]:
 
 
 def unreadable() -> list[str]:
-    """A sentence for each database that is there and is none, with what to do."""
+    """Return a sentence for each corrupt database, with what to do about it."""
     said = []
     for path, remedy in {
-        backfill.buffer_path(): "`just up` sets it aside and reads the logs again",
-        settings.home() / "pipeline.db": "delete it: the next run makes gold anew",
-        _export_path(): "`just publish --full` writes it anew",
+        ingestion.buffer_path(): "`just up` sets it aside and reads the logs again",
+        settings.home() / "pipeline.db": "delete it: the next run rebuilds gold",
+        _export_path(): "`just publish --full` writes it again",
     }.items():
         try:
             _ask(path, "select count(*) from sqlite_master")
         except sqlite3.OperationalError:
-            continue  # locked just now, or not there yet
+            continue  # locked now, or not created yet
         except sqlite3.DatabaseError as error:
-            said.append(f"{path} cannot be read ({error}): {remedy}.")
+            said.append(f"Cannot read {path} ({error}): {remedy}.")
     return said
 
 
@@ -175,10 +177,10 @@ def _export_path() -> Path:
 
 
 def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
-    """Record types and fields that this version does not know, most seen first."""
+    """Return unknown record types and fields, the most frequent first."""
     uri, database = settings.mongo_uri(), config.environ_or("MONGO_DB", "claude_logs")
     try:
-        with open_database(uri, database, "stack", GUARD_MS) as db:
+        with open_database(uri, database, "stack", MONGO_TIMEOUT_MS) as db:
             found = db.format_guard.find({"known": False})
             return [
                 {**document["_id"], "count": document["count"]}
@@ -189,23 +191,23 @@ def unknown_format(limit: int = 10) -> list[dict[str, Any]]:
 
 
 def behind_archive() -> list[str]:
-    """Return what MongoDB has and gold does not, and how much.
+    """Return in words what MongoDB has and gold does not.
 
-    Return nothing if that is unknown: there was no run, or MongoDB does not answer.
+    Nothing is returned if that is unknown: without a run, or without MongoDB.
     """
     done = next((run for run in last_runs() if run["outcome"] == "done"), None)
     if done is None or done["watermark"] is None:
         return []
     uri, database = settings.mongo_uri(), config.environ_or("MONGO_DB", "claude_logs")
     try:
-        with open_database(uri, database, "stack", GUARD_MS) as db:
+        with open_database(uri, database, "stack", MONGO_TIMEOUT_MS) as db:
             later = total(db) - int(done["watermark"])
             dead = db.extract_dead_letters.count_documents({})
     except Failure:
         return []
     found = [
-        (later, "lines came after the run began"),
-        (dead, "lines could not become rows (`extract dead-letters`)"),
+        (later, "lines arrived after the run began"),
+        (dead, "lines could not be extracted (`extract dead-letters`)"),
     ]
     return [f"{number:,} {what}" for number, what in found if number > 0]
 
@@ -219,5 +221,5 @@ def archived_lines() -> int:
     checks.check_mongo()
     database = config.environ_or("MONGO_DB", "claude_logs")
     with open_database(settings.mongo_uri(), database, "stack") as db:
-        # MongoDB's own estimate stays too low after a mongod was killed.
+        # MongoDB's estimate stays too low after a mongod was killed.
         return int(db[CONVERSATIONS].count_documents({}, hint="_id_"))

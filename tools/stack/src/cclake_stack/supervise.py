@@ -1,4 +1,4 @@
-"""Talk to the supervisord of this data directory, or start one."""
+"""Start and control the supervisord of this data directory."""
 
 import http.client
 import os
@@ -21,8 +21,8 @@ from supervisor.xmlrpc import SupervisorTransport
 ALREADY_STARTED = 60
 NOT_RUNNING = 70
 SHUTDOWN_STATE = 6
-AGAIN_TRIES = 6
-# supervisord kills what does not stop: this is longer than all its waits together.
+MAX_RESTARTS = 6
+# supervisord kills processes that do not stop; this is longer than all its waits.
 STOP_SECONDS = 330.0
 
 
@@ -41,7 +41,7 @@ class Process:
 
 
 def repository() -> Path:
-    """The checkout: the folder that holds `supervisord.conf`.
+    """Return the checkout, which is the folder with `supervisord.conf`.
 
     Raises:
         Failure: The tools do not run from a checkout.
@@ -53,7 +53,7 @@ def repository() -> Path:
 
 
 def socket_path() -> Path:
-    """Where the supervisord of this data directory listens."""
+    """Return the socket of the supervisord of this data directory."""
     return settings.socket_path("supervisor.sock")
 
 
@@ -65,8 +65,8 @@ class Supervisor:
     """The supervisord of the data directory `CCLAKE_HOME`.
 
     Args:
-        foreground: One that is started is a child of this process, and stops all in
-            order when this process dies.
+        foreground: Start supervisord as a child of this process, which stops everything
+            in order when this process dies.
     """
 
     def __init__(self, foreground: bool = False) -> None:
@@ -76,7 +76,7 @@ class Supervisor:
         self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", self._transport)
 
     def running(self) -> bool:
-        """Whether it listens; also while it shuts down."""
+        """Return whether it listens; it also does so while it shuts down."""
         try:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(str(socket_path()))
@@ -88,7 +88,7 @@ class Supervisor:
         """Start supervisord and wait until it answers.
 
         Raises:
-            Failure: It does not come up.
+            Failure: It does not start.
         """
         home = settings.home()
         (home / "logs").mkdir(parents=True, exist_ok=True)
@@ -107,10 +107,10 @@ class Supervisor:
                 cwd=root,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                start_new_session=True,  # Ctrl-C is for this process
+                start_new_session=True,  # Ctrl-C must reach only this process
                 preexec_fn=_end_with_parent if self._foreground else None,
             )
-            # It listens before it becomes a daemon, however slow the machine.
+            # supervisord listens before it becomes a daemon.
             while not self.running():
                 if child.poll() is not None and not self.running():
                     said.seek(0)
@@ -123,31 +123,31 @@ class Supervisor:
         if self._foreground:
             self._child = child
         else:
-            child.wait()  # it has left a daemon behind
+            child.wait()  # the daemon keeps running
 
     def ended(self, seconds: float) -> bool:
-        """Whether a supervisord that is a child of this process ends in this time."""
+        """Return whether a supervisord that is our child ends within a time."""
         try:
             return self._child is None or self._child.wait(seconds) is not None
         except subprocess.TimeoutExpired:
             return False
 
-    def last(self) -> None:
+    def wait_for_end(self) -> None:
         """Wait for the end of a supervisord that is a child of this process.
 
         Raises:
-            Failure: It was killed, or has failed.
+            Failure: It was killed, or it failed.
         """
         if self._child and (code := self._child.wait()):
             raise Failure(
-                f"supervisord has died ({code})", "`just up` starts it again."
+                f"supervisord has died ({code})", "Run `just up` to start it again."
             )
 
     def processes(self) -> list[Process]:
-        """All processes in the order of their priority.
+        """Return all processes in the order of their priority.
 
         Raises:
-            Failure: It is stopping.
+            Failure: supervisord is stopping.
         """
         try:
             found = self._ask("getAllProcessInfo")
@@ -169,17 +169,17 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == SHUTDOWN_STATE:
                 raise _stopping(fault) from None
-            if fault.faultCode == ALREADY_STARTED or self._comes_up_again(name):
+            if fault.faultCode == ALREADY_STARTED or self._restarts(name):
                 return
             raise Failure(
-                f"{name} does not stay up: {self.last_words(name)}",
+                f"{name} does not stay up: {self.log_tail(name)}",
                 f"Its log: just logs {name}",
             ) from None
 
-    def _comes_up_again(self, name: str) -> bool:
+    def _restarts(self, name: str) -> bool:
         """Whether a process that asked to be started again, by its code, now runs."""
         starts = set[int]()
-        while len(starts) < AGAIN_TRIES:
+        while len(starts) < MAX_RESTARTS:
             info = self._ask("getProcessInfo", name)
             starts.add(info["start"])
             if info["statename"] == "RUNNING":
@@ -192,7 +192,7 @@ class Supervisor:
         return False
 
     def stop(self, name: str) -> None:
-        """Stop a process and wait for it; it may have ended already."""
+        """Stop a process and wait for it, unless it has ended already."""
         try:
             self._ask("stopProcess", name, True)
         except xmlrpc.client.Fault as fault:
@@ -203,8 +203,8 @@ class Supervisor:
         """Call a method of supervisord.
 
         Raises:
-            Unreachable: It has ended meanwhile, or answers with something else.
-            Fault: It refuses.
+            Unreachable: It has ended, or its answer is not valid.
+            Fault: It refuses the call.
         """
         try:
             return getattr(self._rpc.supervisor, method)(*arguments)
@@ -220,39 +220,39 @@ class Supervisor:
         finally:
             self._transport.close()
 
-    def last_words(self, name: str) -> str:
-        """The last lines of the log of a process, on one line."""
+    def log_tail(self, name: str) -> str:
+        """Return the last lines of the log of a process, on one line."""
         log = settings.home() / "logs" / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return " | ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+        return " | ".join(line.strip() for line in lines[-3:]) or "its log is empty"
 
     def shutdown(self) -> None:
         """Stop all processes in reverse order, then supervisord, and wait.
 
         Raises:
-            Failure: It still runs when all its processes should have ended long ago.
+            Failure: It still runs after the time that all its processes may take.
         """
         try:
             self._ask("shutdown")
         except xmlrpc.client.Fault as fault:
-            _stopping(fault)  # somebody else has asked it to; wait for that
+            _stopping(fault)  # another process has asked for it; wait for that
         except Unreachable:
-            pass  # it has ended just now
+            pass  # it has just ended
         deadline = time.monotonic() + STOP_SECONDS
         while self.running():
             if time.monotonic() > deadline:
-                raise Failure("the stack did not stop in time", "See: just logs")
+                raise Failure("the stack did not stop in time", "See `just logs`.")
             time.sleep(0.1)
 
 
 def _stopping(fault: xmlrpc.client.Fault) -> Failure:
-    """What to say where supervisord is about to end.
+    """Return the failure for a supervisord that is shutting down.
 
     Raises:
-        Fault: It says another thing.
+        Fault: The fault has another cause.
     """
     if fault.faultCode != SHUTDOWN_STATE:
         raise fault
     return Failure(
-        "cclake is stopping just now", "Wait for its end, then try again.", TRY_LATER
+        "cclake is stopping", "Wait until it has stopped, then try again.", TRY_LATER
     )

@@ -1,4 +1,4 @@
-"""Start everything in order, and bring all logs as far as the pages."""
+"""Start everything in order, archive all logs, and build the lake once."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cclake_stack import backfill, checks, config, started, state
+from cclake_stack import checks, config, ingestion, start_settings, state
 from cclake_stack.mongod import find_mongod
 from cclake_stack.supervise import Supervisor
 
@@ -32,27 +32,27 @@ STARTS = 4
 Say = Callable[[str], None]
 
 
-class Asked(BaseException):
-    """SIGTERM has come: this process must end, whatever it is doing."""
+class Terminated(BaseException):
+    """SIGTERM was received: this process must end, whatever it is doing."""
 
 
 def end_on_sigterm() -> None:
-    """Have SIGTERM raise `Asked`."""
+    """Make SIGTERM raise `Terminated`."""
     signal.signal(signal.SIGTERM, _ask)
 
 
 def _ask(_number: int, _frame: FrameType | None) -> None:
-    raise Asked
+    raise Terminated
 
 
 def wanted() -> list[str]:
-    """The processes that should run with the present settings."""
+    """Return the processes that should run with the current settings."""
     private = [] if config.environ_or("MONGO_URI", "") else ["mongod"]
     return [*private, *config.ROLES[config.role()]]
 
 
 def is_up(supervisor: Supervisor) -> bool:
-    """Whether every wanted process runs."""
+    """Return whether every wanted process runs."""
     if not supervisor.running():
         return False
     running = {p.name for p in supervisor.processes() if p.state == "RUNNING"}
@@ -60,36 +60,36 @@ def is_up(supervisor: Supervisor) -> bool:
 
 
 @contextmanager
-def alone(console: Console) -> Iterator[None]:
-    """Hold the lock of starts and stops of this data directory; wait for it.
+def exclusive(console: Console) -> Iterator[None]:
+    """Hold the lock for starts and stops of this data directory; wait for it.
 
     Args:
         console: Where to print which process is waited for.
 
     Raises:
-        Failure: The data directory can't be used, or `just down` came meanwhile.
+        Failure: The data directory can't be used, or `just down` ended the wait.
     """
     with Lock(checks.check_data_directory() / "up.lock") as lock:
         waits = False
         while not lock.take("just up"):
             if not waits:
-                _tell(console, f"stack: waiting for the end of {lock.holder()} ...")
+                _print(console, f"stack: waiting for the end of {lock.holder()} ...")
             waits = True
             time.sleep(0.1)
         yield
 
 
 def up(say: Say, console: Console, supervisor: Supervisor) -> None:
-    """Start what does not run, archive all logs and build the lake once.
+    """Start missing processes, archive all logs and build the lake once.
 
     Args:
         say: Prints one sentence.
         console: Where progress bars go (stderr).
-        supervisor: The supervisord of the data directory, or the one to be.
+        supervisor: The supervisord of the data directory; started if necessary.
 
     Raises:
-        Failure: A check, a process or a pipeline stage failed. What was started
-            by this call is stopped again, unless the logs are already flowing.
+        Failure: A check, a process or a pipeline stage failed. Processes that this call
+            started are stopped again, unless logs are already being archived.
     """
     work = config.ROLES[config.role()]
     roots = checks.check_roots() if "ingest" in work else []
@@ -102,7 +102,7 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
         if config.environ_or("MONGO_URI", ""):
             checks.check_mongo()
         settings.keep_host()
-        started.remember()
+        start_settings.record()
         supervisor.start_daemon()
     try:
         _start_mongo(supervisor, say, console)
@@ -125,32 +125,32 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
 
 
 def check_settings() -> None:
-    """What runs was started with the present settings.
+    """Check that the running stack was started with the current settings.
 
     Raises:
-        Failure: Some are others now; they are named.
+        Failure: Some settings have changed.
     """
-    if others := started.changed():
+    if others := start_settings.changed():
         raise Failure(
-            f"cclake runs already, started with another {', '.join(others)}",
-            "`just down` and then `just up` starts it with the present settings.",
+            f"cclake is already running, started with another {', '.join(others)}",
+            "Run `just down` and then `just up` to apply the current settings.",
         )
 
 
 def _check_ports(work: tuple[str, ...], console: Console) -> None:
-    # A supervisord that was killed left its pid file; its children end by
-    # themselves, but a drain may take them some seconds.
+    # A killed supervisord leaves its pid file. Its children end by themselves, but
+    # draining may take them some seconds.
     killed = (settings.home() / "supervisord.pid").exists()
     deadline = time.monotonic() + (ORPHAN_SECONDS if killed else 0)
-    patience = _Patience()
+    reminder = _Reminder()
     while True:
         try:
             return _check_ports_now(work)
         except Failure as failure:
             if time.monotonic() >= deadline:
                 raise
-            if patience.is_over():
-                _tell(console, f"waiting for the end of a killed stack: {failure}")
+            if reminder.is_due():
+                _print(console, f"waiting for the end of a killed stack: {failure}")
         time.sleep(0.2)
 
 
@@ -175,32 +175,36 @@ def _start_mongo(supervisor: Supervisor, say: Say, console: Console) -> None:
 
 
 def _private_mongo(supervisor: Supervisor, console: Console) -> str:
-    """Wait until the private MongoDB answers, however long it takes to recover."""
-    watched = _Watched(supervisor)
+    """Wait until the private MongoDB answers, however long its recovery takes."""
+    monitor = _ProcessMonitor(supervisor)
     while True:
         try:
             return checks.check_mongo()
         except Failure:
-            watched.check()
-        _tell(console, "waiting for MongoDB to start ...")
+            monitor.check()
+        _print(console, "waiting for MongoDB to start ...")
 
 
 def _archive(
     supervisor: Supervisor, roots: list[Path], say: Say, console: Console
-) -> backfill.Progress | None:
-    """Wait until all logs are in MongoDB; None where there are none."""
-    total = backfill.tree_bytes(roots)
+) -> ingestion.Progress | None:
+    """Wait until all logs are in MongoDB; return None if there are no logs."""
+    total = ingestion.tree_bytes(roots)
     names = ", ".join(str(root) for root in roots)
     if not total:
         say(f"No logs in {names} yet; they are archived as soon as they appear.")
         return None
     say(f"Archiving {names} ...")
-    last, watched, patience = backfill.Progress(), _Watched(supervisor), _Patience()
+    last, monitor, reminder = (
+        ingestion.Progress(),
+        _ProcessMonitor(supervisor),
+        _Reminder(),
+    )
 
-    def check(now: backfill.Progress) -> None:
-        watched.check(now.read_bytes + now.delivered)
-        if not console.is_terminal and patience.is_over():
-            _tell(console, f"waiting for {now.waits_for()}")
+    def check(now: ingestion.Progress) -> None:
+        monitor.check(now.read_bytes + now.delivered)
+        if not console.is_terminal and reminder.is_due():
+            _print(console, f"waiting for {now.waits_for()}")
 
     with Progress(
         TextColumn("  {task.description}", markup=False),
@@ -214,7 +218,7 @@ def _archive(
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("lines to MongoDB", total=total, lines="")
-        for last in backfill.follow(backfill.buffer_path(), check):
+        for last in ingestion.follow(ingestion.buffer_path(), check):
             bar.update(
                 task,
                 description=visible(f"waiting for {last.waits_for()}"),
@@ -225,8 +229,8 @@ def _archive(
     return last
 
 
-class _Watched:
-    """Checks whether the started processes stay up."""
+class _ProcessMonitor:
+    """Check whether the started processes keep running."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -234,13 +238,14 @@ class _Watched:
         self._done = -1
 
     def check(self, done: int = 0) -> None:
-        """Look at all processes.
+        """Check all processes.
 
         Args:
-            done: Grows with their work: processes that make progress may restart often.
+            done: A number that grows with their work; processes that make progress may
+                restart any number of times.
 
         Raises:
-            Failure: A process does not stay up.
+            Failure: A process keeps ending.
         """
         if done != self._done:
             self._done, self._pids = done, {}
@@ -252,20 +257,20 @@ class _Watched:
             if process.state in ("FATAL", "BACKOFF") or len(pids) > STARTS:
                 raise Failure(
                     f"{process.name} does not stay up:"
-                    f" {self._supervisor.last_words(process.name)}",
+                    f" {self._supervisor.log_tail(process.name)}",
                     f"Its log: just logs {process.name}",
                 )
 
 
-class _Patience:
-    """Tells when to print that something is still waited for: less and less often."""
+class _Reminder:
+    """Decide when to print that this process is still waiting: less and less often."""
 
     def __init__(self) -> None:
         self._next = time.monotonic()
         self._pause = 3.0
 
-    def is_over(self) -> bool:
-        """Return whether it is time to print; then a longer pause begins."""
+    def is_due(self) -> bool:
+        """Return whether it is time to print; if so, start a longer pause."""
         if time.monotonic() < self._next:
             return False
         self._next, self._pause = time.monotonic() + self._pause, self._pause * 2
@@ -273,7 +278,7 @@ class _Patience:
         return True
 
 
-def _tell(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -284,22 +289,22 @@ def _first_run(supervisor: Supervisor, say: Say) -> None:
         try:
             code = run.wait()
         except BaseException:
-            run.terminate()  # it stops its stage, too; leaving the block waits for it
+            run.terminate()  # also ends its stage; leaving the block waits for it
             raise
     if code:
         supervisor.start("pipeline")
         raise Failure(
-            "the pipeline failed; the archive itself continues",
-            "The reason stands above; it is tried again in the background."
-            " See: just logs pipeline",
+            "the pipeline failed; archiving continues",
+            "See the reason above. The pipeline is tried again in the background;"
+            " `just logs pipeline` shows its log.",
         )
 
 
-def _say_what_is_missing(archived: backfill.Progress | None, say: Say) -> None:
-    """Print what is not in gold, and how much.
+def _say_what_is_missing(archived: ingestion.Progress | None, say: Say) -> None:
+    """Print what is not in gold yet.
 
     Raises:
-        Failure: The tailer gave no sign of life, so the wait was given up.
+        Failure: The wait was given up, because the tailer sent no stats.
     """
     missing = not_in_gold()
     if archived and not archived.complete:
@@ -313,9 +318,9 @@ def _say_what_is_missing(archived: backfill.Progress | None, say: Say) -> None:
 
 
 def not_in_gold() -> str:
-    """Return what is not in gold, and how much; empty when everything is."""
+    """Return in words what is not in gold yet; empty if everything is."""
     parts = state.behind_archive()
     if "ingest" in config.ROLES[config.role()]:
-        now = backfill.snapshot(backfill.buffer_path())
+        now = ingestion.snapshot(ingestion.buffer_path())
         parts += [now.missing()] if now.missing() else []
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Is everything right: the tests of gold, the proof of the archive, the totals."""
+"""Validate everything: the tests of gold, the full proof, and the totals."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _MEASURES = (
 )
 NAMED = 5
 _COUNTED = "fct_api_responses"
-# The daily table has no day for a response without a time.
+# The daily table leaves out responses without a time.
 _SUMS = {
     "agg_session_metrics": "1",
     "agg_daily_model_cost": "responded_at is not null",
@@ -35,7 +35,7 @@ _SUMS = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, whether it holds, and what was seen."""
+    """A check, whether it holds, and what was seen."""
 
     name: str
     holds: bool
@@ -43,10 +43,10 @@ class Check:
 
 
 def validate(dbt: list[str]) -> list[Check]:
-    """Run all checks, one after the other, while no pipeline runs.
+    """Run all checks one after the other, while no pipeline runs.
 
     Args:
-        dbt: The command line of dbt, to which `test` is added.
+        dbt: The command of dbt.
     """
     with no_pipeline("stack validate"):
         return [dbt_tests(dbt), proof(), *totals()]
@@ -54,7 +54,7 @@ def validate(dbt: list[str]) -> list[Check]:
 
 @contextmanager
 def no_pipeline(work: str) -> Iterator[None]:
-    """Hold the lock of pipeline runs: dbt needs the database for itself.
+    """Hold the lock of pipeline runs, because dbt needs the database for itself.
 
     Args:
         work: What it is held for.
@@ -64,20 +64,20 @@ def no_pipeline(work: str) -> Iterator[None]:
 
 
 def lock_pipeline(work: str) -> Lock:
-    """Wait for the lock of pipeline runs; it is held until it is closed.
+    """Wait for the lock of pipeline runs, which is held until it is closed.
 
     Args:
         work: What it is held for.
 
     Raises:
-        Failure: `just down` has ended all who wait.
+        Failure: `just down` has ended the wait.
     """
     lock = Lock(settings.home() / "pipeline.lock")
     waits = False
     while not lock.take(work):
         if not waits:
             who = lock.holder()
-            said = f"a pipeline run is going on: waiting for {who}"
+            said = f"a pipeline run is in progress: waiting for {who}"
             print(visible(said), file=sys.stderr)
         waits = True
         time.sleep(0.1)
@@ -85,11 +85,11 @@ def lock_pipeline(work: str) -> Lock:
 
 
 def dbt_tests(dbt: list[str]) -> Check:
-    """The data tests and unit tests of the gold project."""
+    """Run the data tests and unit tests of the gold project."""
     if not settings.in_home("DUCKDB_PATH", "analytics.duckdb").exists():
         return Check("dbt tests", False, "nothing is built yet: just pipeline")
     path = Path(os.environ["DBT_TARGET_PATH"]) / "run_results.json"
-    path.unlink(missing_ok=True)  # a dbt that does not start leaves the old one
+    path.unlink(missing_ok=True)  # a dbt that does not start would leave the old one
     subprocess.run(
         [*dbt, "test", "--quiet"],
         check=False,
@@ -108,7 +108,7 @@ def dbt_tests(dbt: list[str]) -> Check:
 
 
 def proof() -> Check:
-    """Return what the full proof says of every file and every store."""
+    """Run the full proof of every file and every store."""
     verify = str(Path(sys.executable).parent / "verify")
     ended = subprocess.run(
         [verify, "--full"],
@@ -125,7 +125,7 @@ def proof() -> Check:
 
 
 def totals() -> list[Check]:
-    """Tokens and cost of each aggregate of the export against the counted responses."""
+    """Compare tokens and cost of each aggregate with the counted responses."""
     path = settings.in_home("EXPORT_DIR", "exports") / "conversations.db"
     if not path.exists():
         return [Check("totals", False, "nothing is published yet: just pipeline")]

@@ -1,4 +1,4 @@
-"""How far ingestion has come, read from the buffer while others write it."""
+"""Read the progress of ingestion from the buffer."""
 
 import json
 import os
@@ -12,21 +12,26 @@ from pathlib import Path
 from cclake_common import settings
 
 QUIET_SECONDS = 3.0
-# The tailer gives a sign of life every 30 s, however slow it is.
+# The tailer sends stats at least every 30 s, however slow it is.
 LIFELESS_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of ingestion: bytes read, lines waiting, lines in MongoDB.
+    """The progress of ingestion at one moment.
 
     Attributes:
-        ready: The tailer has looked at all files and reports what is left to read.
-        behind_bytes: Bytes that are not read yet, as it last said.
-        refused: Files that can't be read.
-        dead: Lines that could not be delivered.
-        paused: Why the buffer accepts nothing more: `cap`, `free`, or `no`.
-        heard_at: When the tailer last gave a sign of life.
+        read_bytes: Number of bytes read.
+        read_lines: Number of lines read.
+        queued: Number of lines in the buffer.
+        delivered: Number of lines in MongoDB.
+        files: Number of files read.
+        ready: Whether the tailer has scanned all files and reports what is unread.
+        behind_bytes: Number of unread bytes, as the tailer last reported.
+        refused: Number of files that can't be read.
+        dead: Number of dead letters.
+        paused: Why the buffer has paused reading: `cap`, `free`, or `no`.
+        heard_at: When the tailer last sent stats.
     """
 
     read_bytes: int = 0
@@ -43,22 +48,22 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        """Whether every complete line on disk has been acknowledged."""
+        """Return whether every complete line on disk has been acknowledged."""
         return self.ready and self.behind_bytes == 0 and self.queued == 0
 
     def waits_for(self) -> str:
-        """Return what is waited for, for a person."""
+        """Return in words what ingestion waits for."""
         if self.paused == "free":
-            return "disk space: reading pauses until there is some"
+            return "free disk space, because reading has paused"
         if not self.ready:
-            return "the tailer, which is looking through the files"
+            return "the tailer, which is scanning the files"
         if self.behind_bytes:
             left = f"{self.behind_bytes:,} bytes to read"
             return f"the tailer: {left}, {self.delivered:,} lines are in MongoDB"
         return f"MongoDB: {self.queued:,} lines wait in the buffer"
 
     def missing(self) -> str:
-        """Return what is not in MongoDB, and how much; empty when everything is."""
+        """Return in words what is not in MongoDB yet; empty if everything is."""
         found = [
             (self.behind_bytes, "bytes are not read yet"),
             (self.queued, "lines wait in the buffer"),
@@ -67,17 +72,17 @@ class Progress:
         ]
         parts = [f"{number:,} {what}" for number, what in found if number]
         if not self.ready:
-            parts.insert(0, "files that the tailer has not looked at yet")
+            parts.insert(0, "files that the tailer has not scanned yet")
         return ", ".join(parts)
 
 
 def tree_bytes(roots: list[Path]) -> int:
-    """Size of all log files below the roots, in bytes."""
+    """Return the size of all log files below the roots, in bytes."""
     return sum(_sizes(roots))
 
 
 def snapshot(buffer: Path) -> Progress:
-    """The progress now; all zero where no buffer can be read."""
+    """Return the progress now; all zero if there is no readable buffer."""
     if not buffer.exists():
         return Progress()
     uri = f"{buffer.as_uri()}?mode=ro"
@@ -94,17 +99,17 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Progress]:
-    """Yield the progress until all is acknowledged.
+    """Yield the progress until everything is acknowledged.
 
-    It waits for a slow machine, as long as anything moves or gives a sign of life. If
-    nothing has for `LIFELESS_SECONDS`, the last progress is not complete.
+    This waits as long as there is progress or new stats. It gives up after
+    `LIFELESS_SECONDS` without either; the last progress is then not complete.
 
     Args:
         buffer: Path of the buffer.
-        check: Called after each `QUIET_SECONDS` with the progress; it raises when a
+        check: Called with the progress every `QUIET_SECONDS`; raises an error if a
             process has failed.
         sleep: Waits for a number of seconds.
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
     last, moved = snapshot(buffer), clock()
     checked = moved
@@ -157,5 +162,5 @@ def _sizes(folders: list[Path]) -> Iterator[int]:
 
 
 def buffer_path() -> Path:
-    """Path of the buffer."""
+    """Return the path of the buffer."""
     return settings.in_home("SQLITE_PATH", "buffer.db")

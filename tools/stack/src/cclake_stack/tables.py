@@ -1,4 +1,4 @@
-"""Turn the state of the stack into tables for a terminal."""
+"""Format the state of the stack as tables for a terminal."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from rich.text import Text
 from cclake_stack.config import ROLES, Value
 from cclake_stack.validate import Check
 
-WELL = ("RUNNING", "STARTING")
+HEALTHY = ("RUNNING", "STARTING")
 _UNBROKEN = 1000
 _ADD_PRICES = (
     "To add a price, write a csv with the columns model, input and output (dollars per"
@@ -25,14 +25,14 @@ MISSED = ("files", "folders")
 
 
 def screen() -> Console:
-    """Standard output; where it is no terminal, rows are not broken for its width."""
+    """Return standard output; rows are wrapped only if it is a terminal."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):
         return Console()
     return Console(width=_UNBROKEN)
 
 
 def overview(addresses: dict[str, str], archived: int) -> RenderableType:
-    """The table at the end of `up`: addresses and counts."""
+    """Return the table at the end of `up`: addresses and counts."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, address in addresses.items():
         table.add_row(name, Text(visible(address), style="bold"))
@@ -40,10 +40,10 @@ def overview(addresses: dict[str, str], archived: int) -> RenderableType:
     return table
 
 
-def is_well(found: dict[str, Any]) -> bool:
-    """Whether every needed process runs, health is good and the last run succeeded."""
-    # `up` starts what the role needs; the others were never meant to run.
-    ended = [p for p in found["processes"] if p["state"] not in (*WELL, "STOPPED")]
+def is_healthy(found: dict[str, Any]) -> bool:
+    """Return whether all needed processes run, and health and the last run are good."""
+    # `up` starts only what the role needs.
+    ended = [p for p in found["processes"] if p["state"] not in (*HEALTHY, "STOPPED")]
     states = {p["name"]: p["state"] for p in found["processes"]}
     stopped = [name for name in ROLES[found["role"]] if states.get(name) == "STOPPED"]
     last, health = found["pipeline_ended"], found["health"] or {}
@@ -59,14 +59,15 @@ def is_well(found: dict[str, Any]) -> bool:
 
 
 def status(found: dict[str, Any]) -> RenderableType:
-    """What `status` shows."""
+    """Return the output of `status`."""
     if not found["running"]:
-        return Group("cclake does not run; start it with: just up", *notices(found))
+        text = "cclake is not running; start it with: just up"
+        return Group(text, *notices(found))
     return Group(_processes(found["processes"]), "", _facts(found), *notices(found))
 
 
 def settings(values: Iterable[Value]) -> RenderableType:
-    """A row per setting."""
+    """Return a table with a row per setting."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("setting", "value", "from", "meaning"):
         table.add_column(column, overflow="fold")
@@ -76,7 +77,7 @@ def settings(values: Iterable[Value]) -> RenderableType:
 
 
 def checks(found: Iterable[Check]) -> RenderableType:
-    """A row per check of `validate`."""
+    """Return a table with a row per check of `validate`."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("check", "holds", "seen"):
         table.add_column(column, overflow="fold")
@@ -87,7 +88,7 @@ def checks(found: Iterable[Check]) -> RenderableType:
 
 
 def _add(table: Table, *cells: str | Text) -> None:
-    """Add a row of plain text, which never is markup."""
+    """Add a row of plain text, which is never interpreted as markup."""
     shown = (Text(visible(one)) if isinstance(one, str) else one for one in cells)
     table.add_row(*shown)
 
@@ -97,7 +98,7 @@ def _processes(processes: list[dict[str, Any]]) -> Table:
     for column in ("process", "state", ""):
         table.add_column(column)
     for process in processes:
-        style = "green" if process["state"] in WELL else "red"
+        style = "green" if process["state"] in HEALTHY else "red"
         state = Text(process["state"].lower(), style=style)
         _add(table, process["name"], state, process["description"])
     return table
@@ -131,7 +132,7 @@ def _run(last: dict[str, Any] | None) -> str:
 
 
 def _custody(found: dict[str, Any]) -> list[str]:
-    """Return sentences on what is not archived, or was not in time."""
+    """Return sentences on files that are not archived, or were deleted too early."""
     said = list(found["left_out"][:SHOWN])
     if (more := len(found["left_out"]) - SHOWN) > 0:
         said.append(f"and {more:,} more files; --json lists all")
@@ -146,7 +147,7 @@ def _custody(found: dict[str, Any]) -> list[str]:
 
 
 def notices(found: dict[str, Any]) -> list[RenderableType]:
-    """Return what needs attention, one line each."""
+    """Return lines on everything that needs attention."""
     lines: list[RenderableType] = [
         Text(visible(sentence), style="red") for sentence in found["unreadable"]
     ]
@@ -157,7 +158,7 @@ def notices(found: dict[str, Any]) -> list[RenderableType]:
     lines += [
         Text(
             visible(
-                f"Not known yet: {row['kind']} {row['name']} of Claude Code"
+                f"Unknown {row['kind']}: {row['name']} of Claude Code"
                 f" {row['version']}, {row['count']:,} times (archived)."
             )
         )

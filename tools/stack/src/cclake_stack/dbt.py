@@ -1,4 +1,4 @@
-"""dbt with the settings of this data directory, and the pages of its documentation."""
+"""Run dbt with the settings of this data directory, and serve its documentation."""
 
 import functools
 import http.server
@@ -13,12 +13,22 @@ from cclake_common.loopback import ADDRESS, Handler, Server
 from cclake_stack.supervise import repository
 from cclake_stack.validate import lock_pipeline
 
-# What dbt does without the database; the rest would run into the pipeline.
-_APART = {"serve", "ls", "list", "parse", "deps", "clean", "-h", "--help", "--version"}
+# Commands of dbt that do not open the database; all others need the pipeline's lock.
+_WITHOUT_DATABASE = {
+    "serve",
+    "ls",
+    "list",
+    "parse",
+    "deps",
+    "clean",
+    "-h",
+    "--help",
+    "--version",
+}
 
 
 def dbt_command() -> list[str]:
-    """The dbt of this environment; its settings are put into the environment."""
+    """Set the environment variables of dbt, and return its command."""
     home = settings.home()
     project = repository() / "dbt"
     os.environ.update(
@@ -33,9 +43,9 @@ def dbt_command() -> list[str]:
 
 
 def become_dbt(arguments: list[str]) -> NoReturn:
-    """Become dbt, which keeps the pipeline waiting while it uses the database."""
+    """Replace this process with dbt; the pipeline waits while it uses the database."""
     command = dbt_command()
-    if not _APART & set(arguments):
+    if not _WITHOUT_DATABASE & set(arguments):
         lock_pipeline(f"dbt {' '.join(arguments)}").keep()
     os.execv(command[0], [*command, *arguments])
 

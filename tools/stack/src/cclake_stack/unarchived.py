@@ -1,4 +1,4 @@
-"""Files of the log folders that are not archived, or whose lines cannot be parsed."""
+"""Find files that are not archived, or whose lines can't be parsed."""
 
 import json
 import os
@@ -17,11 +17,11 @@ order by root, path
 
 
 def sentences(roots: Iterable[Path], buffer: Path) -> list[str]:
-    """Return a sentence for each file that a user may expect to be counted.
+    """Return a sentence for each such file that looks like a log.
 
     Args:
         roots: The folders with logs.
-        buffer: Path of the buffer; the tailer has noted encodings in it.
+        buffer: Path of the buffer, whose checkpoints contain encodings.
     """
     said = [
         f"Not archived ({why}): {visible(str(path))}"
@@ -48,14 +48,14 @@ def _left_out(root: Path) -> Iterator[tuple[Path, str]]:
         for name in sorted(files):
             path = Path(folder, name)
             if ".jsonl." in name and "tool-results" not in path.parts:
-                yield path, "packed or renamed"
+                yield path, "compressed or renamed"
             elif not path.exists() and path.is_symlink():
-                yield path, "a link that leads nowhere"
+                yield path, "a dangling link"
             elif name.endswith(".jsonl") and not path.is_file():
                 yield path, "not a regular file"
     history = root.parent / "history.jsonl"
     if history.is_symlink() and not history.exists():
-        yield history, "a link that leads nowhere"
+        yield history, "a dangling link"
 
 
 def _encoded(buffer: Path) -> list[tuple[str, str]]:
