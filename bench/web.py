@@ -6,8 +6,9 @@ Makes an export of that many messages, spread over two years, with the indexes
 that `publish` makes; serves it, asks for each page several times, and prints
 the median of the times and the processor time that the server used for one.
 The times of one run can be compared with each other and with the first line,
-the same read by bare SQLite. Then how long a new export takes to be shown. With
---folder the export is kept and used again.
+the same read by bare SQLite. Before that, the first pages of a server that has just
+started, and after it, those that follow a publication. With --folder the export is kept
+and used again.
 """
 
 import argparse
@@ -25,9 +26,10 @@ from cclake_publish.indexes import INDEXES
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
+import quarters
 from sample import LONG, MAIN, sample
 from webface import Web, serving
-from webstart import cpu, started, swapped
+from webstart import cpu, published, started
 
 ROUNDS = 15
 SPAN = timedelta(days=730)
@@ -65,6 +67,10 @@ PAGES = {
     "dashboard, new, a host": "/dashboard?host=laptop&until=2099-01-{}",
     "dashboard, new, a project": "/dashboard?project=gamma-3&until=2099-01-{}",
     "dashboard, new, a year": f"/dashboard?since={YEAR_AGO}-{{}}&until={LATELY}",
+    "sessions, new, a model": "/?model=claude-opus-4-6&until=2099-01-{}",
+    "sessions, new, a tool": "/?tool=Bash&until=2099-01-{}",
+    "sessions, new, an hour of the week": "/?slot=30&until=2099-01-{}",
+    "sessions, new, with errors, by cost": "/?errors=1&sort=cost&until=2099-01-{}",
 }
 
 
@@ -83,7 +89,7 @@ def main() -> None:
             make(path, given.messages)
         found = started(folder / "exports", folder / "log")
         web = stack.enter_context(serving(folder / "exports", folder / "log"))
-        found |= measure(web, path) | swapped(web, path, 1) | swapped(web, path, 100)
+        found |= measure(web, path) | published(web, path)
     if given.json:
         print(json.dumps(found))
         return
@@ -121,6 +127,7 @@ def grow(path: Path, messages: int) -> None:
             f"insert into {table} select {chosen} from {table}, n order by i"
         )
     connection.execute(_NAMES, (min(copies, PROJECTS),))
+    quarters.add(connection)
     for number, (table, columns) in enumerate(INDEXES):
         names = [row[1] for row in connection.execute(f"pragma table_info({table})")]
         if set(columns.split(", ")) <= set(names):

@@ -1,14 +1,15 @@
-"""What a start of the server and a new export cost, for `bench/web.py`."""
+"""What a start of the server and a publication cost, for `bench/web.py`."""
 
-import shutil
 import sqlite3
+import statistics
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from webface import Web, serving
 
-LONGEST = 120  # seconds that a new export may take to be shown
+ROUNDS = 9
 
 
 def cpu(web: Web) -> float:
@@ -37,31 +38,20 @@ def started(exports: Path, log: Path) -> dict[str, list[float]]:
     return found
 
 
-def swapped(web: Web, path: Path, moved: int) -> dict[str, list[float]]:
-    """A new export in which some sessions have moved on, under a warm server."""
-    new = path.with_name("next.db")
-    shutil.copyfile(path, new)
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    with sqlite3.connect(new) as connection:
-        connection.execute(
-            """update dim_sessions set updated_run = coalesce(updated_run, 0) + 1
-            where rowid in (select rowid from dim_sessions
-                order by started_at desc limit ?)""",
-            (moved,),
-        )
-        connection.execute(
-            "update export_info set value = ? where name = 'published_at'", (stamp,)
-        )
-    connection.close()
-    used, start, slowest = cpu(web), time.perf_counter(), 0.0
-    new.replace(path)
-    while stamp not in web.get("/").text:
-        assert time.perf_counter() - start < LONGEST
-        slowest = max(slowest, timed(web, "/dashboard"), timed(web, "/"))
-        time.sleep(0.05)
-    name = f"new export, {moved} sessions moved"
+def published(web: Web, path: Path) -> dict[str, list[float]]:
+    """The first pages after a publication, when nothing of the export is kept."""
+    pages = {"sessions": "/", "dashboard": "/dashboard"}
+    times: dict[str, list[float]] = {name: [] for name in pages}
+    for number in range(ROUNDS):
+        stamp = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        with closing(sqlite3.connect(path)) as export, export:
+            export.executemany(
+                "insert or replace into export_info (name, value) values (?, ?)",
+                (("published_at", stamp), ("export_id", f"bench {number}")),
+            )
+        for name, page in pages.items():
+            times[name].append(timed(web, page))
     return {
-        f"{name}: shown after": [round((time.perf_counter() - start) * 1000)],
-        f"{name}: slowest page": [round(slowest, 1)],
-        f"{name}: CPU": [round((cpu(web) - used) * 1000)],
+        f"just published, {name}": [round(statistics.median(found), 1)]
+        for name, found in times.items()
     }

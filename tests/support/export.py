@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import quarters
+from cclake_publish.indexes import INDEXES as PUBLISHED
 from cclake_publish.indexes import SEARCH
 from cclake_web.data.words import words_of
 
@@ -48,6 +49,7 @@ INDEXES = (
     ("fct_tool_calls", "tool_use_id"),
     ("dim_sessions", "ended_at"),
     ("dim_sessions", "started_at"),
+    *(one for one in PUBLISHED if one[0] in quarters.MARTS),
 )
 
 
@@ -85,11 +87,16 @@ class Export:
             row["search_id"] = number
             if (words := words_of(row["text"] or "")) != row["text"]:
                 row["words"] = words
+        uncounted: Counter[str] = Counter()
         for row in self.rows["fct_api_responses"]:
             row.setdefault("response_key", row["message_id"])
             row.setdefault("model_name", row["model"])
             row.setdefault("price_parts", 1)
             row.setdefault("is_priced", int(row["cost_usd"] is not None))
+            if row["input_tokens"] is None:
+                uncounted[row["session_id"]] += 1
+        for row in self.rows["agg_session_metrics"]:
+            row["uncounted_responses"] = uncounted[row["session_id"]]
         for table, columns in SCHEMA.items():
             connection.execute(f'create table "{table}" ({columns})')
             names = [part.split()[0] for part in columns.split(", ")]
@@ -328,7 +335,7 @@ class Session:
         names = (
             "prompts", "messages", "tool_calls", "tool_errors", "api_errors",
             "subagents", "compactions", "api_responses", "unpriced_responses",
-            "uncounted_responses", "final_responses", *tokens,
+            "final_responses", *tokens,
         )  # fmt: skip
         self.export.add(
             "agg_session_metrics", session_id=self.id, turns=self.turn,

@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from cclake_web.data import rollup
+from cclake_web.data import overtime
 from cclake_web.data.calendar import FEW, ROWS, WEEKS, Calendar, calendar
 from cclake_web.data.filters import Filters
 from export import Export
@@ -29,8 +29,8 @@ def shown(folder: Path, ago: tuple[int, ...], **chosen: str) -> Calendar | None:
         session.answer(cost=number + 1.0)
         session.end()
     connection = sqlite3.connect(export.write(folder / "c.db"))
-    rollup.make(connection)
-    found = calendar(connection, Filters.from_args(chosen, ZONE))
+    filters = Filters.from_args(chosen, ZONE)
+    found = calendar(overtime.days(connection, filters), filters)
     connection.close()
     return found
 

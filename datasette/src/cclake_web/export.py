@@ -44,6 +44,10 @@ _ROOM = "narrow the question, or read the export with sqlite3"
 
 # Columns that an export of this version has.
 NEEDED = {
+    "agg_call_quarters.durations",
+    "agg_message_quarters.conversation_messages",
+    "agg_response_quarters.quarter_no",
+    "agg_session_metrics.uncounted_responses",
     "dim_sessions.session_id",
     "thread_entries.owner_session_id",
     "thread_blocks.session_id",

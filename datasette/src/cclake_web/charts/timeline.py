@@ -2,15 +2,16 @@
 
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from markupsafe import Markup, escape
 
 from cclake_web.charts.scale import after, label, periods, start_of
+from cclake_web.data import zones
 from cclake_web.data.filters import Filters
-from cclake_web.data.sessions import selected
-from cclake_web.data.zoned import local, zoned
+from cclake_web.data.quarters import chosen_days, local
+from cclake_web.data.sessions import subset
 from cclake_web.fmt import plural
 from cclake_web.render.safe import plain
 
@@ -31,13 +32,13 @@ class Timeline:
 
 
 def timeline(
-    sums: sqlite3.Connection, filters: Filters, unit: str = ""
+    connection: sqlite3.Connection, filters: Filters, unit: str = ""
 ) -> Timeline | None:
     """Messages over time in the viewer's zone; None where there are none."""
     if unit == "hour":
-        counts = _hours(sums, filters)
+        counts = _hours(connection, filters)
         return _by_hour(counts, filters) if counts else None
-    days = _days(sums, filters)
+    days = _days(connection, filters)
     if not days:
         return None
     found, starts = periods(list(days))
@@ -60,29 +61,32 @@ def timeline(
     return _draw(bars, unit)
 
 
-def _days(sums: sqlite3.Connection, filters: Filters) -> dict[date, int]:
-    rows = _spoken(sums, filters, "z.day")
-    return {date.fromisoformat(day): number for day, number in rows}
+def _days(connection: sqlite3.Connection, filters: Filters) -> dict[date, int]:
+    day = zones.day_of(local(connection, filters, "agg_message_quarters"))
+    rows = _spoken(connection, filters, day)
+    return {zones.date_of(day): number for day, number in rows}
 
 
-def _hours(sums: sqlite3.Connection, filters: Filters) -> Counter[datetime]:
-    counts: Counter[datetime] = Counter()
-    for quarter, number in _spoken(sums, filters, "p.quarter"):
-        counts[local(quarter, filters.zone).replace(minute=0)] += number
-    return counts
+def _hours(connection: sqlite3.Connection, filters: Filters) -> dict[datetime, int]:
+    hour = f"{local(connection, filters, 'agg_message_quarters')} / 4"
+    rows = _spoken(connection, filters, hour)
+    begin = zones.EPOCH.replace(tzinfo=None)  # as the clocks there show it
+    return {begin + timedelta(hours=hour): number for hour, number in rows}
 
 
-def _spoken(sums: sqlite3.Connection, filters: Filters, by: str) -> sqlite3.Cursor:
-    """Messages of the chosen sessions, within the chosen days."""
-    conditions, values = selected(sums, filters)
-    zone = f"sums.zone{zoned(sums, filters.zone)}"
-    within = "z.day between :since and :until"
-    return sums.execute(
-        f"""select {by}, sum(p.messages) from sums.spoken p
-        join {zone} z on z.quarter = p.quarter
-        {"join sums.listed s on s.session = p.session" if conditions else ""}
-        where {" and ".join([within, *conditions])} group by 1""",
-        values | {"since": filters.since, "until": filters.until or "9999"},
+def _spoken(
+    connection: sqlite3.Connection, filters: Filters, by: str
+) -> sqlite3.Cursor:
+    """Return messages of the chosen sessions, within the chosen days."""
+    within, days = chosen_days(filters)
+    # What was said on these days is of sessions that were open then.
+    whenever = filters if filters.slot else replace(filters, since="", until="")
+    chosen, values = subset(connection, whenever)
+    return connection.execute(
+        f"""select {by}, sum(conversation_messages) from agg_message_quarters
+        where conversation_messages > 0 and {within}
+        {f"and +session_id in ({chosen})" if chosen else ""} group by 1""",
+        values | days,
     )
 
 
@@ -93,7 +97,7 @@ def _starts(starts: list[date], unit: str, last: date) -> list[date]:
     return found
 
 
-def _by_hour(counts: Counter[datetime], filters: Filters) -> Timeline:
+def _by_hour(counts: dict[datetime, int], filters: Filters) -> Timeline:
     last = max(counts)
     first = max(min(counts), last - timedelta(hours=HOURS - 1))
     first = min(first, last - timedelta(hours=FEWEST - 1))
@@ -101,7 +105,7 @@ def _by_hour(counts: Counter[datetime], filters: Filters) -> Timeline:
     moment = first
     while moment <= last:
         href = _href(filters, moment.date(), moment.date() + timedelta(days=1))
-        bars.append((counts[moment], moment.strftime("%-d %b, %H:00"), href))
+        bars.append((counts.get(moment, 0), moment.strftime("%-d %b, %H:00"), href))
         moment += timedelta(hours=1)
     return _draw(bars, "hour")
 

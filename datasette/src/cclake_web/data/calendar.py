@@ -1,24 +1,15 @@
 """What was done on each day of the last years."""
 
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cclake_web.data.chosen import over_time
 from cclake_web.data.filters import Filters
-from cclake_web.data.zoned import zoned
+from cclake_web.data.overtime import Done
 
 WEEKS = 53  # of a row
 ROWS = 3  # at most
 FEW = 8  # weeks that get no row of their own
-
-
-@dataclass(frozen=True)
-class Done:
-    """The sums of one day in the viewer's zone: dollars, and API responses."""
-
-    cost: float
-    responses: int
 
 
 @dataclass(frozen=True)
@@ -49,27 +40,14 @@ class Calendar:
         return best
 
 
-def calendar(connection: sqlite3.Connection, filters: Filters) -> Calendar | None:
-    """The days of a selection; None where it holds no response."""
-    time = f"sums.time{zoned(connection, filters.zone)}"
-    grain, whose, values = over_time(filters)
-    last = connection.execute(
-        f"""select start from {time} where unit = '{grain}day' and start <= :until
-        and start >= :since and {whose} order by start desc limit 1""",
-        values | {"since": filters.since, "until": filters.until or "9999"},
-    ).fetchone()
-    if last is None:
+def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
+    """Return the days of a selection; None where it holds no response."""
+    if not known:
         return None
-    end = date.fromisoformat(last[0])
+    end = max(known)
     monday = end - timedelta(days=end.weekday())
     first = monday - timedelta(weeks=WEEKS * ROWS - 1)
-    rows = connection.execute(
-        f"""select start, sum(cost), sum(responses) from {time}
-        where unit = '{grain}day' and start between :first and :last and {whose}
-        group by start""",
-        values | {"first": max(first.isoformat(), filters.since), "last": last[0]},
-    )
-    days = {date.fromisoformat(row[0]): Done(row[1] or 0.0, row[2]) for row in rows}
+    days = {day: done for day, done in sorted(known.items()) if day >= first}
     weeks = (monday - min(days)).days // 7 + 2
     count = max(1, min(ROWS, -((FEW - weeks) // WEEKS)))
     begin = monday - timedelta(weeks=WEEKS * count - 1)

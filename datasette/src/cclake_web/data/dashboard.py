@@ -1,21 +1,20 @@
-"""Numbers of the dashboard that are not over time, from the sums."""
+"""Numbers of the dashboard that are not over time."""
 
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any
 
-from cclake_web.data.chosen import chosen_quarters, quarters_of, whose_of
+from cclake_web.data import zones
+from cclake_web.data.durations import median
 from cclake_web.data.filters import Filters
-from cclake_web.data.medians import median
-from cclake_web.data.sums import BELOW_SUMS
-from cclake_web.data.tower import TOP, source
-from cclake_web.data.zoned import local, zoned
+from cclake_web.data.quarters import chosen, local
 
-BLOCK = 20  # quarters of an hour
+BLOCK = 5  # hours
 SHOWN_BLOCKS = 10
+RECENT = 30 * 24  # hours in which they are looked for first
 TOOLS = 16
 KINDS = 12
 
@@ -37,51 +36,75 @@ class Block:
 
 
 def heat(connection: sqlite3.Connection, filters: Filters) -> list[list[int]]:
-    """API responses by weekday (Monday first) and hour, in the viewer's zone."""
-    slots = f"sums.slots{zoned(connection, filters.zone)}"
-    chosen, values = chosen_quarters(connection, filters)
+    """Return API responses by weekday (Monday first) and hour, in the viewer's zone."""
+    where, values = chosen(filters)
+    slot = zones.slot_of(local(connection, filters, "agg_response_quarters"))
     table = [[0] * 24 for _ in range(7)]
-    for slot, number in connection.execute(
-        f"select slot, sum(responses) from {slots} where {chosen} group by slot",
+    for hour, number in connection.execute(
+        f"""select {slot}, sum(api_responses) from agg_response_quarters
+        where {where} group by 1""",
         values,
     ):
-        table[slot // 24][slot % 24] = number
+        table[hour // 24][hour % 24] = number
     return table
 
 
-# Every window begins with the first response after the end of the one before.
-_WINDOWS = f"""with recursive windows (quarter) as (
-    select min(quarter) from sums.quarters where {{chosen}}
-    union all
-    select (select quarter from sums.quarters
-        where quarter >= windows.quarter / 4 * 4 + {BLOCK} and {{chosen}}
-        order by quarter limit 1)
-    from windows where windows.quarter is not null
-) select quarter from windows where quarter is not null"""
-
-
 def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
-    """The last windows of five hours; each begins with its first response's hour."""
-    chosen, values = chosen_quarters(connection, filters)
-    windows = connection.execute(_WINDOWS.format(chosen=chosen), values)
-    starts = [quarter for (quarter,) in windows]
-    found = []
+    """Return the last windows of five hours; each begins with a response's hour."""
+    where, values = chosen(filters)
+    sql = f"select max(quarter_no) from agg_response_quarters where {where}"
+    (newest,) = connection.execute(sql, values).fetchone()
+    if newest is None:
+        return []
+    for since in (newest // 4 - RECENT, -1):
+        hours = connection.execute(
+            f"""select distinct quarter_no / 4 from agg_response_quarters
+            where {where} order by 1""",
+            _not_before(values, since),
+        )
+        starts = _starts([hour for (hour,) in hours], whole=since < 0)
+        if len(starts) >= SHOWN_BLOCKS:
+            break
     shown = starts[-SHOWN_BLOCKS:]
     rows = connection.execute(
-        f"""select quarter, sum(cost) as cost, sum(responses) as responses,
-        sum(input + output + written + read) as tokens from sums.quarters
-        where {chosen} and quarter >= :first group by quarter""",
-        values | {"first": shown[0] if shown else 0},
+        f"""select quarter_no / 4 as hour, sum(cost_usd) as cost,
+        sum(api_responses) as responses, sum(total_tokens) as tokens
+        from agg_response_quarters
+        where {where} group by 1 order by 1""",
+        _not_before(values, shown[0]),
     ).fetchall()
-    for first, end in pairwise([*shown, TOP]):
-        inside = [row for row in rows if first <= row["quarter"] < end]
+    found = []
+    for first, end in pairwise([*shown, zones.LAST]):
+        inside = [row for row in rows if first <= row["hour"] < end]
         found.append(_block(inside, filters.zone))
     return found
 
 
+def _not_before(values: dict[str, Any], hour: int) -> dict[str, Any]:
+    return values | {"first_quarter": max(values["first_quarter"], 4 * hour)}
+
+
+def _starts(hours: list[int], *, whole: bool) -> list[int]:
+    """Return the hours that windows begin with.
+
+    A window begins with the first response after the end of the one before. Where the
+    hours do not begin with the history, they are read from the first pause on that is
+    as long as a window: after it one begins, whatever was before.
+    """
+    begun, starts = whole, list[int]()
+    for before, hour in pairwise([hours[0] if hours else 0, *hours]):
+        begun = begun or hour - before >= BLOCK
+        if begun and (not starts or hour >= starts[-1] + BLOCK):
+            starts.append(hour)
+    return starts
+
+
 def _block(rows: list[sqlite3.Row], zone: tzinfo) -> Block:
-    last = local(_whole(rows[-1]["quarter"]), zone) + timedelta(hours=1)
-    block = Block(local(_whole(rows[0]["quarter"]), zone), last)
+    begin, last = (
+        (zones.EPOCH + timedelta(hours=row["hour"])).astimezone(zone)
+        for row in (rows[0], rows[-1])
+    )
+    block = Block(begin, last + timedelta(hours=1))
     for row in rows:
         block.cost += row["cost"] or 0.0
         block.tokens += row["tokens"] or 0
@@ -89,20 +112,14 @@ def _block(rows: list[sqlite3.Row], zone: tzinfo) -> Block:
     return block
 
 
-def _whole(quarter: int) -> int:
-    """Return the first quarter of the same hour."""
-    return quarter // 4 * 4
-
-
 def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
-    """Money and tokens by project, the dearest first."""
-    whose, values = whose_of(filters)
-    answered = source("answered", quarters_of(connection, filters), whose)
+    """Return money and tokens by project, the dearest first."""
+    where, values = chosen(filters)
     rows = connection.execute(
-        f"""select w.project, sum(a.cost) as cost, sum(a.responses) as responses,
-        sum(a.unpriced + a.uncounted) as unknown, sum(a.tokens) as tokens
-        from {answered} a join sums.who w on w.id = a.who
-        group by 1 order by 2 desc, 5 desc limit 15""",
+        f"""select project_key as project, sum(cost_usd) as cost,
+        sum(api_responses) as responses, sum(unpriced_responses) as unknown,
+        sum(total_tokens) as tokens from agg_response_quarters
+        where {where} group by 1 order by 2 desc, 5 desc limit 15""",
         values,
     )
     return [dict(row) for row in rows]
@@ -117,29 +134,24 @@ class Calls:
 
 
 def calls(connection: sqlite3.Connection, filters: Filters) -> Calls:
-    """Calls, errors and the median duration of each tool, and failures by kind."""
-    whose, values = whose_of(filters)
-    called = source("called", quarters_of(connection, filters), whose)
+    """Return calls, errors and median durations by tool, and failures by kind."""
+    where, values = chosen(filters)
     tools: dict[str | None, dict[str, Any]] = {}
     kinds: dict[str, int] = defaultdict(int)
-    for row in connection.execute(
-        f"""select tool, kind, sum(calls) as calls, sum(timed) as timed, {BELOW_SUMS}
-        from {called} group by tool, kind""",
+    for tool, kind, number, durations in connection.execute(
+        f"""select tool_name, error_kind, sum(calls), group_concat(durations, '')
+        from agg_call_quarters where {where} group by 1, 2""",
         values,
     ):
-        fresh = {"tool": row["tool"], "calls": 0, "timed": 0, "errors": 0, "below": ()}
-        one = tools.setdefault(row["tool"], fresh)
-        one["calls"] += row["calls"]
-        one["timed"] += row["timed"]
-        one["below"] = [*map(sum, zip_longest(one["below"], row[4:], fillvalue=0))]
-        if row["kind"]:
-            one["errors"] += row["calls"]
-            kinds[row["kind"]] += row["calls"]
+        fresh = {"tool": tool, "calls": 0, "errors": 0, "durations": ""}
+        one = tools.setdefault(tool, fresh)
+        one["calls"] += number
+        one["durations"] += durations
+        if kind:
+            one["errors"] += number
+            kinds[kind] += number
     most = sorted(tools.values(), key=lambda one: (-one["calls"], one["tool"] or ""))
-    chosen, values = chosen_quarters(connection, filters)
     for one in most[:TOOLS]:
-        one["median_s"] = median(
-            connection, one["tool"], one["timed"], one.pop("below"), chosen, values
-        )
+        one["median_s"] = median(one.pop("durations"))
     failed = sorted(kinds.items(), key=lambda pair: -pair[1])[:KINDS]
     return Calls(most[:TOOLS], [{"kind": kind, "errors": n} for kind, n in failed])

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-# Columns of the sums' list of sessions, and what they are called.
+# What sessions `s` and their metrics `m` are sorted by, and what that is called.
 SORTS = {
-    "recent": ("s.recent", "Newest"),
-    "cost": ("coalesce(s.cost, 0)", "Cost"),
-    "tokens": ("coalesce(s.tokens, 0)", "Tokens"),
-    "turns": ("coalesce(s.turns, 0)", "Turns"),
-    "time": ("s.time", "Time"),
-    "errors": ("s.errors", "Errors"),
+    "recent": ("coalesce(s.ended_at, s.started_at, '')", "Newest"),
+    "cost": ("coalesce(m.cost_usd, 0)", "Cost"),
+    "tokens": ("coalesce(m.total_tokens, 0)", "Tokens"),
+    "turns": ("coalesce(m.turns, 0)", "Turns"),
+    "time": ("coalesce(s.active_s, s.wall_s, 0)", "Time"),
+    "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
 }
 CHOICES = ("project", "model", "branch", "host")
 # Where a chart leads: a tool, a kind of failure, an hour of the week (0 to 167).
@@ -86,16 +86,16 @@ class Filters:
         return _moment(self.since, self.zone, 0), _moment(self.until, self.zone, 1)
 
     def where(self) -> tuple[list[str], dict[str, Any]]:
-        """Conditions on the sums' `listed s`."""
+        """Return conditions on sessions `s` and their metrics `m`, with values."""
         low, high = self.bounds()
         conditions = (
             (self.project, "s.project_key = :project"),
             (self.branch, "s.git_branch = :branch"),
             (self.host, "s.host = :host"),
-            (self.model, "instr(s.models, :model) > 0"),
-            (low, "s.ended_at >= :low"),
+            (self.model, _HAS_MODEL),
+            (low, "coalesce(s.ended_at, s.started_at) >= :low"),
             (high, "s.started_at < :high"),
-            (self.errors, "s.errors > 0"),
+            (self.errors, f"{SORTS['errors'][0]} > 0"),
             (self.q, _ABOUT),
         )  # fmt: skip
         values = {
@@ -107,8 +107,9 @@ class Filters:
         return [sql for wanted, sql in conditions if wanted], values
 
 
-_ABOUT = r"""s.session_id in (select session_id from dim_sessions where session_id = :q
-    or title like :like escape '\' or first_prompt like :like escape '\')"""
+_ABOUT = r"""(s.session_id = :q
+    or s.title like :like escape '\' or s.first_prompt like :like escape '\')"""
+_HAS_MODEL = "instr(',' || replace(s.models, ', ', ',') || ',', :model) > 0"
 _SLOTS = {str(slot) for slot in range(7 * 24)}
 
 

@@ -2,21 +2,42 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from operator import add
 from typing import Any
 
-from cclake_web.charts.scale import after, periods, start_of
-from cclake_web.data.chosen import over_time
+from cclake_web.charts.scale import periods
+from cclake_web.data import zones
 from cclake_web.data.filters import Filters
-from cclake_web.data.sums import ADDED, ADDED_SUMS
-from cclake_web.data.zoned import zoned
+from cclake_web.data.quarters import chosen, local
 
 MODELS = 20  # that are listed
-_WIDE = len(ADDED) + 1
-_COST = ADDED.index("cost")
+# What is added up, and how: the fields of a day, in their order.
+_ADDED = {
+    "responses": "api_responses",
+    "parts": "model_responses",
+    "final": "final_responses",
+    "unpriced": "unpriced_responses - uncounted_responses",
+    "uncounted": "uncounted_responses",
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "written": "cache_write_tokens",
+    "read": "cache_read_tokens",
+    "cost": "cost_usd",
+}
+_SUMS = ", ".join(f"sum({column})" for column in _ADDED.values())
+_WIDE = len(_ADDED) + 1
+_COST = list(_ADDED).index("cost")
+
+
+@dataclass(frozen=True)
+class Done:
+    """The sums of one day in the viewer's zone: dollars, and API responses."""
+
+    cost: float
+    responses: int
 
 
 @dataclass
@@ -62,62 +83,50 @@ class Span:
     total: Day
 
 
-def span(connection: sqlite3.Connection, filters: Filters) -> Span | None:
-    """Sums by period and by model; None where the selection holds no response."""
-    time = f"sums.time{zoned(connection, filters.zone)}"
-    grain, whose, values = over_time(filters)
-    days = f"""from {time} where unit = '{grain}day' and start >= :since
-    and start <= :until and {whose} order by start"""
-    values |= {"since": filters.since, "until": filters.until or "9999"}
-    ends = [
-        row[0]
-        for order in ("asc", "desc")
-        for row in connection.execute(f"select start {days} {order} limit 1", values)
-    ]
-    if not ends:
+def days(connection: sqlite3.Connection, filters: Filters) -> dict[date, Done]:
+    """Return the sums of each day of a selection that has a response."""
+    where, values = chosen(filters)
+    day = zones.day_of(local(connection, filters, "agg_response_quarters"))
+    rows = connection.execute(
+        f"""select {day}, sum(cost_usd), sum(api_responses)
+        from agg_response_quarters where {where} group by 1""",
+        values,
+    )
+    return {zones.date_of(day): Done(cost or 0.0, n) for day, cost, n in rows}
+
+
+def span(
+    connection: sqlite3.Connection, filters: Filters, known: Collection[date]
+) -> Span | None:
+    """Return the sums by period and by model.
+
+    Args:
+        connection: Of the export.
+        filters: The selection.
+        known: The days that it has; without any, there is nothing to sum up.
+    """
+    if not known:
         return None
-    unit, starts = periods([date.fromisoformat(day) for day in ends])
-    rows: list[Sequence[Any]] = []
-    for condition in _within(grain, unit, starts, filters):
-        rows += connection.execute(
-            f"""select start, model, max(widest), {ADDED_SUMS},
-            case when side then sum(cost) end as side_cost
-            from {time} where {condition} and {whose}
-            group by unit, start, model, side""",
-            values,
-        )
+    unit, starts = periods(list(known))
+    where, values = chosen(filters)
+    day = zones.day_of(local(connection, filters, "agg_response_quarters"))
+    rows = connection.execute(
+        f"""select {zones.start_of(day, unit)}, coalesce(model, ''),
+        max(max_context_tokens), {_SUMS}, case when is_sidechain then sum(cost_usd) end
+        from agg_response_quarters where {where} group by 1, 2, is_sidechain""",
+        values,
+    )
     return _summed(unit, starts, rows)
 
 
-def _within(grain: str, unit: str, starts: list[date], filters: Filters) -> list[str]:
-    """The conditions on whole periods, and on the days of those that are cut."""
-    first, end = starts[0], after(starts[-1], unit)
-    low = date.fromisoformat(filters.since) if filters.since else first
-    high = min(date.fromisoformat(filters.until), end) if filters.until else end
-    head = first if low <= first else after(first, unit)
-    tail = end if high >= end - timedelta(days=1) else starts[-1]
-    parts = [(unit, head, tail)]
-    if low > first:  # a single period may be cut at both ends
-        parts.append(("day", low, min(head, high + timedelta(days=1))))
-    if tail < end and tail >= head:
-        parts.append(("day", tail, high + timedelta(days=1)))
-    return [
-        f"unit = '{grain}{unit}' and start >= '{first}' and start < '{end}'"
-        for unit, first, end in parts
-        if first < end
-    ]
-
-
 def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Span:
-    by_day = {start.isoformat(): n for n, start in enumerate(starts)}
+    by_day = {start.toordinal() - zones.DAYS: n for n, start in enumerate(starts)}
     # Plain lists, as there may be thousands of rows.
     line = [[0.0] * _WIDE for _ in starts]
     models: dict[str, list[float]] = defaultdict(lambda: [0.0] * _WIDE)
     widest = [0] * len(starts)
     costs: list[dict[str, float]] = [defaultdict(float) for _ in starts]
     for start, model, most, *sums in rows:
-        if start not in by_day:  # a day of a period that is cut
-            start = start_of(date.fromisoformat(start), unit).isoformat()
         at = by_day[start]
         known = [number or 0 for number in sums]
         line[at] = list(map(add, line[at], known))
@@ -135,6 +144,6 @@ def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Spa
 def _day(
     sums: Sequence[float], widest: int = 0, by_model: dict[str, float] | None = None
 ) -> Day:
-    counts = dict(zip((*ADDED, "side_cost"), sums, strict=True))
+    counts = dict(zip((*_ADDED, "side_cost"), sums, strict=True))
     numbers = {name: n if "cost" in name else int(n) for name, n in counts.items()}
     return Day(**numbers, widest=widest, by_model=by_model or {})  # type: ignore[arg-type]

@@ -7,11 +7,12 @@ from cclake_common.masking import mask
 
 from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
-from cclake_web.data.zoned import zoned
+from cclake_web.data.quarters import chosen_days, local
+from cclake_web.data.zones import slot_of
 
 PAGE = 100
-_JOINS = """
-left join agg_session_metrics m on m.session_id = s.session_id
+_METRICS = "left join agg_session_metrics m on m.session_id = s.session_id"
+_JOINS = f"""{_METRICS}
 left join dim_projects p on p.project_key = s.project_key
 """
 _FROM = f"from dim_sessions s {_JOINS}"
@@ -20,13 +21,11 @@ s.session_id, s.host, s.project_key, p.project_name, p.project_path, s.title,
 s.first_prompt, s.git_branch, s.cwd, s.started_at, s.ended_at, s.wall_s, s.active_s,
 s.parent_session_id, s.relation, s.models, s.claude_version,
 m.turns, m.messages, m.tool_calls, m.tool_errors, m.api_errors, m.subagents,
-m.compactions, m.api_responses, m.unpriced_responses, m.final_responses,
-m.input_tokens, m.output_tokens, m.cache_write_tokens, m.cache_read_tokens,
-m.total_tokens, m.cost_usd,
-case when m.unpriced_responses > 0 then (select count(*) from fct_api_responses r
-    where r.session_id = s.session_id and r.input_tokens is null)
-    else 0 end as uncounted_responses
+m.compactions, m.api_responses, m.unpriced_responses, m.uncounted_responses,
+m.final_responses, m.input_tokens, m.output_tokens, m.cache_write_tokens,
+m.cache_read_tokens, m.total_tokens, m.cost_usd
 """
+_PROJECTS = "select project_key, project_name, project_path from dim_projects"
 Row = dict[str, Any]
 
 
@@ -36,7 +35,7 @@ def page(
     """One page of sessions, and the cursor of the next one ("" at the end).
 
     Args:
-        connection: Of the export with its sums.
+        connection: Of the export.
         filters: The selection and its order.
         after: The cursor that the page before gave.
     """
@@ -49,7 +48,7 @@ def page(
     # First which ones: sorting all columns of all sessions would take longer.
     sql = f"""with chosen as materialized (
         select s.session_id, {order} as cursor_value
-        from sums.listed s {_all_of(conditions)}
+        {_from(order, *conditions)} {_all_of(conditions)}
         order by {order} desc, s.session_id desc limit {PAGE + 1}
     )
     select {_COLUMNS}, chosen.cursor_value from chosen
@@ -65,26 +64,42 @@ def page(
 def selected(
     connection: sqlite3.Connection, filters: Filters
 ) -> tuple[list[str], dict[str, Any]]:
-    """The conditions of a selection, those that need the sums included."""
+    """Return the conditions of a selection on sessions, and their values."""
     conditions, values = filters.where()
-    if filters.tool:
+    # The plus lets SQLite read all sessions in their order: each is looked up in a set
+    # of ids faster than found by its id.
+    called = (
+        (filters.tool, "tool_name = :tool"), (filters.kind, "error_kind = :kind"),
+    )  # fmt: skip
+    if wanted := [sql for value, sql in called if value]:
         conditions.append(
-            "s.session in (select session from sums.calls where tool = :tool"
-            f"{' and kind = :kind' if filters.kind else ''})"
-        )
-    elif filters.kind:
-        conditions.append(
-            "s.session in (select session from sums.calls where kind = :kind)"
+            f"""+s.session_id in (select session_id from agg_call_quarters
+            where {" and ".join(wanted)})"""
         )
     if filters.slot:
-        zone = f"sums.zone{zoned(connection, filters.zone)}"
+        within, days = chosen_days(filters)
+        slot = slot_of(local(connection, filters, "agg_response_quarters"))
         conditions.append(
-            f"""s.session in (select h.session from sums.quarters h
-            join {zone} z on z.quarter = h.quarter where z.slot = :slot
-            and z.day between :since and :until)"""
+            f"""+s.session_id in (select session_id from agg_response_quarters
+            where {slot} = :slot and {within})"""
         )
-        values |= {"since": filters.since, "until": filters.until or "9999"}
+        values |= days
     return conditions, values
+
+
+def subset(
+    connection: sqlite3.Connection, filters: Filters
+) -> tuple[str, dict[str, Any]]:
+    """Return the chosen sessions as a query of their ids; "" where all are."""
+    conditions, values = selected(connection, filters)
+    if not conditions:
+        return "", values
+    return f"select s.session_id {_from(*conditions)} {_all_of(conditions)}", values
+
+
+def _from(*used: str) -> str:
+    """Return the sessions, with their metrics where these are used."""
+    return f"from dim_sessions s {_METRICS if 'm.' in ' '.join(used) else ''}"
 
 
 def _all_of(conditions: list[str]) -> str:
@@ -103,10 +118,11 @@ def _number(value: str, sort: str) -> str | float:
 def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
     """Sums over the whole selection."""
     conditions, values = selected(connection, filters)
-    sql = f"""select count(*) as sessions, sum(s.cost) as cost_usd,
-    sum(s.tokens) as total_tokens, sum(s.turns) as turns,
-    sum(s.unpriced) as unpriced, sum(s.uncounted) as uncounted, max(s.cost) as highest
-    from sums.listed s {_all_of(conditions)}"""
+    sql = f"""select count(*) as sessions, sum(m.cost_usd) as cost_usd,
+    sum(m.total_tokens) as total_tokens, sum(m.turns) as turns,
+    sum(m.unpriced_responses - m.uncounted_responses) as unpriced,
+    sum(m.uncounted_responses) as uncounted, max(m.cost_usd) as highest
+    from dim_sessions s {_METRICS} {_all_of(conditions)}"""
     return dict(connection.execute(sql, values).fetchone())
 
 
@@ -121,16 +137,15 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     """What can be chosen: for each filter (value, label, number of sessions)."""
     found: dict[str, list[tuple[str, str, int]]] = {}
     for name, column in (
-        ("project", "s.project_key"), ("branch", "s.git_branch"), ("host", "s.host"),
+        ("project", "project_key"), ("branch", "git_branch"), ("host", "host"),
     ):  # fmt: skip
-        sql = f"""select {column}, {column}, count(*), max(p.project_name),
-        max(p.project_path) {_FROM} where {column} <> ''
-        group by 1 order by 3 desc, 1 limit 300"""
-        rows = connection.execute(sql).fetchall()
-        found[name] = [tuple(row[:3]) for row in rows]
-        if name == "project":
-            named = labels.of_projects([(row[0], row[3], row[4]) for row in rows])
-            found[name] = [(row[0], named[row[0]], row[2]) for row in rows]
+        sql = f"""select {column}, count(*) from dim_sessions where {column} <> ''
+        group by 1 order by 2 desc, 1 limit 300"""
+        found[name] = [(one, one, number) for one, number in connection.execute(sql)]
+    known = {row[0]: row for row in connection.execute(_PROJECTS)}
+    keys = [(key, key, None) for key, _, _ in found["project"]]
+    named = labels.of_projects([known.get(key[0], key) for key in keys])
+    found["project"] = [(key, named[key], n) for key, _, n in found["project"]]
     models: dict[str, int] = {}
     for joined, number in connection.execute(
         "select models, count(*) from dim_sessions where models <> '' group by 1"

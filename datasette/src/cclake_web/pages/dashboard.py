@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from datasette.utils.asgi import Response
 
 from cclake_web.data import dashboard as numbers
-from cclake_web.data import overtime, rollup
+from cclake_web.data import overtime
 from cclake_web.data.calendar import calendar
 from cclake_web.data.filters import Filters
-from cclake_web.export import NAME, Export
+from cclake_web.export import NAME
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
-from cclake_web.pages.sessions import choices
+from cclake_web.pages.sessions import MOST, choices
 from cclake_web.pages.web import Visit, view
 from cclake_web.pages.year import year
 from cclake_web.permissions import may_reveal
@@ -28,7 +28,10 @@ async def dashboard_page(visit: Visit) -> Response:
 
     def answer(connection: sqlite3.Connection) -> Response:
         known = choices(connection, visit.export)
-        found = gathered(visit.export, filters)
+        found = visit.export.keep(
+            "dashboards", MOST, (filters, filters.zone),
+            lambda: gathered(connection, filters),
+        )  # fmt: skip
         called = {name: {one[0]: one[1] for one in known[name]} for name in _CALLED}
         return visit.page(
             "dashboard.html",
@@ -45,27 +48,25 @@ async def dashboard_page(visit: Visit) -> Response:
     return await visit.export.read(answer, limit_ms=60_000)
 
 
-def gathered(export: Export, filters: Filters) -> dict[str, Any]:
-    """All numbers of a selection, drawn; read once per publication."""
-
-    def gather(sums: sqlite3.Connection) -> dict[str, Any]:
-        span = overtime.span(sums, filters)
-        hours = numbers.heat(sums, filters)
-        calls = numbers.calls(sums, filters)
-        days = calendar(sums, filters)
-        return {
-            "panels": panels(span, hours, filters) if span else [],
-            "year": year(days, filters) if days else None,
-            "total": span.total if span else None,
-            "models": span.models if span else [],
-            "blocks": numbers.blocks(sums, filters),
-            "projects": numbers.projects(sums, filters),
-            "tools": calls.tools,
-            "errors": calls.errors,
-            "names": dict(map(tuple, sums.execute(_NAMES))),
-        }
-
-    return rollup.kept(export, ("dashboard", filters, filters.zone), gather)
+def gathered(connection: sqlite3.Connection, filters: Filters) -> dict[str, Any]:
+    """Return all numbers of a selection, drawn."""
+    days = overtime.days(connection, filters)
+    span = overtime.span(connection, filters, days)
+    calls = numbers.calls(connection, filters)
+    shown = calendar(days, filters)
+    return {
+        "panels": panels(span, numbers.heat(connection, filters), filters)
+        if span
+        else [],
+        "year": year(shown, filters) if shown else None,
+        "total": span.total if span else None,
+        "models": span.models if span else [],
+        "blocks": numbers.blocks(connection, filters),
+        "projects": numbers.projects(connection, filters),
+        "tools": calls.tools,
+        "errors": calls.errors,
+        "names": dict(map(tuple, connection.execute(_NAMES))),
+    }
 
 
 _CALLED = ("model", "project")

@@ -3,7 +3,6 @@
 They are streamed in batches: a selection has no limit.
 """
 
-import asyncio
 import base64
 import re
 import sqlite3
@@ -13,7 +12,7 @@ from typing import Any
 from datasette.utils.asgi import AsgiStream, Response
 from markupsafe import Markup
 
-from cclake_web.data import rollup, sessions
+from cclake_web.data import sessions
 from cclake_web.data.blocks import Entry
 from cclake_web.data.filters import Filters
 from cclake_web.exporting import markdown
@@ -65,9 +64,7 @@ async def selection_export(visit: Visit) -> Any:
     what, kind = visit.part("what"), visit.part("format")
     reveal = await visit.reveals()
     filters = Filters.from_args(visit.args, visit.zone)
-    rows = await asyncio.to_thread(
-        rollup.ask, visit.export, lambda sums: _selected(sums, filters)
-    )
+    rows = await visit.export.read(_selected, filters, limit_ms=60_000)
     for row in rows:
         row |= session_record(row, reveal)
     if what == "sessions":

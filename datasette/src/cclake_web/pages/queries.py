@@ -3,10 +3,11 @@
 `{at}` is the time in the viewer's zone, `{where}` the condition of the selection.
 """
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from cclake_web.data.filters import Filters
+from cclake_web.data.zones import changes
 
 _PART = """responded_at, session_id, project_key, host, is_sidechain, usage_final,
         input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, cost_usd,
@@ -170,36 +171,12 @@ def literal(text: str) -> str:
 @lru_cache(maxsize=16)
 def local_time(column: str, zone: tzinfo) -> str:
     """A time of the export in a zone, as SQL; daylight saving is written out."""
-    changes = _changes(zone, datetime.now(UTC).year + 1)
-    last = changes[-1][1]
-    if len(changes) == 1:
+    found = changes(zone, FIRST_YEAR, datetime.now(UTC).year + 1)
+    last = found[-1][1]
+    if len(found) == 1:
         return f"datetime({column}, '{last:+d} minutes')" if last else column
     cases = "".join(
         f"\n    when {column} < '{until:%Y-%m-%dT%H:%M}' then '{minutes:+d} minutes'"
-        for until, minutes in changes[:-1]
+        for until, minutes in found[:-1]
     )
     return f"datetime({column}, case{cases}\n    else '{last:+d} minutes' end)"
-
-
-def _changes(zone: tzinfo, last_year: int) -> list[tuple[datetime, int]]:
-    """Until when (UTC) which offset in minutes holds, since the first logs."""
-    step, found = timedelta(minutes=15), []
-    at, end = (
-        datetime(FIRST_YEAR, 1, 1, tzinfo=UTC),
-        datetime(last_year, 12, 31, tzinfo=UTC),
-    )
-    while at < end:
-        following = min(at + timedelta(days=7), end)
-        if _minutes(zone, at) != _minutes(zone, following):
-            before = _minutes(zone, at)
-            while _minutes(zone, at) == before:
-                at += step
-            found.append((at, before))
-        else:
-            at = following
-    return [*found, (end, _minutes(zone, end))]
-
-
-def _minutes(zone: tzinfo, moment: datetime) -> int:
-    ahead = moment.astimezone(zone).utcoffset()
-    return round(ahead.total_seconds() / 60) if ahead else 0

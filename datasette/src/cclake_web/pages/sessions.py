@@ -1,15 +1,16 @@
 """The first page: sessions grouped by day."""
 
 import sqlite3
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from datasette.utils.asgi import Response
 
-from cclake_web.charts.timeline import UNITS, Timeline, timeline
-from cclake_web.data import rollup, sessions
+from cclake_web.charts.timeline import UNITS, timeline
+from cclake_web.data import sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.export import Export
 from cclake_web.fmt import day, title
@@ -17,6 +18,8 @@ from cclake_web.live import merge
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
 
+T = TypeVar("T")
+MOST = 100  # answers of a kind that are kept until the next publication
 RUNNING = timedelta(minutes=5)
 
 
@@ -30,24 +33,21 @@ def choices(connection: sqlite3.Connection, export: Export) -> dict[str, Any]:
     return export.keep("choices", 1, "", lambda: sessions.choices(connection))
 
 
-def totals(filters: Filters, export: Export) -> sessions.Row:
-    """The sums of a selection, read once per publication."""
-    key = ("totals", replace(filters, sort="recent"), filters.zone)
-    kept = rollup.kept if filters.deeper else rollup.kept_list
-    return kept(export, key, lambda sums: sessions.totals(sums, filters))
-
-
 @view
 async def sessions_page(visit: Visit) -> Response:
     """`/`: the sessions of a selection."""
     filters = Filters.from_args(visit.args, visit.zone)
-    after = visit.args.get("after", "")
-
+    after, by = visit.args.get("after", ""), visit.args.get("by", "")
     export = visit.export
     overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
-        rows, following = listed(filters, after, export)
+        def keep(kind: str, key: Hashable, make: Callable[[], T]) -> T:
+            return export.keep(kind, MOST, (key, filters.zone), make)
+
+        rows, following = keep(
+            "sessions", (filters, after), lambda: listed(connection, filters, after)
+        )
         with overlay.over(connection) as tables:
             live = merge.selected(connection, tables, filters)
         rows = merge.list_page(rows, following, after, filters, shown(live))
@@ -57,28 +57,31 @@ async def sessions_page(visit: Visit) -> Response:
             groups=_groups(rows, filters, visit.zone, visit.today),
             following=following,
             after=after,
-            totals=totals(filters, export),
+            totals=keep(
+                "totals",
+                replace(filters, sort="recent"),
+                lambda: sessions.totals(connection, filters),
+            ),
             fresh=live.fresh,
             choices=choices(connection, export),
-            chart=chart(filters, visit.args.get("by", ""), export),
+            chart=keep(
+                "timelines",
+                (filters, by if by in UNITS else ""),
+                lambda: timeline(connection, filters, by),
+            ),
             running=running_since(),
             sorts={name: label for name, (_, label) in SORTS.items()},
         )
 
-    return await visit.export.read(answer)
+    return await export.read(answer)
 
 
 def listed(
-    filters: Filters, after: str, export: Export
+    connection: sqlite3.Connection, filters: Filters, after: str
 ) -> tuple[list[sessions.Row], str]:
-    """A page of the list, its titles masked, and the cursor of the next one."""
-
-    def read(sums: sqlite3.Connection) -> tuple[list[sessions.Row], str]:
-        rows, following = sessions.page(sums, filters, after)
-        return list(map(_shown, rows)), following
-
-    kept = rollup.kept if filters.deeper else rollup.kept_list
-    return kept(export, ("page", filters, filters.zone, after), read)
+    """Return a page of the list, its titles masked, and the cursor of the next one."""
+    rows, following = sessions.page(connection, filters, after)
+    return list(map(_shown, rows)), following
 
 
 def shown(live: merge.Selected) -> merge.Selected:
@@ -88,14 +91,6 @@ def shown(live: merge.Selected) -> merge.Selected:
 
 def _shown(row: sessions.Row) -> sessions.Row:
     return mask_names(row | {"title": title(row)}, "session_id", "project_key")
-
-
-def chart(filters: Filters, unit: str, export: Export) -> Timeline | None:
-    """The chart above the list; the list does not wait for it."""
-    if not rollup.counted(export):
-        return None
-    key = ("chart", filters, filters.zone, unit if unit in UNITS else "")
-    return rollup.kept(export, key, lambda sums: timeline(sums, filters, unit))
 
 
 def _groups(

@@ -7,8 +7,9 @@ from markupsafe import escape
 
 from cclake_web import fmt
 from cclake_web.charts.calendar import drawn
-from cclake_web.data.calendar import Calendar, Done
+from cclake_web.data.calendar import Calendar
 from cclake_web.data.filters import Filters
+from cclake_web.data.overtime import Done
 from cclake_web.pages.panels import Panel
 
 

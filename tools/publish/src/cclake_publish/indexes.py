@@ -47,6 +47,18 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("agg_call_quarters", "session_id"),
     ("agg_message_quarters", "session_id"),
     ("agg_response_quarters", "session_id"),
+    # All that the dashboard reads of a selection, so that it need not read the rows.
+    (
+        "agg_response_quarters",
+        "quarter_no, project_key, host, git_branch, model, api_responses, cost_usd,"
+        " total_tokens, unpriced_responses, session_id",
+    ),
+    (
+        "agg_call_quarters",
+        "tool_name, error_kind, quarter_no, project_key, host, git_branch, model,"
+        " calls, durations, session_id",
+    ),
+    ("agg_message_quarters", "quarter_no, conversation_messages, session_id"),
     ("agg_daily_summary", "date_day"),
     ("agg_daily_model_cost", "date_day, model, project_key, host"),
     ("agg_hourly_activity", "date_day, hour_of_day, project_key"),
