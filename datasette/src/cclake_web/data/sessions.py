@@ -21,9 +21,10 @@ s.session_id, s.host, s.project_key, p.project_name, p.project_path, s.title,
 s.first_prompt, s.git_branch, s.cwd, s.started_at, s.ended_at, s.wall_s, s.active_s,
 s.parent_session_id, s.relation, s.models, s.claude_version,
 m.turns, m.messages, m.tool_calls, m.tool_errors, m.api_errors, m.subagents,
-m.compactions, m.api_responses, m.unpriced_responses, m.uncounted_responses,
-m.final_responses, m.input_tokens, m.output_tokens, m.cache_write_tokens,
-m.cache_read_tokens, m.total_tokens, m.cost_usd
+m.compactions, m.api_responses, m.unpriced_responses,
+coalesce(m.uncounted_responses, 0) as uncounted_responses, m.final_responses,
+m.input_tokens, m.output_tokens, m.cache_write_tokens, m.cache_read_tokens,
+m.total_tokens, m.cost_usd
 """
 _PROJECTS = "select project_key, project_name, project_path from dim_projects"
 Row = dict[str, Any]
