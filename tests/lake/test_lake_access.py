@@ -10,22 +10,26 @@ from typing import Any
 
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_extract import shares, source
+from cclake_extract import run, shares, source
 from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake import connection
 from cclake_lake.catalog import answering, open_catalog
 from cclake_lake.settings import Lake
 from certificates import Authority
+from chain import Chain
 from documents import documents, store
+from front_door import ROOT
 from harness import Mongod
 from lakes import keys, loaded, tool, wanted
 from proxy import Proxy
 from pymongo.database import Database
 from seaweed import KEY, SECRET, Seaweed, seaweed
+from tiny_dbt import make_project
 
 Db = Database[dict[str, Any]]
 Set = Callable[..., None]
+PRICING = ROOT / "tests" / "fixtures" / "pricing" / "projects"
 REFUSES = "refuses this client"
 CREDENTIAL = "ICEBERG_CATALOG_CREDENTIAL"
 
@@ -66,6 +70,21 @@ def test_each_way_to_prove_who_one_is_opens_the_lake(
     store(db, list(documents(1, 20)))
     assert extract(Lake.from_env(), db).rows == 20
     assert keys(Lake.from_env()) == wanted(db)
+
+
+def test_a_token_that_expires_during_an_extraction_is_renewed(
+    db: Db, weed: Seaweed, use: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(weed.settings)
+    store(db, list(documents(1, 20)))
+
+    def open_late(lake: Lake) -> Any:
+        catalog: Any = open_catalog(lake)
+        catalog._session.auth.auth_manager._token = "expired"
+        return catalog
+
+    monkeypatch.setattr(run, "open_catalog", open_late)
+    assert extract(Lake.from_env(), db).rows == 20
 
 
 @pytest.mark.parametrize(
@@ -117,6 +136,31 @@ def test_the_tools_end_with_1_where_they_are_refused(
         assert failed.stderr.startswith(f"{name}: the catalog {weed.catalog} {REFUSES}")
         assert len(failed.stderr.splitlines()) == 2
         assert "a-wrong-one" not in failed.stderr
+
+
+def test_a_pipeline_that_is_refused_fails_and_goes_on_once_it_may(
+    weed: Seaweed, tmp_path: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    chain = Chain(tmp_path, mongod.uri, mongo_db)
+    chain.env |= weed.settings | {
+        "ICEBERG_NAMESPACE": f"t{uuid.uuid4().hex[:8]}",
+        "CCLAKE_DBT_DIR": str(make_project(tmp_path / "dbt")),
+        "CLAUDE_DIR": str(PRICING),
+    }
+    chain.archive(PRICING)
+    right = chain.env[CREDENTIAL]
+    chain.env[CREDENTIAL] = f"{KEY}:a-wrong-one"
+    failed = chain.tool("pipeline", "run")
+    assert failed.returncode == 1
+    (run,) = chain.answer("pipeline", "runs")
+    assert run["outcome"] == "failed"
+    assert REFUSES in run["stages"][-1]["detail"]
+    chain.env[CREDENTIAL] = right
+    done = chain.tool("pipeline", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    proof = chain.answer("verify", "--full")
+    stores = {one["store"]: one["status"] for one in proof["stores"]}
+    assert (stores["mongodb"], stores["iceberg"]) == ("same", "same")
 
 
 def test_a_refusal_of_s3_is_not_a_matter_of_later(

@@ -6,6 +6,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,12 @@ from documents import documents, store
 from harness import BIN, PATIENCE, Mongod, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted
 from pymongo.database import Database
-from seaweed import PLAIN, TABLES, Seaweed
+from seaweed import KEY, PLAIN, SECRET, TABLES, Seaweed
 
 Db = Database[dict[str, Any]]
 Start = Callable[..., None]
 SUPPORT = Path(__file__).parents[1] / "support"
-SECRET = {
+STAND_IN = {
     "ICEBERG_S3_REGION": "us-east-1",
     "ICEBERG_S3_ACCESS_KEY_ID": "test",
     "ICEBERG_S3_SECRET_ACCESS_KEY": "test",
@@ -74,7 +75,7 @@ def s3(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bucket on a real S3 server (moto's); its address as a warehouse."""
     port = free_port()
     start(port, BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port))
-    settings = SECRET | {"ICEBERG_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
+    settings = STAND_IN | {"ICEBERG_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     store = pyarrow.fs.S3FileSystem(
@@ -245,13 +246,47 @@ def local(tmp_path: Path, db: Db) -> Lake:
 
 def test_duckdb_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
     lake = local(tmp_path, db)
-    extensions = duckdb_extensions()
+    extensions = duckdb_extensions("avro", "iceberg")
     with duckdb.connect(config={"allow_unsigned_extensions": True}) as engine:
         for file in extensions:
             engine.execute(f"load '{file}'")
         place = require_table(lake).metadata_location
         found = engine.execute(
             f"select count(*), sum(seq)::bigint, sum(len)::bigint from iceberg_scan('{place}')"
+        ).fetchone()
+    assert found == totals(lake)
+
+
+def test_duckdb_reads_a_table_of_a_real_catalog(
+    db: Db, weed: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = f"t{uuid.uuid4().hex[:8]}"
+    for name, value in weed.settings.items():
+        monkeypatch.setenv(name, value)
+    lake = replace(Lake.from_env(), namespace=space)
+    grow(db, lake, 3)
+    compact(require_table(lake))
+    grow(db, lake, 2, first=31)
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as engine:
+        for file in duckdb_extensions("avro", "httpfs", "iceberg"):
+            engine.execute(f"load '{file}'")
+        engine.execute(
+            f"create secret files (type s3, key_id '{KEY}', secret '{SECRET}',"
+            f" endpoint '127.0.0.1:{weed.s3_port}', use_ssl false, url_style 'path',"
+            " region 'us-east-1')"
+        )
+        engine.execute(
+            f"create secret client (type iceberg, client_id '{KEY}',"
+            f" client_secret '{SECRET}',"
+            f" oauth2_server_uri '{weed.catalog}/v1/oauth/tokens')"
+        )
+        engine.execute(
+            f"attach '{lake.warehouse}' as lake (type iceberg, secret client,"
+            f" endpoint '{weed.catalog}', access_delegation_mode 'none')"
+        )
+        found = engine.execute(
+            "select count(*), sum(seq)::bigint, sum(len)::bigint"
+            f" from lake.{space}.conversations"
         ).fetchone()
     assert found == totals(lake)
 
@@ -275,12 +310,12 @@ def test_daft_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
     assert tuple(int(n) for n in done.stdout.split()) == totals(lake)
 
 
-def duckdb_extensions() -> list[Path]:
+def duckdb_extensions(*names: str) -> list[Path]:
     """The extension files that come as packages, in the order to load them."""
     import importlib.util
 
     found = []
-    for name in ("avro", "iceberg"):
+    for name in names:
         spec = importlib.util.find_spec(f"duckdb_extension_{name}")
         if spec is None or spec.origin is None:
             pytest.skip(f"no duckdb-extension-{name} for this platform")

@@ -82,10 +82,13 @@ def test_config_shows_every_setting_of_the_example_and_hides_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     example = (repository() / ".env.example").read_text()
-    monkeypatch.setenv("ICEBERG_S3_SECRET_ACCESS_KEY", "hush")
+    secrets = ("S3_SECRET_ACCESS_KEY", "CATALOG_CREDENTIAL", "CATALOG_TOKEN",
+               "CATALOG_HEADERS")  # fmt: skip
+    for name in secrets:
+        monkeypatch.setenv(f"ICEBERG_{name}", "hush")
     values = {value.name: value.value for value in config.values(Path("none"))}
     assert set(re.findall(r"\b([A-Z][A-Z_0-9]{3,})=", example)) <= values.keys()
-    assert values["ICEBERG_S3_SECRET_ACCESS_KEY"] == "***"
+    assert {values[f"ICEBERG_{name}"] for name in secrets} == {"***"}
 
 
 def test_config_shows_a_name_that_is_no_setting(

@@ -196,8 +196,15 @@ def landed(table: Table, snapshot: int | None) -> bool:
     return snapshot is not None and table.metadata.snapshot_by_id(snapshot) is not None
 
 
-def remove(table: Table, paths: Iterable[str]) -> None:
-    """Delete files that no snapshot holds; one that is gone already is fine."""
+def remove(table: Table, paths: Iterable[str]) -> int:
+    """Delete files that no snapshot holds; one that is gone already is fine.
+
+    Returns:
+        How many were deleted.
+    """
+    count = 0
     for path in paths:
         with contextlib.suppress(OSError):
             table.io.delete(path)
+            count += 1
+    return count

@@ -117,9 +117,7 @@ def _sweep(table: Table, ripe: list[Forgotten]) -> int:
         return 0
     lists = set(_lists(ripe))
     files = found_in(table, lists) - needed(table)
-    remove(table, sorted(files - lists))
-    remove(table, sorted(files & lists))
-    return len(files)
+    return remove(table, [*sorted(files - lists), *sorted(files & lists)])
 
 
 def _thinned(newest_first: list[Snapshot]) -> Iterator[int]:
