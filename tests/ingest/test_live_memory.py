@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,12 +13,17 @@ from live import Live, lines
 LONG = 50_000_000
 MOST = 200 << 20
 IDLE = 66 << 20
+IDLE_READER = 40 << 20
 
 
 @pytest.fixture
 def live(tmp_path: Path, mongod: Mongod, mongo_db: str) -> Iterator[Live]:
     with Live(tmp_path, mongod.uri, MONGO_DB=mongo_db) as live:
         yield live
+
+
+def _holds_little(reader: psutil.Process) -> bool:
+    return int(reader.memory_info().rss) < IDLE_READER
 
 
 def peak(process: psutil.Process) -> int:
@@ -54,6 +60,9 @@ def test_after_a_backlog_the_flusher_gives_its_memory_back(live: Live) -> None:
             (body,) = lines(n, 1, width=(n * 7919 % 97) ** 3 // 30)
             live.ledger.append(f"p/{number}.jsonl", body)
     wait_for(lambda: live.queued() == 8000, "they wait in the buffer")
+    assert live.pair is not None
+    for reader in (psutil.Process(live.pair.pid), live.tailer()):
+        wait_for(partial(_holds_little, reader), "the readers give back theirs")
     live.start_flusher()
     live.wait_delivered()
     assert live.flusher is not None

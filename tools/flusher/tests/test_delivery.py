@@ -17,7 +17,7 @@ import orjson
 import pytest
 from cclake_common.stop import Stop
 from cclake_flusher.documents import MAX_BYTES
-from cclake_flusher.flusher import Flusher, Settings
+from cclake_flusher.flusher import Flusher, Settings, is_settled
 from cclake_flusher.indexes import ReaderIndexes
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.state import State
@@ -457,6 +457,13 @@ def test_unknown_types_and_fields_are_counted_by_version(bench: Bench) -> None:
         ("unknown", "type", "int"): 1,
         ("unknown", "type", "list"): 1,
     }
+
+
+def test_readers_indexes_wait_for_quiet_and_longer_after_a_backlog() -> None:
+    assert not is_settled(now=9.0, last_lines=8.0, last_full=None)
+    assert is_settled(now=9.0, last_lines=6.0, last_full=None)
+    assert not is_settled(now=9.0, last_lines=6.0, last_full=6.0)  # the pipeline's turn
+    assert is_settled(now=90.0, last_lines=80.0, last_full=6.0)
 
 
 def test_a_text_search_in_mongodb_finds_what_was_said(bench: Bench) -> None:

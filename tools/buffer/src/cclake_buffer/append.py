@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cclake_common.memory import BACKLOG, trim
 from cclake_common.stop import Stop
 
 from cclake_buffer.batch import Batch, check_continuity
@@ -47,6 +48,7 @@ class Appender:
     committed: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     _stats: bytes = b""
+    _handled: int = 0  # bytes since memory was trimmed
     _drain_until: float = 0.0
 
     def run(self) -> int:
@@ -108,6 +110,7 @@ class Appender:
         if self.batch.checkpoints:
             commit_with_retry(self.store, self.batch, self.limits, self.stop)
             self.committed += len(self.batch.rows)
+            self._handled += self.batch.size
             self.batch.clear()
         if self._stats:
             self._store_stats(self._stats.decode("utf-8", "replace"))
@@ -153,3 +156,6 @@ class Appender:
                 self.store.close()
                 raise damaged(self.store.path, problem)
         self.limits.maintain()
+        if self._handled > BACKLOG:
+            self._handled = 0
+            trim()

@@ -1,12 +1,14 @@
 """A small HTTP server for health and metrics, on the loopback interface only."""
 
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cclake_common.settings import hosts
 
 ADDRESS = "127.0.0.1"
+POLL_S = 3600.0
 PATIENCE_S = 30.0  # for a client that says nothing, or does not read its answer
 
 
@@ -22,6 +24,11 @@ class Server(ThreadingHTTPServer):
     """Answers each request in a thread; a client that hangs up is not an error."""
 
     daemon_threads = True
+
+    def serve_in_background(self) -> None:
+        """Answer from a daemon thread for as long as the process lives."""
+        # Only `shutdown` needs a short poll, and it would wake a process at rest.
+        threading.Thread(target=self.serve_forever, args=(POLL_S,), daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore connections that broke off."""

@@ -3,7 +3,6 @@
 import errno
 import json
 from pathlib import Path
-from threading import Thread
 
 from cclake_common.failure import Failure
 from cclake_common.loopback import ADDRESS, Handler, Server
@@ -30,7 +29,7 @@ def serve(port: int, buffer: Path, state: State) -> Server:
             f"cannot listen on port {port} for health: in use, or not allowed",
             "Choose another port with --health-port or HEALTH_PORT.",
         ) from error
-    Thread(target=server.serve_forever, daemon=True).start()
+    server.serve_in_background()
     return server
 
 

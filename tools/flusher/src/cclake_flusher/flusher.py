@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cclake_common.memory import BACKLOG, trim
 from cclake_common.stop import Stop
 from cclake_common.visible import visible
 from pymongo.errors import PyMongoError
@@ -18,7 +19,6 @@ from cclake_flusher.error_policy import describe
 from cclake_flusher.generations import Generations
 from cclake_flusher.health import read_buffer
 from cclake_flusher.indexes import ReaderIndexes
-from cclake_flusher.memory import trim
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import (
     Queue,
@@ -31,7 +31,8 @@ from cclake_flusher.state import State
 from cclake_flusher.wake import Wake
 
 QUIET_S = 2.0
-BACKLOG = 1 << 20
+# After a backlog the pipeline needs the machine more than the readers' indexes do.
+SETTLED_S = 60.0
 CHECK_EVERY_S = 60.0
 
 
@@ -52,6 +53,18 @@ class Settings:
     count: int = 1000
     size: int = 8_000_000
     interval_s: float = 5.0
+
+
+def is_settled(now: float, last_lines: float, last_full: float | None) -> bool:
+    """Return whether the readers' indexes may be built now.
+
+    Args:
+        now: The time, in seconds.
+        last_lines: When lines were last delivered, or the flusher started.
+        last_full: When a full batch was; None if none was.
+    """
+    quiet = now - last_lines > QUIET_S
+    return quiet and (last_full is None or now - last_full > SETTLED_S)
 
 
 class Flusher:
@@ -77,6 +90,7 @@ class Flusher:
         self._generations: Generations | None = None
         self._prepared = False
         self._last_lines = self._checked = time.monotonic()
+        self._last_full: float | None = None  # full batches are a backlog
         self._handled = 0  # bytes since memory was returned to the OS
 
     def run(self) -> None:
@@ -135,7 +149,10 @@ class Flusher:
         self._finish(queue, generations)
         if lines:
             self._last_lines = time.monotonic()
-            self._handled += sum(line.len for line in lines)
+            size = sum(line.len for line in lines)
+            if len(lines) >= self._settings.count or size >= self._settings.size:
+                self._last_full = self._last_lines
+            self._handled += size
             self._state.batches += 1
             self._state.batch_s.append(time.perf_counter() - started)
             return True
@@ -167,8 +184,10 @@ class Flusher:
         if time.monotonic() - self._checked > CHECK_EVERY_S:
             read_buffer(self._settings.path)
             self._checked = time.monotonic()
-        quiet = time.monotonic() - self._last_lines > QUIET_S
-        if quiet and queue.acked and not self._stop:
+        now = time.monotonic()
+        quiet = now - self._last_lines > QUIET_S
+        settled = is_settled(now, self._last_lines, self._last_full)
+        if settled and queue.acked and not self._stop:
             self._indexes.build()
             self._state.index_problem = self._indexes.problem
         if quiet and self._handled > BACKLOG:

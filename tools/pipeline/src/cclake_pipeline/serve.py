@@ -1,7 +1,6 @@
 """`/health` and `/metrics` of `pipeline watch`, on the loopback interface only."""
 
 import json
-import threading
 from collections.abc import Callable
 
 from cclake_common.loopback import ADDRESS, Handler, Server
@@ -33,7 +32,7 @@ def serve(record: Record, port: int, say: Callable[[str], None]) -> None:
     except OSError as error:
         say(f"no metrics on port {port}: {error.strerror} (set PIPELINE_PORT)")
         return
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.serve_in_background()
 
 
 class _Answers(Handler):

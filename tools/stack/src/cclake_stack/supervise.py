@@ -18,7 +18,6 @@ from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.stop import die_with_parent
 from supervisor.xmlrpc import SupervisorTransport
 
-ALREADY_STARTED = 60
 NOT_RUNNING = 70
 SHUTDOWN_STATE = 6
 MAX_RESTARTS = 6
@@ -158,26 +157,34 @@ class Supervisor:
             for info in found
         ]
 
-    def start(self, name: str) -> None:
-        """Start a process and wait until it has stayed up for its first seconds.
+    def start(self, *names: str) -> None:
+        """Start processes together, and wait until each has run for some seconds.
 
         Raises:
-            Failure: It ends at once; the last lines of its log are in the message.
+            Failure: One has ended; the last lines of its log are in the message.
         """
         try:
-            self._ask("startProcess", name, True)
+            for name in names:
+                self._request_start(name)
+            failed = [name for name in names if not self._comes_up(name)]
+        except xmlrpc.client.Fault as fault:
+            raise _stopping(fault) from None
+        if failed:
+            raise Failure(
+                f"{failed[0]} does not stay up: {self.log_tail(failed[0])}",
+                f"Its log: just logs {failed[0]}",
+            )
+
+    def _request_start(self, name: str) -> None:
+        """Request the start of a process without waiting; see `_comes_up`."""
+        try:
+            self._ask("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == SHUTDOWN_STATE:
-                raise _stopping(fault) from None
-            if fault.faultCode == ALREADY_STARTED or self._restarts(name):
-                return
-            raise Failure(
-                f"{name} does not stay up: {self.log_tail(name)}",
-                f"Its log: just logs {name}",
-            ) from None
+                raise
 
-    def _restarts(self, name: str) -> bool:
-        """Whether a process that asked to be started again, by its code, now runs."""
+    def _comes_up(self, name: str) -> bool:
+        """Return whether a process runs; wait while it is restarted on its request."""
         starts = set[int]()
         while len(starts) < MAX_RESTARTS:
             info = self._ask("getProcessInfo", name)

@@ -106,9 +106,7 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
         supervisor.start_daemon()
     try:
         _start_mongo(supervisor, say, console)
-        for name in work:
-            if name != "pipeline":
-                supervisor.start(name)
+        supervisor.start(*(name for name in work if name != "pipeline"))
     except Failure:
         if mine:
             supervisor.shutdown()

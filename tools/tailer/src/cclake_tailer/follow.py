@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from cclake_common.memory import BACKLOG, trim
 from cclake_common.stop import Stop
 from cclake_common.visible import visible
 
@@ -62,6 +63,7 @@ class Follower:
         self._settling: dict[Place, float] = {}
         self._unread: set[Place] = set()  # written to, and not read since
         self._caught_up = False
+        self._trimmed = 0  # bytes read when memory was last trimmed
         self._next_scan = self._next_rest = self._next_retry = 0.0
 
     def run(self, polling: bool = False) -> None:
@@ -97,6 +99,9 @@ class Follower:
             if not self._caught_up:
                 self._caught_up = True
                 self._stats.write(always=True)
+            if self._counters.bytes_pread_total - self._trimmed > BACKLOG:
+                self._trimmed = self._counters.bytes_pread_total
+                trim()
             self._wait()
         self._stats.write()
         self._read_events()

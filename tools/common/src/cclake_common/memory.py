@@ -1,8 +1,11 @@
-"""Return freed memory to the operating system after a backlog."""
+"""Return memory that a backlog has taken to the operating system."""
 
 import ctypes
 import sys
 from collections.abc import Callable
+
+BACKLOG = 1 << 20
+"""Bytes handled after which a process that comes to rest should call `trim`."""
 
 
 def _malloc_trim() -> Callable[[int], int] | None:
@@ -16,10 +19,10 @@ _trim = _malloc_trim()
 
 
 def trim() -> None:
-    """Return free pages within the heap to the system, if the C library supports it.
+    """Return the freed pages within the heap, where the C library can do that.
 
-    By itself the C library returns only the pages above the last block in use. After a
-    backlog, half of the heap would stay allocated but unused.
+    Without it glibc returns only what lies above the last block in use, which is
+    little after a backlog.
     """
     if _trim is not None:
         _trim(0)
