@@ -20,6 +20,7 @@ cat >"$3/bin/pip" <<'END'
 #!/bin/sh
 echo "$*" >>pip.log
 while [ -e slow ]; do sleep 0.05; done
+[ ! -e says ] || [ "$2" != --progress-bar ] || cat says
 [ ! -e broken ]
 END
 cat >"$3/bin/just" <<'END'
@@ -43,18 +44,18 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(checkout: Path) -> "subprocess.Popen[str]":
+def start(checkout: Path, **more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [checkout / "just", "up"],
-        env=os.environ | {"PYTHON": str(checkout / "python")},
+        env=os.environ | {"PYTHON": str(checkout / "python")} | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def just(checkout: Path) -> tuple[int, str, str]:
-    process = start(checkout)
+def just(checkout: Path, **more: str) -> tuple[int, str, str]:
+    process = start(checkout, **more)
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out.strip(), err
 
@@ -117,3 +118,54 @@ def test_an_install_that_is_killed_is_begun_again(
     process.communicate()
     assert just(checkout)[:2] == (0, "runs up with second")
     assert not (checkout / ".venv.old").exists()
+
+
+SAYS = """\
+Ignoring colorama: markers 'sys_platform == "win32"' don't match your environment
+Collecting one==1.0 (from -r requirements.lock (line 1))
+  Downloading one-1.0-py3-none-any.whl (12.5 MB)
+Collecting two==2.0 (from -r requirements.lock (line 2))
+  Using cached two-2.0-py3-none-any.whl (99.9 MB)
+Collecting three==3.0 (from -r requirements.lock (line 3))
+  Downloading three-3.0.tar.gz (700 kB)
+Installing collected packages: one, two, three
+"""
+
+
+def test_it_says_what_it_installs_a_line_a_stage(checkout: Path) -> None:
+    (checkout / "says").write_text(SAYS)
+    lines = just(checkout)[2].splitlines()
+    assert lines[0].startswith("Installing cclake into .venv with Python 3.")
+    assert lines[1:3] == [
+        "  3 packages, 13 MB downloaded: unpacking ...",
+        "  3 tools of cclake ...",
+    ]
+    assert lines[3].startswith("  installed in ")
+    assert len(lines) == 4
+
+
+@pytest.mark.fault
+def test_what_pip_says_of_a_failure_is_shown_whole(checkout: Path) -> None:
+    (checkout / "broken").touch()
+    why = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n    one from lock:\n"
+    (checkout / "says").write_text(SAYS.split("Installing")[0] + why)
+    assert why in just(checkout)[2]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_uv_is_used_where_it_is_and_pip_where_it_fails(
+    checkout: Path, works: bool
+) -> None:
+    uv = checkout / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(
+        '#!/bin/sh\necho "$*" >>uv.log\necho "Installed 9 packages in 1s"\n'
+        + ("" if works else "exit 2\n")
+    )
+    uv.chmod(0o755)
+    path = f"{uv.parent}{os.pathsep}{os.environ['PATH']}"
+    code, out, err = just(checkout, PATH=path)
+    assert (code, out) == (0, "runs up with first")
+    assert "unpacked 9 packages in 1s" in err
+    assert "--require-hashes" in (checkout / "uv.log").read_text()
+    assert installs(checkout) == (0 if works else 1)
