@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 TIMEOUT_MS = 2000
-ASK_S, READ_S = 1.0, 10.0  # limits of the question whether there is news, and of news
+ASK_S, READ_S = 2.0, 10.0  # limits of the question whether there is news, and of news
 LARGEST = 4_000_000  # bytes of a line that is read for the list, search and threads
 _READ = {
     "entry": 1, "buffer": 1, "seq": 1, "sessionId": 1, "host": 1, "projectId": 1,

@@ -3,21 +3,19 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
 from cclake_web.data.search import PAGE
 from cclake_web.live.tables import Tables
 from cclake_web.nesting import Ask
-from cclake_web.threadpage import Keep, Live, Thread, load
+from cclake_web.threadpage import Live, Thread, load
 
 # What newer lines change of a session that the export has; its numbers stay.
 MOVED = ("ended_at", "wall_s", "git_branch", "claude_version", "models")
 Row = dict[str, Any]
 NEWER = "n"  # before the offset of hits that are not yet published
-T = TypeVar("T")
-Find = Callable[[sqlite3.Connection], list[T]]
 
 
 @dataclass(frozen=True)
@@ -78,15 +76,17 @@ def list_page(
     return sorted([*kept, *moved], key=place, reverse=True)
 
 
-def thread(
-    export: sqlite3.Connection, tables: Tables | None, ask: Ask, keep: Keep
-) -> Thread | None:
-    """Read one page of a thread, with what is newer than the export at its end.
+def thread(found: Thread | None, tables: Tables | None, ask: Ask) -> Thread | None:
+    """Add what is newer than the export to the end of a thread.
 
     The first page of what is newer stands on the last page of the export. Returns None
     where neither knows the session.
+
+    Args:
+        found: The page of the export; None where it does not know the session.
+        tables: The lines above the export.
+        ask: The thread and its page.
     """
-    found = load(export, ask, keep)
     newer = tail(tables, ask)
     if newer is None:
         return found
@@ -154,44 +154,24 @@ def tail(tables: Tables | None, ask: Ask, whole: bool = False) -> Thread | None:
 
 
 def hits_page(
-    export: sqlite3.Connection,
-    tables: Tables | None,
-    find: Callable[..., list[Row]],
-    offset: int,
-    newer: bool,
+    newer: Sequence[Row] | None, find: Callable[[int], list[Row]], offset: int
 ) -> tuple[list[Row], str]:
     """Return a page of hits: those above the export first, and the start of the next.
 
     Args:
-        export: The export.
-        tables: The lines above it.
-        find: Finds hits from an offset on; one more than a page if there are more.
+        newer: Hits above the export; None on the pages after them.
+        find: Finds hits in the export from an offset on. Both have one more than a page
+            if there are more.
         offset: Of the hits above the export, or of those in it.
-        newer: Whether it is of those above.
     """
-    found: list[Row] = []
-    if newer:
-        found = find(tables.connection, offset=offset) if tables else []
-        if len(found) > PAGE:
-            return found[:PAGE], f"{NEWER}{offset + PAGE}"
-        offset = 0
-    rows = find(export, offset=offset)
-    following = str(offset + PAGE) if len(rows) > PAGE else ""
+    if newer is not None and len(newer) > PAGE:
+        return list(newer[:PAGE]), f"{NEWER}{offset + PAGE}"
+    start = offset if newer is None else 0
+    rows = find(start)
+    following = str(start + PAGE) if len(rows) > PAGE else ""
     known = {row["entry_key"] for row in rows}
-    found = [row for row in found if row["entry_key"] not in known]
-    return found + rows[:PAGE], following
-
-
-def both(
-    export: sqlite3.Connection,
-    tables: Tables | None,
-    find: Find[T],
-    key: Callable[[T], Any],
-) -> list[T]:
-    """Put one question to both, the newer answers first, and no answer twice."""
-    newer = find(tables.connection) if tables else []
-    known = {key(one) for one in newer}
-    return newer + [one for one in find(export) if key(one) not in known]
+    above = [row for row in newer or () if row["entry_key"] not in known]
+    return above + rows[:PAGE], following
 
 
 def _row(export: sqlite3.Connection, tables: Tables, session_id: str) -> Row | None:
@@ -231,7 +211,8 @@ def _order(row: Row, sort: str) -> str | float:
     if sort == "errors":
         return _errors(row)
     if sort == "time":
-        return float(row["active_s"] or row["wall_s"] or 0)
+        active = row["active_s"]
+        return float((row["wall_s"] if active is None else active) or 0)
     names = {"cost": "cost_usd", "tokens": "total_tokens", "turns": "turns"}
     return float(row[names[sort]] or 0)
 

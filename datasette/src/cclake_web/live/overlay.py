@@ -84,7 +84,7 @@ class Overlay:
         self._look: asyncio.Future[None] | None = None
         self._next = float("-inf")
         self._pause = 1.0
-        self._away = False
+        self._away = self._slow = False
 
     @property
     def status(self) -> Status:
@@ -92,12 +92,12 @@ class Overlay:
         return Status(self._away, bool(self._left))
 
     async def look(self, export: Opener) -> None:
-        """Read what is new in MongoDB; wait for it a moment, unless it is away."""
+        """Read what is new in MongoDB; wait a moment for it, if it has been quick."""
         if self._look is None and time.monotonic() >= self._next:
             asked = asyncio.to_thread(self._ask, export)
             self._look = asyncio.ensure_future(asked)
             self._look.add_done_callback(self._looked)
-        if self._look and not self._away:
+        if self._look and not self._slow:
             await asyncio.wait({self._look}, timeout=PATIENCE)
 
     @contextmanager
@@ -116,12 +116,13 @@ class Overlay:
         pause = EVERY
         try:
             acked = self._lines.acknowledged()
+            self._slow = time.monotonic() - begin > PATIENCE
             if any(seq > self._read.get(buffer, -1) for buffer, seq in acked.items()):
                 with closing(export.connect()) as connection:
                     self._take(connection, acked)
             self._away, self._pause = False, 1.0
         except Unreachable:
-            self._away = True
+            self._away = self._slow = True
             pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         except sqlite3.Error as error:
             print(f"web: lines that are not yet published: {error}", file=sys.stderr)

@@ -1,8 +1,6 @@
 """`/palette.json`: sessions, projects and prompts for Ctrl-K."""
 
 import sqlite3
-from functools import partial
-from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,7 +10,6 @@ from datasette.utils.asgi import Response
 from cclake_web.data.filters import like
 from cclake_web.data.search import question
 from cclake_web.fmt import one_line
-from cclake_web.live import merge
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
@@ -29,13 +26,13 @@ async def palette(visit: Visit) -> Response:
     def answer(connection: sqlite3.Connection) -> Found:
         kinds = [_sessions, _projects, _prompts] if text else [_sessions]
         with overlay.over(connection) as tables:
-            return [
-                one
-                for kind in kinds
-                for one in merge.both(
-                    connection, tables, partial(kind, text=text), itemgetter("href")
-                )[:EACH]
-            ]
+            newer = [kind(tables.connection, text) if tables else [] for kind in kinds]
+        found: Found = []
+        for kind, above in zip(kinds, newer, strict=True):
+            known = {one["href"] for one in above}
+            rest = (one for one in kind(connection, text) if one["href"] not in known)
+            found += [*above, *rest][:EACH]
+        return found
 
     found = await visit.export.read(answer, limit_ms=1500)
     return Response.json(found, headers={"cache-control": "no-store"})

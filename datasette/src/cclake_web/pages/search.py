@@ -45,9 +45,14 @@ async def search_page(visit: Visit) -> Response:
 
     def answer(connection: sqlite3.Connection) -> Response:
         def ask(match: str, best: bool) -> tuple[list[Hit], str]:
-            find = partial(hits, match=match, kinds=kinds, filters=filters, best=best)
-            with overlay.over(connection) as tables:
-                return merge.hits_page(connection, tables, find, offset, newer)
+            def find(place: sqlite3.Connection, start: int) -> list[Hit]:
+                return hits(place, match, kinds, filters, best=best, offset=start)
+
+            above = None
+            if newer:
+                with overlay.over(connection) as tables:
+                    above = find(tables.connection, offset) if tables else []
+            return merge.hits_page(above, partial(find, connection), offset)
 
         rows, following, loose = _find(asked, best, ask)
         return visit.page(

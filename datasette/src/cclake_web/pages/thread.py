@@ -13,7 +13,7 @@ from cclake_web.live import merge
 from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import running_since
 from cclake_web.pages.web import Visit, message, view
-from cclake_web.threadpage import Thread, agent_at
+from cclake_web.threadpage import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go on
@@ -42,18 +42,20 @@ async def thread_page(visit: Visit) -> Response:
     overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
+        found = load(connection, ask, keep)
+        agent = None
+        if ask.at and not ask.agent:
+            agent = agent_at(connection, ask.session_id, ask.at)
         with overlay.over(connection) as tables:
-            if ask.at and not ask.agent:
-                agent = agent_at(connection, ask.session_id, ask.at)
-                if tables and not agent:
-                    agent = agent_at(tables.connection, ask.session_id, ask.at)
-                if agent:
-                    query = urlencode({"agent": agent, "at": ask.at})
-                    return Response.redirect(
-                        f"/session/{quote(ask.session_id, safe='')}?{query}"
-                        f"#e-{quote(ask.at, safe='')}"
-                    )
-            found = merge.thread(connection, tables, ask, keep)
+            if tables and ask.at and not (ask.agent or agent):
+                agent = agent_at(tables.connection, ask.session_id, ask.at)
+            found = merge.thread(found, tables, ask)
+        if agent:
+            query = urlencode({"agent": agent, "at": ask.at})
+            return Response.redirect(
+                f"/session/{quote(ask.session_id, safe='')}?{query}"
+                f"#e-{quote(ask.at, safe='')}"
+            )
         if found is None:
             text = _MISSING + (_AWAY if overlay.status.away else "")
             return message(visit.request, 404, "No such session", text)
