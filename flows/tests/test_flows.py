@@ -32,7 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     made.kill_all()
 
 
-def test_a_deployment_runs_the_pipeline_and_a_failed_one_is_told(stack: Stack) -> None:
+def test_a_deployment_runs_the_pipeline_and_a_failure_is_reported(stack: Stack) -> None:
     notified = stack.home / "notified"
     server = subprocess.Popen(
         [str(ROOT / "flows" / "serve")],

@@ -18,7 +18,7 @@ NOTES = '#!/bin/sh\necho "${0##*/} $PREFECT_HOME" >> "$NOTES"\n'
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("own_server", [True, False])
-def test_nothing_outlives_it(
+def test_serve_leaves_no_process_behind(
     tmp_path: Path, number: signal.Signals, own_server: bool
 ) -> None:
     shutil.copytree(SERVE.parent, tmp_path / "flows")

@@ -46,7 +46,7 @@ def apply(there: Metabase, *arguments: str, ok: int = 0) -> list[dict[str, str]]
     return changes
 
 
-def test_every_dashboard_stands_in_one_collection_with_all_its_cards(
+def test_every_dashboard_is_in_one_collection_with_all_its_cards(
     there: Metabase,
 ) -> None:
     apply(there)
@@ -100,7 +100,7 @@ def test_a_lost_ledger_makes_no_second_copy(there: Metabase, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2, 5, 20, 47])
-def test_a_run_that_breaks_off_is_finished_by_the_next(
+def test_the_next_run_completes_an_interrupted_one(
     there: Metabase, writes: int
 ) -> None:
     there.fail_after = writes
@@ -112,7 +112,7 @@ def test_a_run_that_breaks_off_is_finished_by_the_next(
     assert all(each["dashcards"] for each in there.alive("dashboard"))
 
 
-def test_what_is_gone_from_the_code_goes_to_the_trash(
+def test_cards_that_were_removed_from_the_code_go_to_the_trash(
     there: Metabase, tmp_path: Path
 ) -> None:
     folder = tmp_path / "mine"
@@ -132,7 +132,7 @@ def test_what_is_gone_from_the_code_goes_to_the_trash(
     assert apply(there, "--dashboards", str(folder)) == []
 
 
-def test_what_was_deleted_by_hand_is_made_again(there: Metabase) -> None:
+def test_objects_that_were_deleted_by_hand_are_created_again(there: Metabase) -> None:
     apply(there)
     card = next(each for each in there.alive("card") if each["name"] == "Cost in all")
     card["archived"] = True
@@ -160,7 +160,7 @@ def test_a_wrong_key_is_refused_and_what_to_do_is_said(there: Metabase) -> None:
     assert "wrong" not in done.stderr
 
 
-def test_without_any_metabase_it_says_so_and_can_be_tried_again() -> None:
+def test_without_metabase_the_failure_says_so_and_can_be_tried_again() -> None:
     done = metabase(
         "apply",
         "--url",
@@ -174,7 +174,7 @@ def test_without_any_metabase_it_says_so_and_can_be_tried_again() -> None:
     assert "metabase serve" in done.stderr
 
 
-def test_a_refresh_opens_the_export_anew(there: Metabase) -> None:
+def test_a_refresh_reopens_the_export(there: Metabase) -> None:
     apply(there)
     there.writes.clear()
     metabase("refresh", "--url", there.url, settings={"METABASE_API_KEY": there.key})
@@ -183,7 +183,7 @@ def test_a_refresh_opens_the_export_anew(there: Metabase) -> None:
     assert there.writes == [f"PUT {path}", f"POST {path}/sync_schema"]
 
 
-def test_each_new_export_is_opened_anew_until_asked_to_stop(
+def test_each_new_export_is_reopened_until_asked_to_stop(
     there: Metabase, tmp_path: Path
 ) -> None:
     export = tmp_path / "conversations.db"

@@ -11,7 +11,7 @@ from cclake_metabase.check import render
 from harness import PATIENCE
 
 
-def test_an_optional_part_falls_away_without_its_value() -> None:
+def test_an_optional_part_is_left_out_without_its_value() -> None:
     sql = "select 1 where 1 = 1 [[and day >= {{since}}]] [[and host = {{host}}]]"
     assert render(sql, {}).split() == ["select", "1", "where", "1", "=", "1"]
     assert "day >= :since" in render(sql, {"since": "2026-01-01"})

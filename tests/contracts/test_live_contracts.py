@@ -31,7 +31,9 @@ def by_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [each for each in found if each["kind"] == kind]
 
 
-def test_the_pipe_carries_lines_chunks_and_checkpoints_as_written(live: Live) -> None:
+def test_the_pipe_carries_lines_chunks_and_checkpoints_as_documented(
+    live: Live,
+) -> None:
     live.ledger.append(LOG, ENTRY, BROKEN)
     meta = live.root / f"-home-me-x/{SESSION}/subagents/agent-a1.meta.json"
     meta.parent.mkdir(parents=True)
@@ -62,7 +64,7 @@ def test_the_pipe_carries_lines_chunks_and_checkpoints_as_written(live: Live) ->
     assert last["off"] == last["size"] == len(ENTRY) + len(BROKEN) + 2
 
 
-def test_the_buffer_has_the_tables_and_columns_that_are_written(live: Live) -> None:
+def test_the_buffer_has_the_documented_tables_and_columns(live: Live) -> None:
     live.ledger.append(LOG, ENTRY)
     live.run("bash", "-c", "buffer append < <(exec tailer --once)")
     connection = sqlite3.connect(live.buffer)
@@ -78,7 +80,7 @@ def test_the_buffer_has_the_tables_and_columns_that_are_written(live: Live) -> N
     connection.close()
 
 
-def test_the_document_has_the_fields_that_are_written(live: Live) -> None:
+def test_the_document_has_the_documented_fields(live: Live) -> None:
     live.ledger.append(LOG, ENTRY, PLAIN, BROKEN)
     live.start()
     live.wait_delivered()

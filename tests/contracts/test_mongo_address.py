@@ -23,7 +23,7 @@ TOOLS = [
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_an_address_that_is_none_is_one_sentence(tmp_path: Path, tool: str) -> None:
+def test_an_invalid_address_is_one_sentence(tmp_path: Path, tool: str) -> None:
     for address in ADDRESSES:
         name, *arguments = tool.split()
         done = subprocess.run(

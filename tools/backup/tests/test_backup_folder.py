@@ -118,7 +118,7 @@ def test_only_its_owner_can_read_a_backup(archive: Archive, tmp_path: Path) -> N
     assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
 
 
-def test_a_part_is_laid_out_as_mongodump_does(archive: Archive, tmp_path: Path) -> None:
+def test_a_part_has_the_layout_of_mongodump(archive: Archive, tmp_path: Path) -> None:
     some_archive(archive, tmp_path / "projects")
     backup("save", tmp_path / "backup")
     part = tmp_path / "backup" / "0001"
@@ -199,7 +199,7 @@ def test_a_line_that_another_buffer_has_taken_over_is_seen_by_extraction(
     assert content(other) == content(db)
 
 
-def test_what_is_further_there_stays(
+def test_more_advanced_documents_in_the_database_stay(
     archive: Archive, other: Database[Document], tmp_path: Path
 ) -> None:
     root, folder = tmp_path / "projects", tmp_path / "backup"
@@ -217,7 +217,7 @@ def test_what_is_further_there_stays(
     assert content(other) == before
 
 
-def test_everything_is_saved_anew_where_the_parts_may_lack_lines(
+def test_everything_is_saved_again_if_the_parts_may_lack_lines(
     archive: Archive, other: Database[Document], tmp_path: Path
 ) -> None:
     folder, foreign = tmp_path / "backup", tmp_path / "foreign"
@@ -300,7 +300,7 @@ def test_a_damaged_byte_is_named_and_nothing_is_loaded(
 
 
 @pytest.mark.fault
-def test_nothing_is_built_on_a_damaged_part(archive: Archive, tmp_path: Path) -> None:
+def test_no_part_continues_a_damaged_one(archive: Archive, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     some_archive(archive, tmp_path / "projects")
     backup("save", folder)
@@ -413,7 +413,7 @@ def test_a_full_disk_is_one_line_and_the_parts_before_stay(
 
 @pytest.mark.slow
 @pytest.mark.fault
-def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
+def test_a_mongodb_that_stops_in_the_middle_is_reported_and_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "backup"
@@ -452,7 +452,7 @@ def test_a_mongodb_that_goes_in_the_middle_is_told_and_tried_again(
         server.kill()
 
 
-def test_two_saves_into_one_folder_do_not_meet(
+def test_two_saves_into_one_folder_exclude_each_other(
     archive: Archive, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
@@ -483,7 +483,7 @@ def ingest_for_ever(db: Database[Document], stop: threading.Event) -> None:
         db.watermarks.update_one({"_id": "b" * 32}, {"$set": acked}, upsert=True)
 
 
-def test_what_a_backup_claims_is_in_it_while_ingestion_goes_on(
+def test_a_backup_has_all_lines_that_it_covers_while_ingestion_continues(
     archive: Archive, other: Database[Document], tmp_path: Path
 ) -> None:
     folder, stop = tmp_path / "backup", threading.Event()

@@ -134,7 +134,7 @@ def test_checkpoints_come_back_verbatim(tmp_path: Path) -> None:
     assert run(tmp_path, "checkpoints", "--host", "laptop").stdout == mine
 
 
-def test_where_there_is_no_buffer_checkpoints_prints_and_makes_nothing(
+def test_checkpoints_without_a_buffer_prints_and_creates_nothing(
     tmp_path: Path,
 ) -> None:
     done = run(tmp_path / "home", "checkpoints")
@@ -142,7 +142,7 @@ def test_where_there_is_no_buffer_checkpoints_prints_and_makes_nothing(
     assert not (tmp_path / "home").exists()
 
 
-def test_unknown_records_and_keys_are_passed_over_and_counted(tmp_path: Path) -> None:
+def test_unknown_records_and_keys_are_skipped_and_counted(tmp_path: Path) -> None:
     said = append(
         tmp_path,
         b'{"kind":"weather","text":"rain"}\n' * 2,
@@ -153,7 +153,7 @@ def test_unknown_records_and_keys_are_passed_over_and_counted(tmp_path: Path) ->
     assert query(tmp_path, "select count(*) from queue") == [(1,)]
 
 
-def test_the_numbers_of_the_tailer_are_kept(tmp_path: Path) -> None:
+def test_stats_of_the_tailer_are_stored(tmp_path: Path) -> None:
     stats = {"kind": "stats", "host": "laptop", "behind_bytes": 7, "reasons": []}
     append(tmp_path, json.dumps(stats).encode() + b"\n")
     status = json.loads(run(tmp_path, "status", "--json").stdout)
@@ -167,7 +167,7 @@ def test_the_numbers_of_the_tailer_are_kept(tmp_path: Path) -> None:
     "garbage",
     [b"hello\n", b"{}\n", b'{"kind":"line"}\n', b"[1]\n", b"\xff\n", b"\n"],
 )
-def test_garbage_on_the_pipe_ends_it_before_a_checkpoint_vouches_for_it(
+def test_garbage_on_the_pipe_stops_append_before_the_next_checkpoint(
     tmp_path: Path, garbage: bytes
 ) -> None:
     done = run(tmp_path, "append", stdin=garbage + line(0, b"{}") + checkpoint(3))
@@ -198,7 +198,7 @@ def test_a_checkpoint_over_missing_bytes_is_refused(
     assert query(tmp_path, "select count(*) from files") == [(1,)]
 
 
-def test_reading_goes_on_where_the_checkpoint_ended(tmp_path: Path) -> None:
+def test_reading_resumes_at_the_checkpoint(tmp_path: Path) -> None:
     append(tmp_path, line(0, b"{}"), checkpoint(3))
     append(tmp_path, line(3, b"{}"), checkpoint(6))
     append(tmp_path, checkpoint(6, state="gone"))
@@ -207,14 +207,14 @@ def test_reading_goes_on_where_the_checkpoint_ended(tmp_path: Path) -> None:
     assert query(tmp_path, "select gen, off from queue") == [(0, 0), (0, 3), (1, 0)]
 
 
-def test_a_last_line_may_come_again_with_its_newline(tmp_path: Path) -> None:
+def test_a_last_line_may_be_sent_again_with_its_newline(tmp_path: Path) -> None:
     unended = line(0, b"{}").replace(b'"len":3', b'"len":2')
     append(tmp_path, unended, checkpoint(2, unended=2))
     append(tmp_path, line(0, b"{}"), checkpoint(3))
     assert query(tmp_path, "select off, len from queue") == [(0, 2), (0, 3)]
 
 
-def test_an_old_copy_of_the_pipe_never_moves_a_checkpoint_back(tmp_path: Path) -> None:
+def test_repeated_old_records_never_move_a_checkpoint_back(tmp_path: Path) -> None:
     append(tmp_path, line(0, b"{}"), line(3, b"{}"), checkpoint(6))
     append(tmp_path, line(0, b"{}"), checkpoint(3))
     assert query(tmp_path, "select off from files") == [(6,)]
@@ -231,7 +231,7 @@ def test_interleaved_files_wait_for_their_own_checkpoints(tmp_path: Path) -> Non
     assert query(tmp_path, "select path, body from queue") == [(other, b'{"b":1}')]
 
 
-def test_a_run_in_many_pieces_and_a_line_of_many_megabytes(tmp_path: Path) -> None:
+def test_a_run_of_many_reads_and_a_line_of_many_megabytes(tmp_path: Path) -> None:
     body = b'{"a":"' + b"x" * 5_000_000 + b'"}'
     append(tmp_path, line(0, body), checkpoint(len(body) + 1))
     assert query(tmp_path, "select length(body) from queue") == [(len(body),)]
@@ -305,7 +305,7 @@ def test_sigterm_reads_to_the_end_of_the_pipe(tmp_path: Path) -> None:
     assert query(tmp_path, "select off from files") == [(6,)]
 
 
-def test_sigterm_does_not_wait_for_ever_for_the_end(tmp_path: Path) -> None:
+def test_sigterm_waits_only_for_a_limited_time(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_DRAIN_SECONDS="0.2")
     send(process, line(0, b"{}"), checkpoint(3))
     wait_for(lambda: queued(tmp_path) == 1, "it runs")
@@ -314,7 +314,7 @@ def test_sigterm_does_not_wait_for_ever_for_the_end(tmp_path: Path) -> None:
     assert "the tailer is still running" in end(process)[1]
 
 
-def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
+def test_a_second_appender_of_a_host_waits_and_then_asks_to_restart(
     tmp_path: Path,
 ) -> None:
     first = start(tmp_path)
@@ -336,7 +336,9 @@ def test_a_second_appender_of_a_host_waits_and_then_starts_afresh(
     assert queued(tmp_path) == 2, "what its tailer sent from old positions is not taken"
 
 
-def test_at_its_cap_it_stops_reading_and_drops_nothing(tmp_path: Path) -> None:
+def test_at_the_size_limit_reading_pauses_and_nothing_is_dropped(
+    tmp_path: Path,
+) -> None:
     process = start(tmp_path, CCLAKE_BUFFER_MAX_MB="0.5")
     body = b'{"a":"' + b"x" * 200_000 + b'"}'
     size = len(body) + 1
@@ -371,7 +373,7 @@ def paused(home: Path) -> str:
     return str(rows[0][0]) if rows else ""
 
 
-def test_with_too_little_free_space_it_stops_reading(tmp_path: Path) -> None:
+def test_reading_pauses_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
     process = start(tmp_path, CCLAKE_MIN_FREE_MB="1e9")
     send(process, line(0, b"{}"), checkpoint(3))
     wait_for(lambda: queued(tmp_path) >= 0 and paused(tmp_path) == "free", "pauses")
@@ -401,7 +403,7 @@ def test_a_damaged_buffer_is_set_aside_and_a_new_one_takes_its_place(
     assert query(tmp_path, "select off from files") == [(3,)]
 
 
-def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "buffer.db").write_bytes(b"not a database" * 1000)
     assert run(tmp_path, "checkpoints").stdout == b""
     assert run(tmp_path, "append").returncode == 75
@@ -429,7 +431,7 @@ def test_readable_lines_of_a_damaged_buffer_are_recovered(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_buffer_that_is_deleted_under_it_ends_it_with_a_clear_message(
+def test_a_buffer_that_is_deleted_while_in_use_is_a_clear_failure(
     tmp_path: Path, replaced: bool
 ) -> None:
     process = start(tmp_path)
@@ -457,7 +459,7 @@ def test_the_pragmas_hold(tmp_path: Path) -> None:
     assert query(tmp_path, "pragma auto_vacuum") == [(2,)]
 
 
-def test_the_old_names_still_answer(tmp_path: Path) -> None:
+def test_the_views_of_earlier_setups_still_work(tmp_path: Path) -> None:
     append(tmp_path, line(0, b"{}"), checkpoint(3))
     sql = "select count(*) from pending_entries where synced = 0"
     assert query(tmp_path, sql) == [(1,)]
@@ -466,7 +468,7 @@ def test_the_old_names_still_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -> None:
+def test_empty_results_are_reported_in_words(tmp_path: Path, exists: bool) -> None:
     environ = os.environ | {"SQLITE_PATH": str(tmp_path / "buffer.db")}
 
     def said(*words: str) -> str:
@@ -482,7 +484,9 @@ def test_that_there_is_nothing_is_said_to_people(tmp_path: Path, exists: bool) -
     assert said("peek", "--json") == said("dead-letters", "list", "--json") == ""
 
 
-def test_a_file_of_another_program_is_left_alone_and_said(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_left_alone_and_reported(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "buffer.db"
     with contextlib.closing(sqlite3.connect(path)) as foreign:
         foreign.execute("create table pending_entries (id integer, synced integer)")

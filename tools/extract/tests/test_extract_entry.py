@@ -48,7 +48,7 @@ def test_what_is_not_one_object_is_no_entry(line: bytes) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_make_it_fail(line: bytes) -> None:
+def test_no_bytes_raise_an_error(line: bytes) -> None:
     text, found = parse_object(line)
     assert (text is None) == (found is None)
     if text is not None:

@@ -161,7 +161,7 @@ def test_a_checkpoint_without_lines_is_delivered_too(bench: Bench) -> None:
     assert file["state"] == "gone"
 
 
-def test_a_file_keeps_all_the_paths_that_it_had(bench: Bench) -> None:
+def test_a_file_keeps_all_its_former_paths(bench: Bench) -> None:
     bench.append(b"{}")
     bench.flush()
     bench.append(path=PATH, state="live", off=3)
@@ -195,7 +195,7 @@ def test_a_checkpoint_waits_for_its_lines(bench: Bench) -> None:
     connection.close()
 
 
-def test_a_line_that_comes_again_is_a_repeat_and_changes_nothing(bench: Bench) -> None:
+def test_a_repeated_line_is_counted_and_changes_nothing(bench: Bench) -> None:
     bench.append(b'{"n":1}')
     bench.flush()
     before = bench.document(b'{"n":1}')
@@ -212,7 +212,9 @@ def test_equal_lines_of_one_file_and_one_batch_are_two_documents(bench: Bench) -
     assert bench.db.conversations.count_documents({}) == 2
 
 
-def test_a_newer_generation_moves_last_gen_of_what_it_still_holds(bench: Bench) -> None:
+def test_a_newer_generation_updates_last_gen_of_lines_that_it_still_has(
+    bench: Bench,
+) -> None:
     bench.append(b'{"n":1}', b'{"n":2}')
     bench.flush()
     bench.append(b'{"n":1}', b'{"n":3}', gen=1)
@@ -224,7 +226,7 @@ def test_a_newer_generation_moves_last_gen_of_what_it_still_holds(bench: Bench) 
     assert gens == {1: (0, 1), 2: (0, 0), 3: (1, 1)}
 
 
-def test_a_newline_that_comes_later_moves_only_the_length(bench: Bench) -> None:
+def test_a_later_newline_changes_only_the_length(bench: Bench) -> None:
     where = {"host": "laptop", "path": PATH, "file": key(), "gen": 0}
     line = {"kind": "line"} | where | {"off": 0, "len": 2, "raw": "e30="}
     mark = {"kind": "checkpoint"} | where | {"off": 2, "size": 2}
@@ -247,7 +249,9 @@ def lose(bench: Bench) -> str:
     return lost
 
 
-def test_what_a_lost_buffer_never_acknowledged_gets_a_new_number(bench: Bench) -> None:
+def test_lines_that_a_lost_buffer_never_acknowledged_get_a_new_sequence_number(
+    bench: Bench,
+) -> None:
     bench.append(b'{"n":1}')
     bench.flush()
     # Another buffer inserted a line, and was lost before its watermark moved.
@@ -261,7 +265,9 @@ def test_what_a_lost_buffer_never_acknowledged_gets_a_new_number(bench: Bench) -
     assert (found["buffer"], found["seq"]) == (bench.buffer_id(), 1)
 
 
-def test_what_a_lost_buffer_has_acknowledged_keeps_its_number(bench: Bench) -> None:
+def test_lines_that_a_lost_buffer_acknowledged_keep_their_sequence_number(
+    bench: Bench,
+) -> None:
     bench.append(b'{"n":1}')
     bench.flush()
     lost = lose(bench)
@@ -270,7 +276,7 @@ def test_what_a_lost_buffer_has_acknowledged_keeps_its_number(bench: Bench) -> N
     assert bench.document(b'{"n":1}')["buffer"] == lost
 
 
-def test_after_a_lost_buffer_generations_go_on_above_the_old_ones(
+def test_after_a_lost_buffer_generations_continue_above_the_old_ones(
     bench: Bench,
 ) -> None:
     bench.append(b'{"n":1}', b'{"old":1}', gen=2)
@@ -309,7 +315,7 @@ POISON = [
 ]
 
 
-def test_poison_among_good_lines_stops_nothing_and_keeps_its_bytes(
+def test_poisonous_lines_do_not_stop_others_and_keep_their_bytes(
     bench: Bench,
 ) -> None:
     good = [b'{"n":%d}' % n for n in range(50)]
@@ -417,7 +423,7 @@ def test_no_line_leaves_the_buffer_before_the_watermark_is_above_it(
     assert bench.counters()["delivered"] == 2
 
 
-def test_a_watermark_that_an_earlier_process_left_behind_is_moved(bench: Bench) -> None:
+def test_a_watermark_that_a_killed_process_left_behind_is_updated(bench: Bench) -> None:
     bench.append(b'{"n":1}')
     bench.flush()
     bench.db.watermarks.delete_many({})
@@ -427,7 +433,7 @@ def test_a_watermark_that_an_earlier_process_left_behind_is_moved(bench: Bench) 
     assert mark["acked_seq"] == 1
 
 
-def test_another_unique_index_is_no_success(bench: Bench) -> None:
+def test_a_refusal_by_another_unique_index_is_not_a_duplicate(bench: Bench) -> None:
     bench.db.conversations.create_index("entry.n", unique=True)
     bench.db.conversations.create_index("source.off", unique=True)
     bench.append(b'{"n":1}')

@@ -144,7 +144,7 @@ UNEQUAL = {
 
 
 @pytest.mark.parametrize("body", UNEQUAL.values(), ids=UNEQUAL.keys())
-def test_a_line_that_parsing_does_not_give_back_keeps_its_bytes_beside(
+def test_a_line_that_does_not_round_trip_keeps_its_bytes_as_well(
     body: bytes,
 ) -> None:
     found = document(body)
@@ -193,7 +193,7 @@ def test_a_broken_line_over_twelve_megabytes_goes_to_gridfs_too() -> None:
         assert found["type"] is None
 
 
-def test_of_the_corrupt_fixture_all_but_one_message_is_recovered() -> None:
+def test_all_but_one_message_of_the_corrupt_fixture_are_recovered() -> None:
     folder = FIXTURES / "corrupt"
     expected = json.loads((folder / "expected.json").read_bytes())
     (source,) = folder.glob("projects/*/*.jsonl")
@@ -237,7 +237,7 @@ def test_every_json_value_comes_back_byte_for_byte(
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60))
-def test_every_run_of_bytes_comes_back(body: bytes) -> None:
+def test_arbitrary_bytes_round_trip(body: bytes) -> None:
     assert bytes_of(document(body)) == body
 
 
@@ -271,7 +271,7 @@ def test_a_time_that_no_store_can_hold_is_kept_as_text(moment: str) -> None:
     assert found["timestamp"] is None
 
 
-def test_a_line_that_breaks_what_reads_it_is_stored_as_bytes(
+def test_a_line_that_crashes_the_parser_is_stored_as_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(documents, "search_text", lambda _entry: 1 // 0)

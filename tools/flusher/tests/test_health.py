@@ -6,7 +6,7 @@ from cclake_flusher.state import State
 
 
 @pytest.mark.parametrize(("silent_s", "known"), [(31, True), (500, True), (500, False)])
-def test_a_tailer_that_says_nothing_for_long_is_told(
+def test_a_tailer_that_is_silent_for_long_is_reported(
     silent_s: float, known: bool
 ) -> None:
     tailer = {"behind_bytes": 0, "reasons": []} if known else None

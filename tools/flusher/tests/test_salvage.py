@@ -36,7 +36,7 @@ def test_records_without_a_newline_between_them_are_recovered_in_order() -> None
     assert [each["uuid"] for each in salvage(joined)] == ["u2", "u3", "u2"]
 
 
-def test_a_part_of_a_cut_record_is_no_record() -> None:
+def test_a_part_of_a_cut_record_is_not_a_record() -> None:
     assert salvage(b'{"uuid":"u1","message":{"content":"x"}') == []
     assert salvage(b'{"a":{"type":"text","text":"x"}') == []
 
@@ -58,14 +58,14 @@ def test_what_mongodb_cannot_hold_is_not_salvaged() -> None:
     ]
 
 
-def test_an_integer_longer_than_python_makes_becomes_null() -> None:
+def test_an_integer_that_python_refuses_becomes_null() -> None:
     assert salvage(b'{"uuid":"u1","n":' + b"7" * 5_000 + b"}") == [
         {"uuid": "u1", "n": None}
     ]
 
 
 @pytest.mark.parametrize("depth", [120, 300, 600, 900, 100_000])
-def test_what_is_nested_too_deep_is_left_out(depth: int) -> None:
+def test_values_that_are_nested_too_deeply_are_left_out(depth: int) -> None:
     deep = b'{"uuid":"u1","a":' + b"[" * depth + b"]" * depth + b"}"
     assert salvage(deep + WHOLE) in ([RECORD], [])
 
@@ -74,7 +74,7 @@ def test_what_is_nested_too_deep_is_left_out(depth: int) -> None:
     "hostile",
     [b'{"a":' * 200_000, b'{"' * 500_000, b'{"a":1},' * 100_000, b"\0" * 5_000_000],
 )
-def test_hostile_lines_end_in_linear_work(hostile: bytes) -> None:
+def test_hostile_lines_take_linear_time(hostile: bytes) -> None:
     decoder = Counting()
     salvage(hostile, decoder)
     assert decoder.scanned < 10 * len(hostile) + 200_000
@@ -97,6 +97,6 @@ class Counting(json.JSONDecoder):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=80))
-def test_no_bytes_make_it_fail(body: bytes) -> None:
+def test_no_bytes_raise_an_error(body: bytes) -> None:
     assert all(isinstance(each, dict) for each in salvage(body))
     assert RECORD in salvage(body.replace(b'"', b"").replace(b"\\", b"") + WHOLE)

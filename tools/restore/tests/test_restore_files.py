@@ -87,9 +87,7 @@ def test_nothing_is_overwritten(archive: Archive, tmp_path: Path) -> None:
     assert all(one["error"] == "it exists already" for one in again)
 
 
-def test_a_folder_is_named_or_nothing_is_written(
-    archive: Archive, tmp_path: Path
-) -> None:
+def test_without_a_folder_nothing_is_written(archive: Archive, tmp_path: Path) -> None:
     files = keep_all(archive, tmp_path / "projects")
     listed = run("restore", "--dry-run")
     assert listed.returncode == 0
@@ -100,9 +98,7 @@ def test_a_folder_is_named_or_nothing_is_written(
     assert "--out" in nowhere.stderr
 
 
-def test_a_host_that_has_no_files_is_told_which_have(
-    archive: Archive, tmp_path: Path
-) -> None:
+def test_an_unknown_host_lists_the_known_ones(archive: Archive, tmp_path: Path) -> None:
     keep_all(archive, tmp_path / "projects")
     done = run("restore", "--out", str(tmp_path / "out"), "--host", "labtop")
     assert done.returncode == 1
@@ -182,7 +178,7 @@ def test_a_session_is_known_by_its_lines_and_by_the_names_of_files(
         (("--project", "/home/me/z"), "no matching file of the project /home/me/z"),
     ],
 )
-def test_a_name_that_fits_none_or_several_is_one_clear_line(
+def test_an_unknown_or_ambiguous_name_is_one_clear_line(
     archive: Archive, tmp_path: Path, options: tuple[str, ...], said: str
 ) -> None:
     keep_family(archive, tmp_path)
@@ -213,7 +209,7 @@ def test_hosts_and_roots_get_their_own_folders(
     assert tree(tmp_path / "one") == {MAIN: b"1\n"}
 
 
-def test_older_generations_can_be_had(archive: Archive, tmp_path: Path) -> None:
+def test_older_generations_can_be_restored(archive: Archive, tmp_path: Path) -> None:
     same, old, new = some_lines(3, 10), some_lines(4, 30), some_lines(5, 5)
     for gen, data in enumerate((same + old, same + new)):
         archive.keep(tmp_path, MAIN, gen=gen, data=data)
@@ -255,7 +251,7 @@ def test_history_is_restored_only_where_it_is_wanted(
     "path",
     ["../escaped.jsonl", "/tmp/escaped.jsonl", "a/../../escaped.jsonl", "a//b", "."],
 )
-def test_a_path_that_leads_out_is_refused(
+def test_a_path_that_points_outside_is_refused(
     archive: Archive, tmp_path: Path, path: str
 ) -> None:
     archive.keep(tmp_path, path, data=b"{}\n", key="ab" * 8)
@@ -320,7 +316,7 @@ def test_a_killed_restore_leaves_nothing_behind(
     assert tree(tmp_path / "out") == {"p/b.jsonl": b"two\n"}
 
 
-def test_a_draft_of_a_restore_that_goes_on_is_left_alone(
+def test_the_draft_of_a_running_restore_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "O_TMPFILE", 0)
@@ -334,7 +330,7 @@ def test_a_draft_of_a_restore_that_goes_on_is_left_alone(
     assert tree(tmp_path / "out") == {"p/a.jsonl": b"one\n", "p/b.jsonl": b"two\n"}
 
 
-def test_a_file_system_without_links_gets_whole_files_too(
+def test_a_file_system_without_links_gets_complete_files_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -367,7 +363,7 @@ def test_a_hole_or_a_forged_line_leaves_no_file(
     assert tree(tmp_path / "o") == {}
 
 
-def test_what_is_on_its_way_beyond_the_checkpoint_does_no_harm(
+def test_incomplete_lines_after_the_checkpoint_do_no_harm(
     archive: Archive, tmp_path: Path
 ) -> None:
     key = archive.keep(tmp_path, MAIN, data=b'{"a":1}\n')

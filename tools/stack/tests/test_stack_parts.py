@@ -91,7 +91,7 @@ def test_config_shows_every_setting_of_the_example_and_hides_secrets(
     assert {values[f"ICEBERG_{name}"] for name in secrets} == {"***"}
 
 
-def test_config_shows_a_name_that_is_no_setting(
+def test_config_shows_a_name_that_is_not_a_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CCLAKE_HOTS", "laptop")
@@ -101,7 +101,7 @@ def test_config_shows_a_name_that_is_no_setting(
 
 
 @pytest.mark.parametrize("given", ["abc", "-1", "65536", "³"])
-def test_a_number_that_is_no_port_is_one_sentence(
+def test_a_number_that_is_not_a_port_is_one_sentence(
     given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEB_PORT", given)
@@ -147,7 +147,7 @@ def test_a_wrong_uri_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         checks.check_mongo()
 
 
-def test_a_reachable_mongodb_tells_its_version(mongod: Mongod, mongo_db: str) -> None:
+def test_a_reachable_mongodb_reports_its_version(mongod: Mongod, mongo_db: str) -> None:
     assert checks.check_mongo()[0].isdigit()
 
 
@@ -247,7 +247,7 @@ class Clock:
         self.now += seconds
 
 
-def test_a_slow_tailer_is_waited_for_as_long_as_it_shows_that_it_lives(
+def test_a_slow_tailer_is_waited_for_as_long_as_it_sends_stats(
     tmp_path: Path,
 ) -> None:
     path, clock = buffer_with(tmp_path / "buffer.db", behind_bytes=40), Clock()
@@ -269,7 +269,7 @@ def test_a_slow_tailer_is_waited_for_as_long_as_it_shows_that_it_lives(
     assert said == {"the tailer: 40 bytes to read, 4 lines are in MongoDB"}
 
 
-def test_a_tailer_without_a_sign_of_life_is_given_up_in_the_end(tmp_path: Path) -> None:
+def test_the_wait_for_a_tailer_that_sends_no_stats_ends(tmp_path: Path) -> None:
     clock, said = Clock(), set[str]()
     *_, last = ingestion.follow(
         tmp_path / "none.db",
@@ -283,7 +283,7 @@ def test_a_tailer_without_a_sign_of_life_is_given_up_in_the_end(tmp_path: Path) 
     assert last.missing() == "files that the tailer has not scanned yet"
 
 
-def test_what_is_not_in_gold_is_said_with_its_number(
+def test_the_numbers_of_what_is_not_in_gold_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = buffer_with(tmp_path / "buffer.db", behind_bytes=40, files_refused=2)
@@ -351,13 +351,13 @@ def test_a_run_that_is_tried_again_does_not_hide_that_the_last_one_failed() -> N
     assert not tables.is_healthy(found | {"pipeline_ended": {"outcome": "failed"}})
 
 
-def test_a_stopped_private_mongod_is_well_when_a_server_is_named() -> None:
+def test_a_stopped_private_mongod_is_healthy_when_a_server_is_named() -> None:
     assert tables.is_healthy(state_of("all"))
     assert not tables.is_healthy(state_of("all", flusher="FATAL"))
     assert not tables.is_healthy(state_of("all", web="STOPPED"))
 
 
-def test_a_role_is_well_without_what_it_never_starts() -> None:
+def test_a_role_is_healthy_without_processes_that_it_never_starts() -> None:
     assert tables.is_healthy(state_of("ship", web="STOPPED", pipeline="STOPPED"))
     assert not tables.is_healthy(state_of("ship", ingest="STOPPED"))
     served = state_of("serve", ingest="STOPPED", flusher="STOPPED")
@@ -424,7 +424,7 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         checks.check_data_directory()
 
 
-def test_files_that_are_no_databases_are_named_and_not_raised(
+def test_files_that_are_not_databases_are_named_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "cclake"
@@ -443,7 +443,7 @@ def test_files_that_are_no_databases_are_named_and_not_raised(
     ("name", "given"),
     [("BATCH_SIZE", "1.5"), ("SYNC_INTERVAL_MS", "0"), ("PIPELINE_INTERVAL_S", "x")],
 )
-def test_a_setting_that_is_no_number_is_named_before_anything_starts(
+def test_a_setting_that_is_not_a_number_is_named_before_anything_starts(
     name: str, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks.check_numbers()
@@ -452,7 +452,7 @@ def test_a_setting_that_is_no_number_is_named_before_anything_starts(
         checks.check_numbers()
 
 
-def test_what_was_set_after_the_start_is_named(
+def test_settings_that_changed_after_the_start_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cclake").mkdir()
@@ -468,7 +468,7 @@ def test_what_was_set_after_the_start_is_named(
         up.check_settings()
 
 
-def test_no_hash_of_a_password_can_be_tried_out_fast(
+def test_hashes_of_passwords_are_slow_and_salted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
@@ -488,7 +488,7 @@ def test_no_hash_of_a_password_can_be_tried_out_fast(
 
 
 @pytest.mark.parametrize("sign", ["%", "#", "?"])
-def test_a_sign_that_a_tool_takes_for_another_in_the_data_directory_is_named(
+def test_a_data_directory_with_a_special_character_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / f"100{sign}"))
@@ -501,7 +501,7 @@ def test_a_sign_that_a_tool_takes_for_another_in_the_data_directory_is_named(
     ["mongodb://me:a/b@db.example/", "mongodb://127.0.0.1:70000", "mongodb://[::1",
      "mongodb://127.0.0.1/?tls=true&tlsCAFile=/nope"],
 )  # fmt: skip
-def test_an_address_that_is_none_is_one_sentence(
+def test_an_invalid_address_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.setenv("MONGO_URI", uri)
@@ -529,7 +529,7 @@ class Dying:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
-def test_a_supervisord_that_dies_while_it_is_asked_is_one_sentence(
+def test_a_supervisord_that_dies_during_a_call_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     supervisor = Supervisor()
@@ -539,7 +539,7 @@ def test_a_supervisord_that_dies_while_it_is_asked_is_one_sentence(
             ask()
 
 
-def test_a_stack_that_is_stopping_is_waited_for_or_told(
+def test_a_stack_that_is_stopping_is_waited_for_or_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
@@ -572,7 +572,7 @@ def test_many_failed_tests_are_counted_and_some_named(
     assert check.seen == "0 of 9 pass, t0, t1, t2, t3, t4, and 4 more"
 
 
-def test_a_dbt_that_does_not_start_is_not_taken_for_its_last_run(
+def test_the_results_of_an_earlier_dbt_are_not_used_if_dbt_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
@@ -637,7 +637,7 @@ def test_validate_shows_why_verify_could_not_answer(
     assert check.seen.startswith("mongodb:// cannot be used as MONGO_URI")
 
 
-def test_rows_are_not_broken_where_a_program_reads_them() -> None:
+def test_rows_are_not_wrapped_in_a_pipe() -> None:
     plain = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
     plain |= {"MONGO_URI": "mongodb://one.example.com,two.example.com," + 80 * "x"}
     said = subprocess.run(
@@ -647,7 +647,7 @@ def test_rows_are_not_broken_where_a_program_reads_them() -> None:
     assert 80 * "x" in row
 
 
-def test_a_log_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+def test_a_missing_log_lists_the_existing_ones(tmp_path: Path) -> None:
     logs = tmp_path / "cclake" / "logs"
     logs.mkdir(parents=True)
     (logs / "flusher.log").touch()
@@ -696,7 +696,7 @@ def test_models_without_a_price_are_named_with_their_tokens(
     assert "CCLAKE_PRICES" in text
 
 
-def test_what_is_not_archived_is_named(tmp_path: Path) -> None:
+def test_files_that_are_not_archived_are_named(tmp_path: Path) -> None:
     root = tmp_path / "projects"
     (root / "p").mkdir(parents=True)
     (root / "p" / "a.jsonl").touch()

@@ -43,7 +43,7 @@ def test_network_file_systems_are_recognised(
     assert network_type(path, table) == kind
 
 
-def test_without_a_table_of_mounts_nothing_is_a_network(tmp_path: Path) -> None:
+def test_without_mountinfo_no_path_is_on_a_network(tmp_path: Path) -> None:
     assert network_type("/home", tmp_path / "none") is None
 
 
@@ -70,13 +70,15 @@ def test_without_a_table_of_mounts_nothing_is_a_network(tmp_path: Path) -> None:
         ("../history.jsonl", True, False),
     ],
 )
-def test_sources_are_told_by_their_paths(path: str, source: bool, chunk: bool) -> None:
+def test_paths_decide_what_is_archived_and_how(
+    path: str, source: bool, chunk: bool
+) -> None:
     assert is_source(path) == source
     assert is_chunk(path) == chunk
     assert is_source(path, side_files=False) == (source and not chunk)
 
 
-def test_a_handle_differs_where_an_inode_is_used_again(tmp_path: Path) -> None:
+def test_a_reused_inode_has_another_handle(tmp_path: Path) -> None:
     seen: dict[int, str | None] = {}
     for _ in range(30):
         path = tmp_path / "a"
@@ -117,9 +119,7 @@ def test_fifos_sockets_devices_and_folders_are_not_opened(tmp_path: Path) -> Non
         ("utf-8-sig", None),
     ],
 )
-def test_an_encoding_is_told_by_the_first_bytes(
-    text: str, encoding: str | None
-) -> None:
+def test_the_first_bytes_reveal_the_encoding(text: str, encoding: str | None) -> None:
     assert encoding_of('{"a":1}'.encode(text)[:4]) == encoding
 
 
@@ -130,13 +130,13 @@ paths = st.lists(
 
 
 @given(paths)
-def test_the_proof_misses_what_the_tailer_archives(path: str) -> None:
+def test_verify_expects_exactly_what_the_tailer_archives(path: str) -> None:
     assert is_log(path) == is_source(path)
     if is_log(path):
         assert has_lines(path) != is_chunk(path)
 
 
-def test_a_checkpoint_comes_back_as_it_was() -> None:
+def test_checkpoints_round_trip() -> None:
     known = Checkpoint("h", "/r", "p/\u00e9.jsonl", "ab" * 8, 2, 100, 120, handle="00")
     text = encode(known)
     assert text.endswith(b"\n") and text.startswith(b'{"kind":"checkpoint","host":"h"')
@@ -146,7 +146,7 @@ def test_a_checkpoint_comes_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("text", [b'{"kind":"stats"}', b'{"kind":"line","entry":{}}'])
-def test_records_of_other_kinds_are_no_checkpoints(text: bytes) -> None:
+def test_records_of_other_kinds_are_not_checkpoints(text: bytes) -> None:
     assert decode(text) is None
 
 
@@ -154,12 +154,12 @@ def test_records_of_other_kinds_are_no_checkpoints(text: bytes) -> None:
     "text",
     [b"", b"[]", b"{}", b'{"kind":"checkpoint"}', b'{"kind":"checkpoint","off":"x"}'],
 )
-def test_what_is_no_record_is_refused(text: bytes) -> None:
+def test_text_that_is_not_a_record_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         decode(text)
 
 
-def test_a_new_file_at_the_place_of_a_renamed_one_has_its_own_key(
+def test_a_new_file_at_the_path_of_a_renamed_one_gets_its_own_key(
     tmp_path: Path,
 ) -> None:
     info = tmp_path.stat()
@@ -173,7 +173,7 @@ def test_a_new_file_at_the_place_of_a_renamed_one_has_its_own_key(
     assert len(set(keys)) == 3
 
 
-def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
+def test_the_fd_cache_closes_the_oldest_file_when_full(tmp_path: Path) -> None:
     held: FdCache[int] = FdCache()
     held.limit = 3
     for number in range(5):
@@ -186,7 +186,7 @@ def test_of_too_many_held_files_the_oldest_is_closed(tmp_path: Path) -> None:
     assert len(held) == 0
 
 
-def test_a_later_checkpoint_takes_a_file_away_from_its_earlier_place() -> None:
+def test_a_later_checkpoint_replaces_the_place_and_inode_of_an_earlier_one() -> None:
     registry = Registry("h", ["/r"])
     registry.resume(Checkpoint("h", "/r", "old", "k" * 16, dev=1, ino=2))
     registry.resume(Checkpoint("h", "/r", "new", "k" * 16, off=7, dev=1, ino=3))
@@ -198,7 +198,7 @@ def test_a_later_checkpoint_takes_a_file_away_from_its_earlier_place() -> None:
     assert known is not None and known.off == 7
 
 
-def test_what_mongodb_alone_knows_of_a_file_is_marked_until_it_is_read() -> None:
+def test_a_file_that_only_mongodb_knows_is_marked_until_it_is_read() -> None:
     known = Checkpoint("h", "/r", "p", "k" * 16, former=True)
     assert b'"former":true' in encode(known)
     known.restart()

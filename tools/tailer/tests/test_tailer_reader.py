@@ -73,7 +73,7 @@ line = st.one_of(
 
 
 @given(st.lists(line, max_size=8), st.data(), st.integers(1, 700))
-def test_reading_as_it_grows_is_reading_the_whole(
+def test_reading_a_growing_file_equals_reading_it_at_once(
     lines: list[bytes], data: st.DataObject, block: int
 ) -> None:
     whole = b"".join(each + b"\n" for each in lines)
@@ -98,7 +98,7 @@ def test_lines_are_whole_at_every_cut(cut: int) -> None:
 
 @pytest.mark.parametrize("block", [16, 1 << 20])
 @pytest.mark.parametrize("before", [b"", b'{"sent":1}\n'])
-def test_a_torn_line_that_is_written_anew_is_searched_anew(
+def test_a_torn_line_that_is_rewritten_is_searched_from_its_start(
     tmp_path: Path, block: int, before: bytes
 ) -> None:
     growing = Growing(tmp_path, block)
@@ -109,7 +109,7 @@ def test_a_torn_line_that_is_written_anew_is_searched_anew(
     assert kept.content("00" * 8, 0) == before + b'{"whole":1}\n'
 
 
-def test_many_short_lines_have_a_checkpoint_each_thousand() -> None:
+def test_short_lines_have_a_checkpoint_per_thousand() -> None:
     with tempfile.TemporaryDirectory() as folder:
         growing = Growing(Path(folder), 1 << 20)
         growing.add(b"{}\n" * 10_500)

@@ -53,7 +53,7 @@ def bench(mongod: Mongod, mongo_db: str, tmp_path: Path) -> Iterator[Bench]:
         yield Bench(tmp_path / "projects", client[mongo_db])
 
 
-def test_a_whole_archive_is_proven_and_not_read_twice(bench: Bench) -> None:
+def test_a_complete_archive_is_proven_and_not_read_twice(bench: Bench) -> None:
     data = some_lines(1, 200)
     bench.write(SESSION, data)
     bench.archive.keep(bench.root, SESSION)
@@ -69,7 +69,7 @@ def test_a_whole_archive_is_proven_and_not_read_twice(bench: Bench) -> None:
     assert bench.verify("--full")["bytes_read"] == len(data)
 
 
-def test_a_file_that_looks_different_is_read_from_its_beginning(bench: Bench) -> None:
+def test_a_file_with_another_state_is_read_from_its_beginning(bench: Bench) -> None:
     old, new = some_lines(1, 100), some_lines(2, 3)
     file = bench.write(SESSION, old)
     bench.archive.keep(bench.root, SESSION)
@@ -87,7 +87,7 @@ def test_a_file_that_looks_different_is_read_from_its_beginning(bench: Bench) ->
     assert bench.only()["read"] == len(old + new) + 11
 
 
-def test_only_new_documents_are_read_of_a_file_that_is_elsewhere(bench: Bench) -> None:
+def test_only_new_documents_of_a_file_on_another_machine_are_read(bench: Bench) -> None:
     old, new = some_lines(1, 100), some_lines(2, 3)
     for data in (old, old + new):
         bench.archive.keep(bench.root, SESSION, host="elsewhere", data=data)
@@ -122,7 +122,7 @@ def test_a_hole_in_the_archive_fails(bench: Bench) -> None:
     ]
 
 
-def test_a_document_that_vanished_after_its_proof_fails(bench: Bench) -> None:
+def test_a_document_that_was_deleted_after_its_proof_fails(bench: Bench) -> None:
     bench.write(SESSION, some_lines(3, 50))
     bench.archive.keep(bench.root, SESSION)
     bench.verify()
@@ -142,7 +142,7 @@ def test_a_missing_end_fails(bench: Bench) -> None:
     assert fault == f"no document has bytes {last['source']['off']}-{len(data)}"
 
 
-def test_stored_bytes_that_are_not_those_of_the_id_fail(bench: Bench) -> None:
+def test_stored_bytes_that_do_not_match_the_id_fail(bench: Bench) -> None:
     bench.write(SESSION, some_lines(5, 50))
     bench.archive.keep(bench.root, SESSION)
     victim = bench.db.conversations.find_one({"entry.type": {"$exists": True}})
@@ -224,7 +224,7 @@ def test_a_file_that_is_gone_from_the_disk_is_proven_by_its_documents(
     assert bench.only("--full", holds=False)["status"] == "broken"
 
 
-def test_new_bytes_on_disk_are_behind_and_late_after_the_grace(bench: Bench) -> None:
+def test_new_bytes_on_disk_are_behind_and_fail_after_the_grace(bench: Bench) -> None:
     data = some_lines(12, 30)
     bench.write(SESSION, data + b'{"new":1}\n')
     bench.archive.keep(bench.root, SESSION, upto=len(data))
@@ -234,7 +234,7 @@ def test_new_bytes_on_disk_are_behind_and_late_after_the_grace(bench: Bench) -> 
     assert bench.only("--grace", "0.1", holds=False)["late"] is True
 
 
-def test_a_line_that_was_never_finished_is_not_awaited(bench: Bench) -> None:
+def test_an_incomplete_line_is_not_awaited(bench: Bench) -> None:
     data = some_lines(12, 30)
     bench.write(SESSION, data + b'{"torn":')
     bench.archive.keep(bench.root, SESSION, upto=len(data))
@@ -247,7 +247,7 @@ def test_a_line_that_was_never_finished_is_not_awaited(bench: Bench) -> None:
     assert bench.only("--grace", "0.1", holds=False)["torn"] is False
 
 
-def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
+def test_a_file_that_was_never_archived_is_missing(bench: Bench) -> None:
     folder = SESSION.removesuffix(".jsonl")
     own = {
         SESSION: some_lines(13, 3),
@@ -291,7 +291,7 @@ def test_a_file_that_nobody_archived_is_missing(bench: Bench) -> None:
     assert bench.verify("--grace", "0.1", holds=False)["files"]["missing"] == 9
 
 
-def test_side_files_that_are_not_archived_are_not_missed(
+def test_side_files_are_not_missing_if_they_are_not_archived(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.write(SESSION, some_lines(1, 2))
@@ -317,7 +317,7 @@ def test_another_host_is_proven_without_its_disk(bench: Bench) -> None:
     assert (theirs["host"], theirs["status"]) == ("elsewhere", "kept")
 
 
-def test_a_host_that_nobody_archived_is_no_proof(bench: Bench) -> None:
+def test_a_host_without_archived_files_is_a_failure(bench: Bench) -> None:
     bench.write(SESSION, b'{"mine":1}\n')
     bench.archive.keep(bench.root, SESSION)
     done = run("verify", "--host", "labtop", env={"CLAUDE_DIR": str(bench.root)})
