@@ -1,4 +1,4 @@
-"""That `flows/serve` ends what it started; with stand-ins for Prefect's programs."""
+"""`flows/serve` ends what it started, with stand-ins for Prefect's programs."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What `metabase apply` makes, and that it makes it once."""
+"""`metabase apply` creates everything once."""
 
 import json
 import os

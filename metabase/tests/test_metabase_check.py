@@ -1,4 +1,4 @@
-"""What `metabase check` finds, and how optional parts of a query fall away."""
+"""`metabase check` finds faults, and leaves out optional parts of queries."""
 
 import json
 import os

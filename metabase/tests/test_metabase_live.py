@@ -1,4 +1,4 @@
-"""Against a real Metabase, where one is named: applies the dashboards, runs the cards."""
+"""Apply the dashboards to a real Metabase, if one is named, and run the cards."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""docs/contracts.md, sections 1 to 3, held to the real tools across processes."""
+"""Check sections 1 to 3 of docs/contracts.md with the real tools."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every tool that asks MongoDB says in one sentence that an address is none."""
+"""Every tool that uses MongoDB reports an invalid address in one sentence."""
 
 import os
 import subprocess

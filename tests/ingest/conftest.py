@@ -1,4 +1,4 @@
-"""Fixtures of the tests that take MongoDB, or whole machines, away."""
+"""Fixtures of the tests that stop MongoDB or whole machines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from live import Live
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod of this test alone: it may be killed."""
+    """A mongod for one test, which may kill it."""
     server = Mongod(tmp_path / "mongod").start()
     yield server
     server.kill()
@@ -18,6 +18,6 @@ def server(tmp_path: Path) -> Iterator[Mongod]:
 
 @pytest.fixture
 def live(tmp_path: Path, server: Mongod) -> Iterator[Live]:
-    """Tailer, buffer and flusher of this test alone, on `server`."""
+    """Tailer, buffer and flusher for one test, on `server`."""
     with Live(tmp_path, server.uri) as live:
         yield live

@@ -1,4 +1,4 @@
-"""The fault tests notice when a promise is broken: they bite."""
+"""Check that the fault tests notice a broken promise."""
 
 import sqlite3
 import sys
@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[Mongod]:
 
 
 def lost_when_mongod_is_killed(live: Live, server: Mongod, rounds: int) -> int:
-    """Kill mongod while lines stream in; how many acknowledged ones are gone."""
+    """Kill mongod while lines stream in; return how many acknowledged ones are lost."""
     for round_ in range(rounds):
         before = live.counters()["lines_read"]
         live.ledger.append(f"p/{round_}.jsonl", *lines(round_ * 4000, 4000))
@@ -64,7 +64,9 @@ def test_without_the_journal_acknowledged_lines_are_lost(
     assert lost_when_mongod_is_killed(live, server, 8) > 0
 
 
-def test_with_the_journal_none_is(live: Live, server: Mongod) -> None:
+def test_with_the_journal_no_acknowledged_line_is_lost(
+    live: Live, server: Mongod
+) -> None:
     live.start_pair()
     live.start_flusher(BATCH_SIZE="50")
     assert lost_when_mongod_is_killed(live, server, 3) == 0

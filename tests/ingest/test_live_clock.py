@@ -1,4 +1,4 @@
-"""The wall clock jumps while lines come in: order and position do not depend on it."""
+"""The wall clock jumps while lines arrive; order and position do not depend on it."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def live(tmp_path: Path, server: Mongod, clock: Clock) -> Iterator[Live]:
 
 
 def in_order(live: Live) -> list[int]:
-    """The lines' numbers in the order of ingestion."""
+    """Return the numbers of the lines in the order of ingestion."""
     found = live.database["conversations"].find({"entry.n": {"$exists": True}})
     return [each["entry"]["n"] for each in found.sort("seq", 1)]
 
@@ -61,7 +61,7 @@ def test_clock_jumps_lose_and_reorder_nothing(
         live.ledger.append("p/a.jsonl", *lines(written, 100))
         written += 100
         live.wait_delivered()
-    # It jumps while MongoDB is away, and the flusher waits for its next try.
+    # It jumps while MongoDB is unavailable, and the flusher waits to try again.
     for jump in (DAY, -DAY):
         server.kill()
         live.ledger.append("p/a.jsonl", *lines(written, 100))
@@ -90,7 +90,7 @@ def test_clock_jumps_lose_and_reorder_nothing(
     live.run("verify", "--full")
 
 
-def test_a_last_line_rests_also_where_the_clock_went_back(
+def test_a_last_line_is_read_even_if_the_clock_was_set_back(
     live: Live, clock: Clock
 ) -> None:
     clock.jump(-DAY)

@@ -1,4 +1,4 @@
-"""The buffer is lost, and files are renamed before the next one: MongoDB knows them."""
+"""Files are renamed after the buffer was lost; MongoDB still recognises them."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fault
 
 
 def lose_the_buffer(live: Live) -> None:
-    """Everything is killed, and the buffer deleted with all that it knew."""
+    """Kill everything, and delete the buffer."""
     live.kill_pair()
     live.kill_flusher()
     for part in ("", "-wal", "-shm"):
@@ -23,7 +23,7 @@ def lose_the_buffer(live: Live) -> None:
 
 
 def keys(live: Live) -> dict[str, str]:
-    """Path and file key of all files that MongoDB takes for live."""
+    """Return path and file key of all files that are live in MongoDB."""
     found = live.database["files"].find({"state": "live"})
     return {str(each["path"]): str(each["_id"]) for each in found}
 
@@ -32,7 +32,7 @@ def key(path: str, nth: str = "") -> str:
     return file_key("testhost", f"{path}\0{nth}" if nth else path)
 
 
-def test_files_renamed_and_moved_before_a_lost_buffer_is_made_anew_keep_their_keys(
+def test_files_renamed_before_a_lost_buffer_is_recreated_keep_their_keys(
     live: Live,
 ) -> None:
     names = ["p/renamed.jsonl", "p/moved.jsonl", "p/left.jsonl", "p/stays.jsonl"]
@@ -67,7 +67,7 @@ def test_files_renamed_and_moved_before_a_lost_buffer_is_made_anew_keep_their_ke
         "p/renamed.jsonl": key("p/renamed.jsonl", "1"),
         "p/s/tool-results/two.txt": key("p/s/tool-results/one.txt"),
     }
-    # The chunk is no line: the ledger does not know it.
+    # The ledger does not contain the chunk, which is not a line.
     deleted = live.database["conversations"].delete_many({"kind": "chunk"})
     assert deleted.deleted_count == 1, "it is no second file"
     live.assert_exact()
@@ -77,7 +77,7 @@ def test_files_renamed_and_moved_before_a_lost_buffer_is_made_anew_keep_their_ke
     assert (left["state"], left["off"]) == ("gone", len(gone))
 
 
-def test_after_a_lost_buffer_and_renames_the_proof_holds_and_all_is_restored(
+def test_after_a_lost_buffer_and_renames_the_proof_holds_and_restore_works(
     live: Live, tmp_path: Path
 ) -> None:
     live.start()
@@ -104,7 +104,7 @@ def test_after_a_lost_buffer_and_renames_the_proof_holds_and_all_is_restored(
     assert (out / "p/c.jsonl").read_bytes() == kept
 
 
-def test_a_start_that_is_killed_before_all_is_read_still_knows_the_rest(
+def test_a_start_that_is_killed_early_still_recognises_all_files(
     live: Live,
 ) -> None:
     live.start()
@@ -136,7 +136,7 @@ def test_a_start_that_is_killed_before_all_is_read_still_knows_the_rest(
     assert all(keys(live)[f"q/{n}.jsonl"] == key(f"p/{n}.jsonl") for n in range(20))
 
 
-def test_nothing_is_said_of_files_that_the_buffer_itself_has_delivered(
+def test_files_that_the_buffer_has_delivered_are_not_printed(
     live: Live,
 ) -> None:
     live.start()
@@ -149,7 +149,7 @@ def test_nothing_is_said_of_files_that_the_buffer_itself_has_delivered(
     assert live.run("flusher", "checkpoints").count("\n") == 1
 
 
-def test_without_mongodb_ingestion_starts_all_the_same(live: Live) -> None:
+def test_ingestion_starts_without_mongodb(live: Live) -> None:
     live.environ["MONGO_URI"] = f"mongodb://127.0.0.1:{free_port()}"
     done = subprocess.run(
         ["flusher", "checkpoints", "--wait-seconds", "0.5"],

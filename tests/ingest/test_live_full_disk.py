@@ -1,4 +1,4 @@
-"""A disk that is really full, filled by someone else: nothing lost, and it recovers."""
+"""Another program fills the disk: nothing is lost, and ingestion recovers."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fault
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 48 MB for the data directory alone."""
+    """A file system of 48 MB for the data directory."""
     place = tmp_path / "cclake"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
@@ -27,7 +27,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Mongod]:
-    """A mongod that is not started yet."""
+    """Return a mongod that is not started yet."""
     server = Mongod(tmp_path / "mongod")
     yield server
     server.kill()
@@ -40,7 +40,7 @@ def live(tmp_path: Path, small_disk: Path, server: Mongod) -> Iterator[Live]:
 
 
 def fill(place: Path) -> Path:
-    """Take every byte that is free."""
+    """Use all free bytes."""
     filler = place / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 20, 4096, 1):
@@ -53,7 +53,7 @@ def fill(place: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_delivers_what_is_queued_and_takes_up_reading_again(
+def test_on_a_full_disk_the_queue_is_delivered_and_reading_resumes(
     live: Live, server: Mongod, small_disk: Path
 ) -> None:
     live.environ["CCLAKE_MIN_FREE_MB"] = "0"
@@ -74,7 +74,7 @@ def test_a_full_disk_delivers_what_is_queued_and_takes_up_reading_again(
     wait_for(lambda: (small_disk / "buffer.db.ballast").exists(), "ballast is back")
 
 
-def test_a_disk_that_fills_up_pauses_the_reading_before_it_is_full(
+def test_reading_pauses_before_the_disk_is_full(
     live: Live, server: Mongod, small_disk: Path
 ) -> None:
     live.environ["CCLAKE_MIN_FREE_MB"] = "12"

@@ -1,4 +1,4 @@
-"""What /health, /stats and /metrics say while the live path runs."""
+"""The reports of /health, /stats and /metrics while ingestion runs."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 def metrics(live: Live) -> dict[str, float]:
-    """The metrics as a Prometheus client reads them; only those without labels."""
+    """Return the metrics without labels, as a Prometheus client reads them."""
     with urllib.request.urlopen(f"http://127.0.0.1:{live.port}/metrics") as answer:
         text = answer.read().decode()
     return {
@@ -25,7 +25,7 @@ def metrics(live: Live) -> dict[str, float]:
     }
 
 
-def test_health_has_the_old_keys_and_tells_of_every_line(live: Live) -> None:
+def test_health_has_the_old_keys_and_counts_every_line(live: Live) -> None:
     live.start()
     live.ledger.append("p/a.jsonl", *lines(0, 100))
     live.assert_exact()
@@ -69,7 +69,7 @@ def test_metrics_are_read_by_a_prometheus_client(live: Live) -> None:
     assert found["cclake_tailer_files_live"] == 1
 
 
-def test_the_health_command_exits_by_what_it_hears(live: Live) -> None:
+def test_the_exit_status_of_the_health_command_follows_the_status(live: Live) -> None:
     absent = subprocess.run(
         ["flusher", "health"], env=live.environ, capture_output=True, text=True
     )
@@ -95,7 +95,7 @@ def test_failing_health_is_503_and_the_command_exits_1(live: Live) -> None:
     assert asked.returncode == 1
 
 
-def test_a_port_in_use_is_said_and_ends_it(live: Live) -> None:
+def test_a_port_in_use_is_reported_and_fatal(live: Live) -> None:
     with socket.create_server(("127.0.0.1", live.port)):
         flusher = live.start_flusher()
         assert flusher.wait(PATIENCE) == 1

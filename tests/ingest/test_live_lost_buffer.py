@@ -1,4 +1,4 @@
-"""The buffer is deleted or damaged, up and down: 0 lost, 0 duplicated."""
+"""The buffer is deleted or damaged, in use or not: 0 lost, 0 duplicated."""
 
 import os
 import random
@@ -43,7 +43,7 @@ by_name = pytest.mark.parametrize("harm", HARM, ids=lambda harm: harm.__name__)
 
 
 @by_name
-def test_a_buffer_that_is_harmed_while_all_is_down_is_made_anew(
+def test_a_buffer_that_is_damaged_while_nothing_runs_is_recreated(
     live: Live, harm: Callable[[Path], None]
 ) -> None:
     live.start_pair()
@@ -60,7 +60,7 @@ def test_a_buffer_that_is_harmed_while_all_is_down_is_made_anew(
 
 
 @by_name
-def test_a_buffer_that_is_harmed_while_in_use_is_made_anew(
+def test_a_buffer_that_is_damaged_while_in_use_is_recreated(
     live: Live, harm: Callable[[Path], None]
 ) -> None:
     live.supervise()
@@ -72,7 +72,7 @@ def test_a_buffer_that_is_harmed_while_in_use_is_made_anew(
     live.assert_exact()
 
 
-def test_lines_of_deleted_logs_in_a_damaged_buffer_are_rescued(live: Live) -> None:
+def test_lines_of_deleted_logs_in_a_damaged_buffer_are_recovered(live: Live) -> None:
     live.start_pair()
     live.ledger.append("p/gone.jsonl", *lines(0, 100, width=3000))
     wait_for(lambda: live.queued() == 100, "they wait in the buffer")

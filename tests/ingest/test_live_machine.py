@@ -25,7 +25,7 @@ from live_world import PLACES, World
 
 EXAMPLES = os.environ.get("CCLAKE_MACHINE_EXAMPLES")
 place = st.sampled_from(PLACES)
-# One of the files that are there.
+# One of the existing files.
 which = st.integers(0, len(PLACES) - 1)
 # The largest is longer than what a checkpoint remembers of a file's end.
 size = st.sampled_from([0, 40, 900, 5_000, 70_000])
@@ -67,7 +67,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(which=which, percent=st.integers(0, 99), count=count, size=size)
     def truncate(self, which: int, percent: int, count: int, size: int) -> None:
-        """Cut anywhere, also within a line, and go on writing."""
+        """Truncate anywhere, even within a line, and continue writing."""
         if (log := self.world.read(self.world.name(which))) is not None:
             os.truncate(log.path, log.path.stat().st_size * percent // 100)
             log.rewritten()
@@ -106,7 +106,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(which=which)
     def unlink(self, which: int) -> None:
-        """Some later step may create it anew."""
+        """Delete a file; a later step may create it again."""
         name = self.world.name(which)
         if self.world.read(name) is not None:
             self.world.unlink(name)
@@ -142,7 +142,7 @@ class LiveMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.server.answers())
     @rule(which=which, where=which)
     def lose_the_buffer(self, which: int, where: int) -> None:
-        """And before it is made anew, a file gets another name."""
+        """Lose the buffer, and rename a file before it is recreated."""
         self.world.lose_buffer()
         name = self.world.name(which)
         free = [to for to in PLACES if to not in self.world.files]

@@ -27,7 +27,7 @@ def _holds_little(reader: psutil.Process) -> bool:
 
 
 def peak(process: psutil.Process) -> int:
-    """Most bytes of memory that a process has held."""
+    """Return the maximum memory of a process, in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     (line,) = (each for each in status.splitlines() if each.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
@@ -53,7 +53,7 @@ def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and glibc")
-def test_after_a_backlog_the_flusher_gives_its_memory_back(live: Live) -> None:
+def test_after_a_backlog_the_flusher_returns_its_memory(live: Live) -> None:
     live.start_pair()
     for number in range(8):
         for n in range(1000 * number, 1000 * (number + 1)):

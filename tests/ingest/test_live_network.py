@@ -1,4 +1,4 @@
-"""What networks and replica sets do to the flusher."""
+"""The flusher on bad networks and replica sets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def proxy(server: Mongod) -> Iterator[Proxy]:
 
 
 def through(live: Live, proxy: Proxy) -> None:
-    """Let the flusher speak to MongoDB through the proxy only."""
+    """Connect the flusher to MongoDB through the proxy only."""
     live.environ["MONGO_URI"] = (
         f"mongodb://127.0.0.1:{proxy.port}/?socketTimeoutMS=1500&directConnection=true"
     )
@@ -39,7 +39,7 @@ def test_a_reply_that_is_lost_after_the_insert_duplicates_nothing(
     assert live.counters()["duplicates"] >= 10, "the insert had happened"
 
 
-def test_a_network_that_swallows_everything_is_left_by_itself(
+def test_a_connection_that_swallows_everything_is_given_up(
     live: Live, proxy: Proxy
 ) -> None:
     through(live, proxy)
@@ -53,7 +53,7 @@ def test_a_network_that_swallows_everything_is_left_by_itself(
     live.assert_exact()
 
 
-def test_a_network_of_one_byte_a_second_is_given_up_and_tried_again(
+def test_a_connection_of_one_byte_a_second_is_given_up_and_retried(
     live: Live, proxy: Proxy
 ) -> None:
     through(live, proxy)

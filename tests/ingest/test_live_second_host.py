@@ -1,4 +1,4 @@
-"""Another machine is archived over ssh: a real sshd on loopback plays its part."""
+"""Archive another machine over ssh; a real sshd on loopback stands in for it."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Laptop:
-    """A second host: its own name and logs, reached by ssh with a key of the test."""
+    """A second host with its own name and logs, reached by ssh with a test key."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Laptop:
         )  # fmt: skip
 
     def ssh(self, command: str) -> str:
-        """The shell words that run a command over there."""
+        """Return the shell words that run a command on that host."""
         words = [
             "ssh", "-q", "-F", "/dev/null", "-p", str(self.port), "-i", str(self.key),
             *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),

@@ -55,7 +55,7 @@ HOSTILE = [
 
 
 def _hostile(folder: Path) -> Path:
-    """Everything that a log must not hold, in files with names to match."""
+    """Write files with every kind of invalid content and name."""
     lines = b"".join(line + b"\n" for line in HOSTILE)
     for name in (b"plain.jsonl", b"\xff\xfe not utf-8.jsonl", b"new\nline \x1b.jsonl"):
         place = folder / "-home-me-x" / os.fsdecode(name)
@@ -66,7 +66,7 @@ def _hostile(folder: Path) -> Path:
 
 @pytest.fixture(params=["corrupt", "pricing", "parity", "hostile", "real"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of each tree below a root of its own."""
+    """Copy each tree below a root of its own."""
     place = tmp_path / "projects"
     if request.param == "parity":
         return _parity(place)
@@ -94,7 +94,7 @@ def logs_below(root: Path) -> list[str]:
 
 
 def shown(path: str) -> str:
-    """A path as records show it."""
+    """Return a path as records spell it."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -131,7 +131,7 @@ def test_every_physical_line_has_exactly_one_document(
         data = (root / path).read_bytes()
         lines = physical_lines(data)
         if not data.endswith(b"\n") and lines and is_torn(lines[-1][1]):
-            lines.pop()  # the writer never finished it
+            lines.pop()  # an incomplete line
         for off, line in lines:
             digest = blake2b(line, digest_size=8).hexdigest()
             expected[shown(path), off, digest] = line
@@ -171,7 +171,7 @@ def test_file_by_file_the_bytes_come_back_and_the_proof_holds(
         )
 
 
-def test_a_second_run_reads_and_stores_nothing_more(
+def test_a_second_run_reads_and_stores_nothing(
     root: Path, db: Database[Any], tmp_path: Path
 ) -> None:
     ingest(root, home=tmp_path / "home")
@@ -182,7 +182,7 @@ def test_a_second_run_reads_and_stores_nothing_more(
         env={"SQLITE_PATH": str(tmp_path / "home" / "buffer.db")},
     )  # fmt: skip
     assert status.returncode == 0, status.stderr
-    # A lost buffer makes the whole tree be read again: nothing is stored twice.
+    # After the buffer is lost, the whole tree is read again: nothing is stored twice.
     ingest(root, home=tmp_path / "another")
     assert {bytes(one["_id"]) for one in db.conversations.find({}, {"_id": 1})} == first
     assert db.conversations.count_documents({}) == len(first)

@@ -1,4 +1,4 @@
-"""Edits of what is archived already: noticed, archived, and what noticing costs."""
+"""Edits of archived bytes are detected and archived; what the detection costs."""
 
 import json
 import os
@@ -97,10 +97,10 @@ def test_an_edit_of_the_same_length_becomes_a_generation(
         name = path.relative_to(root).as_posix()
         state = tailer.kept.state(name)
         assert (state["gen"], state["off"]) == (1, path.stat().st_size)
-    # Of a new generation MongoDB keeps the lines that it has, and takes the others.
+    # Of a new generation, MongoDB stores only the lines that it lacks.
     found = tailer.kept.documents.values()
     assert len([one for one in found if one.kind == "line"]) == before + len(EDITS) + 1
-    # The temporary file of sed may be seen, and is a side file then.
+    # The temporary file of sed may be archived as a side file.
     others = [one for one in found if one.kind != "line"]
     assert all(Path(one.path).name.startswith("sed") for one in others)
     tailer.kept.check_tiles()
@@ -126,7 +126,7 @@ def test_appends_compare_nothing_and_an_equal_overwrite_compares_once(
                 file.write(text(lines(COUNT + number, 1)))
             tailer.wait_lines(set(lines(COUNT + number, 1)))
         grown = path.stat().st_size
-        # Longer than it would take, were the appends taken for edits.
+        # Longer than it would take if appends were taken for edits.
         (root / "p" / "b.jsonl").write_bytes(text(lines(100_000)))
         tailer.wait_lines(set(lines(100_000)))
         overwrite(root / "p" / "b.jsonl", b"100777", b"100777")
@@ -160,7 +160,7 @@ def test_unchanged_files_are_not_read_at_a_restart(root: Path, tmp_path: Path) -
     assert (done["files_opened_total"], done["bytes_pread_total"]) == (0, 0)
 
 
-def test_checkpoints_from_before_there_were_checksums_go_on(
+def test_checkpoints_without_checksums_are_continued(
     root: Path, tmp_path: Path
 ) -> None:
     paths = [root / "p" / f"{number}.jsonl" for number in range(3)]

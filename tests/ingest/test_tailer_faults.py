@@ -1,4 +1,4 @@
-"""Faults around the tailer: what the system refuses, loses or takes away."""
+"""The tailer when the system refuses, loses or removes something."""
 
 import fcntl
 import json
@@ -43,7 +43,7 @@ def tailer(root: Path, tmp_path: Path) -> Tailer:
 
 
 def check(tailer: Tailer, expected: list[bytes]) -> None:
-    """These lines, each once, in files without gap; nothing else."""
+    """Check that these lines arrived, each once, without gaps, and nothing else."""
     tailer.wait_lines(set(expected))
     tailer.stop()
     assert dict(tailer.kept.payloads()) == dict.fromkeys(expected, 1)
@@ -93,7 +93,7 @@ def test_a_file_replaced_with_unread_bytes_is_read_first(
         check(tailer, [b'{"n":0}', b'{"n":1}', b'{"n":2}'])
 
 
-def test_a_file_with_a_used_inode_is_read_from_its_start(
+def test_a_file_with_a_reused_inode_is_read_from_its_start(
     tailer: Tailer, root: Path
 ) -> None:
     path = root / "p" / "a.jsonl"
@@ -181,7 +181,7 @@ def test_linked_files_are_followed_and_read_once(
     assert paths == {"p/a.jsonl", "p/late.jsonl", "../history.jsonl", "p/real.jsonl"}
 
 
-def test_files_and_folders_that_nobody_could_read_in_time_are_counted(
+def test_files_and_folders_that_were_deleted_too_early_are_counted(
     tailer: Tailer, root: Path
 ) -> None:
     with tailer:
@@ -247,7 +247,7 @@ def test_lost_events_lose_no_lines(root: Path, tmp_path: Path) -> None:
     assert tailer.counters()["inotify_overflows_total"] >= 1
 
 
-def test_a_lost_watch_is_taken_again(tailer: Tailer, root: Path) -> None:
+def test_a_lost_watch_is_restored(tailer: Tailer, root: Path) -> None:
     with tailer:
         shutil.rmtree(root / "p")
         (root / "p").mkdir()
@@ -259,7 +259,7 @@ def test_a_lost_watch_is_taken_again(tailer: Tailer, root: Path) -> None:
     assert tailer.counters()["rescan_found_total"] == 0
 
 
-def test_a_root_that_comes_late_is_followed(tmp_path: Path) -> None:
+def test_a_root_that_is_created_later_is_followed(tmp_path: Path) -> None:
     root = tmp_path / "not" / "yet" / "projects"
     with Tailer(root, tmp_path, "--poll-seconds", "0.1") as tailer:
         (root / "p").mkdir(parents=True)
@@ -269,7 +269,9 @@ def test_a_root_that_comes_late_is_followed(tmp_path: Path) -> None:
     assert "waiting" in tailer.errors
 
 
-def test_a_root_that_goes_away_is_no_deletion(tailer: Tailer, root: Path) -> None:
+def test_a_root_that_disappears_is_not_taken_for_deleted_files(
+    tailer: Tailer, root: Path
+) -> None:
     (root / "p" / "a.jsonl").write_bytes(text(lines(0, 2)))
     with tailer:
         tailer.wait_lines(set(lines(0, 2)))
@@ -283,7 +285,7 @@ def test_a_root_that_goes_away_is_no_deletion(tailer: Tailer, root: Path) -> Non
 
 
 def in_namespace(setting: str) -> list[str]:
-    """The start of a command that runs with an own limit of inotify, without root."""
+    """Return a command prefix that sets a limit of inotify without root."""
     script = f'{setting} && exec "$@"'
     prefix = ["unshare", "-Ur", "sh", "-c", script, "sh"]
     try:
@@ -315,7 +317,9 @@ def test_without_enough_inotify_it_polls_and_says_so(
     assert "inotify" in tailer.errors
 
 
-def test_too_many_open_files_are_no_deletion(root: Path, tmp_path: Path) -> None:
+def test_too_many_open_files_are_not_taken_for_deleted_files(
+    root: Path, tmp_path: Path
+) -> None:
     tailer = Tailer(root, tmp_path, "--rest-seconds", "60")
     tailer.prefix = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh"]
     torn = [b'{"n":%d,' % number for number in range(60)]
@@ -355,7 +359,7 @@ def test_a_file_that_cannot_be_read_now_is_read_later(
     assert tailer.counters()["reasons"] == []
 
 
-def test_a_folder_that_must_not_be_searched_stops_no_other(
+def test_a_folder_without_permission_does_not_stop_others(
     root: Path, tmp_path: Path
 ) -> None:
     tailer = Tailer(root, tmp_path)
@@ -380,7 +384,7 @@ def test_a_folder_that_must_not_be_searched_stops_no_other(
     assert {state["state"] for state in states} == {"live"}
 
 
-def test_without_file_handles_content_tells_files_apart(
+def test_without_file_handles_files_are_recognised_by_content(
     root: Path, tmp_path: Path
 ) -> None:
     if shutil.which("strace") is None:
@@ -461,7 +465,7 @@ def test_a_slow_reader_loses_no_short_lived_file(root: Path, tmp_path: Path) -> 
     assert wanted <= found
 
 
-def test_it_ends_when_nobody_reads_any_more(root: Path) -> None:
+def test_it_ends_when_the_pipe_is_closed(root: Path) -> None:
     command = [str(BIN / "tailer"), "--follow", "--root", str(root)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What happens to files while they are followed, and while nobody follows them."""
+"""Changes of files while the tailer runs, and while it does not."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tailing import Tailer, holds
 
 
 class World:
-    """Folder of logs, its ledger of written lines, and a tailer."""
+    """A folder of logs, the ledger of written lines, and a tailer."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "claude" / "projects"
@@ -24,7 +24,7 @@ class World:
         self.path = self.home / "one.jsonl"
 
     def lines(self, count: int, size: int = 40) -> bytes:
-        """New lines, each different from all before."""
+        """Return new lines, each different from all before."""
         fresh: list[bytes] = []
         for _ in range(count):
             number = len(self.written) + len(fresh)
@@ -37,11 +37,11 @@ class World:
             file.write(self.lines(count))
 
     def settled(self) -> None:
-        """All that was written is there."""
+        """Wait until everything that was written has arrived."""
         self.tailer.wait_lines(set(self.written))
 
     def check(self) -> None:
-        """Nothing lost, nothing twice, and each file without gap."""
+        """Check that nothing is lost or repeated, and no file has a gap."""
         self.settled()
         self.tailer.stop()
         payloads = self.tailer.kept.payloads()
@@ -77,7 +77,7 @@ def test_appended_lines_are_read_once(world: World, down: bool) -> None:
 
 
 @updown
-def test_a_renamed_file_goes_on_where_it_was(world: World, down: bool) -> None:
+def test_a_renamed_file_continues_at_its_offset(world: World, down: bool) -> None:
     def change() -> None:
         world.path = world.path.rename(world.home / "two.jsonl")
         world.append()
@@ -127,7 +127,9 @@ def test_two_files_that_swap_their_names_keep_their_keys(
 
 
 @updown
-def test_a_file_that_moves_to_another_folder_goes_on(world: World, down: bool) -> None:
+def test_a_file_that_moves_to_another_folder_continues(
+    world: World, down: bool
+) -> None:
     def change() -> None:
         folder = world.root / "other" / "deep"
         folder.mkdir(parents=True)
@@ -138,7 +140,7 @@ def test_a_file_that_moves_to_another_folder_goes_on(world: World, down: bool) -
 
 
 @updown
-def test_a_renamed_folder_takes_its_files_along(world: World, down: bool) -> None:
+def test_files_of_a_renamed_folder_continue(world: World, down: bool) -> None:
     below = world.home / "s" / "subagents"
     below.mkdir(parents=True)
     world.append(3, below / "agent-1.jsonl")
@@ -189,7 +191,9 @@ def test_a_file_truncated_to_nothing_is_read_from_its_start(
 
 
 @updown
-def test_a_removed_last_line_keeps_the_others_single(world: World, down: bool) -> None:
+def test_after_a_last_line_is_removed_the_others_are_not_repeated(
+    world: World, down: bool
+) -> None:
     def change() -> None:
         data = world.path.read_bytes()
         os.truncate(world.path, data[:-1].rindex(b"\n") + 1)
@@ -215,7 +219,7 @@ def test_a_file_deleted_and_created_again_begins_a_generation(
 
 
 @updown
-def test_an_equal_copy_renamed_over_a_file_goes_on(world: World, down: bool) -> None:
+def test_an_equal_copy_renamed_over_a_file_continues(world: World, down: bool) -> None:
     def change() -> None:
         copy = world.home / "one.jsonl.tmp"
         shutil.copyfile(world.path, copy)
@@ -296,7 +300,7 @@ def test_files_in_new_folders_are_all_read(world: World) -> None:
     assert world.tailer.counters()["rescan_found_total"] == 0
 
 
-def test_files_that_live_until_they_are_opened_are_read(world: World) -> None:
+def test_short_lived_files_are_read_if_they_can_be_opened(world: World) -> None:
     with world.tailer:
         for number in range(20):
             path = world.home / f"{number}.jsonl"
@@ -313,7 +317,7 @@ def test_files_that_live_until_they_are_opened_are_read(world: World) -> None:
     assert {state["state"] for state in states} == {"gone"}
 
 
-def test_a_deleted_file_that_comes_back_goes_on(world: World) -> None:
+def test_a_deleted_file_that_comes_back_continues(world: World) -> None:
     world.append()
     aside = world.root.parent / "aside"
     with world.tailer:

@@ -1,4 +1,4 @@
-"""Any order of file actions and restarts against a model that is easy to believe."""
+"""Any order of file actions and restarts, compared with a simple model."""
 
 import json
 import os
@@ -25,7 +25,7 @@ place = st.sampled_from(PLACES)
 
 
 class FileLives(RuleBasedStateMachine):
-    """Every unique line becomes one document, however its file is treated.
+    """Every unique line becomes one document, whatever happens to its file.
 
     Lines that vanish before anybody looked are not expected; a copy under another
     name is another file.
@@ -129,7 +129,7 @@ class FileLives(RuleBasedStateMachine):
     def replace_by_its_copy(self, name: str) -> None:
         if self.path(name).exists():
             copy = self.folder / "copy"
-            # Moved on before anybody looks, it is one file more for all that is known.
+            # If it is moved again before the tailer looks, it counts as another file.
             self.twice |= set(self.path(name).read_bytes().split(b"\n"))
             shutil.copyfile(self.path(name), copy)
             copy.rename(self.path(name))
@@ -151,14 +151,14 @@ class FileLives(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Killed before anything more is written."""
+        """Kill the tailer before it writes anything more."""
         self.server.watcher.open_files.release_all()
         os.close(self.out.fd)
         self._open()
 
     @rule(keep=st.floats(0, 1))
     def look_but_die(self, keep: float) -> None:
-        """All is read, but only a part of the records arrives."""
+        """Read everything, but let only some of the records arrive."""
         self._read()
         text = self.sink.read_bytes()
         for record in text[: int(len(text) * keep)].splitlines(keepends=True):
@@ -202,7 +202,7 @@ class FileLives(RuleBasedStateMachine):
         self.out.flush()
 
     def _compare(self) -> None:
-        """What is on disk now is in the newest generation of its file, to the byte."""
+        """Check that the newest generation of each file equals the disk."""
         live = 0
         for path in sorted(self.root.rglob("*.jsonl")):
             data = path.read_bytes()

@@ -28,7 +28,7 @@ def tailer(root: Path, tmp_path: Path) -> Tailer:
 
 
 def rest(path: Path, seconds: float = 60) -> None:
-    """As if nobody had written to the file for so long."""
+    """Set a file's times back by some seconds."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
@@ -48,14 +48,14 @@ def records(text: str, kind: str) -> list[dict[str, object]]:
     return [record for record in parsed if record["kind"] == kind]
 
 
-def test_a_second_run_has_nothing_to_say(tailer: Tailer, root: Path) -> None:
+def test_a_second_run_prints_no_lines(tailer: Tailer, root: Path) -> None:
     (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n')
     assert tailer.once().returncode == 0
     assert [line.data for line in tailer.kept.lines] == [b'{"a":1}']
     assert tailer.once().stdout == b""
 
 
-def test_a_run_that_is_cut_off_goes_on_at_its_last_checkpoint(
+def test_an_interrupted_run_resumes_at_its_last_checkpoint(
     tailer: Tailer, root: Path
 ) -> None:
     (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n' * 5000)
@@ -96,7 +96,7 @@ def test_a_rested_last_line_is_sent_once_and_again_with_its_newline(
     tailer.kept.check_tiles()
 
 
-def test_a_rested_line_that_goes_on_begins_a_generation(
+def test_a_rested_line_that_grows_begins_a_generation(
     tailer: Tailer, root: Path
 ) -> None:
     path = root / "p" / "a.jsonl"
@@ -112,7 +112,7 @@ def test_a_rested_line_that_goes_on_begins_a_generation(
     tailer.kept.check_tiles()
 
 
-def test_lines_that_differ_only_in_their_beginnings_are_told_apart(
+def test_lines_that_differ_only_at_their_beginnings_are_distinguished(
     tailer: Tailer, root: Path
 ) -> None:
     path = root / "p" / "a.jsonl"
@@ -127,7 +127,7 @@ def test_lines_that_differ_only_in_their_beginnings_are_told_apart(
     }
 
 
-def test_a_torn_last_line_is_never_sent_while_its_file_lives(
+def test_a_torn_last_line_is_never_sent_while_its_file_exists(
     tailer: Tailer, root: Path
 ) -> None:
     path = root / "p" / "a.jsonl"
@@ -162,7 +162,7 @@ def test_history_and_side_files_are_archived(tailer: Tailer, root: Path) -> None
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_a_log_in_another_encoding_is_archived_whole_and_said(
+def test_a_log_in_another_encoding_is_archived_and_reported(
     tailer: Tailer, root: Path, encoding: str
 ) -> None:
     path = root / "p" / "a.jsonl"
@@ -212,7 +212,7 @@ def test_keys_are_hashes_of_host_root_and_path(root: Path, tmp_path: Path) -> No
     assert {line["host"] for line in lines} == {"h"}
 
 
-def test_a_folder_under_another_name_goes_on(root: Path, tmp_path: Path) -> None:
+def test_a_folder_under_another_name_continues(root: Path, tmp_path: Path) -> None:
     (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n')
     first = Tailer(root, tmp_path)
     first.once()
@@ -227,7 +227,7 @@ def test_a_folder_under_another_name_goes_on(root: Path, tmp_path: Path) -> None
     assert len({line.file for line in second.kept.lines}) == 1
 
 
-def test_records_of_other_hosts_are_passed_over(root: Path, tmp_path: Path) -> None:
+def test_records_of_other_hosts_are_skipped(root: Path, tmp_path: Path) -> None:
     (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n')
     first = run("--root", str(root), "--host", "other").stdout
     (tmp_path / "resume").write_text(first + '{"kind":"unknown","x":1}\n')
@@ -292,7 +292,7 @@ def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 2
 
 
-def test_a_resume_file_that_is_none_is_one_clear_line(root: Path) -> None:
+def test_an_invalid_resume_file_is_one_clear_line(root: Path) -> None:
     done = run("--root", str(root), "--resume", "/none")
     assert (done.returncode, done.stdout) == (1, "")
     assert "cannot read checkpoints" in done.stderr
@@ -300,10 +300,10 @@ def test_a_resume_file_that_is_none_is_one_clear_line(root: Path) -> None:
     assert done.returncode == 1
     assert "is not a record" in done.stderr
     assert run("--rest-seconds", "-1").returncode == 2
-    assert run("--nonsense").returncode == 2
+    assert run("--no-such-option").returncode == 2
 
 
-def test_a_reader_that_has_enough_ends_it_silently(root: Path) -> None:
+def test_a_reader_that_closes_the_pipe_ends_it_silently(root: Path) -> None:
     (root / "p" / "a.jsonl").write_bytes(b'{"a":1}\n' * 200_000)
     script = '"$0" --root "$1" | head -n 1'
     done = subprocess.run(

@@ -17,7 +17,7 @@ STEPS = 250
 
 
 class Writer(threading.Thread):
-    """Does one thing after the other to its own files, and knows what it wrote."""
+    """Change files in random ways, and record what was written."""
 
     def __init__(self, home: Path, tailer: Tailer, seed: str) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Writer(threading.Thread):
         self.home = self.home.rename(new)
 
     def rewrite(self, path: Path) -> None:
-        """Lines that were read may go; only then is it known what to expect."""
+        """Remove lines that were read; only then is the expected result known."""
         seen = self.tailer.kept.seen
         wait_for(lambda: seen.issuperset(self.written), "all lines are read")
         path.write_bytes(self._lines())

@@ -1,4 +1,4 @@
-"""The work that the tailer does, counted: bytes, files and memory, not time."""
+"""Count the work of the tailer: bytes, files and memory, not time."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from harness import BIN, wait_for
 from tailing import Tailer
 
 FILES = 10_000
-# Started by a small process: a child's peak holds that of the process it forks from.
+# Started by a small process, because a child's peak includes that of its parent.
 MEASURE = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def many(root: Path) -> Path:
-    """Folders with many small files; one of them."""
+    """Create folders with many small files; return one of them."""
     for number in range(100):
         (root / f"p{number}").mkdir()
         for name in range(FILES // 100):
@@ -57,12 +57,12 @@ def test_one_line_in_ten_thousand_files_reads_that_line_and_two_windows(
     assert done["files_opened_total"] == 1
     assert done["lines_read_total"] == 1
     head, tail = min(1024, before), before - last
-    # The tail is looked at when the file is opened, and with each of two reads.
+    # The tail is read when the file is opened, and with each of two reads.
     windows = head + tail + tail + len(line) + 1
     assert done["bytes_pread_total"] <= len(line) + 1 + windows + 1024
 
 
-def test_a_rest_of_a_line_is_not_read_again_with_every_piece(
+def test_a_growing_line_is_not_read_again_with_every_piece(
     root: Path, tmp_path: Path
 ) -> None:
     with Tailer(root, tmp_path) as tailer:
@@ -87,7 +87,7 @@ def test_a_line_of_fifty_megabytes_takes_less_than_200_mb(
     count = 50_000_000 // len(unit)
     (root / "a.jsonl").write_bytes(b'{"a":"' + unit * count + b'"}\n{"b":2}\n')
     command = [sys.executable, "-c", MEASURE, str(BIN / "tailer"), "--root", str(root)]
-    # A file, since a pipe could hide that lines are collected.
+    # Written to a file, because a pipe could hide that lines are collected.
     with (root.parent / "out").open("wb") as out:
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=True)
     output = (root.parent / "out").read_bytes()

@@ -1,4 +1,4 @@
-"""Every store is damaged in every way; each proof sees what it says that it sees."""
+"""Damage every store in every way; each proof detects what its README says."""
 
 import shutil
 import sqlite3
@@ -26,7 +26,7 @@ SIDE_FILE = "-home-me-x/11111111-1111-4111-8111-111111111111/tool-results/out.tx
 
 @dataclass
 class Chain:
-    """One archive and all stores behind it, made by the tools themselves."""
+    """One archive and all stores after it, built by the tools themselves."""
 
     home: Path
     root: Path
@@ -72,7 +72,7 @@ class Chain:
         )
 
     def prove(self, full: bool = False) -> Report:
-        """Prove with the memory of the undamaged chain."""
+        """Run the proof with the cache of the undamaged chain."""
         known = self.home / "verify.db.known"
         if known.exists():
             shutil.copy(known, self.home / "verify.db")
@@ -81,7 +81,7 @@ class Chain:
 
 @pytest.fixture(scope="module")
 def chain(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A chain that both proofs hold for; every test leaves it as it was."""
+    """A chain for which both proofs hold; every test leaves it unchanged."""
     folder = tmp_path_factory.mktemp("sabotage")
     name = "test_verify_sabotage"
     with pytest.MonkeyPatch.context() as patch, connect(mongod.uri) as client:
@@ -157,7 +157,7 @@ def _kept(*paths: Path) -> Iterator[None]:
 
 
 def documents(change: Callable[[Database[Any], Any], Any], **which: Any) -> Damage:
-    """Change a document; afterwards it is put back, and what is new removed."""
+    """Change a document; afterwards restore it, and delete new ones."""
 
     @contextmanager
     def damage(chain: Chain) -> Iterator[None]:
@@ -262,8 +262,8 @@ def _copy_of(victim: Any, **more: Any) -> Any:
     return victim | {"_id": other} | more
 
 
-# What is done, the store that the quick proof names (none: it says nothing), and the
-# store that the full proof names.
+# The damage, the store that the quick proof names (or none), and the store that the
+# full proof names.
 DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "document changed": (
         documents(
@@ -419,7 +419,7 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "buffer row deleted": (lite("buffer", "delete from queue"), "buffer", "buffer"),
 }  # fmt: skip
 
-# Stores that are judged by one that is damaged.
+# Stores that are compared with a damaged one.
 ALSO = {
     "mongodb": {"iceberg"},
     "iceberg": {"duckdb"},
@@ -428,13 +428,13 @@ ALSO = {
 
 
 def failed(report: Report) -> set[str]:
-    """Return the stores that a report fails, by what it prints."""
+    """Return the stores that fail according to the printed report."""
     return {store.store for store in report.stores if store.status == "different"}
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damage_is_seen_and_its_store_named(chain: Chain, name: str) -> None:
+def test_damage_is_found_and_its_store_named(chain: Chain, name: str) -> None:
     damage, quick, full = DAMAGES[name]
     with damage(chain):
         found = chain.prove()
@@ -447,7 +447,7 @@ def test_a_damage_is_seen_and_its_store_named(chain: Chain, name: str) -> None:
         assert failed(found) <= {full, *ALSO.get(full, ())}
 
 
-def test_the_full_proof_of_an_undamaged_chain_holds_and_says_which_it_is(
+def test_the_full_proof_of_an_undamaged_chain_holds_and_names_itself(
     chain: Chain,
 ) -> None:
     found = chain.prove(full=True)

@@ -1,4 +1,4 @@
-"""The proof that all stores hold the same entries, against stores that lost some."""
+"""Compare stores that have lost some entries."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ MARTS = """
 
 
 class Chain:
-    """One archive and the stores behind it, made by the tools themselves."""
+    """One archive and the stores after it, built by the tools themselves."""
 
     def __init__(self, home: Path, db: Database[Any]) -> None:
         self.home, self.db = home, db
@@ -41,7 +41,7 @@ class Chain:
         assert done.returncode == 0, done.stderr
 
     def flow(self) -> None:
-        """From MongoDB to the exports."""
+        """Run the pipeline from MongoDB to the exports."""
         self.tool("extract")
         self.tool("load")
         with duckdb.connect(str(self.duckdb)) as gold:
@@ -71,7 +71,7 @@ def chain(
 
 @pytest.fixture
 def full_chain(chain: Chain) -> Chain:
-    """Everything is the same everywhere, and that is proven."""
+    """Check that all stores are equal and the proof holds."""
     chain.add("corrupt")
     chain.flow()
     assert {one["status"] for one in chain.verify().values()} == {"same"}
@@ -100,7 +100,9 @@ def test_all_stores_hold_the_same_entries_run_after_run(chain: Chain) -> None:
     assert again["iceberg"]["held"]["entries"] == total > lines
 
 
-def test_a_store_that_has_not_caught_up_is_older_and_no_failure(chain: Chain) -> None:
+def test_a_store_that_has_not_caught_up_is_older_but_not_a_failure(
+    chain: Chain,
+) -> None:
     chain.add("corrupt")
     chain.flow()
     chain.add("pricing")
@@ -114,7 +116,7 @@ def test_a_store_that_has_not_caught_up_is_older_and_no_failure(chain: Chain) ->
     assert behind["export (SQLite)"]["status"] == "older"
 
 
-def test_a_row_that_iceberg_has_twice_fails(full_chain: Chain) -> None:
+def test_a_duplicate_row_in_iceberg_fails(full_chain: Chain) -> None:
     table = full_chain.table()
     rows = table.scan(row_filter="part = 0").to_arrow().slice(0, 1)
     summary = table.current_snapshot().summary.additional_properties  # type: ignore[union-attr]
@@ -124,7 +126,7 @@ def test_a_row_that_iceberg_has_twice_fails(full_chain: Chain) -> None:
     assert full_chain.verify("--full", holds=False)["iceberg"]["status"] == "different"
 
 
-def test_folders_with_variables_are_looked_at(
+def test_folders_are_taken_from_variables(
     full_chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLACE", str(full_chain.home))
@@ -135,7 +137,7 @@ def test_folders_with_variables_are_looked_at(
     assert not list(Path.cwd().glob("$PLACE*"))
 
 
-def test_the_buffer_is_not_needed_but_shown(full_chain: Chain) -> None:
+def test_the_buffer_is_optional_but_shown(full_chain: Chain) -> None:
     (full_chain.root / "-home-me-z" / "new.jsonl").write_bytes(b'{"a":1}\n')
     done = run("verify", env={"CLAUDE_DIR": str(full_chain.root)})
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A clock that jumps: only for the processes that are started with it (libfaketime)."""
+"""A clock that can jump, for processes that are started with libfaketime."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _PLACES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")
 
 
 def faketime() -> Path | None:
-    """The library that lies about the time, or None where it is not installed."""
+    """Return the path of libfaketime; None if it is not installed."""
     for folder in map(Path, _PLACES):
         for found in sorted(folder.glob("**/libfaketimeMT.so.1")):
             return found

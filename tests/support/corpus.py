@@ -1,4 +1,4 @@
-"""Archives made by the contract, and the real tools that make them from files.
+"""Archives built by the rules of the contract, and by the real tools.
 
 `archive` writes what the flusher would, so that a proof can be tested on an archive
 with exactly one thing wrong; `ingest` runs the tools themselves.
@@ -156,7 +156,7 @@ def run(tool: str, *arguments: str, **more: Any) -> "subprocess.CompletedProcess
 
 
 def some_lines(seed: int, count: int, *, project: str = "-home-me-x") -> bytes:
-    """Lines with the things that make archiving hard, the same for the same seed."""
+    """Return lines that are hard to archive, equal for equal seeds."""
     chance = random.Random(seed)
     texts = ("plain", "Grüße 雪 🎉", "a.b\\u0000?", 'say "hi"\\n\\ttab', "x" * 3000)
     made = []
@@ -183,7 +183,7 @@ def ingest(root: Path, *, home: Path) -> None:
 
     Args:
         root: The folder with the logs.
-        home: Folder for the buffer; kept, so that a second call goes on from it.
+        home: Folder for the buffer; kept, so that a second call continues it.
     """
     buffer = home / "buffer.db"
     home.mkdir(parents=True, exist_ok=True)

@@ -16,14 +16,14 @@ from pymongo.errors import PyMongoError
 
 BIN = Path(sys.executable).parent
 
-# How long a test waits for an event, or for a process to end, before it says that
-# it will not come. Nothing is measured by it: it only ends a hang. A machine that
-# needs more sets TEST_PATIENCE=2, or whatever it is.
+# Seconds that a test waits for an event, or for the end of a process, before it fails.
+# This only ends a hang; nothing is measured with it. Set TEST_PATIENCE=2 on a machine
+# that needs twice as long.
 PATIENCE = 240 * float(os.environ.get("TEST_PATIENCE", "1"))
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -34,7 +34,7 @@ def wait_for(
     what: str = "condition",
     patience: float = PATIENCE,
 ) -> None:
-    """Wait until a condition holds; fail when patience is at its end."""
+    """Wait until a condition holds; fail after `PATIENCE` seconds."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:

@@ -67,7 +67,7 @@ def small_files() -> None:
 
 
 def extractor(uri: str, name: str, where: str) -> None:
-    """Extract for ever."""
+    """Extract forever."""
     small_files()
     lake = lake_of(where)
     with connect(uri) as client:
@@ -76,7 +76,7 @@ def extractor(uri: str, name: str, where: str) -> None:
 
 
 def pair(uri: str, name: str, where: str) -> None:
-    """Extract for ever with a second process, also where there is little."""
+    """Extract forever with a second process, even if there is little."""
     small_files()
     source.ABOVE = 60
     lake = lake_of(where)
@@ -86,7 +86,7 @@ def pair(uri: str, name: str, where: str) -> None:
 
 
 def keeper(_uri: str, _name: str, where: str) -> None:
-    """Compact and expire for ever, and delete at once what expiry allows."""
+    """Compact and expire forever, and delete at once what expiry allows."""
     small_files()
     lake = lake_of(where)
 
@@ -108,7 +108,7 @@ def _calmly(lake: Lake, work: Callable[[], object]) -> None:
 
 
 def rebuilder(uri: str, name: str, where: str) -> None:
-    """Rebuild the table for ever."""
+    """Rebuild the table forever."""
     small_files()
     lake = lake_of(where)
     with connect(uri) as client:

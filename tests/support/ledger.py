@@ -1,4 +1,4 @@
-"""The oracle: every complete line that was written, against what is archived."""
+"""Compare every complete line that was written with the archive."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ def line_bytes(database: Store, document: dict[str, Any]) -> bytes:
 
 @dataclass
 class Verdict:
-    """What the archive lacks, and what it holds that nobody wrote."""
+    """The lines that the archive lacks, and those in it that nobody wrote."""
 
     lost: set[bytes]
     unexpected: set[bytes]
@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass
 class Ledger:
-    """Writes log files, and notes each complete line by file, offset and bytes.
+    """Write log files, and record each complete line by file, offset and bytes.
 
     Attributes:
         root: The folder of the logs.

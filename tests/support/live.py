@@ -1,4 +1,4 @@
-"""The live path as supervisord runs it: real processes that tests kill and start."""
+"""Ingestion as supervisord runs it: real processes that tests kill and start."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ class Live:
 
     @property
     def database(self) -> Store:
-        """The database that the flusher writes to."""
+        """Return the database that the flusher writes to."""
         return self.client[self.environ.get("MONGO_DB", "claude_logs")]
 
     def start(self) -> "Live":
@@ -125,7 +125,7 @@ class Live:
             )
 
     def run(self, *command: str, check: bool = True) -> str:
-        """Run a tool to its end; its standard output."""
+        """Run a tool to its end; return its standard output."""
         done = subprocess.run(
             command, env=self.environ, capture_output=True, text=True, check=False
         )
@@ -169,7 +169,7 @@ class Live:
             _kill_group(self.flusher)
 
     def health(self, page: str = "health") -> dict[str, Any]:
-        """What the flusher says of itself; empty where it does not answer."""
+        """Return the health report of the flusher; empty if it does not answer."""
         try:
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{self.port}/{page}", timeout=PATIENCE
@@ -187,7 +187,7 @@ class Live:
         wait_for(lambda: self.queued() == 0, "the queue is empty")
 
     def assert_exact(self) -> None:
-        """All delivered; nothing lost, nothing twice; and a fresh line comes soon."""
+        """Check that nothing is lost or repeated, and that a new line arrives soon."""
         self.wait_delivered()
         self.ledger.append("fresh/line.jsonl", b'{"type":"fresh"}')
         wait_for(lambda: not self.ledger.missing(self.database), "fresh")
@@ -196,7 +196,7 @@ class Live:
         assert self.conservation_error() == 0
 
     def query(self, sql: str) -> list[Any]:
-        """Ask the buffer; empty where there is none."""
+        """Query the buffer; return nothing if there is none."""
         if not self.buffer.exists():
             return []
         connection = sqlite3.connect(f"{self.buffer.as_uri()}?mode=ro", uri=True)
@@ -216,7 +216,7 @@ class Live:
         return Counter(dict(self.query("select name, value from counters")))
 
     def conservation_error(self) -> int:
-        """Lines read that are neither delivered, repeated, dead nor queued."""
+        """Return the number of lines that are neither delivered, dead nor queued."""
         status = json.loads(self.run("buffer", "status", "--json"))
         return int(status["conservation_error"])
 
@@ -234,7 +234,7 @@ def _kill_group(process: Process) -> None:
 
 
 def lines(start: int, count: int, width: int = 200) -> list[bytes]:
-    """Log lines that are all different."""
+    """Return log lines that are all different."""
     return [
         b'{"type":"user","uuid":"u%08d","n":%d,"text":"%s"}' % (n, n, b"x" * width)
         for n in range(start, start + count)

@@ -1,4 +1,4 @@
-"""Logs and processes that anything may happen to, and what must come of the logs."""
+"""Logs and processes that a test changes, and the expected lines."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ PLACES = ["p/a.jsonl", "p/b.jsonl", "q/a.jsonl", "q/s/c.jsonl", "r/d.jsonl"]
 
 
 class World:
-    """The live path over a few logs, with an account of every line that must arrive.
+    """Ingestion of a few logs, with a ledger of every line that must arrive.
 
     Attributes:
         files: The logs that are there, by name.
@@ -66,7 +66,7 @@ class World:
         )
 
     def log(self, name: str) -> Log:
-        """The file of a name; a new one may go on with the key of one deleted there."""
+        """Return the file of a name; a new one may continue the key of a deleted one."""
         if name not in self.files:
             keys = {key_of(name, nth) for nth in range(9)}
             keys |= self._former.get(name, set())

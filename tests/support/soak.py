@@ -23,8 +23,8 @@ from harness import Mongod
 from live import Live
 
 FILES = 24
-# Files are only rewritten or deleted when they have rested, and when the buffer has
-# all of them: so it is certain that their lines could be read.
+# Files are rewritten or deleted only once they rest and the buffer has all of them. So
+# all their lines could be read.
 RESTED_S = 2.0
 
 

@@ -1,4 +1,4 @@
-"""A reader of the tailer that keeps what a buffer keeps: lines up to a checkpoint."""
+"""Read the tailer's output like the buffer: keep lines up to a checkpoint."""
 
 import base64
 import contextlib
@@ -49,7 +49,7 @@ def parse(text: bytes) -> tuple[Record, bytes]:
 
 @dataclass
 class Kept:
-    """What survives the reader's own death: confirmed lines and checkpoints."""
+    """The confirmed lines and checkpoints, which survive the death of the reader."""
 
     def __post_init__(self) -> None:
         self.lines: list[Line] = []
@@ -75,7 +75,7 @@ class Kept:
             self.stats.append(record)
 
     def end(self) -> None:
-        """The tailer has ended: what has no checkpoint is dropped."""
+        """Drop lines without a checkpoint, after the tailer has ended."""
         self._open.clear()
 
     @property
@@ -95,7 +95,7 @@ class Kept:
         return dict(found[0])
 
     def check_tiles(self) -> None:
-        """In each file's newest generation lines follow one another to its checkpoint."""
+        """Check that each file's newest generation has no gap up to its checkpoint."""
         for text in self.checkpoints.values():
             at = json.loads(text)
             lines = [

@@ -1,4 +1,4 @@
-"""Tools with one promise broken on purpose: the tests must notice.
+"""Tools that break one promise on purpose, which the tests must notice.
 
 python unsafe.py flusher run        acknowledged without the journal
 python unsafe.py buffer append      checkpoints committed before their lines

@@ -1,4 +1,4 @@
-"""Archives saved, loaded into another database, and everything that goes wrong."""
+"""Save archives, load them into another database, and handle every failure."""
 
 import json
 import os

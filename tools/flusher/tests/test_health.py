@@ -1,4 +1,4 @@
-"""What the report makes of the buffer's numbers."""
+"""Health derived from the buffer's numbers."""
 
 import pytest
 from cclake_flusher.health import Buffer, health

@@ -1,4 +1,4 @@
-"""Restored files against the originals, and archives that lie."""
+"""Compare restored files with the originals, and restore from damaged archives."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""The private mongod is for its user only, whoever else works on the machine."""
+"""Only its user can use the private mongod, whoever else uses the machine."""
 
 import os
 import shutil

@@ -457,7 +457,7 @@ def test_settings_that_changed_after_the_start_are_named(
 ) -> None:
     (tmp_path / "cclake").mkdir()
     start_settings.record()
-    monkeypatch.setenv("WEB_PORT", "3000")  # the default is no change
+    monkeypatch.setenv("WEB_PORT", "3000")  # equal to the default
     up.check_settings()
     monkeypatch.setenv("MONGO_URI", "mongodb://me:secret@db/")
     monkeypatch.setenv("WEB_PORT", "3001")

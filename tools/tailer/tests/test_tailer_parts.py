@@ -1,4 +1,4 @@
-"""Small parts of the tailer, each by itself."""
+"""Unit tests of small parts of the tailer."""
 
 import os
 import socket
@@ -102,7 +102,7 @@ def test_fifos_sockets_devices_and_folders_are_not_opened(tmp_path: Path) -> Non
         for name in ("fifo", "socket", "device", "folder", "itself", "none"):
             with pytest.raises(OSError):
                 open_regular(str(tmp_path / name))
-    # Whoever waits at the other end would have got a reader.
+    # A writer at the other end would have found a reader.
     with pytest.raises(OSError, match="No such device"):
         os.open(tmp_path / "fifo", os.O_WRONLY | os.O_NONBLOCK)
 

@@ -1,4 +1,4 @@
-"""The reader and its lines: nothing is changed, wherever blocks and pieces end."""
+"""The reader changes no line, wherever blocks and pieces end."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The proof of files against archives with exactly one thing wrong."""
+"""Proofs of files, with archives that have exactly one fault."""
 
 import json
 import os

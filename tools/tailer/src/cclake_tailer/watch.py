@@ -98,7 +98,7 @@ class Watch:
         return len(self._places)
 
     def add(self, place: Place) -> None:
-        """Watch a directory; set `full` if the kernel allows no more watches.
+        """Watch a directory; set `full` if the kernel refuses another watch.
 
         Raises:
             OSError: The directory is missing or may not be read.
