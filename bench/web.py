@@ -3,9 +3,9 @@
     .venv/bin/python bench/web.py [--messages 50000] [--folder DIR] [--json]
 
 Makes an export of that many messages, spread over two years, with the indexes
-that `publish` makes; serves it, asks for each page several times, and prints
-the median of the times and the processor time that the server used for one.
-The times of one run can be compared with each other and with the first line,
+that `publish` makes; serves it beside an empty MongoDB, asks for each page several
+times, and prints the median of the times and the processor time that the server used
+for one. The times of one run can be compared with each other and with the first line,
 the same read by bare SQLite. Before that, the first pages of a server that has just
 started, and after it, those that follow a publication. With --folder the export is kept
 and used again.
@@ -27,9 +27,10 @@ from cclake_publish.indexes import INDEXES
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import quarters
+from harness import Mongod
 from sample import LONG, MAIN, sample
-from webface import Web, serving
-from webstart import cpu, published, started
+from webface import Web
+from webstart import cpu, published, served, started
 
 ROUNDS = 15
 SPAN = timedelta(days=730)
@@ -87,8 +88,11 @@ def main() -> None:
         path = folder / "exports" / "conversations.db"
         if not path.exists():
             make(path, given.messages)
-        found = started(folder / "exports", folder / "log")
-        web = stack.enter_context(serving(folder / "exports", folder / "log"))
+        mongod = Mongod(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.callback(mongod.stop)
+        place = (folder / "exports", folder / "log", mongod.start().uri)
+        found = started(*place)
+        web = stack.enter_context(served(*place))
         found |= measure(web, path) | published(web, path)
     if given.json:
         print(json.dumps(found))

@@ -3,7 +3,7 @@
 import sqlite3
 import statistics
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,9 +27,14 @@ def timed(web: Web, page: str) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def started(exports: Path, log: Path) -> dict[str, list[float]]:
+def served(exports: Path, log: Path, mongo: str) -> AbstractContextManager[Web]:
+    """A server of the export, beside a MongoDB that answers."""
+    return serving(exports, log, MONGO_URI=mongo)
+
+
+def started(exports: Path, log: Path, mongo: str) -> dict[str, list[float]]:
     """The first pages of a server that has just started."""
-    with serving(exports, log) as web:
+    with served(exports, log, mongo) as web:
         found = {
             "just started, sessions": [round(timed(web, "/"), 1)],
             "just started, dashboard": [round(timed(web, "/dashboard"), 1)],

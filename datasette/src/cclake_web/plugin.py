@@ -30,7 +30,7 @@ from cclake_web.pages.runs import runs_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.thread import thread_page
-from cclake_web.pages.web import asset_url
+from cclake_web.pages.web import asset_url, environment
 from cclake_web.permissions import refused, reveals, signed_in_until
 from cclake_web.render.code import warm
 from cclake_web.render.safe import finalize, visible
@@ -63,7 +63,9 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     if not state.config.reveal and not stable:
         raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
     state.export.look()
-    # The first page shall not wait for the tables of the languages.
+    # The first page shall not wait for templates, nor for the tables of languages.
+    for name in environment().list_templates():
+        environment().get_template(name)
     Thread(target=warm, daemon=True).start()
     return None if stable else _add_queries(datasette)
 
