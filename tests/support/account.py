@@ -59,7 +59,7 @@ def write(root: Path) -> Path:
     titles.put({"type": "summary", "summary": "Mend the door", "leafUuid": first.last})
     titles.save(project / f"{sid('9')}.jsonl")
     history = [
-        {"display": "mend the door", "project": "/home/me/app", "timestamp": 1785578400000,
+        {"display": "fix the door", "project": "/home/me/app", "timestamp": 1785578400000,
          "sessionId": sid("a")},
         {"display": "long gone", "project": "/home/me/old", "timestamp": 1750000000000,
          "sessionId": sid("0")},

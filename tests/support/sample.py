@@ -177,7 +177,7 @@ def _main(export: Export, start: datetime) -> None:
         [
             {
                 "block_kind": "text",
-                "text": "The user wanted the row parser mended. It was.",
+                "text": "The user wanted the row parser fixed. It was.",
             }
         ],
     )

@@ -1,4 +1,4 @@
-"""The command line: `backup`."""
+"""Command line of backup."""
 
 import json
 import sys
@@ -20,21 +20,21 @@ from cclake_backup.save import Advance, Source, save
 
 HELP = """Save the archive in a folder, load it again, and check what was saved.
 
-Exit status: 0 done, 1 failed, 75 MongoDB does not answer, or another save is at work.
+Exit status: 0 done, 1 failed, 75 MongoDB does not answer, or another save is running.
 """
 SAVE_HELP = """Save what is new since the last save, or everything the first time.
 
-The folder gets a numbered part each time, whole or not at all; parts are never
-changed. When nothing is new, no part is made.
+Each save adds a numbered part to the folder, completely or not at all. Parts never
+change. If nothing is new, no part is added.
 
 \b
 Examples:
   backup save /media/disk/cclake
   backup save /media/disk/cclake --whole
 """
-LOAD_HELP = """Bring a backup into MongoDB; what is there stays.
+LOAD_HELP = """Load a backup into MongoDB; existing documents stay.
 
-All hashes are checked first. A load that was interrupted can be run again.
+All hashes are checked first. An interrupted load can be run again.
 """
 CHECK_HELP = (
     """Compare every file of a backup with its hash, and count the documents."""
@@ -63,7 +63,10 @@ def save_command(
     folder: Folder,
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="Save everything; the parts before may then go."),
+        typer.Option(
+            "--whole",
+            help="Save everything; earlier parts may then be deleted.",
+        ),
     ] = False,
     as_json: AsJson = False,
     mongo_uri: MongoUri = None,
@@ -90,7 +93,7 @@ def load_command(
     mongo_uri: MongoUri = None,
     mongo_db: MongoDb = "claude_logs",
 ) -> None:
-    """Bring a backup into MongoDB."""
+    """Load a backup into MongoDB."""
     uri = mongo_uri or settings.mongo_uri()
     loaded = _with_progress("loading", lambda tell: load(uri, mongo_db, folder, tell))
     done = {
@@ -102,7 +105,7 @@ def load_command(
             for name, new in sorted(loaded.inserted.items())
         },
     }
-    line = "{inserted:,} documents inserted, {present:,} were there already"
+    line = "{inserted:,} documents inserted, {present:,} existed already"
     _print(done, line, as_json)
 
 
@@ -110,7 +113,7 @@ def load_command(
 def check_command(folder: Folder, as_json: AsJson = False) -> None:
     """Compare every file with its hash."""
     done = asdict(_with_progress("checking", lambda tell: check(folder, tell)))
-    line = "whole: {documents:,} documents, {bytes:,} bytes, of {saved_at}"
+    line = "intact: {documents:,} documents, {bytes:,} bytes, of {saved_at}"
     _print(done, line, as_json)
 
 
@@ -140,5 +143,5 @@ def _with_progress(what: str, work: Callable[[Advance], Done]) -> Done:
 
 
 def main() -> None:
-    """Run `backup`."""
+    """Run the console script."""
     run("backup", app, at_once=True)

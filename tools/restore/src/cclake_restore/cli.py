@@ -1,4 +1,4 @@
-"""The command line: `restore`."""
+"""Command line of restore."""
 
 import json
 import signal
@@ -18,11 +18,11 @@ from cclake_restore.selection import Selection
 
 HELP = """Recreate the original log files from MongoDB, byte for byte.
 
-Every line is checked against its hash on the way. Nothing is overwritten, and
-nothing is written outside the folder. With files of several hosts (or of several
-roots of a host), each gets its own folder.
+Every line is checked against its hash. Nothing is overwritten, and nothing is written
+outside the folder. If there are several hosts, or several roots of a host, each gets a
+folder of its own.
 
-Exit status: 0 all is restored, 1 some file is not, 75 MongoDB does not answer.
+Exit status: 0 all files were restored, 1 some were not, 75 MongoDB does not answer.
 
 \b
 Examples:
@@ -45,38 +45,36 @@ def main_command(
         Path | None,
         typer.Option(
             envvar="RESTORE_OUT",
-            help="Folder for the files; --dry-run alone needs none.",
+            help="Folder for the files; not needed with --dry-run.",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(envvar="RESTORE_HOST", help="Files of this host only."),
+        typer.Option(envvar="RESTORE_HOST", help="Restore files of this host only."),
     ] = None,
     session: Annotated[
         str | None,
         typer.Option(
-            help="One session, by its id as the pages show it, or a file's name"
-            " without its ending; their beginning is enough. Comes with its folder, and"
-            " with all files that have a line of it: forks, subagents."
+            help="Restore one session: its id, as the pages show it, or a file's name"
+            " without the extension; the beginning is enough. Includes its folder, and"
+            " all files with a line of it, such as forks and subagents."
         ),
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(
-            help="One project: the name of its folder in the archive, or its path."
-        ),
+        typer.Option(help="Restore one project: the name of its folder, or its path."),
     ] = None,
     generation: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Content before a rewrite: 0 is the oldest. Files that never came"
-            " so far are left out.",
+            help="Restore the content before a rewrite; 0 is the oldest. Files"
+            " without this generation are left out.",
         ),
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(help="Restore the prompt history, too, to this file."),
+        typer.Option(help="Also restore the prompt history, to this file."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be written.")
@@ -93,7 +91,7 @@ def main_command(
     """Recreate the original log files from MongoDB, byte for byte."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if out is None and not dry_run:
-        raise Failure("no folder is named", "Name it with --out.", code=2)
+        raise Failure("no folder was named", "Name it with --out.", code=2)
     request = Request(
         out=out,
         selection=Selection(session, project),
@@ -144,5 +142,5 @@ def _line(result: Result) -> str:
 
 
 def main() -> None:
-    """Run `restore`."""
+    """Run the console script."""
     run("restore", app)
