@@ -12,6 +12,8 @@ from gold import BUILD, Workshop, arrive, compare, differences, one, query
 from parity import FIXTURES
 
 REAL = os.environ.get("CCLAKE_REAL_LOGS")
+TABLES = """select table_schema, table_name from information_schema.tables
+where table_schema in ('staging', 'intermediate', 'marts') order by all"""
 IS_WHOLE = "select is_whole from intermediate.build_state"
 
 
@@ -119,3 +121,20 @@ def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
     assert not run("--select", "dim_projects")
     change("alter table intermediate.int_threads drop column stray")
     assert run()
+
+
+def test_a_full_refresh_drops_what_earlier_versions_have_built(
+    workshop: Workshop, bronze: Bronze
+) -> None:
+    rows = bronze.rows(FIXTURES / "pricing" / "projects")
+    built = workshop.build("former", rows)
+    with duckdb.connect(str(built.rename(workshop.database))) as connection:
+        connection.execute("create table marts.agg_former as select 1 as a")
+        connection.execute("create view staging.stg_former as select 1 as a")
+        before = connection.execute(TABLES).fetchall()
+    workshop.steps([{"args": [*BUILD, "--select", "dim_date"]}])
+    assert query(workshop.database, TABLES) == before
+    workshop.steps([{"args": [*BUILD, "--full-refresh", "--select", "dim_date"]}])
+    gone = {("marts", "agg_former"), ("staging", "stg_former")}
+    assert set(before) - set(query(workshop.database, TABLES)) == gone
+    workshop.database.unlink()
