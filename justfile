@@ -21,7 +21,7 @@ default:
 up *options:
     @stack up "$@"
 
-# Stop everything; what is in flight is finished or kept
+# Stop everything; lines that are not delivered yet stay in the buffer
 [group('run')]
 [no-exit-message]
 down:
@@ -39,7 +39,7 @@ status *options:
 logs *options:
     @stack logs "$@"
 
-# Show every setting and where its value comes from, passwords masked
+# Show every setting and where its value comes from; passwords are masked
 [group('run')]
 [no-exit-message]
 config *options:
@@ -51,37 +51,37 @@ config *options:
 pipeline *options:
     @pipeline run "$@"
 
-# Load and gold rebuilt from the lake
+# Rebuild the warehouse and gold from the lake
 [group('lake')]
 [no-exit-message]
 full-refresh:
     @pipeline run --full
 
-# Build the lake again from MongoDB: every document is extracted anew
+# Rebuild the lake from MongoDB
 [group('lake')]
 [no-exit-message]
 backfill:
     @pipeline run --backfill
 
-# The daily run: what is new, all data tests, and the exports written in full
+# Run the daily pipeline: new lines, all data tests, complete exports
 [group('lake')]
 [no-exit-message]
 daily:
     @pipeline run --daily
 
-# MongoDB -> Iceberg
+# Extract new lines from MongoDB into Iceberg
 [group('lake')]
 [no-exit-message]
 extract *options:
     @extract run "$@"
 
-# Iceberg -> DuckDB
+# Load new rows from Iceberg into DuckDB
 [group('lake')]
 [no-exit-message]
 load *options:
     @load "$@"
 
-# Show or tend the Iceberg table: info, snapshots, compact, expire, …
+# Inspect or maintain the Iceberg table: info, snapshots, compact, expire, …
 [group('lake')]
 [no-exit-message]
 iceberg *options:
@@ -93,13 +93,13 @@ iceberg *options:
 dbt *options:
     @stack dbt "$@"
 
-# The dbt documentation on http://127.0.0.1:8686
+# Serve the dbt documentation on http://127.0.0.1:8686
 [group('lake')]
 [no-exit-message]
 dbt-docs:
     @stack docs
 
-# DuckDB -> gold: all dbt models, without their tests
+# Build gold in DuckDB: all dbt models, without their tests
 [group('lake')]
 [no-exit-message]
 transform *options:
@@ -119,7 +119,7 @@ prefect: _prefect
 
 alias deploy := prefect
 
-# Ask Prefect for a run of what is new
+# Ask Prefect for an incremental run
 [group('lake')]
 [no-exit-message]
 run-adhoc: (_deployment "adhoc")
@@ -152,7 +152,7 @@ check-metabase *options:
 configure-metabase *options:
     @metabase apply "$@"
 
-# The tests of gold, the proof of the archive, and the totals through the layers
+# Run the tests of gold and the full proof, and reconcile the totals
 [group('lake')]
 [no-exit-message]
 validate *options:
@@ -170,30 +170,30 @@ verify *options:
 restore *options:
     @cd "${JUST_CALLER:-.}" && restore "$@"
 
-# Save what is new in the archive into a folder: just export-db FOLDER
+# Save new documents of the archive into a folder: just export-db FOLDER
 [group('archive')]
 [no-exit-message]
 export-db folder *options:
     @cd "${JUST_CALLER:-.}" && backup save "$@"
 
-# Bring a backup back; what is there already stays: just import-db FOLDER
+# Load a backup; existing documents stay: just import-db FOLDER
 [group('archive')]
 [no-exit-message]
 import-db folder *options:
     @cd "${JUST_CALLER:-.}" && backup load "$@"
 
-# Usage and cost in the terminal: just report daily
+# Show usage and cost in the terminal: just report daily
 [group('archive')]
 [no-exit-message]
 report *options:
     @report "$@"
 
-# The whole test suite, with a real MongoDB
+# Run the whole test suite, with a real MongoDB
 [group('check')]
 test *options: _dev
     @pytest -q -n "${CCLAKE_TEST_JOBS:-4}" --dist loadfile --no-loadscope-reorder "$@"
 
-# Each tool's wheel alone in an empty environment: no undeclared dependency
+# Install each tool's wheel alone, to find undeclared dependencies
 [group('check')]
 test-alone: _dev
     @tests/support/test-alone
@@ -203,7 +203,7 @@ test-alone: _dev
 soak *options: _dev
     @python tests/support/soak.py "$@"
 
-# Formatting, types, SQL, shell, and the help in the READMEs
+# Check formatting, types, SQL, shell, and the help in the READMEs
 [group('check')]
 lint: _dev
     @ruff format --check .
@@ -214,7 +214,7 @@ lint: _dev
     @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md metabase/README.md
 
-# Mend what lint can mend: formatting, import order, SQL, help in the READMEs
+# Fix what lint can fix: formatting, import order, SQL, help in the READMEs
 [group('check')]
 format: _dev
     @ruff check --fix-only .
