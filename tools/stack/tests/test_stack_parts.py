@@ -266,7 +266,12 @@ def test_a_slow_tailer_is_waited_for_as_long_as_it_sends_stats(
     *_, last = ingestion.follow(path, check, clock.sleep, lambda: clock.now)
     assert last.complete
     assert clock.now > 300 * ingestion.QUIET_SECONDS
-    assert said == {"the tailer: 40 bytes to read, 4 lines are in MongoDB"}
+    assert said == {"the tailer: 40 bytes to read, 4 of 4 lines read are in MongoDB"}
+
+
+def test_progress_says_what_is_done_of_what_there_is() -> None:
+    waits = ingestion.Progress(ready=True, queued=150, delivered=1000).waits_for()
+    assert waits == "MongoDB: it has 1,000 of 1,150 lines"
 
 
 def test_the_wait_for_a_tailer_that_sends_no_stats_ends(tmp_path: Path) -> None:

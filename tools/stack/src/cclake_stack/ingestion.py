@@ -57,10 +57,11 @@ class Progress:
             return "free disk space, because reading has paused"
         if not self.ready:
             return "the tailer, which is scanning the files"
+        done = f"{self.delivered:,} of {self.delivered + self.queued:,} lines"
         if self.behind_bytes:
             left = f"{self.behind_bytes:,} bytes to read"
-            return f"the tailer: {left}, {self.delivered:,} lines are in MongoDB"
-        return f"MongoDB: {self.queued:,} lines wait in the buffer"
+            return f"the tailer: {left}, {done} read are in MongoDB"
+        return f"MongoDB: it has {done}"
 
     def missing(self) -> str:
         """Return in words what is not in MongoDB yet; empty if everything is."""

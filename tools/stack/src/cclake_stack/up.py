@@ -281,7 +281,7 @@ def _print(console: Console, text: str) -> None:
 
 
 def _first_run(supervisor: Supervisor, say: Say) -> None:
-    say("Building the lake, gold and the exports ...")
+    say("Building the lake, gold and the exports: extract, load, dbt, publish ...")
     command = [str(Path(sys.executable).parent / "pipeline"), "run"]
     with subprocess.Popen(command) as run:
         try:
