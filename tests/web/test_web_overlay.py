@@ -577,3 +577,49 @@ def test_the_light_reading_agrees_with_gold(pricing: Chain) -> None:
             path = project_path(line.cwd, line.folder)
             found = (line.kind, line.said_at, project_key(path), line.agent_id or None)
             assert found == row, line
+
+
+def test_from_the_log_to_the_page_and_through_the_pipeline(
+    tmp_path: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    chain = Chain(tmp_path, mongod.uri, mongo_db)
+    log = tmp_path / "projects" / "-home-me-alpha" / f"{FRESH}.jsonl"
+    log.parent.mkdir(parents=True)
+    write(log, "user", "Sharpen the pencils.")
+    chain.archive(tmp_path / "projects")
+    done = chain.tool("pipeline", "run")
+    assert done.returncode == 0, done.stderr
+    settings = {"MONGO_URI": mongod.uri, "MONGO_DB": mongo_db}
+    path = f"/session/{FRESH}"
+    with serving(chain.exports, tmp_path / "web.log", **settings) as web:
+        page = web.get(path).text
+        assert "Sharpen the pencils." in page
+        assert "not yet counted" not in page
+        write(log, "assistant", "All pencils are sharp.")
+        chain.archive(tmp_path / "projects")
+        new = f"{FRESH}?at={key_of('assistant')}#e-"
+
+        def shown_once() -> None:
+            page = web.get(path).text
+            assert page.count("<p>All pencils are sharp.</p>") == 1
+            assert page.count("<p>Sharpen the pencils.</p>") == 1
+            assert web.get("/search?q=sharp").text.count(new) == 1
+
+        wait_for(lambda: "not yet counted" in web.get(path).text, "it is shown")
+        shown_once()
+        done = chain.tool("pipeline", "run")
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: "not yet counted" not in web.get(path).text, "it is counted")
+        shown_once()
+
+
+def write(log: Path, kind: str, text: str) -> None:
+    """Append an entry to a log; its UUID is its kind."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    content: Any = text if kind == "user" else [{"type": "text", "text": text}]
+    entry = {
+        "type": kind, "uuid": kind, "sessionId": FRESH, "timestamp": now,
+        "cwd": "/home/me/alpha", "message": {"role": kind, "id": "m1", "content": content},
+    }  # fmt: skip
+    with log.open("ab") as file:
+        file.write(orjson.dumps(entry) + b"\n")
