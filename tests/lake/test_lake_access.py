@@ -24,7 +24,7 @@ from harness import Mongod
 from lakes import keys, loaded, tool, wanted
 from proxy import Proxy
 from pymongo.database import Database
-from seaweed import KEY, SECRET, Seaweed, seaweed
+from seaweed import KEY, SECRET, TABLES, Seaweed, seaweed
 from tiny_dbt import make_project
 
 Db = Database[dict[str, Any]]
@@ -52,7 +52,9 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Set:
     return change
 
 
-@pytest.mark.parametrize("how", ["credential", "address", "token", "signature"])
+@pytest.mark.parametrize(
+    "how", ["credential", "address", "token", "signature", "name of the warehouse"]
+)
 def test_each_way_to_prove_who_one_is_opens_the_lake(
     db: Db, weed: Seaweed, use: Set, how: str
 ) -> None:
@@ -65,6 +67,7 @@ def test_each_way_to_prove_who_one_is_opens_the_lake(
         },
         "token": without | {"ICEBERG_CATALOG_TOKEN": weed.token()},
         "signature": without | {"ICEBERG_CATALOG_SIGV4": "s3tables"},
+        "name of the warehouse": {"ICEBERG_WAREHOUSE_PATH": TABLES},
     }
     use(weed.settings, **ways[how])
     store(db, list(documents(1, 20)))

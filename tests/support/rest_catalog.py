@@ -1,8 +1,8 @@
 """A small Iceberg REST catalog for tests, over pyiceberg's own SQL catalog.
 
 It speaks the part of the published REST specification that a client of one
-table needs: configuration, namespaces, create, load, commit, drop. It is a
-stand-in: no production server of the protocol could be installed here.
+table needs: configuration, namespaces, create, load, commit, drop. A fast stand-in
+beside the real server of `seaweed`.
 
     python rest_catalog.py PORT SQLITE_FILE WAREHOUSE
 """

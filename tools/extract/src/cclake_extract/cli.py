@@ -130,7 +130,7 @@ def run_command(
                 show(json, result, sentence(result))
     except OSError as error:
         raise Failure(
-            f"the lake in {lake.warehouse} can't be written: {error}",
+            f"the lake in {lake.place} can't be written: {error}",
             "make room or mend the path, then run extract again: it goes on",
         ) from error
 

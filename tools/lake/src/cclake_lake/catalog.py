@@ -137,7 +137,7 @@ def require_table(lake: Lake) -> Table:
     table = find_table(lake)
     if table is None:
         raise Failure(
-            f"there is no table {lake.identifier} in {lake.warehouse}",
+            f"there is no table {lake.identifier} in {lake.place}",
             "run `extract` to fill it, or `extract table create` for an empty one",
         )
     return table
@@ -147,7 +147,7 @@ def damaged(lake: Lake, error: Exception) -> Failure:
     """Return the failure to raise if a file of the table is missing or corrupt."""
     said = str(error).strip() or type(error).__name__
     return Failure(
-        f"the lake in {lake.warehouse} can't be read: {said.splitlines()[0][:300]}",
+        f"the lake in {lake.place} can't be read: {said.splitlines()[0][:300]}",
         "`just backfill` (`extract --full-backfill`) makes it anew from MongoDB.",
     )
 
@@ -207,7 +207,7 @@ def _of_s3(lake: Lake, error: str) -> Failure:
         return Failure(f"TLS with the S3 server fails: {said}", _CA_HINT)
     if _S3_REFUSED.search(error):
         return Failure(
-            f"S3 refuses access to {lake.warehouse}: {said}",
+            f"S3 refuses access to {lake.place}: {said}",
             "Check ICEBERG_S3_ACCESS_KEY_ID and ICEBERG_S3_SECRET_ACCESS_KEY, and"
             " whether they may use the bucket.",
         )

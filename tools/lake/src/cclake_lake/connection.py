@@ -44,7 +44,9 @@ def properties(lake: Lake) -> dict[str, Any]:
     Raises:
         Failure: A setting can't be used.
     """
-    found: dict[str, Any] = {"type": lake.catalog_type, "warehouse": lake.warehouse}
+    found: dict[str, Any] = {"type": lake.catalog_type}
+    if lake.warehouse:
+        found["warehouse"] = lake.warehouse
     found |= _given(_S3) | _authority()
     if lake.catalog_type == "rest":
         found["uri"] = lake.catalog_uri

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import Failure
-from cclake_common.settings import home
+from cclake_common.settings import home, mask
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Lake:
     """The settings that lead to one Iceberg table.
 
     Attributes:
-        warehouse: Folder, or address such as `s3://bucket/lake`.
+        warehouse: Folder, address such as `s3://bucket/lake`, or the name that a REST
+            catalog knows it by; may be empty there.
         catalog_type: `sql` (SQLite in the warehouse folder) or `rest`.
         catalog_uri: Address of the REST catalog; of another SQL database for `sql`.
     """
@@ -41,6 +42,11 @@ class Lake:
         return self.is_local and "://" not in self.warehouse
 
     @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return self.warehouse or mask(self.catalog_uri)
+
+    @property
     def catalog_file(self) -> Path:
         """The SQLite file of the default catalog."""
         return Path(self.warehouse) / "catalog.db"
@@ -61,7 +67,9 @@ class Lake:
             "table": os.environ.get("ICEBERG_TABLE_NAME") or "conversations",
         }
         found = env | {k: v for k, v in options.items() if v}
-        lake = cls(**(found | {"warehouse": located(found["warehouse"])}))
+        if found["catalog_type"] != "rest":
+            found["warehouse"] = located(found["warehouse"])
+        lake = cls(**found)
         if lake.is_local and not lake.is_folder:
             raise Failure(
                 f"{lake.warehouse} needs a catalog",
