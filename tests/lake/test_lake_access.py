@@ -286,7 +286,7 @@ def test_headers_that_a_server_repeats_are_masked(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"ICEBERG_CATALOG_HEADERS": "nonsense"}, "ICEBERG_CATALOG_HEADERS can't be"),
+        ({"ICEBERG_CATALOG_HEADERS": "not-a-pair"}, "ICEBERG_CATALOG_HEADERS can't be"),
         ({"ICEBERG_CA_FILE": "/not/there"}, "ICEBERG_CA_FILE: /not/there can't be"),
         ({"ICEBERG_CATALOG_SIGV4": "glue"}, "ICEBERG_CATALOG_SIGV4 needs a region"),
         (

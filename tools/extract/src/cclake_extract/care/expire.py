@@ -1,4 +1,4 @@
-"""Forgetting old snapshots, and later deleting what only they needed."""
+"""Forget old snapshots, and later delete what only they needed."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def expire(table: Table, keep: int = KEEP, grace: timedelta = GRACE) -> Expiry:
 
 
 def doomed(table: Table, keep: int) -> list[Snapshot]:
-    """The snapshots that the policy does not keep."""
+    """Return the snapshots that the policy does not keep."""
     newest_first = sorted(
         table.metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True
     )
@@ -84,14 +84,14 @@ def doomed(table: Table, keep: int) -> list[Snapshot]:
 
 
 def forgotten(table: Table) -> list[Forgotten]:
-    """What earlier expiries have forgotten and not deleted yet."""
+    """Return what earlier expiries have forgotten and not deleted yet."""
     try:
         return [
             Forgotten(int(at), tuple(_whole(table, name) for name in names))
             for at, names in orjson.loads(table.properties.get(FORGOTTEN, "[]"))
         ]
     except (ValueError, TypeError, AttributeError):
-        return []  # somebody else's words: the files are orphans then
+        return []  # written by another tool: the orphan sweep deletes the files
 
 
 def _whole(table: Table, name: str) -> str:
@@ -100,7 +100,7 @@ def _whole(table: Table, name: str) -> str:
 
 
 def waiting(table: Table) -> set[str]:
-    """The files of forgotten snapshots, as far as they can still be read."""
+    """Return the files of forgotten snapshots, as far as they can still be read."""
     return found_in(table, _lists(forgotten(table)))
 
 

@@ -22,7 +22,7 @@ class Found:
 
 
 def reachable(table: Table, lists: Iterable[str]) -> set[str]:
-    """The manifest lists of snapshots, and the manifests and data files they need."""
+    """Return the manifest lists of snapshots, and manifests and data files below."""
     paths: set[str] = set()
     for path in lists:
         _follow(table, path, paths)
@@ -30,9 +30,9 @@ def reachable(table: Table, lists: Iterable[str]) -> set[str]:
 
 
 def found_in(table: Table, lists: Iterable[str]) -> set[str]:
-    """What `reachable` returns, but without what can't be read.
+    """Return what `reachable` does, without what can't be read.
 
-    For snapshots that are not in the table any more, whose files go one by one.
+    Use it for snapshots that are no longer in the table: their files go one by one.
     """
     paths: set[str] = set()
     for path in lists:
