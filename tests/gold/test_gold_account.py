@@ -244,7 +244,7 @@ def test_history_tells_which_prompts_have_lost_their_transcript(
         gold_account,
         "select prompt_text, has_transcript from marts.fct_history_prompts order by 1",
     )
-    assert rows == [("long gone", False), ("fix the door", True)]
+    assert rows == [("fix the door", True), ("long gone", False)]
 
 
 def test_half_a_surrogate_does_not_hide_a_line(gold_account: Path) -> None:
