@@ -45,7 +45,6 @@ KEYED = {
     "fct_tool_calls": (
         "tool_use_id", "message_id", "session_id", "call_entry_key", "result_entry_key",
     ),
-    "search_documents": ("session_id", "entry_key"),
 }  # fmt: skip
 _NOW = datetime.now(UTC)
 YEAR_AGO, LATELY = f"{_NOW - timedelta(days=400):%Y-%m}", f"{_NOW:%Y-%m-%d}"
@@ -126,7 +125,7 @@ def grow(path: Path, messages: int) -> None:
     connection.create_function("later", 2, lambda at, i: _later(at, i * step))
     for table, keys in KEYED.items() if copies else ():
         names = [row[1] for row in connection.execute(f"pragma table_info({table})")]
-        chosen = ", ".join(_copied(table, name, name in keys) for name in names)
+        chosen = ", ".join(_copied(table, name, name in keys, copies) for name in names)
         connection.execute(
             f"insert into {table} select {chosen} from {table}, n order by i"
         )
@@ -139,6 +138,7 @@ def grow(path: Path, messages: int) -> None:
     connection.execute("insert into search_fts(search_fts) values ('rebuild')")
     connection.execute("analyze")
     connection.commit()
+    connection.execute("pragma journal_mode = wal")
     connection.close()
 
 
@@ -159,10 +159,12 @@ def _later(at: str | None, seconds: float) -> str | None:
     return moved.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _copied(table: str, name: str, key: bool) -> str:
+def _copied(table: str, name: str, key: bool, copies: int) -> str:
     """A column in a copy: keys get the copy's number, times move on."""
-    if name == "search_id":
-        return f"(select max(search_id) from {table}) * i + search_id"
+    if name == "search_id":  # the second, then a number that no other block has
+        step = SPAN.total_seconds() / max(copies, 1)
+        shift = f"cast(i * {step} as integer) * {2**31}"
+        return f"search_id + {shift} + i * (select count(*) from {table})"
     if name in _TIMES:
         return f"later({name}, i)"
     if name == "duration_ms":  # most are short, a few are long, none is like another
@@ -199,7 +201,7 @@ def measure(web: Web, path: Path) -> dict[str, list[float]]:
 
 def bare(path: Path) -> float:
     """The entries and blocks of a page by SQL alone."""
-    connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()

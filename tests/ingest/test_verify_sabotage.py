@@ -426,6 +426,8 @@ ALSO = {
     "duckdb": {"gold", "export (SQLite)", "export (DuckDB)"},
 }
 
+LATE = "export (DuckDB)"
+
 
 def failed(report: Report) -> set[str]:
     """Return the stores that fail according to the printed report."""
@@ -455,6 +457,23 @@ def test_the_full_proof_of_an_undamaged_chain_holds_and_names_itself(
     assert {store.status for store in found.stores} == {"same"}
     assert list(found.lines())[-1].startswith("The full proof holds: ")
     assert list(chain.prove().lines())[-1].startswith("The quick proof holds: ")
+
+
+def test_an_older_copy_for_duckdb_is_judged_by_what_it_says_of_itself(
+    chain: Chain,
+) -> None:
+    again = "update export_info set value = 'another' where name = 'export_id'"
+    text = "update marts.thread_blocks set text = text || '!'"
+    with lite("lite", again)(chain):
+        for full in (False, True):
+            found = chain.prove(full=full)
+            assert_holds(found)
+            assert {s.store: s.status for s in found.stores}[LATE] == "older"
+        with duck("duck", text)(chain):
+            found = chain.prove(full=True)
+            (copy,) = (store for store in found.stores if store.store == LATE)
+            assert copy.status == "different"
+            assert "thread_blocks does not hold what it says" in copy.note
 
 
 def test_tokens_that_raw_does_not_have_are_named(chain: Chain) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import quarters
 from cclake_publish.indexes import INDEXES as PUBLISHED
-from cclake_publish.indexes import SEARCH
+from cclake_publish.indexes import SEARCH, VIEWS
 from cclake_web.data.words import words_of
 
 PIXEL = base64.b64decode(
@@ -29,10 +29,9 @@ SCHEMA = {
     "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, uncounted_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
     "thread_entries": "session_id, position integer, entry_key, owner_session_id, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
-    "thread_blocks": "entry_key, session_id, block_no integer, block_kind, text, tool_use_id, tool_name, tool_input, result_json, is_error, image_key",
+    "thread_blocks": "search_id integer primary key, session_id, entry_key, block_no integer, block_kind, tool_use_id, tool_name, is_error, image_key, text, tool_input, result_json, words",
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
-    "search_documents": "search_id integer primary key, session_id, entry_key, block_no, block_kind, said_at, project_key, host, text, words",
     "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer",
     "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
@@ -42,7 +41,7 @@ INDEXES = (
     ("thread_entries", "session_id, entry_key"),
     ("thread_blocks", "session_id, entry_key, block_no"),
     ("thread_blocks", "tool_use_id"),
-    ("search_documents", "entry_key"),
+    ("fct_messages", "session_id, entry_key"),
     ("fct_api_responses", "session_id"),
     ("fct_api_responses", "message_id"),
     ("fct_tool_calls", "session_id"),
@@ -55,6 +54,13 @@ INDEXES = (
 
 def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _search_id(said_at: str | None, number: int) -> int:
+    """The number of a block, as gold makes it but for the part that is a hash."""
+    moment = datetime.fromisoformat(said_at) if said_at else None
+    seconds = int(moment.timestamp()) if moment else 0
+    return min(max(seconds, 0), 2**32 - 1) * 2**31 + number
 
 
 class Export:
@@ -80,12 +86,14 @@ class Export:
         new = path.with_name(f"{path.stem}-{uuid4().hex}.db")
         connection = sqlite3.connect(new)
         connection.executescript("pragma journal_mode = off; pragma synchronous = off;")
-        # Documents are numbered in the order of time.
-        documents = self.rows["search_documents"]
-        documents.sort(key=lambda row: (row["said_at"], row["search_id"]))
-        for number, row in enumerate(documents, 1):
-            row["search_id"] = number
-            if (words := words_of(row["text"] or "")) != row["text"]:
+        # Blocks are numbered in the order of time.
+        said = {row["entry_key"]: row["said_at"] for row in self.rows["thread_entries"]}
+        for number, row in enumerate(self.rows["thread_blocks"]):
+            row["search_id"] = _search_id(said[row["entry_key"]], number)
+            text = row.get("text") or ""
+            if row["block_kind"] == "tool_use":
+                text = f"{row['tool_name']} {row['tool_input']}"
+            if (words := words_of(text)) != text:
                 row["words"] = words
         uncounted: Counter[str] = Counter()
         for row in self.rows["fct_api_responses"]:
@@ -109,6 +117,7 @@ class Export:
             connection.execute(f"create index i{number} on {table} ({columns})")
         connection.executescript(
             ";".join(SEARCH) + ";"
+            f"create view search_documents as {VIEWS['search_documents']};"
             "insert into search_fts(search_fts) values ('rebuild');"
             "create table export_info (name primary key, value);"
         )
@@ -198,15 +207,6 @@ class Session:
                 "thread_blocks", entry_key=key, session_id=self.id, block_no=number,
                 **block,
             )  # fmt: skip
-            text = block.get("text") or block.get("tool_input")
-            if text:
-                self.export.serial += 1
-                self.export.add(
-                    "search_documents", search_id=self.export.serial,
-                    session_id=self.id, entry_key=key, block_no=number,
-                    block_kind=block["block_kind"], said_at=stamp(self.clock),
-                    project_key=self.project, host=self.host, text=text,
-                )  # fmt: skip
         return key
 
     def prompt(self, text: str, *, image: bytes | None = None, **values: Any) -> str:

@@ -11,18 +11,19 @@ import duckdb
 TABLES = {
     "dim_sessions": "session_id varchar, host varchar, project_key varchar,"
     " title varchar, started_at timestamptz, ended_at timestamptz,"
-    " parent_session_id varchar, models varchar",
+    " parent_session_id varchar, models varchar, updated_run bigint",
     "agg_session_metrics": "session_id varchar, prompts bigint, total_tokens hugeint,"
-    " cost_usd decimal(18, 8)",
+    " cost_usd decimal(18, 8), updated_run bigint",
     "thread_entries": "session_id varchar, position bigint, entry_key varchar,"
     " owner_session_id varchar, is_copy boolean, agent_id varchar, said_at timestamptz, updated_run bigint",
-    "thread_blocks": "session_id varchar, entry_key varchar, block_no integer,"
-    " block_kind varchar, text varchar, tool_use_id varchar, tags varchar[],"
-    " image_key varchar, updated_run bigint",
+    "fct_messages": "entry_key varchar, session_id varchar, project_key varchar,"
+    " host varchar, message_kind varchar, said_at timestamptz, updated_run bigint",
+    "thread_blocks": "search_id bigint, session_id varchar, entry_key varchar,"
+    " block_no integer, block_kind varchar, text varchar, tool_use_id varchar,"
+    " tool_name varchar, tool_input varchar, tags varchar[], image_key varchar,"
+    " words varchar, updated_run bigint",
     "images": "image_key varchar, media_type varchar, bytes bigint, doc_id varchar,"
     " part integer, place bigint, extract_run bigint",
-    "search_documents": "search_id bigint, session_id varchar, entry_key varchar,"
-    " block_no integer, said_at timestamptz, text varchar, words varchar, updated_run bigint",
     "dim_date": "date_day date, is_weekend boolean",
 }
 
@@ -70,6 +71,12 @@ def _fill(gold: duckdb.DuckDBPyConnection, sessions: int, entries: int) -> None:
         f" from {name}.marts.images join {name}.raw.conversations"
         " using (extract_run, doc_id, part)"
     )
+    gold.execute(
+        "create view marts.search_documents as"
+        " select b.search_id, b.session_id, b.entry_key, b.block_no, m.said_at,"
+        f" b.text, b.words from {name}.marts.thread_blocks as b"
+        f" join {name}.marts.fct_messages as m using (session_id, entry_key)"
+    )
     for number in range(50):
         add_image(gold, f"img{number}", b"\x89PNG\x00\xff")
     insert(gold, "dim_date", [("2026-01-02", False), ("2026-01-03", True)])
@@ -91,9 +98,9 @@ def add_session(
     insert(
         gold,
         "dim_sessions",
-        [(session, "testhost", project, f"Title {number}", at, at, None, "opus")],
+        [(session, "testhost", project, f"Title {number}", at, at, None, "opus", run)],
     )
-    insert(gold, "agg_session_metrics", [(session, 1, 10 * number, "0.12345678")])
+    insert(gold, "agg_session_metrics", [(session, 1, 10 * number, "0.12345678", run)])
     keys = [
         (f"{session}-{entry}", number * 100_000 + entry) for entry in range(entries)
     ]
@@ -109,17 +116,28 @@ def add_session(
         gold,
         "thread_blocks",
         [
-            (session, key, 0, "text", f"Café {key}", key, ["a", "b"], None, run)
-            for key, _ in keys
+            (
+                n,
+                session,
+                key,
+                0,
+                "text",
+                f"Café word{n} in {key}",
+                key,
+                None,
+                None,
+                ["a", "b"],
+                None,
+                None,
+                run,
+            )
+            for key, n in keys
         ],
     )
     insert(
         gold,
-        "search_documents",
-        [
-            (n, session, key, 0, at, f"Café word{n} in {key}", None, run)
-            for key, n in keys
-        ],
+        "fct_messages",
+        [(key, session, project, "testhost", "prompt", at, run) for key, _ in keys],
     )
 
 

@@ -50,7 +50,7 @@ NEEDED = {
     "agg_session_metrics.uncounted_responses",
     "dim_sessions.session_id",
     "thread_entries.owner_session_id",
-    "thread_blocks.session_id",
+    "thread_blocks.search_id",
 }
 _COLUMNS = """select t.name || '.' || c.name from sqlite_master t
 join pragma_table_info(t.name) c where t.type = 'table'"""

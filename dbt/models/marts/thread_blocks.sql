@@ -26,7 +26,8 @@ shown as (
         entries.updated_run,
         messages.agent_id,
         messages.file_key,
-        messages.type
+        messages.type,
+        messages.said_at
     from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
     inner join changed on entries.session_id = changed.session_id
     inner join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
@@ -143,6 +144,7 @@ numbered as (
         agent_id,
         updated_run,
         type,
+        said_at,
         body,
         list_position(
             list_transform(
@@ -185,77 +187,106 @@ kinds as (
         end as block_kind
     from picked
 
+),
+
+blocks as (
+
+    select
+        entry_key,
+        session_id,
+        said_at,
+        cast(block_no as integer) as block_no,
+        block_kind,
+        case block_kind
+            when 'text'
+                then
+                    case type
+                        when 'custom-title' then {{ picked('f', paths, 'customTitle') }}
+                        when 'tag' then {{ picked('f', paths, 'tag') }}
+                        when 'agent-name' then {{ picked('f', paths, 'agentName') }}
+                        when 'pr-link'
+                            then
+                                concat_ws(
+                                    ' ',
+                                    {{ picked('f', paths, 'prRepository') }},
+                                    {{ picked('f', paths, 'prUrl') }}
+                                )
+                        else
+                            coalesce(
+                                {{ picked('f', paths, 'text') }},
+                                json_extract_string(block, '$')
+                            )
+                    end
+            when 'context' then json_extract_string(block, '$')
+            when 'thinking' then {{ picked('f', paths, 'thinking') }}
+            when 'tool_result' then {{ result_text('block') }}
+            when 'document' then {{ readable('block') }}
+            when 'compaction' then {{ readable('block') }}
+            when 'other'
+                then
+                    coalesce(
+                        {{ picked('f', paths, 'stdout') }},
+                        case
+                            when {{ picked('f', paths, 'type') }} like '%search_result'
+                                then {{ readable('block') }}
+                        end,
+                        {{ picked('f', paths, 'content') }},
+                        {{ picked('f', paths, 'text') }}
+                    )
+        end as text,
+        case block_kind
+            when 'tool_use'
+                then {{ call_id(picked('f', paths, 'id'), 'session_id', 'agent_id') }}
+            when 'tool_result'
+                then
+                    {{ call_id(
+                        picked('f', paths, 'tool_use_id'), 'session_id', 'agent_id'
+                    ) }}
+        end as tool_use_id,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'name') }}
+        end as tool_name,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'input') }}
+        end as tool_input,
+        case
+            when block_kind = 'tool_result'
+                then case when block_no = result_no then {{ lean_result('body') }} end
+            when block_kind = 'other' and json_type(block) = 'OBJECT'
+                then cast(block as varchar)
+        end as result_json,
+        case
+            when block_kind = 'tool_result'
+                then
+                    coalesce({{ picked('f', paths, 'is_error') }} = 'true', false)
+        end as is_error,
+        case when block_kind = 'image' then {{ image_key('block') }} end
+            as image_key,
+        updated_run
+    from kinds
+
 )
 
 select
-    entry_key,
+    -- Rises with time, so that the newest hits of a search are the last row ids. Of times
+    -- before 1970 and after 2106, which only a wrong clock writes, the end is taken.
+    {{ at_least(at_most('coalesce(epoch_ms(said_at), 0) // 1000', 4294967295), 0) }}
+    * 2147483648
+    + cast(
+        cast(('0x' || left(md5(entry_key || '/' || block_no), 8)) as bigint)
+        & 2147483647 as bigint
+    ) as search_id,
     session_id,
-    cast(block_no as integer) as block_no,
+    entry_key,
+    block_no,
     block_kind,
-    case block_kind
-        when 'text'
-            then
-                case type
-                    when 'custom-title' then {{ picked('f', paths, 'customTitle') }}
-                    when 'tag' then {{ picked('f', paths, 'tag') }}
-                    when 'agent-name' then {{ picked('f', paths, 'agentName') }}
-                    when 'pr-link'
-                        then
-                            concat_ws(
-                                ' ',
-                                {{ picked('f', paths, 'prRepository') }},
-                                {{ picked('f', paths, 'prUrl') }}
-                            )
-                    else
-                        coalesce(
-                            {{ picked('f', paths, 'text') }},
-                            json_extract_string(block, '$')
-                        )
-                end
-        when 'context' then json_extract_string(block, '$')
-        when 'thinking' then {{ picked('f', paths, 'thinking') }}
-        when 'tool_result' then {{ result_text('block') }}
-        when 'document' then {{ readable('block') }}
-        when 'compaction' then {{ readable('block') }}
-        when 'other'
-            then
-                coalesce(
-                    {{ picked('f', paths, 'stdout') }},
-                    case
-                        when {{ picked('f', paths, 'type') }} like '%search_result'
-                            then {{ readable('block') }}
-                    end,
-                    {{ picked('f', paths, 'content') }},
-                    {{ picked('f', paths, 'text') }}
-                )
-    end as text,
-    case block_kind
-        when 'tool_use'
-            then {{ call_id(picked('f', paths, 'id'), 'session_id', 'agent_id') }}
-        when 'tool_result'
-            then
-                {{ call_id(
-                    picked('f', paths, 'tool_use_id'), 'session_id', 'agent_id'
-                ) }}
-    end as tool_use_id,
-    case
-        when block_kind = 'tool_use' then {{ picked('f', paths, 'name') }}
-    end as tool_name,
-    case
-        when block_kind = 'tool_use' then {{ picked('f', paths, 'input') }}
-    end as tool_input,
-    case
-        when block_kind = 'tool_result'
-            then case when block_no = result_no then {{ lean_result('body') }} end
-        when block_kind = 'other' and json_type(block) = 'OBJECT'
-            then cast(block as varchar)
-    end as result_json,
-    case
-        when block_kind = 'tool_result'
-            then
-                coalesce({{ picked('f', paths, 'is_error') }} = 'true', false)
-    end as is_error,
-    case when block_kind = 'image' then {{ image_key('block') }} end
-        as image_key,
+    tool_use_id,
+    tool_name,
+    is_error,
+    image_key,
+    text,
+    tool_input,
+    result_json,
+    {{ search_words(searched_text()) }} as words,
     updated_run
-from kinds
+from blocks

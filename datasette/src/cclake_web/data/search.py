@@ -9,8 +9,10 @@ from typing import Any
 
 from cclake_web.data.filters import Filters
 from cclake_web.data.words import ALONE, text_of, words_of
+from cclake_web.fmt import moment
 
 PAGE = 40
+SECOND = 2**31  # numbers of blocks
 RANKED = 20_000  # of the hits of a common word the newest are ranked
 KINDS = {
     "text": "Prompts and answers",
@@ -84,10 +86,12 @@ def hits(
     if floor is not None:
         conditions.append("f.rowid > :floor")
         values["floor"] = floor
-    # Documents are numbered in the order of time, so the newest come first for free.
+    # Blocks are numbered in the order of time, so the newest come first for free.
     order = "f.rank" if best else "f.rowid desc"
+    # The view joins the messages, which not every question needs.
+    source = "search_documents" if filters.project or filters.host else "thread_blocks"
     sql = f"""select f.rowid from search_fts f
-    join search_documents d on d.search_id = f.rowid
+    join {source} d on d.search_id = f.rowid
     {_JOIN if filters.branch or filters.model else ""}
     where search_fts match :match and {" and ".join(conditions)}
     order by {order} limit {PAGE + 1} offset :offset"""
@@ -114,12 +118,10 @@ def _details(
         f"""select d.search_id, d.session_id, d.entry_key, d.text,
             d.block_kind, d.said_at,
             d.host, d.project_key, p.project_name, s.title, s.first_prompt,
-            t.message_kind
+            d.message_kind
         from search_documents d
         left join dim_sessions s on s.session_id = d.session_id
         left join dim_projects p on p.project_key = d.project_key
-        left join fct_messages t
-            on t.session_id = d.session_id and t.entry_key = d.entry_key
         where d.search_id in ({marks})""",
         found,
     )
@@ -128,6 +130,15 @@ def _details(
         by_id[one] | {"snippet": whole_marks(text_of(texts.get(one, "")))}
         for one in found
     ]
+
+
+def first_number(time: str) -> int:
+    """Return the least number that a block of this second has; without a time, 0.
+
+    As gold makes it: times before 1970 and after 2106 are the end of what it can say.
+    """
+    at = moment(time)
+    return min(max(int(at.timestamp()), 0), 2**32 - 1) * SECOND if at else 0
 
 
 def whole_marks(snippet: str) -> str:
@@ -164,11 +175,12 @@ def _where(filters: Filters) -> tuple[list[str], dict[str, Any]]:
         (filters.host, "d.host = :host"),
         (filters.branch, "s.git_branch = :branch"),
         (filters.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
-        (low, "d.said_at >= :low"),
-        (high, "d.said_at < :high"),
+        (low or high, "f.rowid >= :low"),
+        (high, "f.rowid < :high"),
     )
     values = {
         "project": filters.project, "host": filters.host, "branch": filters.branch,
-        "model": f"%,{filters.model},%", "low": low, "high": high,
+        "model": f"%,{filters.model},%", "low": first_number(low) if low else SECOND,
+        "high": first_number(high),
     }  # fmt: skip
     return [sql for wanted, sql in pairs if wanted], values

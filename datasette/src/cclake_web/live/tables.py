@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cclake_web.data.blocks import CHUNK, Block
+from cclake_web.data.search import first_number
 from cclake_web.data.words import words_of
 from cclake_web.fmt import moment
 from cclake_web.jsontext import dumps
@@ -65,7 +66,7 @@ class Tables:
         self._sessions: dict[str, Session] = {}
         self._owners: dict[str, str] = {}  # the session of each entry
         self._calls: dict[str, Line] = {}  # by the id of the call
-        self._position = self._search_id = 0
+        self._position = self._blocks = 0
 
     @property
     def sessions(self) -> list[str]:
@@ -274,9 +275,10 @@ class Tables:
             given = dumps(given)
             if block.tool_use_id:
                 self._call(line, block)
-        self._search_id += 1
+        self._blocks += 1
+        search_id = first_number(line.said_at) + self._blocks
         row = {
-            "search_id": self._search_id,
+            "search_id": search_id,
             "entry_key": line.key, "session_id": line.session_id, "block_no": number,
             "block_kind": block.kind, "text": block.text or None,
             "tool_use_id": block.tool_use_id or None,
@@ -291,9 +293,8 @@ class Tables:
         if block.kind == "tool_result" and block.tool_use_id in self._calls:
             self._answer(line, block)
         if text.strip() and not is_copy:
-            self._insert("search_documents", entry | row | {"text": text})
             sql = "insert into search_fts (rowid, text) values (?, ?)"
-            self.connection.execute(sql, (self._search_id, words))
+            self.connection.execute(sql, (search_id, words))
 
     def _answer(self, line: Line, block: Block) -> None:
         """Note the result of a call."""

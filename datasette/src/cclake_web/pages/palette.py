@@ -91,7 +91,7 @@ def _prompts(connection: sqlite3.Connection, text: str) -> Found:
     rows = connection.execute(
         """select d.session_id, d.entry_key, substr(d.text, 1, 400) as text,
         coalesce(s.title, s.first_prompt) as title
-        from search_fts f join search_documents d on d.search_id = f.rowid
+        from search_fts f join thread_blocks d on d.search_id = f.rowid
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key
         left join dim_sessions s on s.session_id = d.session_id

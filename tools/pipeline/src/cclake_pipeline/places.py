@@ -26,12 +26,11 @@ class Places:
         return self.home / "pipeline.db"
 
     def exports(self) -> str:
-        """The files that a run brings up to date; empty while one is missing."""
+        """The files that each run brings up to date; empty while one is missing."""
         folder = in_home("EXPORT_DIR", "exports")
         files = [
             in_home("DUCKDB_PATH", "analytics.duckdb"),
             folder / "conversations.db",
-            folder / "analytics.duckdb",
         ]
         there = all(file.exists() for file in files)
         return " ".join(map(str, files)) if there else ""

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,9 +27,7 @@ def publisher_lock(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing(
-    target: Path, before: Callable[[Path], None] = lambda _target: None
-) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """Write a file beside `target`; it takes the place of `target` at the end.
 
     What a dead run left under the temporary name is removed first. If the body
@@ -37,7 +35,6 @@ def replacing(
 
     Args:
         target: The file to replace.
-        before: Called with `target` just before it is replaced, if it exists.
     """
     temporary = target.with_name(f".{target.name}.new")
     discard(temporary)
@@ -45,8 +42,6 @@ def replacing(
         yield temporary
         temporary.chmod(0o600)  # whatever the umask, and whatever it was made from
         sync(temporary)
-        if target.exists():
-            before(target)
         temporary.replace(target)
         sync(target.parent)
     finally:

@@ -6,7 +6,7 @@ other threads run meanwhile.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,19 @@ from adbc_driver_manager import dbapi as adbc
 from adbc_driver_sqlite import dbapi
 
 PAGE_SIZE = 8_192
-PRAGMAS = (
+NEW = (
     f"page_size = {PAGE_SIZE}",
     "journal_mode = off",
     "synchronous = off",
     "locking_mode = exclusive",
     "cache_size = -65536",
     "threads = 2",  # they sort when indexes are made
+)
+SERVED = (
+    "busy_timeout = 10000",
+    "synchronous = full",  # what is published survives a loss of power
+    "wal_autocheckpoint = 0",
+    "cache_size = -65536",
 )
 Error = adbc.Error
 
@@ -30,7 +36,7 @@ Progress = Callable[[str, int], None]
 
 
 class Bulk:
-    """One transaction on a file that nobody else sees yet.
+    """One transaction on a file.
 
     SQLite works in a thread of its own: in the main thread the driver takes over
     SIGINT while it works, and may lose it. So Ctrl-C comes at once, and what SQLite is
@@ -75,24 +81,49 @@ class Bulk:
 
 
 @contextmanager
-def bulk(path: Path) -> Iterator[Bulk]:
-    """Write a file in one transaction; it is an ordinary SQLite file afterwards.
+def writing(path: Path) -> Iterator[Bulk]:
+    """Write a new file in one transaction; it is in WAL mode afterwards.
 
     There is no journal: a file whose writing fails is of no use to anyone.
 
     Raises:
         Error: SQLite could not write.
     """
+    with _opened(path, NEW) as file:
+        file.run("begin")
+        yield file
+        file.run("commit")
+        # What planners of readers go by: where there is none, or ten times more.
+        file.run("pragma optimize = 0x10002")
+        file.run("pragma journal_mode = wal")
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[Bulk]:
+    """Change a file that is read meanwhile, in one transaction, or not at all.
+
+    Raises:
+        Error: SQLite could not write.
+    """
+    with _opened(path, SERVED) as file:
+        file.run("begin immediate")
+        yield file
+        file.run("commit")
+        # Bring the log into the file. What a reader still needs is left for the next
+        # publication, and so is what finds no room on the disk.
+        with suppress(Error):
+            file.run("pragma wal_checkpoint(passive)")
+            file.run("pragma busy_timeout = 200")
+            file.run("pragma wal_checkpoint(truncate)")
+
+
+@contextmanager
+def _opened(path: Path, pragmas: tuple[str, ...]) -> Iterator[Bulk]:
     with ThreadPoolExecutor(1) as thread:
         file = Bulk(path, thread)
         try:
-            for pragma in PRAGMAS:
+            for pragma in pragmas:
                 file.run(f"pragma {pragma}")
-            file.run("begin")
             yield file
-            file.run("commit")
-            # What planners of readers go by: where there is none, or ten times more.
-            file.run("pragma optimize = 0x10002")
-            file.run("pragma journal_mode = delete")
         finally:
             file.close()

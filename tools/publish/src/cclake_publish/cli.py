@@ -46,20 +46,33 @@ def publish(
     duckdb: DuckDB = None,
     export_dir: ExportDir = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Write everything anew, not only changes.")
+        bool, typer.Option("--full", help="Write both files anew, not only changes.")
     ] = False,
+    duckdb_copy: Annotated[
+        bool, typer.Option("--duckdb-copy", help="Renew analytics.duckdb, too.")
+    ] = False,
+    duckdb_copy_hours: Annotated[
+        float | None,
+        typer.Option(
+            envvar="CCLAKE_DUCKDB_COPY_HOURS",
+            min=0,
+            show_default="only with --full or --duckdb-copy",
+            help="Renew analytics.duckdb when it is older than this many hours.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish gold for readers: conversations.db (SQLite) and analytics.duckdb.
 
-    Both files are written beside the last export and renamed into place when
-    they are whole, so readers never wait and never see half an export.
+    What has changed is written into conversations.db in one transaction, so
+    readers never wait and never see half an export. analytics.duckdb is a copy
+    for DuckDB, renewed with --full, with --duckdb-copy, or when it is too old.
 
     Try:
 
-        publish                    # bring the exports up to date
+        publish                    # bring conversations.db up to date
 
-        publish --full --json      # write them anew
+        publish --full --json      # write both files anew
 
         publish table fct_api_responses --format parquet --out responses.parquet
     """
@@ -71,6 +84,8 @@ def publish(
             in_home("EXPORT_DIR", "exports", export_dir),
             record=home() / "pipeline.db",
             full=full,
+            copy=duckdb_copy,
+            copy_hours=duckdb_copy_hours,
             progress=progress,
         )
     if as_json:

@@ -1,9 +1,9 @@
-"""Publishing: both exports from one view of gold, swapped in when both are whole."""
+"""Publishing: what has changed into the export that is served, or a new one beside."""
 
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -14,16 +14,14 @@ import duckdb
 from cclake_common.failure import Failure
 from cclake_common.settings import half_of_memory
 
-from cclake_publish import duckdb_export, runs, sqlite_export
+from cclake_publish import duckdb_export, runs, served, sqlite_export, update
 from cclake_publish.atomic import publisher_lock
-from cclake_publish.bulk import Error, Progress
-from cclake_publish.generations import current, make_spare, next_export, take_base
-from cclake_publish.gold import MEMORY, Gold, open_gold
-from cclake_publish.indexes import BY_SESSION, layout
-from cclake_publish.told import Told
-from cclake_publish.update import update_all
+from cclake_publish.bulk import Error, Progress, changing
+from cclake_publish.gold import IMAGE_DATA, MEMORY, Gold, Table, open_gold
+from cclake_publish.indexes import BY_SESSION, VIEWS, layout
+from cclake_publish.info import Info
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _OUT_OF_MEMORY = "Out of Memory"
 _DAMAGED = "malformed"
 
@@ -61,15 +59,19 @@ def publish(
     *,
     record: Path | None = None,
     full: bool = False,
+    copy: bool = False,
+    copy_hours: float | None = None,
     progress: Progress = lambda _table, _rows: None,
 ) -> Published:
-    """Write both exports and swap them in.
+    """Bring the export up to date, or write it anew.
 
     Args:
         duckdb_path: The database that dbt writes; only read.
         export_dir: Folder of the exports.
         record: The record of pipeline runs; what it says is published too.
-        full: Write everything anew instead of bringing the last export up to date.
+        full: Write both files anew instead of bringing the last export up to date.
+        copy: Write the copy for DuckDB anew, too.
+        copy_hours: Do so as well where the copy is older than this.
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
@@ -77,21 +79,24 @@ def publish(
             exports cannot be written.
     """
     begin = time.monotonic()
+    hours = float("inf") if copy_hours is None else copy_hours
+    copy = copy or duckdb_export.age(export_dir) > hours * 3600
     with _clear_failures(export_dir), publisher_lock(export_dir) as scratch:
-        memory = MEMORY
-        try:
+
+        def attempt(memory: str, full: bool) -> Published:
             with open_gold(duckdb_path, scratch, memory) as gold:
-                return _publish(gold, export_dir, record, full, progress, begin)
+                return _publish(gold, export_dir, record, full, copy, progress, begin)
+
+        try:
+            return attempt(MEMORY, full)
         except Error as error:
             if full or _DAMAGED not in str(error):
                 raise
-            full = True  # what it was to start from is of no use
+            return attempt(MEMORY, True)  # what it was to start from is of no use
         except (OSError, duckdb.Error) as error:
-            if _OUT_OF_MEMORY not in str(error):  # Arrow tells it as an OSError
+            if _OUT_OF_MEMORY not in str(error):  # Arrow raises it as an OSError
                 raise
-            memory = half_of_memory()
-        with open_gold(duckdb_path, scratch, memory) as gold:
-            return _publish(gold, export_dir, record, full, progress, begin)
+            return attempt(half_of_memory(), full)
 
 
 @contextmanager
@@ -113,9 +118,10 @@ def _clear_failures(export_dir: Path) -> Iterator[None]:
 
 def _publish(
     gold: Gold,
-    export_dir: Path,
+    folder: Path,
     record: Path | None,
     full: bool,
+    copy: bool,
     progress: Progress,
     begin: float,
 ) -> Published:
@@ -124,52 +130,86 @@ def _publish(
             "gold is half built: the last run of dbt broke off",
             "Run `pipeline run`, which ends it and publishes.",
         )
-    with next_export(export_dir) as new:
-        base = not full and take_base(export_dir, new, layout())
-        told = Told(info(gold), runs.read(record) if record else [])
-        with duckdb_export.attached(gold, new.duck):
-            duckdb_export.write_told(gold, told)
-            if base:
-                rows = update_all(gold, new.lite, progress)
-            else:
-                with duckdb_export.writing(gold):
-                    rows = sqlite_export.write_all(gold, new.lite, progress)
-    if not base:
-        # Readers have the new export already: this is the time to copy it.
-        make_spare(export_dir, layout())
-    done = current(export_dir)
+    known = {} if full else _known(gold, folder)
+    moved = update.find(gold, known, _gone(gold, folder)) if known else None
+    info = Info(facts(gold), runs.read(record) if record else [])
+    with ExitStack() as both:
+        if copy or moved is None:
+            both.enter_context(duckdb_export.copying(gold, folder, info))
+        if moved is None:
+            new = both.enter_context(served.next_file(folder, info.facts["export_id"]))
+            rows = sqlite_export.write_all(gold, new, info, progress)
+        else:
+            with changing(folder / served.NAME) as file:
+                rows = update.update_all(gold, moved, info, file, progress)
+    served.remove_former(folder)
     return Published(
         rows=rows,
         tables={table.name: table.rows for table in gold.tables},
-        mode="incremental" if base else "full",
+        mode="full" if moved is None else "incremental",
         seconds=round(time.monotonic() - begin, 3),
         extract_run=gold.extract_run(),
-        sqlite_bytes=done.lite.stat().st_size,
-        duckdb_bytes=done.duck.stat().st_size,
+        sqlite_bytes=(folder / served.NAME).stat().st_size,
+        duckdb_bytes=_size(folder / duckdb_export.NAME),
     )
 
 
-def info(gold: Gold) -> dict[str, str]:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _known(gold: Gold, folder: Path) -> dict[str, str]:
+    """What the export says that can be brought up to date; empty if there is none."""
+    path = served.file_of(folder)
+    known = served.facts(path) if path else {}
+    same = known.get("layout") == _layout(gold)
+    return known if path and same and not served.is_stuck(path) else {}
+
+
+def _gone(gold: Gold, folder: Path) -> list[str]:
+    """The sessions of the export that gold does not have any more."""
+    if not any(table.name == update.SESSIONS for table in gold.tables):
+        return []
+    query = f"select session_id from {gold.source(update.SESSIONS)}"
+    there = {row[0] for row in gold.connection.execute(query).fetchall()}
+    return [one for one in served.sessions(folder / served.NAME) if one not in there]
+
+
+def facts(gold: Gold) -> dict[str, str]:
     """What `export_info` says about an export of these gold tables."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     run = gold.extract_run()
     return {
         "schema_version": str(SCHEMA_VERSION),
-        "layout": layout(),
-        "builds": _builds(gold),
+        "layout": _layout(gold),
         "export_id": uuid.uuid4().hex,
         "published_at": now.replace("+00:00", "Z"),
         "extract_run": "" if run is None else str(run),
         "watermarks": gold.watermarks(),
-    } | {f"rows.{table.name}": str(table.rows) for table in gold.tables}
+        "duckdb": duckdb.__version__,
+    } | {name: value for table in gold.tables for name, value in _of(gold, table)}
 
 
-def _builds(gold: Gold) -> str:
-    """A name for the builds of the tables by session; empty where one is not known.
+def _of(gold: Gold, table: Table) -> Iterator[tuple[str, str]]:
+    """What the export has of a table, to know later what has changed."""
+    yield f"rows.{table.name}", str(table.rows)
+    if table.name in gold.digests:
+        yield f"digest.{table.name}", gold.digests[table.name]
+    newest = gold.newest_run(table)
+    if newest is not None:
+        yield f"run.{table.name}", str(newest)
 
-    While it stays, a reader knows what has changed by `updated_run` alone.
+
+def _layout(gold: Gold) -> str:
+    """A name for the tables, and for the builds of those by session.
+
+    While it stays, an export can be brought up to date: what has changed in these
+    tables is known by `updated_run` alone.
     """
-    builds = [(t.name, t.build) for t in gold.tables if t.name in BY_SESSION]
-    if not all(build for _, build in builds):
-        return ""
-    return blake2b(repr(sorted(builds)).encode(), digest_size=8).hexdigest()
+    tables = [
+        (t.name, t.columns, t.build if t.name in BY_SESSION else "")
+        for t in gold.tables
+    ]
+    views = [view for view in (*VIEWS, IMAGE_DATA) if gold.has(view)]
+    declared = repr((SCHEMA_VERSION, layout(), tables, views)).encode()
+    return blake2b(declared, digest_size=8).hexdigest()

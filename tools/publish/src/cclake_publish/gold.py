@@ -5,10 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
 from cclake_common.failure import TRY_LATER, Failure
+
+from cclake_publish.indexes import BY_SESSION, VIEWS
 
 SCHEMA = "marts"
 LOCK_PATIENCE_S = 10.0
@@ -16,6 +19,10 @@ MEMORY = "400MB"
 _LOCKED = "Could not set lock"
 # A view that decodes gigabytes: it is neither counted nor copied as the tables are.
 IMAGE_DATA = "image_data"
+# Columns that say how gold was built, row by row, and the readers that need one.
+INTERNAL = {"updated_run", "price_list"}
+NEEDED_BY_READERS = {"dim_sessions": ("updated_run",)}
+KEPT_AS_VIEWS = {IMAGE_DATA, *VIEWS}
 RANGE_ROWS = 10_000
 RANGES = 64
 
@@ -48,6 +55,14 @@ class Table:
         """Whether the table has all of these columns."""
         return set(names) <= {column.name for column in self.columns}
 
+    @property
+    def in_sqlite(self) -> tuple[Column, ...]:
+        """Its columns in SQLite: without those that only publish and dbt need."""
+        kept = NEEDED_BY_READERS.get(self.name, ())
+        return tuple(
+            c for c in self.columns if c.name not in INTERNAL or c.name in kept
+        )
+
 
 class Gold:
     """An open gold database. `connection` may attach further files for writing."""
@@ -55,18 +70,40 @@ class Gold:
     def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         self.connection = connection
         self.catalog = catalog
+        self._names: set[str] = set()
+        self._sources: dict[str, str] = {}
         self.tables = self._tables()
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """A digest of the rows of each table that dbt does not replace by session."""
+        return {t.name: self.digest(t) for t in self.tables if t.name not in BY_SESSION}
+
+    def digest(
+        self, table: Table, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> str:
+        """Return a digest of all rows of a table, whatever their order."""
+        columns = ", ".join(quote(column.name) for column in table.columns)
+        query = f"select sum(hash({columns})::hugeint) from {self.source(table.name)}"
+        row = (connection or self.connection).execute(query).fetchone()
+        return f"{table.rows}-{row[0] if row else None}"
+
+    def newest_run(self, table: Table) -> int | None:
+        """Return the newest `updated_run` of a table; None where there is none."""
+        if not table.has("updated_run"):
+            return None
+        query = f"select max(updated_run) from {self.source(table.name)}"
+        row = self.connection.execute(query).fetchone()
+        return int(row[0]) if row and row[0] is not None else None
 
     def has(self, table: str) -> bool:
         """Whether there is such a table or view."""
-        query = "select 1 from duckdb_columns() where database_name = ?"
-        query += " and schema_name = ? and table_name = ? limit 1"
-        names = [self.catalog, SCHEMA, table]
-        return bool(self.connection.cursor().execute(query, names).fetchone())
+        return table in self._names
 
     def source(self, table: str) -> str:
         """The full, quoted name of a gold table in SQL."""
-        return ".".join(map(quote, (self.catalog, SCHEMA, table)))
+        name = ".".join(map(quote, (self.catalog, SCHEMA, table)))
+        return self._sources.get(table, name)
 
     def extract_run(self) -> int | None:
         """The newest extraction run that has been loaded; None where it is unknown."""
@@ -97,6 +134,29 @@ class Gold:
             return True
         return bool(row and row[0])
 
+    def numbered(self, table: Table) -> str:
+        """Return SQL for the blocks of all sessions, each with a number of its own.
+
+        Where several have the same, all but one get the next free number.
+        """
+        source = self.source(table.name)
+        run = self.connection.execute
+        twice = f"select 1 from {source} group by search_id having count(*) > 1 limit 1"
+        if not run(twice).fetchone():
+            return source
+        numbers = 'memory.main."numbers"'
+        key = "session_id, entry_key, block_no"
+        run(
+            f"create table {numbers} as select {key}, place"
+            " + max(search_id - place) over (order by place) as search_id"
+            f" from (select {key}, search_id, row_number() over"
+            f" (order by search_id, entry_key, block_no) as place from {source})"
+        )
+        return (
+            f"(select t.* replace (n.search_id as search_id) from {source} as t"
+            f" join {numbers} as n using ({key}))"
+        )
+
     def ranges(self, table: Table, key: str) -> list[str]:
         """SQL conditions on a key of integers that cut a table into ordered pieces.
 
@@ -104,9 +164,9 @@ class Gold:
         """
         count = min(RANGES, table.rows // RANGE_ROWS + 1)
         shares = [number / count for number in range(1, count)]
-        query = f"select quantile_disc({quote(key)}, ?::double[])"
+        query = f"select quantile_disc({quote(key)}, {shares}::double[])"
         query += f" from {self.source(table.name)}"
-        row = self.connection.cursor().execute(query, [shares]).fetchone()
+        row = self.connection.cursor().execute(query).fetchone()
         bounds = sorted({*row[0]}) if row and row[0] else []
         name = quote(key)
         if not bounds:
@@ -119,24 +179,34 @@ class Gold:
 
     def _tables(self) -> tuple[Table, ...]:
         columns: dict[str, list[Column]] = {}
-        for table, name, kind in self.connection.execute(
-            "select table_name, column_name, data_type from duckdb_columns()"
-            " where database_name = ? and schema_name = ? and table_name <> ?"
-            " order by table_name, column_index",
-            [self.catalog, SCHEMA, IMAGE_DATA],
-        ).fetchall():
-            columns.setdefault(table, []).append(Column(name, kind))
-        builds = dict(
-            self.connection.execute(
-                "select table_name, comment from duckdb_tables()"
-                " where database_name = ? and schema_name = ? and comment is not null",
-                [self.catalog, SCHEMA],
-            ).fetchall()
-        )
+        for table, name, kind in self._catalogued(
+            "columns", "table_name, column_name, data_type", "table_name, column_index"
+        ):
+            self._names.add(table)
+            if table not in KEPT_AS_VIEWS:
+                columns.setdefault(table, []).append(Column(name, kind))
+        for (view,) in self._catalogued("views", "view_name", "view_name"):
+            if view not in KEPT_AS_VIEWS:
+                self._compute(view)
+        comments = self._catalogued("tables", "table_name, comment", "table_name")
+        builds = {name: comment or "" for name, comment in comments}
         return tuple(
             Table(name, tuple(described), self._count(name), builds.get(name, ""))
             for name, described in columns.items()
         )
+
+    def _catalogued(self, kind: str, columns: str, order: str) -> list[tuple[str, ...]]:
+        # Without parameters: for each, DuckDB looks for libraries that are not there.
+        return self.connection.execute(
+            f"select {columns} from duckdb_{kind}() where schema_name = '{SCHEMA}'"
+            f" and database_name = {literal(self.catalog)} order by {order}"
+        ).fetchall()
+
+    def _compute(self, view: str) -> None:
+        """Compute a view once, however often it is read."""
+        kept = f"memory.main.{quote(f'view_{view}')}"
+        self.connection.execute(f"create table {kept} as from {self.source(view)}")
+        self._sources[view] = kept
 
     def _count(self, table: str) -> int:
         query = f"select count(*) from {self.source(table)}"

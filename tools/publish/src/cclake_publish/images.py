@@ -6,7 +6,7 @@ export goes without, and they are read some at a time, and each of them once.
 
 from collections.abc import Iterator
 
-from cclake_publish import duckdb_export, indexes
+from cclake_publish import indexes
 from cclake_publish.bulk import Bulk, Progress
 from cclake_publish.gold import IMAGE_DATA, Gold, literal
 
@@ -25,15 +25,14 @@ def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:
     if not gold.has(IMAGE_DATA):
         return 0
     file.run(indexes.IMAGE_DATA)
-    return _copy(gold, f"from {gold.source(NAMES)} as n", file, progress)
+    return _copy(gold, "true", file, progress)
 
 
 def update_images(gold: Gold, file: Bulk, progress: Progress) -> int:
     """Write the bytes of new images, and remove those of images that are no more.
 
     Args:
-        gold: The gold tables. The DuckDB export is attached, and its `images` are
-            still those that the SQLite export has the bytes of.
+        gold: The gold tables.
         file: The SQLite export.
         progress: Called with a table's name and a number of rows just written.
 
@@ -41,31 +40,35 @@ def update_images(gold: Gold, file: Bulk, progress: Progress) -> int:
         The number of images written.
     """
     if not gold.has(IMAGE_DATA):
-        file.run(f"drop table if exists {IMAGE_DATA}")
         return 0
-    if not duckdb_export.has(gold, NAMES) or not _has_table(file):
-        file.run(f"drop table if exists {IMAGE_DATA}")
-        return write_images(gold, file, progress)
-    ours, theirs = gold.source(NAMES), duckdb_export.name_of(NAMES)
-    gone = f"select image_key from {theirs} anti join {ours} using (image_key)"
-    file.keep("gone", gold.connection.execute(gone).to_arrow_reader())
+    keys = f"select image_key from {gold.source(NAMES)}"
+    file.keep("named", gold.connection.execute(keys).to_arrow_reader())
+    file.run("create index temp.named_key on named (image_key)")
     file.run(
-        f"delete from {IMAGE_DATA} where image_key in"
-        " (select g.image_key from temp.gone as g)"
+        f"delete from {IMAGE_DATA} where image_key in (select d.image_key"
+        f" from {IMAGE_DATA} as d where not exists"
+        " (select 1 from temp.named as n where n.image_key = d.image_key))"
     )
-    file.run("drop table temp.gone")
-    new = f"from {ours} as n anti join {theirs} as o on n.image_key = o.image_key"
-    return _copy(gold, new, file, progress)
+    new = file.run(
+        "select distinct n.image_key from temp.named as n where not exists"
+        f" (select 1 from {IMAGE_DATA} as d where d.image_key = n.image_key)"
+    )
+    file.run("drop table temp.named")
+    if not new:
+        return 0
+    named = ", ".join(literal(key) for (key,) in new)
+    return _copy(gold, f"n.image_key in ({named})", file, progress)
 
 
-def _copy(gold: Gold, some: str, file: Bulk, progress: Progress) -> int:
+def _copy(gold: Gold, chosen: str, file: Bulk, progress: Progress) -> int:
     cursor = gold.connection.cursor()
     for setting in SETTINGS:
         cursor.execute(f"set {setting}")
     # To find an image its whole line is read, so it weighs as much as they all.
     weighed = cursor.execute(
         "select n.image_key, sum(n.bytes) over line as weight"
-        f" {some} window line as (partition by n.extract_run, n.doc_id, n.part)"
+        f" from {gold.source(NAMES)} as n where {chosen}"
+        " window line as (partition by n.extract_run, n.doc_id, n.part)"
         " order by n.extract_run, n.doc_id, n.part"
     ).fetchall()
     copied = 0
@@ -93,8 +96,3 @@ def _batches(weighed: list[tuple[str, int]]) -> Iterator[list[str]]:
         total += weight
     if batch:
         yield batch
-
-
-def _has_table(file: Bulk) -> bool:
-    query = f"select 1 from sqlite_master where name = {literal(IMAGE_DATA)}"
-    return bool(file.run(query))

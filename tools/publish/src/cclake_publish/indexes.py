@@ -8,7 +8,13 @@ index is made where the export has the table and all of the columns.
 from hashlib import blake2b
 
 # Tables with a primary key; one of integers is SQLite's own row number.
-PRIMARY_KEYS = {"export_info": "name", "search_documents": "search_id"}
+PRIMARY_KEYS = {"export_info": "name", "thread_blocks": "search_id"}
+# The table whose rows full-text search finds, and what it needs of it.
+SEARCHED = "thread_blocks"
+SEARCHED_COLUMNS = (
+    "search_id", "session_id", "entry_key", "block_no", "block_kind", "text",
+    "tool_name", "tool_input", "words",
+)  # fmt: skip
 
 # No table of gold: what gold decodes when it is asked.
 IMAGE_DATA = "create table image_data (image_key TEXT PRIMARY KEY, data BLOB)"
@@ -24,7 +30,6 @@ BY_SESSION = {
     "fct_file_operations": "session_id",
     "fct_messages": "session_id",
     "fct_tool_calls": "session_id",
-    "search_documents": "session_id",
     "thread_blocks": "session_id",
     "thread_entries": "session_id",
 }
@@ -79,8 +84,6 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("thread_blocks", "tool_use_id"),
     ("thread_blocks", "image_key"),
     ("images", "image_key"),
-    ("search_documents", "session_id, entry_key"),
-    ("search_documents", "said_at"),
     ("fct_api_responses", "message_id"),
     ("fct_response_items", "response_key"),
     ("fct_response_items", "session_id"),
@@ -116,20 +119,32 @@ _EMOJI = "".join(
     )
     for number in range(first, last + 1)
 )
-# The index over `search_documents`, by the words that gold has for it.
+_TEXT = """case when b.block_kind = 'tool_use' then b.tool_name || ' ' || b.tool_input
+    else b.text end"""
+# The index over the texts of `thread_blocks`, by the words that gold has for them.
 SEARCH = (
-    """create view search_texts as
-    select search_id, coalesce(words, text) as text from search_documents""",
+    f"""create view search_texts as
+    select b.search_id, coalesce(b.words, {_TEXT}) as text
+    from {SEARCHED} as b where trim({_TEXT}) <> ''""",
     f"""create virtual table search_fts using fts5(
     text, content="search_texts", content_rowid=search_id,
     tokenize="unicode61 remove_diacritics 2 tokenchars '{_EMOJI}'")""",
 )
+# Views of gold that are views in both exports, too, as they hold texts of other tables.
+VIEWS = {
+    "search_documents": f"""
+    select b.search_id, b.session_id, b.entry_key, b.block_no, b.block_kind,
+        m.message_kind, m.said_at, m.project_key, m.host, {_TEXT} as text, b.words
+    from {SEARCHED} as b
+    join fct_messages as m on m.session_id = b.session_id and m.entry_key = b.entry_key
+    where trim({_TEXT}) <> ''""",
+}
 
 
 def layout() -> str:
-    """A name for all that is declared here; an export of another one is made anew."""
-    declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES, SEARCH)).encode()
-    return blake2b(declared, digest_size=8).hexdigest()
+    """A name for all that is declared here."""
+    declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES, SEARCH, VIEWS))
+    return blake2b(declared.encode(), digest_size=8).hexdigest()
 
 
 def columns_of(index: str) -> tuple[str, ...]:

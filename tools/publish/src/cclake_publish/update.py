@@ -1,152 +1,236 @@
-"""Bringing an earlier export up to date: only what has changed is written."""
+"""Bring the served export up to date: only rows that differ are written.
 
-from pathlib import Path
+All is one transaction: readers see the export before it, or after it.
+"""
 
-from cclake_publish import changes, duckdb_export, sqlite_export
-from cclake_publish.bulk import Bulk, Progress, bulk
-from cclake_publish.changes import Changed, Moved
+from dataclasses import dataclass
+
+from cclake_publish import sqlite_export
+from cclake_publish.bulk import Bulk, Progress
 from cclake_publish.columns import expression
-from cclake_publish.gold import Gold, Table, quote
-from cclake_publish.images import update_images
-from cclake_publish.indexes import BY_SESSION
-from cclake_publish.sqlite_export import SEARCHED
-from cclake_publish.warming import warm
+from cclake_publish.gold import Gold, Table, literal, quote
+from cclake_publish.images import NAMES, update_images
+from cclake_publish.indexes import BY_SESSION, SEARCHED
+from cclake_publish.info import Info
+from cclake_publish.sqlite_export import is_searched
+
+RUN = "updated_run"
+SESSIONS = "dim_sessions"
+# When more rows than this have to be compared, and more than a part of the table, a
+# new file costs less than changing the old one.
+MANY, PART = 50_000, 3
+MOVED = 'memory.main."moved"'
+KEY = 4  # columns by which rows are matched before they are compared
 
 
-def update_all(gold: Gold, path: Path, progress: Progress) -> int:
-    """Bring both files of an export up to date; the DuckDB one is attached.
+@dataclass(frozen=True)
+class Moved:
+    """What has changed since an export.
+
+    Attributes:
+        whole: The tables that have to be compared as a whole; of the others the table
+            `MOVED` in memory lists the sessions (`name`, `session_id`).
+        rows: How many rows of gold have to be compared.
+    """
+
+    whole: frozenset[str]
+    rows: int
+
+
+def find(gold: Gold, known: dict[str, str], gone: list[str]) -> Moved | None:
+    """Find what has changed since an export.
 
     Args:
-        gold: The gold tables, with the DuckDB export attached.
-        path: The SQLite export.
+        gold: The gold tables.
+        known: `export_info` of the export.
+        gone: Sessions of the export that gold does not have any more.
+
+    Returns:
+        None where so much has changed that a new file costs less.
+    """
+    run = gold.connection.execute
+    run(f"create or replace table {MOVED} (name varchar, session_id varchar)")
+    whole = {t.name for t in gold.tables if not _by_session(t, known)}
+    whole -= {
+        table
+        for table, digest in gold.digests.items()
+        if known.get(f"digest.{table}") == digest
+    }
+    rows = sum(table.rows for table in gold.tables if table.name in whole)
+    for table in gold.tables:
+        if _by_session(table, known):
+            run(f"insert into {MOVED} {_moved(gold, table, known)}")
+            own = literal(table.name)
+            for one in gone:
+                run(f"insert into {MOVED} values ({own}, {literal(one)})")
+            found = run(f"select count(*) from {_in_gold(gold, table)}").fetchone()
+            rows += int(found[0]) if found else 0
+    if rows > MANY and rows > sum(table.rows for table in gold.tables) // PART:
+        return None
+    return Moved(frozenset(whole), rows)
+
+
+def _by_session(table: Table, known: dict[str, str]) -> bool:
+    """Whether the changed sessions of a table are known by their runs alone."""
+    names = (table.name, SESSIONS)
+    runs = all(known.get(f"run.{name}") for name in names)
+    return table.name in BY_SESSION and bool(table.build) and runs
+
+
+def _moved(gold: Gold, table: Table, known: dict[str, str]) -> str:
+    """Return SQL for the sessions of later runs than those of an export.
+
+    By the table's own runs, and by those of `dim_sessions`, where a session may have
+    lost its rows in this table.
+    """
+    columns = f"select {literal(table.name)} as name, session_id"
+    later = [
+        f"{columns} from {gold.source(name)} where {RUN} > {int(known[f'run.{name}'])}"
+        for name in (table.name, SESSIONS)
+    ]
+    return " union ".join(later)
+
+
+def _in_gold(gold: Gold, table: Table) -> str:
+    """Return SQL for the rows of the changed sessions of a table."""
+    return (
+        f"(select t.* from {gold.source(table.name)} as t semi join"
+        f" (select session_id from {MOVED} where name = {literal(table.name)}) as m"
+        " on t.session_id is not distinct from m.session_id)"
+    )
+
+
+def update_all(
+    gold: Gold, moved: Moved, info: Info, file: Bulk, progress: Progress
+) -> int:
+    """Write what has changed.
+
+    Args:
+        gold: The gold tables.
+        moved: What `find` gave.
+        info: What stands in the export besides gold.
+        file: The export, in a transaction.
         progress: Called with a table's name and a number of rows just written.
 
     Returns:
-        The number of rows written to SQLite.
+        The number of rows written.
     """
-    before = duckdb_export.columns(gold)
-    found = _all_changes(gold, before)
-    warm(gold, path, found)
-    with bulk(path) as file:
-        rows = update_images(gold, file, progress)
-        for name in set(before) - {table.name for table in gold.tables}:
-            _drop(gold, file, name)
-        for table, changed in found:
-            if changed is None:
-                rows += _replace_whole(gold, table, file, progress)
-            elif changed.count:
-                rows += _replace_units(gold, table, changed, file, progress)
-        sqlite_export.write_told(gold, file)
+    rows = 0
+    if NAMES in moved.whole:
+        rows += update_images(gold, file, progress)
+    for table in gold.tables:
+        if table.name in moved.whole:
+            written = _update(gold, table, gold.source(table.name), "", file)
+        elif table.name in gold.digests:
+            continue
+        else:
+            written = _update_sessions(gold, table, file)
+        progress(table.name, written)
+        rows += written
+    sqlite_export.write_info(info, file)
     return rows
 
 
-def _all_changes(
-    gold: Gold, before: dict[str, list[tuple[str, str]]]
-) -> list[tuple[Table, Changed | None]]:
-    """The changed units of each table; None where it has to be replaced whole."""
-    same = {t.name for t in gold.tables if before.get(t.name) == _described(t)}
-    moved = None
-    if changes.SESSIONS in same:
-        moved = changes.list_moved(gold, duckdb_export.name_of(changes.SESSIONS))
-    builds = duckdb_export.builds(gold) if moved else {}
-    return [
-        (t, _changed(gold, t, builds, moved) if t.name in same else None)
-        for t in gold.tables
-    ]
-
-
-def _described(table: Table) -> list[tuple[str, str]]:
-    return [(column.name, column.type) for column in table.columns]
-
-
-def _changed(
-    gold: Gold, table: Table, builds: dict[str, str], moved: Moved | None
-) -> Changed | None:
-    there = duckdb_export.name_of(table.name)
-    by_run = table.name in BY_SESSION and table.has("session_id", changes.RUN)
-    if by_run and table.build and moved:
-        if builds.get(table.name) != table.build:
-            return None
-        return changes.find_moved(gold, table, there, moved)
-    return changes.find(gold, table, there)
-
-
-def _drop(gold: Gold, file: Bulk, name: str) -> None:
-    duckdb_export.drop_table(gold, name)
-    if name == SEARCHED:
-        sqlite_export.drop_search(file)
-    file.run(f"drop table if exists {quote(name)}")
-
-
-def _replace_whole(gold: Gold, table: Table, file: Bulk, progress: Progress) -> int:
-    if table.name == SEARCHED:
-        sqlite_export.drop_search(file)
-    file.run(f"drop table if exists {quote(table.name)}")
-    sqlite_export.create_table(file, table)
-    rows = sqlite_export.copy_rows(gold, table, file, progress)
-    sqlite_export.create_indexes(file, table)
-    if table.name == SEARCHED:
-        sqlite_export.create_search(file, (table,))
-    duckdb_export.copy_table(gold, table)
+def _update_sessions(gold: Gold, table: Table, file: Bulk) -> int:
+    listed = (
+        f"select distinct session_id from {MOVED} where name = {literal(table.name)}"
+    )
+    file.keep("moved", gold.connection.execute(listed).to_arrow_reader())
+    rows = 0
+    if file.run("select 1 from temp.moved limit 1"):
+        of = "from temp.moved as m cross join {} as t on t.session_id is m.session_id"
+        rows = _update(gold, table, _in_gold(gold, table), of, file)
+    file.run("drop table temp.moved")
     return rows
 
 
-def _replace_units(
-    gold: Gold,
-    table: Table,
-    changed: Changed,
-    file: Bulk,
-    progress: Progress,
-) -> int:
-    _list_units(gold, table, changed, file)
+def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
+    """Make rows of a table those that gold has in `source`.
+
+    Args:
+        gold: The gold tables.
+        table: The table.
+        source: SQL of the rows in gold.
+        of: SQL that gives the same part of the export's table as `t`; empty: all.
+        file: The export.
+    """
     target = quote(table.name)
-    # The list is the outer loop, so that each unit is found by its index.
-    gone = f"select t.rowid from temp.gone as g cross join {target} as t on " + (
-        " and ".join(f"t.{quote(c)} is g.{quote(c)}" for c in changed.unit)
+    there = of.format(target) if of else f"from {target} as t"
+    columns = table.in_sqlite
+    names = [column.name for column in columns]
+    values = ", ".join(f"{expression(c)} as {quote(c.name)}" for c in columns)
+    found = gold.connection.execute(f"select {values} from {source}")
+    file.keep("new", found.to_arrow_reader())
+    file.run(f"create index temp.new_key on new ({', '.join(map(quote, names[:KEY]))})")
+    if is_searched(table):
+        _number(file)
+    same = " and ".join(f"n.{quote(name)} is t.{quote(name)}" for name in names)
+    file.run(
+        "create temp table same as select t.rowid as there, n.rowid as here"
+        f" {there} cross join temp.new as n on {same}"
     )
-    searched = table.name == SEARCHED and _has_search(file)
-    if searched:
-        file.run(
-            "create temp table said as select search_id, coalesce(words, text) as text"
-            f" from {target} where rowid in ({gone})"
-        )
-    file.run(f"delete from {target} where rowid in ({gone})")
-    rows = sqlite_export.copy_rows(gold, table, file, progress, changed)
-    if searched:
-        _update_search(file, gone)
-    file.run("drop table temp.gone")
-    duckdb_export.update_table(gold, table, changed)
+    file.run(
+        f"create temp table gone as select t.rowid as there {there}"
+        f" {'where' if not of else 'and'} t.rowid not in"
+        " (select s.there from temp.same as s)"
+    )
+    _delete(file, table, "temp.gone")
+    rows = _insert(file, table, "rowid not in (select s.here from temp.same as s)")
+    # Rows that are alike in all columns are each other's pairs: then all are replaced.
+    if file.run(f"select count(*) {there}") != file.run("select count(*) from new"):
+        file.run("delete from temp.gone")
+        file.run(f"insert into temp.gone select t.rowid {there}")
+        _delete(file, table, "temp.gone")
+        rows = _insert(file, table, "true")
+    for name in ("new", "same", "gone"):
+        file.run(f"drop table temp.{name}")
     return rows
 
 
-def _list_units(gold: Gold, table: Table, changed: Changed, file: Bulk) -> None:
-    columns = [c for name in changed.unit for c in table.columns if c.name == name]
-    values = ", ".join(f"{expression(c)} as {quote(c.name)}" for c in columns)
-    units = gold.connection.execute(f"select {values} from {changed.name}")
-    file.keep("gone", units.to_arrow_reader())
+def _delete(file: Bulk, table: Table, gone: str) -> None:
+    chosen = f"in (select g.there from {gone} as g)"
+    if is_searched(table):
+        # An index with external content has to be given the texts that leave it.
+        file.run(
+            "insert into search_fts (search_fts, rowid, text) select 'delete',"
+            f" search_id, text from search_texts where search_id {chosen}"
+        )
+    file.run(f"delete from {quote(table.name)} where rowid {chosen}")
 
 
-def _has_search(file: Bulk) -> bool:
-    query = "select 1 from sqlite_master where name = 'search_fts'"
-    return bool(file.run(query))
+def _insert(file: Bulk, table: Table, condition: str) -> int:
+    names = ", ".join(quote(column.name) for column in table.in_sqlite)
+    target = quote(table.name)
+    file.run(
+        f"insert into {target} ({names}) select {names} from temp.new where {condition}"
+    )
+    ((rows,),) = file.run(f"select count(*) from temp.new where {condition}")
+    if is_searched(table):
+        file.run(
+            "insert into search_fts (rowid, text) select search_id, text"
+            " from search_texts where search_id in"
+            f" (select search_id from temp.new where {condition})"
+        )
+    return int(rows)
 
 
-def _update_search(file: Bulk, now: str) -> None:
-    """Bring the full-text index in line; most texts of a session stay as they were.
-
-    An index with external content has to be told the texts that leave it.
+def _number(file: Bulk) -> None:
+    """Give blocks numbers that no other block has, and those that they had before."""
+    same = "o.session_id is n.session_id and o.entry_key is n.entry_key"
+    same += " and o.block_no is n.block_no"
+    moved = f"""
+        select n.rowid as row from temp.new as n
+        join {SEARCHED} as o on o.search_id = n.search_id where not ({same})
+        union
+        select n.rowid from temp.new as n join temp.new as o
+        on o.search_id = n.search_id and o.rowid < n.rowid
     """
-    file.run(
-        "insert into search_fts (search_fts, rowid, text)"
-        " select 'delete', s.search_id, s.text from temp.said as s where not exists"
-        " (select 1 from search_texts as d"
-        " where d.search_id = s.search_id and d.text = s.text)"
-    )
-    file.run("create unique index temp.said_id on said (search_id)")
-    file.run(
-        "insert into search_fts (rowid, text) select d.search_id, d.text"
-        f" from search_texts as d where d.search_id in ({now}) and not exists"
-        " (select 1 from temp.said as s"
-        " where s.search_id = d.search_id and s.text = d.text)"
-    )
-    file.run("drop table temp.said")
+    file.run(f"create temp table twice as {moved}")
+    while file.run("select 1 from temp.twice limit 1"):
+        file.run(
+            "update temp.new set search_id = search_id + 1"
+            " where rowid in (select row from temp.twice)"
+        )
+        file.run("delete from temp.twice")
+        file.run(f"insert into temp.twice {moved}")
+    file.run("drop table temp.twice")

@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def state() -> dict[str, Any]:
         "pipeline": runs[0] if runs else None,
         "pipeline_ended": next((r for r in runs if r["outcome"] != "running"), None),
         "export": export_info(),
+        "duckdb_copy": duckdb_copy_at(),
         "unknown_format": unknown_format() if running else [],
         "unpriced_models": unpriced_models(),
         "unread_lines": unread_lines(),
@@ -114,6 +116,15 @@ def export_info() -> dict[str, str]:
         return dict(_ask(_export_path(), sql))
     except sqlite3.Error:
         return {}
+
+
+def duckdb_copy_at() -> str | None:
+    """Return when the copy for DuckDB was written; None where there is none."""
+    path = _export_path().with_name("analytics.duckdb")
+    if not path.exists():
+        return None
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return written.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def unpriced_models(limit: int = 10) -> list[dict[str, Any]]:

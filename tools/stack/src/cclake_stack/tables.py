@@ -117,6 +117,7 @@ def _facts(found: dict[str, Any]) -> Table:
     if found["pipeline"] != found["pipeline_ended"]:
         _add(table, "the one before", _run(found["pipeline_ended"]))
     _add(table, "last publish", export.get("published_at", "never"))
+    _add(table, "copy for DuckDB", found["duckdb_copy"] or "none")
     return table
 
 

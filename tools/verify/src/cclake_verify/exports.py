@@ -78,7 +78,8 @@ class DuckExport:
             [names.get(table.name, table) for table in own],
             self._schema,
         )
-        copy.run = self._run()
+        copy.info = self._info()
+        copy.run = _run(copy.info)
         return copy
 
     def digest(self, table: Table, exact: bool) -> int:
@@ -86,25 +87,36 @@ class DuckExport:
         values = [quote(name) for name, _ in table.columns]
         if not exact:
             values = [
-                value for column in table.columns for value in _as_sqlite(*column)
+                value for column in table.in_sqlite for value in _as_sqlite(*column)
             ]
         source = f"{self._schema}.{quote(table.name)}"
         return _sum_of_hashes(self._connection, ", ".join(values), source)
 
     def find_damage(self) -> list[str]:
-        """Return nothing, because DuckDB checks what it reads."""
-        return []
+        """Return the tables that are not as the export itself says that they are.
 
-    def _run(self) -> int | None:
+        DuckDB checks what it reads, and for the digests all of it is read.
+        """
+        info, found = self._info(), []
+        same_hash = info.get("duckdb") == duckdb.__version__
+        for table in tables_of(self._connection, ALIAS):
+            columns = ", ".join(quote(name) for name, _ in table.columns)
+            rows, total = self._connection.execute(
+                f"select count(*), sum(hash({columns})::hugeint)"
+                f" from {self._schema}.{quote(table.name)}"
+            ).fetchone() or (0, None)
+            if str(rows) != info.get(f"rows.{table.name}"):
+                found.append(f"{table.name} has {rows:,} rows, which it does not say")
+            elif same_hash and f"{rows}-{total}" != info.get(f"digest.{table.name}"):
+                found.append(f"{table.name} does not hold what it says")
+        return found
+
+    def _info(self) -> dict[str, str]:
         try:
-            found = first_value(
-                self._connection,
-                f"select value from {self._schema}.export_info"
-                " where name = 'extract_run'",
-            )
+            found = self._connection.execute(f"from {self._schema}.export_info")
         except duckdb.CatalogException:
-            return None
-        return int(found) if found else None
+            return {}
+        return dict(found.fetchall())
 
 
 class SqliteExport:
@@ -127,8 +139,7 @@ class SqliteExport:
         known = {table.name: table for table in tables}
         with closing(sqlite3.connect(self._uri, uri=True)) as db:
             info = dict(db.execute("select name, value from export_info"))
-            run = info.get("extract_run")
-            copy = Copy(int(run) if run else None)
+            copy = Copy(_run(info), info)
             listed = {name[5:] for name in info if name.startswith("rows.")}
             for name in sorted(listed | (known.keys() & _tables(db))):
                 measures = known[name].measures if name in known else []
@@ -145,7 +156,7 @@ class SqliteExport:
 
     def digest(self, table: Table, exact: bool) -> int:
         """Return a hash of all rows, whatever their order."""
-        values = [value for column in table.columns for value in _in_sqlite(*column)]
+        values = [value for column in table.in_sqlite for value in _in_sqlite(*column)]
         named = ", ".join(f"{value} as c{n}" for n, value in enumerate(values))
         query = f"select {named} from {quote(table.name)}"
         listed = ", ".join(f"c{number}" for number in range(len(values)))
@@ -233,6 +244,11 @@ def opened(path: Path) -> Iterator[SqliteExport]:
             **{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)}
         )
         yield SqliteExport(path, cursor, connection)
+
+
+def _run(info: dict[str, str]) -> int | None:
+    run = info.get("extract_run")
+    return int(run) if run else None
 
 
 def _uri(path: Path) -> str:

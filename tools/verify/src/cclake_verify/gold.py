@@ -14,8 +14,11 @@ LOCK_WAIT_S = 10.0
 MEMORY = "1GB"
 MESSAGES = "fct_messages"
 RESPONSES = "fct_api_responses"
-# Tables of the publisher, and those whose bytes only the SQLite export has.
-OWN = ("export_info", "pipeline_runs", "image_data")
+# Not in both: the publisher's own tables, what only SQLite has the bytes of, and a view
+# of other tables.
+OWN = ("export_info", "pipeline_runs", "image_data", "search_documents")
+# Columns that SQLite does without, or where it has other values.
+NOT_IN_SQLITE = ("updated_run", "price_list", "search_id")
 MEASURED = ("HUGEINT", "BIGINT", "INTEGER", "DOUBLE", "DECIMAL")
 TOKENS = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
 # Aggregates, and the condition on the responses that they add up.
@@ -69,6 +72,11 @@ class Table:
     columns: tuple[tuple[str, str], ...]
 
     @property
+    def in_sqlite(self) -> list[tuple[str, str]]:
+        """Return the columns that have the same values in SQLite."""
+        return [column for column in self.columns if column[0] not in NOT_IN_SQLITE]
+
+    @property
     def measures(self) -> list[str]:
         """Return the columns of tokens and costs, which are added up."""
         return [
@@ -86,11 +94,13 @@ class Copy:
 
     Attributes:
         run: The extraction run that it was built from; None if unknown.
+        info: What it says of itself, in `export_info`.
         tables: The measure of each table.
         messages: The checksum of `fct_messages`.
     """
 
     run: int | None
+    info: dict[str, str] = field(default_factory=dict)
     tables: dict[str, Measure] = field(default_factory=dict)
     messages: Checksum = field(default_factory=Checksum)
 
@@ -143,8 +153,8 @@ def tables_of(
     for table, name, kind in connection.execute(
         "select table_name, column_name, data_type from duckdb_columns() where"
         " database_name = coalesce(?, current_database()) and schema_name = 'marts'"
-        " and table_name not in (?, ?, ?) order by table_name, column_index",
-        [database, *OWN],
+        " and not list_contains(?, table_name) order by table_name, column_index",
+        [database, [*OWN]],
     ).fetchall():
         columns.setdefault(table, []).append((name, kind))
     return [Table(name, tuple(found)) for name, found in columns.items()]

@@ -402,14 +402,22 @@ class _ExportComparison:
         except UNREADABLE as error:
             self.findings[name] = _unreadable(name, error)
             return
-        if found.run != self._gold.run and not faults:
+        if found.run != self._gold.run or not self._is_one_with_others(found):
+            # Of another publication: it is whole where it is what it says of itself.
+            note = f"run {found.run} of {self._gold.run}"
             self.findings[name] = StoreFinding(
-                name, OLDER, found.messages, self._gold.messages,
-                f"run {found.run} of {self._gold.run}",
+                name, DIFFERENT if faults else OLDER, found.messages,
+                self._gold.messages, "; ".join((note, *faults)),
             )  # fmt: skip
             return
         self._exports[name] = opened, found
         self._faults[name] = faults
+
+    def _is_one_with_others(self, found: Copy) -> bool:
+        """Return whether an export is of the same publication as those read before."""
+        mine = found.info.get("export_id")
+        others = [other.info.get("export_id") for _, other in self._exports.values()]
+        return all(other == mine for other in others)
 
     def compare(self) -> None:
         """Compare the exports that were read with gold, and with each other."""
