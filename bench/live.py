@@ -25,6 +25,7 @@ environment made for the run, without telemetry; where that fails it is left out
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where temporary data lies")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is stopped
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(
@@ -95,6 +97,7 @@ def measure(sides: list[Side], rounds: int, rest: float) -> dict[str, Any]:
         for side in sides:
             say(f"{side.name}: round {number + 1}")
             for name, value in one_round(side, number).items():
+                say(f"  {name} {value:.3f}")
                 found[side.name].setdefault(name, []).append(round(value, 3))
     for side in sides:
         say(f"{side.name}: {rest:g} s at rest ...")
