@@ -420,3 +420,11 @@ def test_stats_show_the_loads_and_change_nothing(
     said = tool("load", "--stats").stdout
     assert "10 rows up to run 1" in said
     assert f"{at[:10]} {at[11:19]}Z  full" in said
+
+
+def test_the_lines_are_compressed(db: Db, lake: Lake, path: Path) -> None:
+    grow(db, lake, 1, 3_000)
+    loaded(lake, path)
+    query = "select distinct compression from pragma_storage_info('raw.conversations')"
+    kinds = duck(path, f"{query} where column_name = 'entry' and persistent")
+    assert ("ZSTD",) in kinds

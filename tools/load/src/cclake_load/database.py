@@ -7,6 +7,8 @@ import duckdb
 from cclake_common.failure import TRY_LATER, Failure
 
 PAUSE_S = 0.25
+STORAGE = "v1.2.0"
+"""Format of a new file: the first one that compresses the lines with zstd."""
 LOCKED = "Could not set lock"
 
 
@@ -29,7 +31,11 @@ def open_database(
     deadline = time.monotonic() + wait
     while True:
         try:
-            return duckdb.connect(str(path), read, {"memory_limit": memory})
+            return duckdb.connect(
+                str(path),
+                read,
+                {"memory_limit": memory, "storage_compatibility_version": STORAGE},
+            )
         except duckdb.ParserException as error:
             raise Failure(
                 f"{memory!r} is no memory limit: {str(error).splitlines()[0]}",
