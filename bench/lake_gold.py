@@ -77,7 +77,7 @@ def _steps(
 
 
 def _dbt(place: Place) -> list[str]:
-    """A whole dbt process over what is new, as the pipeline runs it, and alone."""
+    """Gold of what is new, as the pipeline builds it, in a process of its own."""
     return [
         "python",
         str(Path(__file__)),
@@ -86,11 +86,12 @@ def _dbt(place: Place) -> list[str]:
 
 
 def main(home: str, uri: str, name: str) -> None:
-    """Run dbt once, as a run of the pipeline would."""
+    """Build gold once, as a run of the pipeline would."""
     where = Places(Path(home), dbt_project(), "dev", uri, name)
-    stage = Dbt(where, lambda _: None, keep=False)
-    built = stage.build(arguments("dbt", "incremental"), None)
+    stage = Dbt(where, lambda _: None)
+    built = stage.repeat(None) or stage.build(arguments("dbt", "incremental"), None)
     assert built.ok, built.detail
+    stage.close()
 
 
 if __name__ == "__main__":

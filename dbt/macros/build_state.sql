@@ -2,17 +2,23 @@
     Whether gold is whole: `intermediate.build_state` says no from the first model of a
     run to its end, and goes on saying so when the run breaks off or a model fails.
     Then some tables know sessions that others do not, and nobody should publish them.
+    `seen_run` is the newest extraction that a whole build has taken over.
 #}
 {% macro begin_build() -%}
-    {%- if execute and builds_models(selected_resources) %}
+    {%- if execute and builds_models(selected_resources) and not only_statements() %}
     create schema if not exists intermediate;
     create table if not exists intermediate.build_state (is_whole boolean, was_whole boolean);
-    insert into intermediate.build_state
+    alter table intermediate.build_state add column if not exists seen_run bigint;
+    insert into intermediate.build_state (is_whole, was_whole)
     select
         true,
         true
     where not exists (select 1 from intermediate.build_state);
-    update intermediate.build_state set was_whole = is_whole, is_whole = false;
+    update intermediate.build_state
+    set
+        was_whole = is_whole,
+        is_whole = false,
+        seen_run = {{ 'null' if flags.FULL_REFRESH else 'seen_run' }};
     {%- endif -%}
 {%- endmacro %}
 
@@ -22,7 +28,7 @@
     lines (`up_to_run`) never does.
 #}
 {% macro end_build() -%}
-    {%- if execute and builds_models(selected_resources) %}
+    {%- if execute and builds_models(selected_resources) and not only_statements() %}
         {%- set built, broken, missing = [], [], [] -%}
         {%- for result in results if result.node.resource_type == 'model' -%}
             {%- set ended = built if result.status == 'success' else broken -%}
@@ -34,7 +40,14 @@
             {%- endif -%}
         {%- endfor -%}
         {%- if not broken and var('up_to_run', none) is none %}
-    update intermediate.build_state set is_whole = {{ 'was_whole' if missing else 'true' }};
+            {%- if missing %}
+    update intermediate.build_state set is_whole = was_whole;
+            {%- else %}
+    update intermediate.build_state
+    set
+        is_whole = true,
+        seen_run = (select max(extract_run) from {{ source('raw', 'conversations') }});
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -74,11 +74,7 @@
 
 
 {# The incremental strategy "session": all rows of a changed session are replaced. #}
-{% macro get_incremental_session_sql(arg_dict) %}
-    {%- set target = arg_dict['target_relation'] -%}
-    {%- set columns = get_quoted_csv(
-        arg_dict['dest_columns'] | map(attribute='name')
-    ) -%}
+{% macro delete_sessions(target, rows) -%}
     {%- set versions = ref('int_session_versions') -%}
     {%- set gone -%}
     select session_id
@@ -86,7 +82,7 @@
     where version_run > (select coalesce(max(updated_run), -1) from {{ target }})
     union
     select session_id
-    from {{ arg_dict['temp_relation'] }}
+    from {{ rows }}
     {%- endset -%}
     delete from {{ target }}
     where
@@ -95,26 +91,31 @@
             select min(first_run)
             from {{ versions }}
             where session_id in ({{ gone }})
-        );
-    insert into {{ target }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
-{% endmacro %}
+        )
+{%- endmacro %}
 
 
 {#
     Only rows that a later extraction brought: for models with one row per line. A
     build in parts gives `up_to_run`, the newest extraction of its part. `run` is the
-    column of this model that says which were seen.
+    column of this model that says which were seen. A model of rare lines also goes by
+    the last whole build (`rare`); else it would read all lines since the last such one.
 #}
-{% macro new_lines(alias, run='extract_run') -%}
+{% macro new_lines(alias, run='extract_run', rare=false) -%}
     {%- set end = var('up_to_run', none) -%}
     {{ '' if end is none else alias ~ '.extract_run <= ' ~ end ~ ' and ' }}
     {%- if is_incremental() -%}
     {{ alias }}.extract_run > (
         select coalesce(max({{ run }}), -1) from {{ this }}
-    )
+    ){{ ' and ' ~ after_last_build(alias) if rare else '' }}
     {%- else -%}
         true
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro after_last_build(alias) -%}
+    {{ alias }}.extract_run > (
+        select coalesce(max(seen_run), -1) from intermediate.build_state
+    )
 {%- endmacro %}

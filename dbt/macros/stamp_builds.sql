@@ -4,7 +4,7 @@
     trust updated_run, or has to take the whole table again.
 #}
 {% macro stamp_builds() -%}
-    {%- if execute -%}
+    {%- if execute and not only_statements() -%}
         {%- set found = [] -%}
         {%- for node in graph.nodes.values() -%}
             {%- if node.config.materialized == 'incremental' and node.config.schema == 'marts' -%}

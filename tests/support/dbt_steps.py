@@ -2,16 +2,31 @@
 
 A step is {"rows": "file.parquet", "args": ["run", ...]}: the rows are appended
 to raw.conversations first (the file may be absent), then dbt is invoked with a
-manifest that is parsed once. A line of JSON per step goes to stdout.
+manifest that is parsed once. With "keep" it then saves its statements for new lines, and
+a step with "repeat" runs those in place of dbt, as the pipeline does for a few lines. A
+line of JSON per step goes to stdout.
 """
 
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import duckdb
+from cclake_pipeline.dbt_worker import let_go, statements
+from cclake_pipeline.repeat import repeat
+from cclake_pipeline.statements import load
 from dbt.cli.main import dbtRunner
+
+STATEMENTS = Path(os.environ["DUCKDB_PATH"] + ".statements")
+KEEP = (
+    "run",
+    "--exclude",
+    "config.materialized:view",
+    "--vars",
+    "only_statements: true",
+)
 
 
 def append(rows: str) -> None:
@@ -31,6 +46,12 @@ def main() -> None:
         step = json.loads(line)
         if step.get("rows"):
             append(step["rows"])
+        if step.get("repeat"):
+            saved = load(STATEMENTS, "key")
+            assert saved is not None
+            repeat(saved, Path(os.environ["DUCKDB_PATH"]))
+            print(json.dumps({"ok": True, "failed": []}), flush=True)
+            continue
         if manifest is None:
             manifest = dbtRunner().invoke(["-q", "parse", *project]).result
         result = dbtRunner(manifest=manifest).invoke(["-q", *step["args"], *project])
@@ -42,6 +63,12 @@ def main() -> None:
         ]
         if result.exception:
             failed.append(str(result.exception))
+        if step.get("keep"):
+            kept = dbtRunner(manifest=manifest).invoke(["-q", *KEEP, *project])
+            saved = statements(kept, "key")
+            assert saved is not None
+            saved.save(STATEMENTS)
+        let_go()
         print(json.dumps({"ok": result.success, "failed": failed}), flush=True)
 
 

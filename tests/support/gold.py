@@ -28,11 +28,16 @@ class Workshop:
         folder.mkdir(parents=True, exist_ok=True)
 
     def build(
-        self, name: str, *batches: Sequence[Row] | Path, args: Sequence[str] = BUILD
+        self,
+        name: str,
+        *batches: Sequence[Row] | Path,
+        args: Sequence[str] = BUILD,
+        repeat: bool = False,
     ) -> Path:
         """Load each batch and run dbt after it; the database is moved to `name`.
 
-        A batch is some rows, or the folder of logs that they are made of.
+        A batch is some rows, or the folder of logs that they are made of. With `repeat`
+        the later ones are built by the statements that dbt saved after the first.
         """
         self.database.unlink(missing_ok=True)
         steps = []
@@ -42,7 +47,8 @@ class Workshop:
             else:
                 rows = self.folder / f"batch{number}.parquet"
                 self.bronze.save(rows, batch)
-            steps.append({"rows": str(rows), "args": list(args)})
+            step = {"rows": str(rows), "args": list(args), "keep": repeat}
+            steps.append(step | {"repeat": repeat and number > 0})
         self.steps(steps)
         return self.database.rename(self.folder / f"{name}.duckdb")
 
@@ -138,6 +144,8 @@ def arrive(rows: Sequence[Row], runs: int, seed: int) -> list[list[Row]]:
 def compare(workshop: Workshop, rows: Sequence[Row], runs: int, seed: int) -> Path:
     """Fail where rows that arrive in several runs give other tables than all at once.
 
+    The later runs are dbt's, and then those of its saved statements.
+
     Returns:
         The database of all at once.
 
@@ -148,4 +156,6 @@ def compare(workshop: Workshop, rows: Sequence[Row], runs: int, seed: int) -> Pa
     grown = workshop.build("grown", *batches)
     whole = workshop.build("whole", [row for batch in batches for row in batch])
     assert differences(grown, whole) == {}
+    repeated = workshop.build("repeated", *batches, repeat=True)
+    assert differences(repeated, whole) == {}
     return whole

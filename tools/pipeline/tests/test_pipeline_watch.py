@@ -2,6 +2,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cclake_pipeline.watch import Pace, Watch
 from cclake_pipeline.watermarks import Unreachable, Watermarks
 from harness import PATIENCE, Mongod, connect, free_port, wait_for
 
-SOON = Pace(interval=60, quiet=0.05, poll=0.02, keep=0.2)
+SOON = Pace(interval=60, quiet=0.05, poll=0.02)
 
 
 class Loop:
@@ -23,12 +24,17 @@ class Loop:
     ) -> None:
         self.marks: list[int] = []
         self.said: list[str] = []
-        self.rests = 0
+        self.prepared = 0
         self.outcomes: list[bool] = []
         self.stop = Stop()
         self._watermarks = Watermarks(uri, database)
         self._watch = Watch(
-            self._watermarks, self._run, self._rest, pace, self.stop, self.said.append
+            self._watermarks,
+            self._run,
+            self._prepare,
+            pace,
+            self.stop,
+            self.said.append,
         )
         self._thread = threading.Thread(target=self._watch.forever, args=(done,))
         self._thread.start()
@@ -38,8 +44,8 @@ class Loop:
         self.marks.append(mark)
         return outcome
 
-    def _rest(self) -> None:
-        self.rests += 1
+    def _prepare(self) -> None:
+        self.prepared += 1
 
     def wait_for_runs(self, count: int) -> None:
         wait_for(lambda: len(self.marks) >= count, f"{count} runs")
@@ -114,11 +120,38 @@ def test_news_that_keeps_coming_waits_no_longer_than_the_interval(
     wait_for(runs_though_more_comes, "a run while news comes")
 
 
-def test_what_is_kept_is_let_go_when_nothing_comes(
+def test_news_starts_what_a_run_needs_before_the_run(
     mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
 ) -> None:
-    loop = loops(mongod.uri, mongo_db)
-    wait_for(lambda: loop.rests > 0, "the rest")
+    loop = loops(mongod.uri, mongo_db, Pace(interval=60, quiet=600, poll=0.02))
+    loop.wait_for_runs(1)
+    assert loop.prepared == 0
+    acknowledge(mongod, mongo_db, "a", 1)
+    wait_for(lambda: loop.prepared, "the preparation")
+    assert loop.marks == [0]
+
+
+def test_a_backlog_waits_for_a_longer_calm(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    pace = Pace(interval=60, quiet=0.05, poll=0.02, many=10, calm=600)
+    loop = loops(mongod.uri, mongo_db, pace)
+    loop.wait_for_runs(1)
+    acknowledge(mongod, mongo_db, "a", 9)
+    loop.wait_for_runs(2)
+    acknowledge(mongod, mongo_db, "a", 19)
+    wait_for(lambda: loop.prepared == 2, "the preparation")
+    assert loop.marks == [0, 9]
+
+
+def test_a_run_is_followed_by_a_pause_of_its_own_length(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db, replace(SOON, rest=1_000_000))
+    loop.wait_for_runs(1)
+    acknowledge(mongod, mongo_db, "a", 1)
+    wait_for(lambda: loop.prepared, "the preparation")
+    assert loop.marks == [0]
 
 
 def test_a_failed_run_is_tried_again_without_news(

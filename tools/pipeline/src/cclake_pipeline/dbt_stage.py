@@ -1,10 +1,11 @@
-"""The dbt stage: a process that is kept, and asked to build."""
+"""The dbt stage: dbt in a process of its own, or the statements that it saved."""
 
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cclake_common.settings import half_of_memory
@@ -12,11 +13,12 @@ from cclake_common.stop import Stop
 
 from cclake_pipeline.child import Child
 from cclake_pipeline.places import Places
+from cclake_pipeline.project import MEMORY, fingerprint, statements_key
+from cclake_pipeline.statements import load
 
 # Lines of log that dbt takes at once: they fit into the memory that its profile gives
 # DuckDB, whatever the history.
 PART_ROWS = 300_000
-_MEMORY = "CCLAKE_DUCKDB_MEMORY"
 _OUT_OF_MEMORY = "Out of Memory"
 
 
@@ -29,29 +31,60 @@ class Built:
 
 
 class Dbt:
-    """Runs dbt in a process; keeps it for the next run where `keep` is set."""
+    """Builds gold: by saved statements where a few lines are new, else by dbt."""
 
-    def __init__(self, places: Places, show: Callable[[str], None], keep: bool) -> None:
+    def __init__(self, places: Places, show: Callable[[str], None]) -> None:
         self._places = places
         self._show = show
-        self._keep = keep
         self._child: Child | None = None
+        self._repeater: Child | None = None
 
-    def warm_up(self) -> None:
-        """Start dbt, so that it has parsed the project when its turn comes.
+    def warm_up(self, is_small: bool) -> None:
+        """Start the process that will build, before its turn comes.
 
-        Its modules and the project take two seconds: the time of extract and load.
+        dbt's modules and the project take seconds: the time of extract and load.
+
+        Args:
+            is_small: Saved statements will do, if there are any.
         """
-        if self._child is None:
+        if self._child or self._repeater:
+            return
+        if is_small and self._saved():
+            self._repeater = self._start_repeater()
+        else:
             self._child = self._start(self._places.environment())
             self._child.send(json.dumps({"parse": self._asked()}))
 
     def close(self) -> None:
-        """End the process, if there is one; it does nothing between runs."""
-        if self._child:
-            self._child.process.kill()
-            self._child.close()
-            self._child = None
+        """End the processes; they do nothing between runs."""
+        for child in (self._child, self._repeater):
+            if child:
+                child.process.kill()
+                child.close()
+        self._child = self._repeater = None
+
+    def repeat(self, stop: Stop | None) -> Built | None:
+        """Build by saved statements; None where dbt has to do it."""
+        if not self._saved():
+            return None
+        child = self._repeater = self._repeater or self._start_repeater()
+        replies: list[dict[str, Any]] = []
+        child.send(json.dumps(self._file() | {"database": self._database()}))
+        if child.follow(lambda line: self._reply(line, replies), stop):
+            built = _built(replies[-1])
+            said = f"{built.detail} by saved statements"
+            return Built(ok=True, detail=said) if built.ok else None
+        child.close()
+        self._repeater = None
+        return Built(ok=False, detail="interrupted") if stop else None
+
+    def keep(self) -> None:
+        """Save the statements for the next run, if dbt is there and they are other."""
+        if self._child and not self._saved():
+            options = ["--exclude", "config.materialized:view"]
+            asked = [*self._asked("run"), *options]
+            self._child.send(json.dumps({"keep": asked} | self._file()))
+            self._child.follow(lambda line: "ok" in json.loads(line))
 
     def build(self, options: Sequence[str], stop: Stop | None) -> Built:
         """Run dbt; where its memory was too small, once more with much of it."""
@@ -61,13 +94,13 @@ class Dbt:
             ended.ok
             or stop
             or _OUT_OF_MEMORY not in ended.detail
-            or _MEMORY in os.environ
+            or MEMORY in os.environ
         ):
             return ended
         self._show("dbt needs more memory; it is run again")
         self.close()
         try:
-            return self._build(options, stop, environment | {_MEMORY: half_of_memory()})
+            return self._build(options, stop, environment | {MEMORY: half_of_memory()})
         finally:
             self.close()
 
@@ -86,23 +119,36 @@ class Dbt:
             self._child = None
             child.close()
             return Built(ok=False, detail=child.tail() or "dbt ended without a result")
-        said = child.tail()
-        if not self._keep:
-            self.close()
-        result = replies[-1]
-        done = [f"{count} {kind}s" for kind, count in result["counts"].items()]
-        detail = ", ".join(done) if result["ok"] else "\n".join(result["failed"])
-        return Built(ok=bool(result["ok"]), detail=detail or said)
+        built = _built(replies[-1])
+        return built if built.detail else Built(built.ok, child.tail())
 
     def _start(self, environment: dict[str, str]) -> Child:
         folder = str(self._places.dbt)
         worker = [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder]
         return Child(worker, environment, draws=False)
 
-    def _asked(self) -> list[str]:
+    def _start_repeater(self) -> Child:
+        worker = [sys.executable, "-m", "cclake_pipeline.repeat"]
+        return Child(worker, self._places.environment(), draws=False)
+
+    def _saved(self) -> bool:
+        file = self._file()
+        return load(Path(file["file"]), file["key"]) is not None
+
+    def _file(self) -> dict[str, str]:
+        project = fingerprint(self._places.dbt)
+        settings = (self._database(), self._places.target)
+        key = statements_key(project, self._places.dbt, *settings)
+        folder = self._places.environment()["DBT_TARGET_PATH"]
+        return {"file": str(Path(folder) / "statements.json"), "key": key}
+
+    def _database(self) -> str:
+        return self._places.environment()["DUCKDB_PATH"]
+
+    def _asked(self, command: str = "build") -> list[str]:
         folder = str(self._places.dbt)
         project = ["--project-dir", folder, "--profiles-dir", folder]
-        return ["build", "--quiet", *project, "--target", self._places.target]
+        return [command, "--quiet", *project, "--target", self._places.target]
 
     def _reply(self, line: str, replies: list[dict[str, Any]]) -> bool:
         reply: dict[str, Any] = json.loads(line)
@@ -111,3 +157,9 @@ class Dbt:
             return True
         self._show(f"dbt {reply['step']}/{reply['of']} {reply['what']}")
         return False
+
+
+def _built(reply: dict[str, Any]) -> Built:
+    done = [f"{count} {kind}s" for kind, count in reply.get("counts", {}).items()]
+    detail = ", ".join(done) if reply["ok"] else "\n".join(reply["failed"])
+    return Built(bool(reply["ok"]), detail)

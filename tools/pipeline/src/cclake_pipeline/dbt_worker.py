@@ -1,7 +1,8 @@
 """dbt in a process of its own: requests in on stdin, results out on stdout.
 
 A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to get
-ready for it, which is not answered. With "part_rows", a run over more new lines than
+ready for it, which is not answered, or {"keep": [arguments], "file", "key"} to save the
+statements for new lines. With "part_rows", a run over more new lines than
 that is several runs of dbt, one after the other, with one answer.
 
 A worker that lives for several runs keeps dbt's modules and the parsed project.
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.adapters.factory import reset_adapters
+from dbt.adapters.factory import FACTORY, reset_adapters
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from cclake_pipeline.parts import bounds
+from cclake_pipeline.statements import Statements
 
 ANEW = "--full-refresh"
+_GOES_ON = "create or replace temporary table"
 _BAD = {"error", "fail", "runtime error", "partial success"}
 
 
@@ -53,6 +56,19 @@ class Worker:
             arguments = [name for name in arguments if name != ANEW]
         self._part = f"part {len(ends) + 1}/{len(ends) + 1}: " if ends else ""
         return self._invoke(arguments)
+
+    def keep(self, arguments: list[str], file: Path, key: str) -> None:
+        """Let dbt write what it does to new lines, do nothing, and save the text."""
+        found: Statements | None = None
+        self._part = "statements: "
+        if not self.parse(arguments):
+            only = ["--vars", json.dumps({"only_statements": True})]
+            runner = dbtRunner(manifest=self._manifest)
+            found = statements(runner.invoke([*arguments, *only]), key)
+            let_go()
+        if found:
+            found.save(file)
+        self._write({"ok": found is not None})
 
     def _part_ends(self, arguments: list[str], part_rows: int | None) -> list[int]:
         database = os.environ.get("DUCKDB_PATH")
@@ -108,6 +124,32 @@ def part(end: int) -> list[str]:
     """
     lines = json.dumps({"up_to_run": end})
     return ["--exclude-resource-type", "test", "--vars", lines]
+
+
+def statements(result: dbtRunnerResult, key: str) -> Statements | None:
+    """Return what dbt has written for each model; None where it may be no whole text.
+
+    A model says by `has_statements` that its text is all that it does. One that has
+    no table yet makes it, which is not what it does to new lines.
+    """
+    models: list[tuple[str, str]] = []
+    for one in getattr(result.result, "results", None) or []:
+        node = one.node
+        if node.resource_type == "operation":
+            continue
+        is_new = node.config.materialized == "incremental"
+        text = Path(node.build_path or "").read_text() if node.build_path else ""
+        if (
+            not node.config.meta.get("has_statements")
+            or not text.strip()
+            or (is_new and not text.lstrip().startswith(_GOES_ON))
+        ):
+            return None
+        models.append((node.name, text))
+    adapter: Any = next(iter(FACTORY.adapters.values()), None)
+    if not (result.success and models and adapter):
+        return None
+    return Statements(key, dict(adapter.config.credentials.settings or {}), models)
 
 
 def let_go() -> None:
@@ -167,6 +209,8 @@ def main() -> None:
         if "parse" in request:
             worker.parse(request["parse"])
             let_go()
+        elif "keep" in request:
+            worker.keep(request["keep"], Path(request["file"]), request["key"])
         else:
             worker.run(request["run"], request.get("part_rows"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cclake_common.failure import Failure
 
+MEMORY = "CCLAKE_DUCKDB_MEMORY"
 _MAKES_GOLD = (
     "dbt_project.yml",
     "macros/**/*.sql",
@@ -43,4 +44,19 @@ def fingerprint(project: Path) -> str:
     for path in [*found, *(path for path in own if path.is_file())]:
         content = path.read_bytes()
         digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def statements_key(project: str, folder: Path, *settings: str) -> str:
+    """Return the digest of all that the text of dbt's statements depends on.
+
+    Args:
+        project: The fingerprint of the project.
+        folder: The project, for its profile.
+        settings: The database and the target.
+    """
+    digest = blake2b(project.encode(), digest_size=16)
+    digest.update((folder / "profiles.yml").read_bytes())
+    named = [os.environ.get(name, "") for name in ("CCLAKE_PRICES", MEMORY)]
+    digest.update("\0".join([*settings, *named]).encode())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 from cclake_common.failure import Failure
 
 from cclake_pipeline.past import newest
-from cclake_pipeline.stages import StageResult
+from cclake_pipeline.stages import Mode, StageResult
 
 _SCHEMA = """
 create table if not exists runs (
@@ -105,6 +105,10 @@ class Record:
                 "update runs set ended_at = ?, outcome = ? where run_id = ?",
                 (_now(), outcome, run_id),
             )
+
+    def next_mode(self) -> Mode:
+        """The mode of a run that nobody has asked for: once a day it is a daily one."""
+        return "daily" if self.is_daily_due() else "incremental"
 
     def is_daily_due(self) -> bool:
         """Whether a day has passed since the last run that tested all data.

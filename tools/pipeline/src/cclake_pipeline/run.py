@@ -42,8 +42,9 @@ def execute(
 
     Where the dbt project or the prices are not those of the last run that was
     done, gold is made anew from what is loaded; also where the load took rows back.
-    Where what is loaded is what the last run has published, dbt and publish are
-    skipped. A DuckDB file that is new is filled by a rebuild.
+    Where MongoDB and all files are as the last run left them, every stage is skipped;
+    where only what is loaded is as it was, dbt and publish. A new DuckDB file is filled
+    by a rebuild.
 
     Args:
         stages: Runs single stages.
@@ -58,9 +59,10 @@ def execute(
     project = stages.fingerprint()
     if mode in ("incremental", "daily") and record.project() != project:
         mode = "rebuild"
-    if mode != "incremental" or record.watermark_of(project) != watermark:
-        stages.warm_up()
-    run = _Run(record.begin(mode, watermark), record, stages, mode)
+    idle = mode == "incremental" and _is_published(record, stages, project, watermark)
+    if not idle:
+        stages.warm_up(mode)
+    run = _Run(record.begin(mode, watermark), record, stages, mode, idle=idle)
     outcome: Outcome = "done"
     results: list[StageResult] = []
     for stage in STAGES:
@@ -73,11 +75,23 @@ def execute(
             outcome = results[-1].outcome
             break
     record.end(run.number, outcome)
-    if outcome == "done":
+    if outcome == "done" and not idle:
         record.set_project(project)
         record.set_note("published", f"{run.state} {stages.exports()}")
+        stages.finish()
+        record.set_note("stores", stages.stores())
+    stages.close()
     seconds = round(time.monotonic() - begin, 3)
     return RunResult(run.number, outcome, seconds, tuple(results))
+
+
+def _is_published(
+    record: Record, stages: Stages, project: str, watermark: int | None
+) -> bool:
+    """Tell whether all that MongoDB has is published, and nothing was changed since."""
+    if watermark is None or record.watermark_of(project) != watermark:
+        return False
+    return record.note("stores") == (stages.stores() or None)
 
 
 @dataclass
@@ -110,7 +124,7 @@ class _Run:
         else:
             result = self.stages.run(stage, self.mode, stop)
         self.record.end_stage(self.number, result)
-        if stage == "load" and result.outcome == "done":
+        if stage == "load" and result.outcome == "done" and not self.idle:
             self._loaded(result)
         return result
 

@@ -1,6 +1,7 @@
 """The stages of a run: what each mode runs, and how one stage is run."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from cclake_pipeline.child import Child
 from cclake_pipeline.dbt_stage import Dbt
 from cclake_pipeline.places import Places, script
 from cclake_pipeline.project import fingerprint
+from cclake_pipeline.ready import LIBRARIES
 
 Mode = Literal["incremental", "daily", "rebuild", "full", "backfill"]
 Show = Callable[[str], None]
@@ -98,11 +100,12 @@ def arguments(stage: str, mode: Mode) -> list[str]:
 
 
 class Stages:
-    """Runs stages; keeps a dbt process between runs where `keep_dbt` is set."""
+    """Runs stages, each in a process of its own that may wait for its turn."""
 
-    def __init__(self, places: Places, show: Show, keep_dbt: bool = False) -> None:
+    def __init__(self, places: Places, show: Show) -> None:
         self._places = places
-        self._dbt = Dbt(places, show, keep_dbt)
+        self._dbt = Dbt(places, show)
+        self._ready: dict[str, Child] = {}
 
     def run(self, stage: str, mode: Mode, stop: Stop | None = None) -> StageResult:
         """Run one stage to its end.
@@ -115,7 +118,8 @@ class Stages:
         begin = time.monotonic()
         options = arguments(stage, mode)
         if stage == "dbt":
-            built = self._dbt.build(options, stop)
+            again = self._dbt.repeat(stop) if mode == "incremental" else None
+            built = again or self._dbt.build(options, stop)
             ended = _Ended(built.ok, built.detail)
         else:
             ended = self._run_tool(stage, options, stop)
@@ -133,24 +137,43 @@ class Stages:
 
     def skip(self, stage: str) -> StageResult:
         """The result of a stage that has nothing to do."""
-        rows = 0 if stage == "publish" else None
+        rows = None if stage == "dbt" else 0
         return StageResult(stage, "done", 0.0, rows, NOTHING_NEW)
 
     def exports(self) -> str:
         """Where gold and both exports are; empty while one of them is missing."""
         return self._places.exports()
 
+    def stores(self) -> str:
+        """What shows that lake, gold or exports were changed by others."""
+        return self._places.stores()
+
     def fingerprint(self) -> str:
         """The fingerprint of the dbt project."""
         return fingerprint(self._places.dbt)
 
-    def warm_up(self) -> None:
+    def warm_up(self, mode: Mode) -> None:
         """Start what takes long to start, before its turn comes."""
-        self._dbt.warm_up()
+        for stage in LIBRARIES:
+            if stage not in self._ready:
+                self._ready[stage] = self._start(stage)
+        self._dbt.warm_up(mode == "incremental")
+
+    def finish(self) -> None:
+        """Leave to the next run what makes it short."""
+        self._dbt.keep()
 
     def close(self) -> None:
-        """End the dbt process, if one is kept."""
+        """End the processes that wait."""
+        for child in self._ready.values():
+            child.process.kill()
+            child.close()
+        self._ready.clear()
         self._dbt.close()
+
+    def _start(self, stage: str) -> Child:
+        ready = [sys.executable, "-m", "cclake_pipeline.ready", script(stage)]
+        return Child([*ready, *LIBRARIES[stage]], self._places.environment())
 
     def _run_tool(
         self, stage: str, options: Sequence[str], stop: Stop | None
@@ -161,7 +184,8 @@ class Stages:
             printed.extend([line] if line.strip() else [])
             return False
 
-        child = Child([script(stage), *options, "--json"], self._places.environment())
+        child = self._ready.pop(stage, None) or self._start(stage)
+        child.send(json.dumps([*options, "--json"]))
         child.follow(keep, stop)
         code = child.close()
         if code:

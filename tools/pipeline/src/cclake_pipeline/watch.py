@@ -21,13 +21,18 @@ class Pace:
         interval: Longest wait after new data, while more and more comes.
         quiet: A run starts when nothing new has come for so long.
         poll: How often MongoDB is asked.
-        keep: After so long without news, what is kept for the next run is let go.
+        many: From so many new lines on, it is a backlog, and `calm` counts.
+        calm: The same as `quiet`, for a backlog.
+        rest: Least pause after a run, in durations of that run: so that a conversation
+            that goes on and on takes a part of one core only.
     """
 
     interval: float
-    quiet: float = 2.0
-    poll: float = 1.0
-    keep: float = 600.0
+    quiet: float = 0.5
+    poll: float = 0.5
+    many: int = 10_000
+    calm: float = 2.0
+    rest: float = 2.0
 
 
 class Watch:
@@ -36,7 +41,7 @@ class Watch:
     Args:
         watermarks: Where the news shows.
         run: Makes one run from a watermark; tells whether it was done.
-        rest: Lets go of what is kept between runs.
+        prepare: Starts what a run needs; called when news has come.
         pace: When a run starts.
         stop: Ends the loop.
         say: Told about waiting, for the log.
@@ -46,18 +51,19 @@ class Watch:
         self,
         watermarks: Watermarks,
         run: Callable[[int], bool],
-        rest: Callable[[], None],
+        prepare: Callable[[], None],
         pace: Pace,
         stop: Stop,
         say: Callable[[str], None],
     ) -> None:
         self._watermarks = watermarks
         self._run = run
-        self._rest = rest
+        self._prepare = prepare
         self._pace = pace
         self._stop = stop
         self._say = say
         self._reachable = True
+        self._not_before = 0.0
 
     def forever(self, done: int | None = None) -> None:
         """Run at once, then whenever the watermarks have moved, until stopped.
@@ -71,7 +77,11 @@ class Watch:
         if mark is not None and mark == done:
             mark = self._wait_for_news(mark)
         while mark is not None:
-            if self._run(mark):
+            begin = time.monotonic()
+            done_now = self._run(mark)
+            now = time.monotonic()
+            self._not_before = now + self._pace.rest * (now - begin)
+            if done_now:
                 failures = 0
                 mark = self._wait_for_news(mark)
                 continue
@@ -93,17 +103,18 @@ class Watch:
 
     def _wait_for_news(self, done: int) -> int | None:
         """Wait until new data has come and then paused, or came for too long."""
-        seen, first, begin = done, None, time.monotonic()
-        last = begin
+        pace, seen, first, last = self._pace, done, 0.0, 0.0
         while not self._stop:
-            self._pause(self._pace.poll)
+            self._pause(min(pace.poll, pace.quiet / 4) if first else pace.poll)
             mark, now = self._total(), time.monotonic()
             if mark is not None and mark != seen:
-                seen, last, first = mark, now, first or now
-            if first is None:
-                if now - begin >= self._pace.keep:
-                    self._rest()
-            elif now - last >= self._pace.quiet or now - first >= self._pace.interval:
+                if not first:
+                    first = now
+                    self._prepare()
+                seen, last = mark, now
+            quiet = pace.quiet if seen - done < pace.many else pace.calm
+            is_quiet = now - last >= quiet and now >= self._not_before
+            if first and (is_quiet or now - first >= pace.interval):
                 return seen
         return None
 
