@@ -8,7 +8,7 @@ from cclake_common.failure import Failure
 from cclake_report.model import Column, Report
 from cclake_report.source import Gold, Row
 
-_SQL = """
+RESPONSES = """
 select r.*, p.project_name, s.title,
     replace(substr(r.responded_at, 1, 19), 'T', ' ') as at
 from fct_api_responses as r
@@ -37,7 +37,7 @@ def explain(gold: Gold, message_id: str) -> list[Report]:
     Raises:
         Failure: There is no such response.
     """
-    found = gold.rows(_SQL, [message_id] * 3)
+    found = gold.rows(RESPONSES, [message_id] * 3)
     if not found:
         raise Failure(
             f"no API response has the id {message_id}",
