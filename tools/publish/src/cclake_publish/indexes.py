@@ -1,9 +1,9 @@
 """Keys and indexes of the SQLite export, declared in one place.
 
-Every join and every sort of the readers has its index. In the tables that grow with the
-messages no index is without a query (`tests/web/test_web_indexes.py`): one over random keys
-costs every publication a page of the disk for each row. An index is made where the export
-has the table and all of the columns.
+Every join and every sort of the readers has its index. In the tables that grow with
+the messages no index is without a query (`tests/web/test_web_indexes.py`): one over
+random keys costs every publication a page of the disk for each row. An index is made
+where the export has the table and all of the columns.
 """
 
 from hashlib import blake2b
