@@ -27,15 +27,15 @@ def buffer() -> None:
     """A buffer that commits the checkpoint on its own, and then dies."""
     from cclake_buffer import cli, recovery
     from cclake_buffer.batch import Batch
-    from cclake_buffer.fault import point
     from cclake_buffer.store import Store
+    from cclake_common.failpoint import failpoint
 
     class Careless(Store):
         def commit(self, batch: Batch) -> None:
             self.connection.execute("begin immediate")
             self._write_checkpoints(batch, time.time(), 0)
             self.connection.execute("commit")
-            point("before_commit")
+            failpoint("before_commit")
             super().commit(batch)
 
     vars(recovery)["Store"] = Careless

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cclake_common.sqlite import connect_readonly
 from datasette.database import Database
 
 from cclake_web import deadline
@@ -339,10 +340,7 @@ class _File:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(
-        address, uri=True, check_same_thread=False, isolation_level=None
-    )
+    return connect_readonly(path, check_same_thread=False, isolation_level=None)
 
 
 def _stamp(path: Path) -> tuple[object, ...] | None:

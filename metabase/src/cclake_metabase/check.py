@@ -6,10 +6,12 @@ the dashboards.
 
 import re
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly
 
 from cclake_metabase.model import TAG, Card, Dashboard
 from cclake_metabase.payload import VALUES
@@ -57,16 +59,13 @@ def check(dashboards: list[Dashboard], export: Path) -> list[Checked]:
     """
     if not export.exists():
         raise Failure(f"no export at {export}", "Run `just pipeline` first.")
-    connection = sqlite3.connect(f"{export.absolute().as_uri()}?mode=ro", uri=True)
-    try:
+    with closing(connect_readonly(export)) as connection:
         values = _some_values(connection)
         return [
             _check(connection, dashboard.name, card, values)
             for dashboard in dashboards
             for card in dashboard.cards
         ]
-    finally:
-        connection.close()
 
 
 def _some_values(connection: sqlite3.Connection) -> dict[str, str]:

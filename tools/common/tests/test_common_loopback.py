@@ -6,22 +6,20 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from cclake_common.loopback import ADDRESS, Handler, Server, host_name
+from cclake_common.loopback import ADDRESS, Answer, Server, host_name, serve
 
-
-class Answers(Handler):
-    def do_GET(self) -> None:
-        self.answer(
-            200, "text/plain", b"well\n" * (200_000 if "much" in self.path else 1)
-        )
+ROUTES = {
+    "/health": lambda: Answer.health({"status": "well"}),
+    "/much": lambda: Answer(b"well\n" * 200_000, "text/plain"),
+    "/failing": lambda: Answer.health({"status": "failing"}),
+    "/metrics": lambda: Answer.metrics(b"up 1\n"),
+}
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server((ADDRESS, 0), Answers)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    made = serve(0, ROUTES)
     yield made
-    made.shutdown()
     made.server_close()
 
 
@@ -75,6 +73,29 @@ def test_a_client_that_hangs_up_leaves_no_traceback(
         pass  # a thread for each request, which ends with it
     assert b"well" in ask(server, "GET /health HTTP/1.1", "Host: localhost")
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "holds"),
+    [
+        ("/", b"200", b'"status": "well"'),
+        ("/health/?now=1", b"200", b'"status": "well"'),
+        ("/failing", b"503", b"application/json"),
+        ("/metrics", b"200", b"text/plain; version=0.0.4"),
+        ("/nothing", b"404", b"try /health, /much, /failing, /metrics"),
+    ],
+)
+def test_a_path_is_answered_by_its_route(
+    server: Server, path: str, status: bytes, holds: bytes
+) -> None:
+    answer = ask(server, f"GET {path} HTTP/1.1", "Host: localhost")
+    assert answer.split()[1] == status
+    assert holds in answer
+
+
+def test_a_port_that_is_in_use_is_an_error(server: Server) -> None:
+    with pytest.raises(OSError, match="in use"):
+        serve(server.server_port, ROUTES)
 
 
 def test_a_name_is_known_without_its_port() -> None:

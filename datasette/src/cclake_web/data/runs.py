@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cclake_common.sqlite import connect_readonly
+
 from cclake_web.fmt import moment
 
 MOST = 60
@@ -63,9 +65,7 @@ def runs(connection: sqlite3.Connection, record: Path | None) -> list[Run]:
     """
     if record and record.exists():
         try:
-            with closing(
-                sqlite3.connect(f"{record.absolute().as_uri()}?mode=ro", uri=True)
-            ) as own:
+            with closing(connect_readonly(record)) as own:
                 own.row_factory = sqlite3.Row
                 return _gathered(own.execute(_RECORD, (MOST,)).fetchall())
         except sqlite3.Error:

@@ -1,7 +1,6 @@
 """The folder of a backup: numbered parts, each written completely or not at all."""
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.lock import exclusive
 
 from cclake_backup import manifest
 from cclake_backup.manifest import Manifest
@@ -59,9 +59,9 @@ def writing(folder: Path) -> Iterator[list[Part]]:
             f"{folder} is not a backup, and not empty",
             "Name a new folder, or an empty one.",
         )
-    with (folder / LOCK).open("w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(exclusive(folder / LOCK, wait=False))
         except BlockingIOError as error:
             raise Failure(
                 f"another save into {folder} is running", code=TRY_LATER

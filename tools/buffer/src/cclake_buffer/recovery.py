@@ -1,17 +1,17 @@
 """Open a buffer in any state, retry commits, and replace a damaged buffer."""
 
 import contextlib
-import fcntl
-import os
 import select
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from cclake_common.failure import TRY_LATER, Failure
+from cclake_common.lock import exclusive
 from cclake_common.stop import Stop
 
 from cclake_buffer import schema
@@ -43,13 +43,18 @@ def open_store(path: Path) -> Store:
         Failure: The buffer was damaged, or its folder can't be written. The tailer
             was started with the positions of the damaged one, so both must restart.
     """
-    lock = _lock_file(path)
-    try:
+    with ExitStack() as stack:
         # Two appenders must not create or set aside the same file at the same time.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            setup = path.with_name(path.name + ".setup.lock")
+            stack.enter_context(exclusive(setup))
+        except OSError as error:
+            raise Failure(
+                f"cannot write beside the buffer {path}: {error.strerror}",
+                "Name another place with --sqlite-path or SQLITE_PATH.",
+            ) from error
         return _open(path)
-    finally:
-        os.close(lock)
 
 
 def commit_with_retry(store: Store, batch: Batch, limits: Limits, stop: Stop) -> None:
@@ -135,21 +140,6 @@ def set_aside(path: Path) -> Path:
 def primary_code(error: sqlite3.Error) -> int:
     """Return the primary result code of an SQLite error; 0 if it has none."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _lock_file(path: Path) -> int:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(
-            path.with_name(path.name + ".setup.lock"),
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-            0o600,
-        )
-    except OSError as error:
-        raise Failure(
-            f"cannot write beside the buffer {path}: {error.strerror}",
-            "Name another place with --sqlite-path or SQLITE_PATH.",
-        ) from error
 
 
 def _open(path: Path) -> Store:

@@ -6,6 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
+from cclake_common import sqlite
 from cclake_common.failure import TRY_LATER, Failure
 
 SCHEMA_VERSION = 1
@@ -77,9 +78,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection | None:
     """Open the buffer for reading only; return None if there is none yet."""
     if not path.exists() or path.stat().st_size == 0:
         return None
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    connection.execute("pragma busy_timeout = 30000")
-    return connection
+    return sqlite.connect_readonly(path, wait_s=30)
 
 
 def create(path: Path) -> sqlite3.Connection:

@@ -1,14 +1,15 @@
 """Commit lines and their checkpoints in one transaction."""
 
-import os
 import sqlite3
 import time
 from operator import attrgetter
 from pathlib import Path
 
+from cclake_common.failpoint import failpoint
+from cclake_common.sqlite import file_identity
+
 from cclake_buffer import schema
 from cclake_buffer.batch import Batch
-from cclake_buffer.fault import point
 
 INSERT_LINE = """
 insert into queue (host, path, file, gen, off, len, kind, body, at)
@@ -41,12 +42,12 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = schema.create(path)
-        self._identity = _identity(path)
+        self._identity = file_identity(path)
         self._positions: dict[str, tuple[int, int]] = {}
 
     def is_moved(self) -> bool:
         """Return whether the file was deleted or replaced since it was opened."""
-        return _identity(self.path) != self._identity
+        return file_identity(self.path) != self._identity
 
     def position(self, file: str) -> tuple[int, int]:
         """Return up to which generation and offset the buffer has a file."""
@@ -78,12 +79,12 @@ class Store:
             self._write_checkpoints(batch, now, last)
             execute(ADD, (len(batch.rows), "lines_read"))
             execute(ADD, (batch.bytes_read, "bytes_read"))
-            point("before_commit")
+            failpoint("before_commit")
             execute("commit")
         except BaseException:
             self.rollback()
             raise
-        point("after_commit")
+        failpoint("after_commit")
 
     def _write_checkpoints(self, batch: Batch, now: float, last: int) -> None:
         envelope = attrgetter(*ENVELOPE)
@@ -112,11 +113,3 @@ class Store:
     def close(self) -> None:
         """Close the connection; SQLite merges the WAL into the file at the last one."""
         self.connection.close()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -1,7 +1,10 @@
 """A small HTTP server for health and metrics, on the loopback interface only."""
 
+import json
 import sys
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,6 +13,55 @@ from cclake_common.settings import hosts
 ADDRESS = "127.0.0.1"
 POLL_S = 3600.0
 PATIENCE_S = 30.0  # for a client that says nothing, or does not read its answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server says to one request."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+
+    @classmethod
+    def json(cls, value: object, status: int = 200) -> "Answer":
+        """Return a value as JSON."""
+        body = f"{json.dumps(value, indent=1)}\n".encode()
+        return cls(body, "application/json", status)
+
+    @classmethod
+    def health(cls, report: Mapping[str, object]) -> "Answer":
+        """Return a report as JSON; its status code is 503 if it is failing."""
+        return cls.json(report, 503 if report["status"] == "failing" else 200)
+
+    @classmethod
+    def metrics(cls, text: bytes) -> "Answer":
+        """Return metrics in the text format of Prometheus."""
+        return cls(text, "text/plain; version=0.0.4; charset=utf-8")
+
+
+def serve(port: int, routes: Mapping[str, Callable[[], Answer]]) -> "Server":
+    """Answer GET requests in a thread, as long as the process lives.
+
+    Args:
+        port: The port; 0 for any that is free.
+        routes: What to call for each path; the first one also answers for `/`.
+
+    Raises:
+        OSError: The port is in use, or not allowed.
+    """
+    first, *_ = routes
+
+    class Routes(Handler):
+        def do_GET(self) -> None:
+            found = routes.get(self.path.split("?")[0].rstrip("/") or first)
+            known = ", ".join(routes)
+            missing = Answer.json({"error": f"not found; try {known}"}, 404)
+            self.answer(found() if found else missing)
+
+    server = Server((ADDRESS, port), Routes)
+    server.serve_in_background()
+    return server
 
 
 def host_name(header: str) -> str:
@@ -58,21 +110,15 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def answer(self, code: int, kind: str, body: bytes) -> None:
-        """Send an answer.
-
-        Args:
-            code: The status.
-            kind: The content type.
-            body: The content.
-        """
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+    def answer(self, answer: Answer) -> None:
+        """Send an answer."""
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
 
     def log_message(self, *_: object) -> None:
         """Log nothing: requests are not worth a line."""

@@ -7,6 +7,7 @@ from bson.binary import Binary
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 from cclake_archive.watermarks import acknowledged
+from cclake_common.failpoint import failpoint
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -19,7 +20,6 @@ from cclake_flusher.error_policy import (
     for_document,
     is_duplicate,
 )
-from cclake_flusher.fault import point
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import DeadLetter, Outcome
 from cclake_flusher.state import State
@@ -48,7 +48,7 @@ class Delivery:
         documents = [build(line, buffer, now) for line in lines]
         outcome = Outcome()
         self._send(documents, buffer, outcome)
-        point("after_insert")
+        failpoint("after_insert")
         return outcome, documents
 
     def _send(self, documents: list[Document], buffer: str, outcome: Outcome) -> None:

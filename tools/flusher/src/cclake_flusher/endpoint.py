@@ -1,17 +1,15 @@
 """Serve health and metrics over HTTP, on the loopback interface only."""
 
 import errno
-import json
 from pathlib import Path
 
+from cclake_common import loopback
 from cclake_common.failure import Failure
-from cclake_common.loopback import ADDRESS, Handler, Server
+from cclake_common.loopback import Answer, Server
 
 from cclake_flusher.health import health, read_buffer, stats
 from cclake_flusher.metrics import render
 from cclake_flusher.state import State
-
-_JSON = "application/json"
 
 
 def serve(port: int, buffer: Path, state: State) -> Server:
@@ -20,8 +18,13 @@ def serve(port: int, buffer: Path, state: State) -> Server:
     Raises:
         Failure: The port is in use.
     """
+    routes = {
+        "/health": lambda: Answer.health(health(state, read_buffer(buffer))),
+        "/stats": lambda: Answer.json(stats(state, read_buffer(buffer))),
+        "/metrics": lambda: Answer.metrics(render(state, read_buffer(buffer))),
+    }
     try:
-        server = Server((ADDRESS, port), _handler(buffer, state))
+        return loopback.serve(port, routes)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
@@ -29,29 +32,3 @@ def serve(port: int, buffer: Path, state: State) -> Server:
             f"cannot listen on port {port} for health: in use, or not allowed",
             "Choose another port with --health-port or HEALTH_PORT.",
         ) from error
-    server.serve_in_background()
-    return server
-
-
-def _handler(buffer: Path, state: State) -> type[Handler]:
-    class Answers(Handler):
-        def do_GET(self) -> None:  # noqa: N802 - the library calls it so
-            match self.path.split("?")[0].rstrip("/") or "/health":
-                case "/health":
-                    report = health(state, read_buffer(buffer))
-                    code = 503 if report["status"] == "failing" else 200
-                    self.answer(code, _JSON, _json(report))
-                case "/stats":
-                    self.answer(200, _JSON, _json(stats(state, read_buffer(buffer))))
-                case "/metrics":
-                    kind = "text/plain; version=0.0.4; charset=utf-8"
-                    self.answer(200, kind, render(state, read_buffer(buffer)))
-                case _:
-                    text = {"error": "not found; try /health, /stats or /metrics"}
-                    self.answer(404, _JSON, _json(text))
-
-    return Answers
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()

@@ -4,10 +4,13 @@ import json
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from cclake_common.sqlite import connect_readonly
 
 from cclake_flusher.queue import mark_suspect
 from cclake_flusher.state import State, quantile
@@ -60,13 +63,8 @@ def read_buffer(path: Path) -> Buffer:
     if not path.exists():
         return Buffer(problem="no buffer yet")
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-        )
-        try:
+        with closing(connect_readonly(path, isolation_level=None)) as connection:
             return _read(connection, path)
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         mark_suspect(path, error)
         return Buffer(problem=f"cannot read the buffer: {error}")

@@ -6,9 +6,9 @@ from typing import Any
 from bson.int64 import Int64
 from cclake_archive.checkpoints import FILES
 from cclake_archive.watermarks import WATERMARKS
+from cclake_common.failpoint import failpoint
 from pymongo import UpdateOne
 
-from cclake_flusher.fault import point
 from cclake_flusher.mongo import Mongo
 from cclake_flusher.queue import Checkpoint
 
@@ -53,7 +53,7 @@ def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
         },
         upsert=True,
     )
-    point("after_watermark")
+    failpoint("after_watermark")
 
 
 def touch_watermark(mongo: Mongo, buffer: str, host: str) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
+from cclake_common.failpoint import failpoint
+from cclake_common.sqlite import file_identity
 
 from cclake_flusher.documents import Line
-from cclake_flusher.fault import point
 from cclake_flusher.state import State
 
 READ = """
@@ -118,7 +119,7 @@ class Queue:
         except BaseException:
             self._connection.close()
             raise
-        self._identity = _identity(path)
+        self._identity = file_identity(path)
         self._acknowledged = Outcome()
 
     def _meta(self, name: str) -> str:
@@ -137,7 +138,7 @@ class Queue:
 
     def is_replaced(self) -> bool:
         """Return whether the file at the path is missing or another one now."""
-        return _identity(self.path) != self._identity
+        return file_identity(self.path) != self._identity
 
     def read(self, count: int, size: int) -> list[Line]:
         """Return the next rows: at most `count`, and about `size` bytes."""
@@ -175,7 +176,7 @@ class Queue:
         Raises:
             sqlite3.Error: Nothing was changed; the caller can try again.
         """
-        point("before_delete")
+        failpoint("before_delete")
         execute = self._connection.execute
         with self._transaction():
             self._insert_dead()
@@ -286,11 +287,3 @@ def mark_suspect(path: Path, error: sqlite3.Error) -> None:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
         with contextlib.suppress(OSError):
             Path(f"{path}.suspect").touch()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

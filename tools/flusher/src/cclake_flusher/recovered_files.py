@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 from cclake_archive.checkpoints import FILES
 from cclake_archive.client import connect
+from cclake_common.sqlite import connect_readonly
 
 KNOWN_WAIT_S = 1.0
 # Each file is read again from its start. MongoDB refuses the lines that it has, and
@@ -65,13 +66,12 @@ def record(found: dict[str, object]) -> bytes:
 
 def _look(buffer: Path) -> tuple[str, bool]:
     """Return the id of a buffer, and whether it has any file."""
-    with contextlib.suppress(sqlite3.Error):
-        connection = sqlite3.connect(f"{buffer.absolute().as_uri()}?mode=ro", uri=True)
-        with contextlib.closing(connection):
+    try:
+        with contextlib.closing(connect_readonly(buffer)) as connection:
             row = connection.execute(
                 "select value, exists(select 1 from files) from meta"
                 " where name = 'buffer_id'"
             ).fetchone()
-            if row:
-                return str(row[0]), bool(row[1])
-    return "", False
+    except sqlite3.Error:
+        row = None
+    return (str(row[0]), bool(row[1])) if row else ("", False)

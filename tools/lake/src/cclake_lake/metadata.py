@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cclake_common.sqlite import connect_readonly
 
 from cclake_lake.settings import Lake
 
@@ -53,8 +54,7 @@ def origin(lake: Lake) -> Path | None:
 def _metadata_file(lake: Lake) -> Path:
     if not lake.is_folder:
         raise LookupError("not the catalog of the default")
-    uri = f"{lake.catalog_file.as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as catalog:
+    with closing(connect_readonly(lake.catalog_file)) as catalog:
         found = catalog.execute(_LOCATION, (lake.name, lake.namespace, lake.table))
         (location,) = found.fetchone()
     return Path(location.removeprefix("file://"))

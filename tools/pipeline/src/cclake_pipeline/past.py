@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly, readonly_uri
 
 
 def recent(path: Path, limit: int) -> list[dict[str, Any]]:
@@ -53,15 +54,14 @@ def _open(path: Path) -> sqlite3.Connection:
     no writer has it open. In a folder that may not be written it takes the file as
     it lies, which is whole then.
     """
-    address = f"{path.absolute().as_uri()}?mode=ro"
     db = None
     try:
-        db = sqlite3.connect(address, uri=True, timeout=10)
+        db = connect_readonly(path, wait_s=10)
         db.execute("select 1 from sqlite_schema").fetchone()
     except sqlite3.OperationalError:
         if db:
             db.close()
         if path.with_name(f"{path.name}-wal").exists():
             raise
-        return sqlite3.connect(f"{address}&immutable=1", uri=True)
+        return sqlite3.connect(f"{readonly_uri(path)}&immutable=1", uri=True)
     return db

@@ -1,11 +1,12 @@
 """Files that appear whole or not at all, made by one publisher at a time."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cclake_common.lock import exclusive
 
 _COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal")
 
@@ -18,8 +19,7 @@ def publisher_lock(folder: Path) -> Iterator[Path]:
         A path for what does not fit into memory; gone at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".publish.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder / ".publish.lock"):
         scratch = folder / ".publish.tmp"
         shutil.rmtree(scratch, ignore_errors=True)
         yield scratch

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cclake_common.sqlite import connect_readonly
+
 from cclake_publish.gold import Column, Table
 
 TABLE = Table(
@@ -43,9 +45,7 @@ def read(record: Path) -> Rows:
     if not record.exists():
         return []
     try:
-        with closing(
-            sqlite3.connect(f"{record.absolute().as_uri()}?mode=ro", uri=True)
-        ) as db:
+        with closing(connect_readonly(record)) as db:
             return db.execute(_QUERY).fetchall()
     except sqlite3.Error:  # a record of another version: gold is worth more
         return []

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from cclake_common.sqlite import connect_readonly
+
 from cclake_publish.atomic import discard, sync
 
 NAME = "conversations.db"
@@ -30,9 +32,8 @@ def file_of(folder: Path) -> Path | None:
 
 def facts(path: Path) -> dict[str, str]:
     """Return the rows of `export_info`; empty if the file cannot be read."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(address, uri=True)) as db:
+        with closing(connect_readonly(path)) as db:
             return dict(db.execute("select name, value from export_info").fetchall())
     except sqlite3.Error:
         return {}
@@ -40,8 +41,7 @@ def facts(path: Path) -> dict[str, str]:
 
 def sessions(path: Path) -> list[str]:
     """Return the ids of the sessions in an export."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True)) as db:
+    with closing(connect_readonly(path)) as db:
         rows = db.execute("select session_id from dim_sessions").fetchall()
     return [one for (one,) in rows if one is not None]
 

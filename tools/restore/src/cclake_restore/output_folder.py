@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cclake_common.failure import Failure
+from cclake_common.lock import try_lock
 
 from cclake_restore.selection import is_safe
 
@@ -123,7 +123,7 @@ def _write_draft(parent: int, name: str, pieces: Iterable[bytes]) -> int:
     handle = os.open(draft, _NEW, 0o600, dir_fd=parent)
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try_lock(handle)
             size = sum(map(file.write, pieces))
             file.flush()
             _name_draft(parent, draft, name)
@@ -139,8 +139,8 @@ def _remove_stale_drafts(parent: int) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(name, dir_fd=parent)
+                if try_lock(handle):
+                    os.unlink(name, dir_fd=parent)
             finally:
                 os.close(handle)
 

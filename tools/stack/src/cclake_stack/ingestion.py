@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cclake_common import settings
+from cclake_common.sqlite import connect_readonly
 
 QUIET_SECONDS = 3.0
 # The tailer sends stats at least every 30 s, however slow it is.
@@ -86,9 +87,8 @@ def snapshot(buffer: Path) -> Progress:
     """Return the progress now; all zero if there is no readable buffer."""
     if not buffer.exists():
         return Progress()
-    uri = f"{buffer.as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+        with closing(connect_readonly(buffer)) as db:
             return _progress(db)
     except sqlite3.DatabaseError:
         return Progress()

@@ -16,6 +16,7 @@ from cclake_archive.lines import CONVERSATIONS
 from cclake_archive.watermarks import total
 from cclake_common import settings
 from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly
 
 from cclake_stack import checks, config, ingestion, unarchived
 from cclake_stack.retention import retention
@@ -179,7 +180,7 @@ def unreadable() -> list[str]:
 
 
 def _ask(path: Path, sql: str) -> list[Any]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+    with closing(connect_readonly(path)) as db:
         return db.execute(sql).fetchall()
 
 

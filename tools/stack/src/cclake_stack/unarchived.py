@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from cclake_common.sqlite import connect_readonly
 from cclake_common.visible import visible
 
 ENCODED = """
@@ -62,8 +63,7 @@ def _encoded(buffer: Path) -> list[tuple[str, str]]:
     if not buffer.exists():
         return []
     try:
-        uri = f"{buffer.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+        with closing(connect_readonly(buffer)) as db:
             found = db.execute(ENCODED).fetchall()
     except sqlite3.DatabaseError:
         return []

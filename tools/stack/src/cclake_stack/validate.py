@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cclake_common import settings
 from cclake_common.lock import Lock
+from cclake_common.sqlite import connect_readonly
 from cclake_common.stop import die_with_parent
 from cclake_common.visible import visible
 
@@ -129,7 +130,7 @@ def totals() -> list[Check]:
     path = settings.in_home("EXPORT_DIR", "exports") / "conversations.db"
     if not path.exists():
         return [Check("totals", False, "nothing is published yet: just pipeline")]
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+    with closing(connect_readonly(path)) as db:
         return [_reconciled(db, table, part) for table, part in _SUMS.items()]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cclake_archive.checkpoints import Checkpoint
+from cclake_common.sqlite import connect_readonly
 
 from cclake_verify.disk import stat_file
 
@@ -63,9 +64,8 @@ def read_buffer(path: Path, host: str, full: bool, grace: float) -> Pending | No
     if not path.exists():
         return None
     found = Pending()
-    uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+        with closing(connect_readonly(path)) as db:
             db.execute("begin")  # so that all queries see one state
             found.queued, found.dead, lines, done = db.execute(COUNTED).fetchone()
             if lines != done + found.queued:

@@ -11,6 +11,7 @@ from typing import Protocol
 import duckdb
 from adbc_driver_manager import dbapi as adbc
 from adbc_driver_sqlite import dbapi
+from cclake_common.sqlite import readonly_uri
 
 from cclake_verify.checksums import checksum_of_rows
 from cclake_verify.gold import (
@@ -132,7 +133,7 @@ class SqliteExport:
         self, path: Path, cursor: adbc.Cursor, connection: duckdb.DuckDBPyConnection
     ) -> None:
         self._path, self._cursor, self._connection = path, cursor, connection
-        self._uri = _uri(path)
+        self._uri = readonly_uri(path)
 
     def measures(self, tables: Iterable[Table]) -> Copy:
         """Count and sum up its tables."""
@@ -236,7 +237,7 @@ def attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Duck
 def opened(path: Path) -> Iterator[SqliteExport]:
     """Open the SQLite export for reading while the block runs."""
     with (
-        dbapi.connect(_uri(path)) as database,
+        dbapi.connect(readonly_uri(path)) as database,
         database.cursor() as cursor,
         duckdb.connect() as connection,
     ):
@@ -249,10 +250,6 @@ def opened(path: Path) -> Iterator[SqliteExport]:
 def _run(info: dict[str, str]) -> int | None:
     run = info.get("extract_run")
     return int(run) if run else None
-
-
-def _uri(path: Path) -> str:
-    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 def _tables(db: sqlite3.Connection) -> set[str]:
