@@ -392,7 +392,7 @@ def test_a_damaged_file_is_not_taken_for_a_locked_one(
     damaged = tmp_path / "lockwood" / "analytics.duckdb"
     damaged.parent.mkdir()
     damaged.write_bytes(b"no database at all" * 1000)
-    failed = tool("load", "--duckdb-path", str(damaged))
+    failed = tool("load", "--duckdb", str(damaged))
     assert failed.returncode == 1
     assert "can't be opened" in failed.stderr
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cclake_common.cli import Json, make_app
 from cclake_common.failure import Failure, run
 from cclake_common.settings import home, in_home
 
@@ -19,12 +20,8 @@ from cclake_metabase.client import Client
 from cclake_metabase.ledger import Ledger
 from cclake_metabase.model import load
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Metabase dashboards over the SQLite export, kept as code.
+app = make_app(
+    """Metabase dashboards over the SQLite export, kept as code.
 
     Metabase reads the export, so it never has to be paused.
 
@@ -36,6 +33,7 @@ app = typer.Typer(
 
         METABASE_EMAIL=me@example.com METABASE_PASSWORD=... metabase apply
     """,
+    no_args_is_help=True,
 )
 
 Url = Annotated[
@@ -80,7 +78,6 @@ Folder = Annotated[
         help="Folder with dashboards of your own.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

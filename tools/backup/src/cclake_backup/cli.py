@@ -1,7 +1,6 @@
 """Command line of backup."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from cclake_common import settings
+from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
 from cclake_common.failure import run
+from cclake_common.progress import bars
 from cclake_common.visible import visible
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from cclake_backup.check import check
 from cclake_backup.load import load
@@ -41,21 +40,9 @@ CHECK_HELP = (
 )
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-MongoUri = Annotated[
-    str | None, typer.Option(envvar="MONGO_URI", show_default="the private mongod")
-]
-MongoDb = Annotated[str, typer.Option(envvar="MONGO_DB")]
 Done = TypeVar("Done")
 
-app = typer.Typer(
-    help=HELP,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app(HELP, no_args_is_help=True)
 
 
 @app.command("save", help=SAVE_HELP)
@@ -68,9 +55,9 @@ def save_command(
             help="Save everything; earlier parts may then be deleted.",
         ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: Json = False,
     mongo_uri: MongoUri = None,
-    mongo_db: MongoDb = "claude_logs",
+    mongo_db: MongoDb = DATABASE,
 ) -> None:
     """Save what is new."""
     source = Source(mongo_uri or settings.mongo_uri(), mongo_db, settings.host())
@@ -89,9 +76,9 @@ def save_command(
 @app.command("load", help=LOAD_HELP)
 def load_command(
     folder: Folder,
-    as_json: AsJson = False,
+    as_json: Json = False,
     mongo_uri: MongoUri = None,
-    mongo_db: MongoDb = "claude_logs",
+    mongo_db: MongoDb = DATABASE,
 ) -> None:
     """Load a backup into MongoDB."""
     uri = mongo_uri or settings.mongo_uri()
@@ -110,7 +97,7 @@ def load_command(
 
 
 @app.command("check", help=CHECK_HELP)
-def check_command(folder: Folder, as_json: AsJson = False) -> None:
+def check_command(folder: Folder, as_json: Json = False) -> None:
     """Compare every file with its hash."""
     done = asdict(_with_progress("checking", lambda tell: check(folder, tell)))
     line = "intact: {documents:,} documents, {bytes:,} bytes, of {saved_at}"
@@ -122,24 +109,8 @@ def _print(done: dict[str, Any], line: str, as_json: bool) -> None:
 
 
 def _with_progress(what: str, work: Callable[[Advance], Done]) -> Done:
-    counted = TextColumn("{task.completed:,.0f} documents")
-    with Progress(
-        TextColumn("{task.description}"),
-        counted,
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        tasks: dict[str, Any] = {}
-
-        def tell(collection: str, number: int) -> None:
-            if collection not in tasks:
-                name = f"{what} {collection}"
-                tasks[collection] = progress.add_task(name, total=None)
-            progress.advance(tasks[collection], number)
-
-        return work(tell)
+    with bars("documents") as shown:
+        return work(lambda name, count: shown.advance(f"{what} {name}", count))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from cclake_common import settings
+from cclake_common.cli import BufferPath, Json, make_app
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
 from cclake_common.visible import visible
@@ -28,27 +29,9 @@ Follow the logs, and resume exactly where the last run stopped:
     buffer append < <(tailer --follow --resume <(buffer checkpoints))
 """
 
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-letters = typer.Typer(no_args_is_help=True, help="Lines that could not be delivered.")
+app = make_app(HELP, no_args_is_help=True)
+letters = make_app("Lines that could not be delivered.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
-
-PathOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--sqlite-path",
-        envvar="SQLITE_PATH",
-        show_default="$CCLAKE_HOME/buffer.db",
-        help="The buffer's file.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _path(given: Path | None) -> Path:
@@ -57,7 +40,7 @@ def _path(given: Path | None) -> Path:
 
 @app.command()
 def append(
-    sqlite_path: PathOption = None,
+    sqlite_path: BufferPath = None,
     max_mb: Annotated[
         float | None,
         typer.Option(
@@ -118,7 +101,7 @@ def append(
 
 @app.command()
 def checkpoints(
-    sqlite_path: PathOption = None,
+    sqlite_path: BufferPath = None,
     host: Annotated[
         str | None, typer.Option(help="Print only the files of this host.")
     ] = None,
@@ -143,7 +126,7 @@ def checkpoints(
 
 
 @app.command()
-def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
+def status(sqlite_path: BufferPath = None, as_json: Json = False) -> None:
     """Show how many lines wait, since when, and whether the counters add up."""
     found = inspection.status(_path(sqlite_path))
     if as_json:
@@ -157,9 +140,9 @@ def status(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def peek(
-    sqlite_path: PathOption = None,
+    sqlite_path: BufferPath = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="Number of lines.")] = 10,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Show the oldest waiting lines."""
     rows = inspection.peek(_path(sqlite_path), limit)
@@ -175,7 +158,7 @@ def _one_line(row: dict[str, Any]) -> str:
 
 
 @letters.command("list")
-def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) -> None:
+def list_letters(sqlite_path: BufferPath = None, as_json: Json = False) -> None:
     """List the dead letters."""
     found = dead_letters.list_all(_path(sqlite_path))
     for letter in found:
@@ -190,8 +173,8 @@ def list_letters(sqlite_path: PathOption = None, as_json: JsonOption = False) ->
 @letters.command("show")
 def show_letter(
     letter: Annotated[int, typer.Argument(help="Id of the dead letter.")],
-    sqlite_path: PathOption = None,
-    as_json: JsonOption = False,
+    sqlite_path: BufferPath = None,
+    as_json: Json = False,
 ) -> None:
     """Write the bytes of a dead letter to standard output."""
     found = dead_letters.get(_path(sqlite_path), letter)
@@ -211,7 +194,7 @@ def retry_letters(
         int | None,
         typer.Argument(help="Id of the dead letter.", show_default="all of them"),
     ] = None,
-    sqlite_path: PathOption = None,
+    sqlite_path: BufferPath = None,
 ) -> None:
     """Put dead letters back into the queue."""
     print(dead_letters.retry(_path(sqlite_path), letter))

@@ -20,9 +20,9 @@ def connect_readonly(
     Raises:
         sqlite3.OperationalError: There is no such file.
     """
-    uri = readonly_uri(path)
-    found: sqlite3.Connection = sqlite3.connect(uri, wait_s, uri=True, **options)
-    return found
+    options |= {"uri": True, "timeout": wait_s}
+    connection: sqlite3.Connection = sqlite3.connect(readonly_uri(path), **options)
+    return connection
 
 
 def readonly_uri(path: Path) -> str:

@@ -8,31 +8,28 @@ from typing import Annotated
 import typer
 from cclake_archive.client import open_database
 from cclake_archive.watermarks import acknowledged
+from cclake_common.cli import (
+    DATABASE,
+    CatalogType,
+    CatalogUri,
+    Json,
+    MongoDb,
+    MongoUri,
+    Warehouse,
+    make_app,
+)
 from cclake_common.failure import Failure, run
 from cclake_lake.settings import Lake
 
 from cclake_extract import quick
 from cclake_extract.mongo import AGAIN, REACH_MS
-from cclake_extract.options import (
-    CatalogType,
-    CatalogUri,
-    Db,
-    Json,
-    Uri,
-    Warehouse,
-    address,
-    show,
-)
+from cclake_extract.options import address, show
 from cclake_extract.outcome import sentence
 from cclake_extract.table_cli import app as table_app
 
-app = typer.Typer(
-    help="Extract new documents from MongoDB into an Apache Iceberg table.",
+app = make_app(
+    "Extract new documents from MongoDB into an Apache Iceberg table.",
     epilog="`extract` and `extract --full-backfill` are short for `extract run …`.",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(table_app, name="table")
 
@@ -96,8 +93,8 @@ def run_command(
     full_backfill: FullBackfill = False,
     since: Since = None,
     dry_run: DryRun = False,
-    mongo_uri: Uri = None,
-    mongo_db: Db = "claude_logs",
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = DATABASE,
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
@@ -137,7 +134,7 @@ def run_command(
 
 @app.command("dead-letters")
 def dead_letters(
-    mongo_uri: Uri = None, mongo_db: Db = "claude_logs", json: Json = False
+    mongo_uri: MongoUri = None, mongo_db: MongoDb = DATABASE, json: Json = False
 ) -> None:
     """List the documents that could not become rows, with the reason."""
     from cclake_extract import dead

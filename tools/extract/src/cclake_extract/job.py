@@ -4,11 +4,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from cclake_archive.client import Document
 from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure
+from cclake_common.progress import bars
 from cclake_common.stop import Stop
 from cclake_common.visible import visible_lines
 from cclake_lake.catalog import answering, damaged, find_table, require_table
@@ -21,7 +23,6 @@ from cclake_extract.care.auto import care, due
 from cclake_extract.crew import ALONE, Crew
 from cclake_extract.damage import damage, forget_damaged, told
 from cclake_extract.follow import follow
-from cclake_extract.progress import bar
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
 
@@ -45,7 +46,10 @@ class Job:
         """
         if self.full:
             forget_damaged(self.lake)
-        with told(self.lake), bar("extract", self._total) as advance:
+        with told(self.lake), bars("documents") as shown:
+            if shown.shown:
+                shown.start("extract", self._total() or None)
+            advance = partial(shown.advance, "extract")
             if self.full or self.since:
                 self._taken()
                 outcome = backfill(

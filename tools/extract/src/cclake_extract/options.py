@@ -7,29 +7,6 @@ import typer
 from cclake_common.settings import mongo_uri
 from cclake_common.visible import printable, visible_lines
 
-Warehouse = Annotated[
-    str | None,
-    typer.Option(
-        "--warehouse",
-        envvar="ICEBERG_WAREHOUSE_PATH",
-        help="Folder or s3:// address of the lake.",
-        show_default="$CCLAKE_HOME/iceberg",
-    ),
-]
-CatalogType = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ICEBERG_CATALOG_TYPE", help="sql or rest.", show_default="sql"
-    ),
-]
-CatalogUri = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ICEBERG_CATALOG_URI",
-        help="Address of the REST catalog.",
-        show_default="catalog.db in the warehouse",
-    ),
-]
 MOST_HOURS = 87_600  # ten years
 Hours = Annotated[
     float,
@@ -39,19 +16,6 @@ Hours = Annotated[
         max=MOST_HOURS,
         help="Age in hours. What an extraction is writing is younger.",
     ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Uri = Annotated[
-    str | None,
-    typer.Option(
-        "--mongo-uri",
-        envvar="MONGO_URI",
-        help="MongoDB to read.",
-        show_default="the private mongod",
-    ),
-]
-Db = Annotated[
-    str, typer.Option("--mongo-db", envvar="MONGO_DB", help="Database to read.")
 ]
 
 

@@ -6,21 +6,12 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from cclake_common.cli import CatalogType, CatalogUri, Json, Warehouse, make_app
 from cclake_common.failure import Failure
 
-from cclake_extract.options import (
-    MOST_HOURS,
-    CatalogType,
-    CatalogUri,
-    Hours,
-    Json,
-    Warehouse,
-    show,
-)
+from cclake_extract.options import MOST_HOURS, Hours, show
 
-app = typer.Typer(
-    help="Look at the Iceberg table and take care of it.", rich_markup_mode=None
-)
+app = make_app("Look at the Iceberg table and take care of it.")
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]

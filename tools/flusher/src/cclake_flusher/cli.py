@@ -14,6 +14,15 @@ from typing import Annotated, Any
 
 import typer
 from cclake_common import settings
+from cclake_common.cli import (
+    DATABASE,
+    BufferPath,
+    Json,
+    MongoDb,
+    MongoUri,
+    ThisHost,
+    make_app,
+)
 from cclake_common.failure import Failure, run
 from cclake_common.stop import Stop, die_with_parent
 from cclake_common.visible import printable, visible
@@ -31,54 +40,18 @@ HELP = """Deliver the buffer to MongoDB exactly once.
 and deletes them from the buffer once they are safely on MongoDB's disk.
 """
 
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app(HELP, no_args_is_help=True)
 PortOption = Annotated[
     int,
     typer.Option(envvar="HEALTH_PORT", help="Port of /health, /stats, /metrics."),
-]
-PathOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--sqlite-path",
-        envvar="SQLITE_PATH",
-        show_default="$CCLAKE_HOME/buffer.db",
-        help="The buffer's file.",
-    ),
-]
-UriOption = Annotated[
-    str | None,
-    typer.Option(
-        "--mongo-uri",
-        envvar="MONGO_URI",
-        show_default="the private mongod",
-        help="Address of MongoDB.",
-    ),
-]
-DatabaseOption = Annotated[
-    str, typer.Option("--mongo-db", envvar="MONGO_DB", help="Name of the database.")
-]
-HostOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="CCLAKE_HOST",
-        show_default="the machine's name",
-        help="Name of this machine.",
-    ),
 ]
 
 
 @app.command("run")
 def run_command(
-    sqlite_path: PathOption = None,
-    mongo_uri: UriOption = None,
-    mongo_db: DatabaseOption = "claude_logs",
+    sqlite_path: BufferPath = None,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = DATABASE,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -109,7 +82,7 @@ def run_command(
             help="Maximum time to deliver the queue after SIGTERM.",
         ),
     ] = 20,
-    host: HostOption = None,
+    host: ThisHost = None,
 ) -> None:
     """Deliver until SIGTERM; then deliver the rest of the queue, and exit.
 
@@ -162,10 +135,10 @@ def _limit_drain(stop: Stop, seconds: float) -> None:
 
 @app.command()
 def checkpoints(
-    sqlite_path: PathOption = None,
-    mongo_uri: UriOption = None,
-    mongo_db: DatabaseOption = "claude_logs",
-    host: HostOption = None,
+    sqlite_path: BufferPath = None,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = DATABASE,
+    host: ThisHost = None,
     wait_seconds: Annotated[
         float,
         typer.Option(
@@ -200,7 +173,7 @@ def checkpoints(
 @app.command()
 def health(
     health_port: PortOption = 9090,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the health of the running flusher; exit with 1 if it is failing."""
     report = _ask(health_port)

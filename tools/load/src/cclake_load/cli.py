@@ -7,16 +7,12 @@ from typing import Annotated
 
 import orjson
 import typer
+from cclake_common.cli import CatalogType, CatalogUri, DuckDb, Json, Warehouse, make_app
 from cclake_common.failure import run
 from cclake_common.settings import home
 from cclake_common.visible import printable, visible_lines
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app()
 
 FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Load every row again.")
@@ -27,38 +23,6 @@ Stats = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(help="Load the table as it was: a snapshot id, or a time (UTC)."),
-]
-Database = Annotated[
-    Path | None,
-    typer.Option(
-        "--duckdb-path",
-        envvar="DUCKDB_PATH",
-        help="DuckDB file to fill.",
-        show_default="$CCLAKE_HOME/analytics.duckdb",
-    ),
-]
-Warehouse = Annotated[
-    str | None,
-    typer.Option(
-        "--warehouse",
-        envvar="ICEBERG_WAREHOUSE_PATH",
-        help="Folder or s3:// address of the lake.",
-        show_default="$CCLAKE_HOME/iceberg",
-    ),
-]
-CatalogType = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ICEBERG_CATALOG_TYPE", help="sql or rest.", show_default="sql"
-    ),
-]
-CatalogUri = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ICEBERG_CATALOG_URI",
-        help="Address of the REST catalog.",
-        show_default="catalog.db in the warehouse",
-    ),
 ]
 Memory = Annotated[
     str | None,
@@ -74,7 +38,6 @@ Wait = Annotated[
         envvar="CCLAKE_LOAD_WAIT_S", help="Seconds to wait for a locked DuckDB file."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @app.command()
@@ -82,7 +45,7 @@ def load(
     full_refresh: FullRefresh = False,
     stats: Stats = False,
     as_of: AsOf = None,
-    duckdb_path: Database = None,
+    duckdb: DuckDb = None,
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
@@ -98,7 +61,7 @@ def load(
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
-    path = duckdb_path or home() / "analytics.duckdb"
+    path = duckdb or home() / "analytics.duckdb"
     path = Path(os.path.expandvars(path)).expanduser()
     work = job.Job(lake, path, memory_limit, wait)
     result = work.stats() if stats else work.run(full_refresh, as_of)

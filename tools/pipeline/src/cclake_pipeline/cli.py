@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
 from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
@@ -22,12 +23,9 @@ from cclake_pipeline.stages import Mode, Stages
 from cclake_pipeline.watch import Pace, Watch
 from cclake_pipeline.watermarks import Unreachable, Watermarks
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
+app = make_app(
+    "Run extract, load, dbt and publish in order, and record each run.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Run extract, load, dbt and publish in order, and record each run.",
 )
 
 DbtDir = Annotated[
@@ -42,19 +40,6 @@ DbtDir = Annotated[
 Target = Annotated[
     str, typer.Option("--target", envvar="DBT_TARGET", help="The dbt target.")
 ]
-Uri = Annotated[
-    str | None,
-    typer.Option(
-        "--mongo-uri",
-        envvar="MONGO_URI",
-        show_default="the private mongod",
-        help="The MongoDB whose watermarks tell what is new.",
-    ),
-]
-Database = Annotated[
-    str, typer.Option("--mongo-db", envvar="MONGO_DB", help="Its database.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("run")
@@ -74,8 +59,8 @@ def run_once(
     ] = False,
     dbt_dir: DbtDir = None,
     target: Target = "dev",
-    uri: Uri = None,
-    database: Database = "claude_logs",
+    uri: MongoUri = None,
+    database: MongoDb = DATABASE,
     as_json: Json = False,
 ) -> None:
     """Run all stages once: extract, load, dbt, publish.
@@ -150,8 +135,8 @@ def watch(
     ] = 9091,
     dbt_dir: DbtDir = None,
     target: Target = "dev",
-    uri: Uri = None,
-    database: Database = "claude_logs",
+    uri: MongoUri = None,
+    database: MongoDb = DATABASE,
 ) -> None:
     """Run at once if anything is new, and then whenever new data is in MongoDB.
 

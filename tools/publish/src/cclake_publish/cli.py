@@ -5,45 +5,22 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from cclake_common.cli import DuckDb, ExportDir, Json, make_app
 from cclake_common.failure import run
+from cclake_common.progress import bars
 from cclake_common.settings import home, in_home
 from cclake_common.visible import visible
 
 from cclake_publish.export import publish as publish_gold
-from cclake_publish.progress import bars
 from cclake_publish.single import Format, write_table
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-DuckDB = Annotated[
-    Path | None,
-    typer.Option(
-        "--duckdb",
-        envvar="DUCKDB_PATH",
-        show_default="$CCLAKE_HOME/analytics.duckdb",
-        help="The database that dbt writes; it is only read.",
-    ),
-]
-ExportDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--export-dir",
-        envvar="EXPORT_DIR",
-        show_default="$CCLAKE_HOME/exports",
-        help="The folder of the exports.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+app = make_app()
 
 
 @app.callback(invoke_without_command=True)
 def publish(
     context: typer.Context,
-    duckdb: DuckDB = None,
+    duckdb: DuckDb = None,
     export_dir: ExportDir = None,
     full: Annotated[
         bool, typer.Option("--full", help="Write both files anew, not only changes.")
@@ -78,7 +55,7 @@ def publish(
     """
     if context.invoked_subcommand:
         return
-    with bars() as progress:
+    with bars("rows") as shown:
         done = publish_gold(
             in_home("DUCKDB_PATH", "analytics.duckdb", duckdb),
             in_home("EXPORT_DIR", "exports", export_dir),
@@ -86,7 +63,7 @@ def publish(
             full=full,
             copy=duckdb_copy,
             copy_hours=duckdb_copy_hours,
-            progress=progress,
+            progress=lambda _table, rows: shown.advance("publish", rows),
         )
     if as_json:
         print(json.dumps(done.as_dict()))
@@ -105,7 +82,7 @@ def table(
     form: Annotated[
         Format, typer.Option("--format", help="The format of the file.")
     ] = "parquet",
-    duckdb: DuckDB = None,
+    duckdb: DuckDb = None,
     as_json: Json = False,
 ) -> None:
     """Write one gold table as a Parquet or CSV file."""

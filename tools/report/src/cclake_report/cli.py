@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from cclake_common.cli import ExportDir, Json, make_app
 from cclake_common.failure import Failure, run
 from cclake_common.settings import host as this_host
 from cclake_common.settings import in_home
@@ -15,11 +16,8 @@ from cclake_report.filters import Filters, day, zone
 from cclake_report.model import Report
 from cclake_report.source import open_gold
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Usage and cost of Claude Code in the terminal, from gold.
+app = make_app(
+    """Usage and cost of Claude Code in the terminal, from gold.
 
     Reads the SQLite export that `publish` makes; nothing is sent anywhere.
 
@@ -58,17 +56,7 @@ Timezone = Annotated[
 Breakdown = Annotated[
     bool, typer.Option("--breakdown", "-b", help="Also list each row by model.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-ExportDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--export-dir",
-        envvar="EXPORT_DIR",
-        show_default="$CCLAKE_HOME/exports",
-        help="The folder of the exports.",
-    ),
-]
 
 
 def _usage_command(by: usage.By, text: str) -> None:

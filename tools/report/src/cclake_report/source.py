@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly
 
 Row = dict[str, Any]
 # Gold keeps money with ten decimals; the export has it as floating point.
@@ -146,9 +147,8 @@ def open_gold(export_dir: Path) -> Iterator[Gold]:
     path = export_dir / "conversations.db"
     if not path.exists():
         raise Failure(f"{path} does not exist", "Run `pipeline run` first.")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with closing(connect_readonly(path.resolve())) as connection:
             connection.execute("begin")  # one state of the export for the whole report
             yield Gold(connection)
     except sqlite3.OperationalError as error:

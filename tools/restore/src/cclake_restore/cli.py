@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from cclake_common import settings
+from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
 from cclake_common.failure import Failure, run
+from cclake_common.progress import bars
 from cclake_common.visible import visible
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cclake_restore.run import Request, Result, restore
 from cclake_restore.selection import Selection
@@ -31,12 +31,7 @@ Examples:
   restore --out /tmp/x --project /home/me/alpha --dry-run
 """
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app()
 
 
 @app.command(help=HELP)
@@ -79,14 +74,9 @@ def main_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be written.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per file.")
-    ] = False,
-    mongo_uri: Annotated[
-        str | None,
-        typer.Option(envvar="MONGO_URI", show_default="the private mongod"),
-    ] = None,
-    mongo_db: Annotated[str, typer.Option(envvar="MONGO_DB")] = "claude_logs",
+    as_json: Json = False,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = DATABASE,
 ) -> None:
     """Recreate the original log files from MongoDB, byte for byte."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -118,20 +108,13 @@ def _files(number: int) -> str:
 
 
 def _with_progress(uri: str, database: str, request: Request) -> list[Result]:
-    columns = (TextColumn("restoring"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns,
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        task = progress.add_task("files", total=None)
-        results = []
+    results = []
+    with bars("files") as shown:
         for result in restore(
-            uri, database, request, lambda total: progress.update(task, total=total)
+            uri, database, request, lambda total: shown.start("restoring", total)
         ):
             results.append(result)
-            progress.advance(task)
+            shown.advance("restoring")
     return results
 
 

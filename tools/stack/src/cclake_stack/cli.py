@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common import settings
+from cclake_common.cli import Json, make_app
 from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.stop import die_with_parent
 from cclake_common.visible import visible, visible_lines
@@ -21,15 +22,11 @@ from cclake_stack import foreground as foreground_run
 from cclake_stack import up as starting
 from cclake_stack.supervise import Supervisor, repository
 
-app = typer.Typer(
-    help="Start, stop and inspect the whole stack of this data directory.",
+app = make_app(
+    "Start, stop and inspect the whole stack of this data directory.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
 
 

@@ -1,13 +1,17 @@
 """Command line of tailer."""
 
 import gc
+import itertools
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from cclake_common import failure, settings
+from cclake_common.cli import make_app
+from cclake_common.progress import Bars, bars
 from cclake_common.stop import Stop, die_with_parent
 
 from cclake_tailer.compare import REST
@@ -18,16 +22,10 @@ from cclake_tailer.file_server import FileServer
 from cclake_tailer.follow import Follower, Pace
 from cclake_tailer.once import read_once
 from cclake_tailer.output import Output
-from cclake_tailer.progress import progress
 from cclake_tailer.reader import Reader
 from cclake_tailer.registry import Registry, load_checkpoints, shown
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app()
 
 EPILOG = """\b
 Examples:
@@ -179,8 +177,9 @@ def tailer(
             f"no folder {missing[0]}", "Name the folder with --root or CLAUDE_DIR."
         )
     walker = Walker(side_files, server.note_error)
-    with progress(server) as show:
-        read_once(server, walker, rest_seconds, stop, show)
+    # Records and bar would overwrite each other on one terminal.
+    with bars("bytes", hidden=sys.stdout.isatty()) as reading:
+        read_once(server, walker, rest_seconds, stop, _progress(server, reading))
     out.flush()
     if stop:
         raise typer.Exit(failure.INTERRUPTED)
@@ -190,6 +189,18 @@ def tailer(
             f"{count} could not be read; the first is {place.full} ({why})",
             "Everything else was read. Fix that, then run it again with --resume.",
         )
+
+
+def _progress(server: FileServer, reading: Bars) -> Callable[[], None]:
+    """Return what to call after each turn; it shows every fiftieth."""
+    turns = itertools.count()
+
+    def show() -> None:
+        if reading.shown and not next(turns) % 50:
+            done = server.counters.bytes_read_total
+            reading.move("Reading logs", done, done + server.backlog_bytes())
+
+    return show
 
 
 def main() -> None:

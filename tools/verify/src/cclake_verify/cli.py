@@ -1,17 +1,27 @@
 """Command line of verify."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from cclake_common import settings as common
+from cclake_common.cli import (
+    DATABASE,
+    BufferPath,
+    DuckDb,
+    ExportDir,
+    Json,
+    MongoDb,
+    MongoUri,
+    ThisHost,
+    Warehouse,
+    make_app,
+)
 from cclake_common.failure import run
+from cclake_common.progress import bars
 from cclake_common.visible import visible
 from cclake_lake.settings import Lake
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from cclake_verify.report import Report
 from cclake_verify.run import Settings, verify
@@ -36,12 +46,7 @@ Examples:
   verify --full --json | jq '.findings[] | select(.status != "proven")'
 """
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app()
 
 
 @app.command(help=HELP)
@@ -56,9 +61,7 @@ def main_command(
     only: Annotated[
         str | None, typer.Option("--host", help="Prove the files of this host only.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, with every file.")
-    ] = False,
+    as_json: Json = False,
     grace: Annotated[
         float,
         typer.Option(
@@ -74,25 +77,9 @@ def main_command(
             help="Whether the side files of sessions are archived as well.",
         ),
     ] = True,
-    mongo_uri: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MONGO_URI",
-            show_default="the private mongod",
-            help="Address of MongoDB.",
-        ),
-    ] = None,
-    mongo_db: Annotated[
-        str, typer.Option(envvar="MONGO_DB", help="Name of the database.")
-    ] = "claude_logs",
-    this_host: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CCLAKE_HOST",
-            show_default="the machine's host name",
-            help="Name of this machine; its files are compared with the disk.",
-        ),
-    ] = None,
+    mongo_uri: MongoUri = None,
+    mongo_db: MongoDb = DATABASE,
+    this_host: ThisHost = None,
     claude_dir: Annotated[
         str | None,
         typer.Option(
@@ -109,41 +96,13 @@ def main_command(
             help="Cache of earlier proofs.",
         ),
     ] = None,
-    sqlite_path: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="SQLITE_PATH",
-            show_default="$CCLAKE_HOME/buffer.db",
-            help="The buffer, to count the lines that still wait.",
-        ),
-    ] = None,
-    duckdb_path: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DUCKDB_PATH",
-            show_default="$CCLAKE_HOME/analytics.duckdb",
-            help="The warehouse.",
-        ),
-    ] = None,
-    export_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="EXPORT_DIR",
-            show_default="$CCLAKE_HOME/exports",
-            help="Folder of the exports.",
-        ),
-    ] = None,
-    iceberg_warehouse_path: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ICEBERG_WAREHOUSE_PATH",
-            show_default="$CCLAKE_HOME/iceberg",
-            help="Folder or address of the lake.",
-        ),
-    ] = None,
+    sqlite_path: BufferPath = None,
+    duckdb: DuckDb = None,
+    export_dir: ExportDir = None,
+    warehouse: Warehouse = None,
 ) -> None:
     """Prove that every byte of every log is in every store."""
-    lake = Lake.from_env(warehouse=iceberg_warehouse_path)
+    lake = Lake.from_env(warehouse=warehouse)
     found = Settings(
         mongo_uri=mongo_uri or common.mongo_uri(),
         mongo_db=mongo_db,
@@ -151,7 +110,7 @@ def main_command(
         roots=common.roots(claude_dir),
         state=common.in_home("VERIFY_STATE", "verify.db", state),
         buffer=common.in_home("SQLITE_PATH", "buffer.db", sqlite_path),
-        warehouse=common.in_home("DUCKDB_PATH", "analytics.duckdb", duckdb_path),
+        warehouse=common.in_home("DUCKDB_PATH", "analytics.duckdb", duckdb),
         exports=common.in_home("EXPORT_DIR", "exports", export_dir),
         lake=lake,
         grace=grace,
@@ -167,28 +126,14 @@ def main_command(
 
 
 def _with_progress(settings: Settings, only: str | None, full: bool) -> Report:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns,
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        task = progress.add_task("proving files", total=None)
-        stores: dict[str, TaskID] = {}
-
-        def advance(store: str, rows: int) -> None:
-            if store not in stores:
-                stores[store] = progress.add_task(f"reading {store}", total=None)
-            progress.advance(stores[store], rows)
-
+    with bars("") as shown:
         return verify(
             settings,
             only,
             full,
-            begin=lambda total: progress.update(task, total=total),
-            step=lambda _finding: progress.advance(task),
-            advance=advance,
+            begin=lambda total: shown.start("proving files", total),
+            step=lambda _finding: shown.advance("proving files"),
+            advance=lambda store, rows: shown.advance(f"reading {store}", rows),
         )
 
 
