@@ -100,7 +100,7 @@ def _is_unread() -> bool:
 
 
 def _delivered(tool: str, code: object) -> object:
-    """The exit code, once all that was printed is written; 141 when nobody reads it."""
+    """Flush standard output, and return the exit code; 141 if nobody reads it."""
     # typer ends with 1 when the reader has gone, and wraps standard output.
     gone, lost = type(sys.stdout).__name__ == "PacifyFlushWrapper", False
     try:

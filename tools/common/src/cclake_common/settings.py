@@ -21,24 +21,24 @@ _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)\S*@")
 
 
 def home() -> Path:
-    """The data directory: `CCLAKE_HOME`, or `~/.claude-sync`."""
+    """Return the data directory: `CCLAKE_HOME`, or `~/.claude-sync`."""
     return _path(os.environ.get("CCLAKE_HOME") or "~/.claude-sync")
 
 
 def in_home(variable: str, name: str, given: Path | None = None) -> Path:
-    """The path of an option, of an environment variable, or in the data directory."""
+    """Return the path in an option, in a variable, or in the data directory."""
     value = str(given) if given else os.environ.get(variable)
     return _path(value) if value else home() / name
 
 
 def roots(given: str | None = None) -> list[Path]:
-    """The folders of `CLAUDE_DIR` (`:` between them), or `~/.claude/projects`."""
+    """Return the folders of `CLAUDE_DIR` (separated by `:`), or `~/.claude/projects`."""
     value = given or os.environ.get("CLAUDE_DIR") or "~/.claude/projects"
     return [_path(part) for part in value.split(os.pathsep) if part]
 
 
 def host() -> str:
-    """The name of this machine in every record.
+    """Return the name of this machine in every record.
 
     `CCLAKE_HOST`, or the one that is kept in the data directory, or its host name.
     """
