@@ -32,7 +32,7 @@ def in_home(variable: str, name: str, given: Path | None = None) -> Path:
 
 
 def roots(given: str | None = None) -> list[Path]:
-    """Return the folders of `CLAUDE_DIR` (separated by `:`), or `~/.claude/projects`."""
+    """Return the folders in `CLAUDE_DIR` (`:` between), or `~/.claude/projects`."""
     value = given or os.environ.get("CLAUDE_DIR") or "~/.claude/projects"
     return [_path(part) for part in value.split(os.pathsep) if part]
 
