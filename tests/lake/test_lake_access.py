@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_extract import run, shares, source
-from cclake_extract.crew import Crew
+from cclake_extract import run, shares
 from cclake_extract.run import extract
 from cclake_lake import connection
 from cclake_lake.catalog import answering, open_catalog
@@ -214,10 +213,9 @@ def test_the_lake_is_reached_by_tls_with_a_private_authority(
         use({}, ICEBERG_CATALOG_URI=catalog, ICEBERG_CA_FILE=str(authority.file))
         use({}, REQUESTS_CA_BUNDLE=str(Authority(tmp_path / "other").file))
         monkeypatch.setattr(shares, "FILE_ROWS", 20)
-        monkeypatch.setattr(source, "ABOVE", 40)
         store(db, list(documents(1, 100)))
         lake = Lake.from_env()
-        assert extract(lake, db, crew=Crew(mongod.uri, 2)).rows == 100
+        assert extract(lake, db).rows == 100
         assert loaded(lake, tmp_path / "x.duckdb")["rows"] == 100
         assert keys(lake) == wanted(db)
 

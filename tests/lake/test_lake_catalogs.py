@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import duckdb
 import pyarrow.fs
 import pytest
-from cclake_extract import shares, source
+from cclake_extract import shares
 from cclake_extract.backfill import backfill
 from cclake_extract.bronze import ensure_table
 from cclake_extract.care.compact import compact
@@ -24,12 +24,11 @@ from cclake_extract.care.expire import expire
 from cclake_extract.care.orphans import sweep_orphans
 from cclake_extract.care.reach import needed, present
 from cclake_extract.care.rollback import rollback
-from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.catalog import open_catalog, require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
-from harness import BIN, PATIENCE, Mongod, free_port, wait_for
+from harness import BIN, PATIENCE, free_port, wait_for
 from lakes import answer, duck, keys, loaded, rows, tool, wanted
 from pymongo.database import Database
 from seaweed import KEY, PLAIN, SECRET, TABLES, Seaweed
@@ -176,15 +175,14 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
     assert [seq for (seq,) in listed] == list(range(1, 61))
 
 
-def test_two_processes_write_there(
-    db: Db, mongod: Mongod, lake: Lake, monkeypatch: pytest.MonkeyPatch
+def test_many_shares_are_written_there(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shares, "FILE_ROWS", 50)
-    monkeypatch.setattr(source, "ABOVE", 100)
     store(db, list(documents(1, 420)))
-    assert extract(lake, db, crew=Crew(mongod.uri, 2)).commits == 9
+    assert extract(lake, db).commits == 9
     assert keys(lake) == wanted(db)
-    assert backfill(lake, db, crew=Crew(mongod.uri, 2)).rows == 420
+    assert backfill(lake, db).rows == 420
     assert keys(lake) == wanted(db)
 
 

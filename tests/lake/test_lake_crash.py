@@ -1,8 +1,6 @@
 """Whatever is killed, and whenever: the table is MongoDB's acknowledged rows."""
 
-import contextlib
 import os
-import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from documents import documents, store
 from harness import Mongod, wait_for
 from lakes import keys, loaded, wanted
 from pymongo.database import Database
-from victims import Victim, Work, Writer, working
+from victims import Victim, Writer, working
 
 KILLS = 48
 COMMITS = 20
@@ -48,13 +46,11 @@ def operations(lake: Lake) -> set[str]:
 
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.parametrize("extractor", [lake_workers.extractor, lake_workers.pair])
 def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     db: Database[dict[str, Any]],
     mongod: Mongod,
     lake: Lake,
     tmp_path: Path,
-    extractor: Work,
 ) -> None:
     store(db, list(documents(1, 20, buffer="z" * 32, host="z")))
     extract(lake, db)
@@ -62,20 +58,13 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     writer = Writer(db, lake)
     writer.write()
     duckdb = tmp_path / "analytics.duckdb"
-    pairs = 0
+    extractor = lake_workers.extractor
     loops = [Victim(w, where) for w in (extractor, extractor, lake_workers.keeper)]
     with working(*loops):
         for number in range(KILLS):
             victim = loops[ORDER[number % len(ORDER)]]
             victim.works()
             writer.write()
-            others = victim.children()
-            pairs += bool(others)
-            # Every third time it is the second process that dies, where there is one.
-            if others and number % 3 == 0:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(others[0], signal.SIGKILL)
-                continue
             victim.replace()
             if number % 12 == 0:
                 loaded(lake, duckdb)
@@ -94,7 +83,6 @@ def test_no_row_is_lost_or_doubled_by_kills_of_extraction_compaction_and_expiry(
     assert loaded(lake, duckdb, full=True)["total"] == sum(wanted(db).values())
 
     table = require_table(lake)
-    assert bool(pairs) == (extractor is lake_workers.pair)
     for snapshot in table.metadata.snapshots:
         assert table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows > 0
     # What the killed left behind goes, and nothing else.

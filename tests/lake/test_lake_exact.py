@@ -1,7 +1,5 @@
 """Extraction takes every acknowledged document once, and nothing else."""
 
-import subprocess
-import sys
 import threading
 from collections import Counter
 from typing import Any
@@ -67,24 +65,6 @@ def test_a_run_with_nothing_new_reads_no_document_and_commits_nothing(
     touched = {found["ns"].split(".")[1] for found in db["system.profile"].find()}
     assert touched == {"watermarks"}
     assert require_table(lake).metadata_location == before
-
-
-def test_a_run_that_finds_nothing_does_not_even_load_pyiceberg(
-    db: Db, lake: Lake
-) -> None:
-    store(db, list(documents(1, 100)))
-    first = answer("extract")
-    shown = "import sys; from cclake_extract.cli import app;"
-    shown += "app(['run', '--json'], standalone_mode=False);"
-    shown += "print('pyiceberg' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", shown], capture_output=True, text=True, check=True
-    )
-    report, loaded = done.stdout.splitlines()
-    assert loaded == "False"
-    assert orjson.loads(report) == first | {"rows": 0, "commits": 0}
-    store(db, list(documents(101, 102)))
-    assert answer("extract")["rows"] == 2
 
 
 def test_late_hosts_and_lost_buffers_are_ranges_of_their_own(

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
 Db = Database[dict[str, Any]]
 KILLS = 6
 OUTAGES = 2
-LOOPS = (lake_workers.extractor, lake_workers.pair, lake_workers.keeper)
+LOOPS = (lake_workers.extractor, lake_workers.extractor, lake_workers.keeper)
 
 
 @pytest.fixture(autouse=True)

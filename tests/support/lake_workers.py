@@ -9,12 +9,11 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 
 from cclake_common.failure import Failure
-from cclake_extract import mongo, reader, shares, source
+from cclake_extract import mongo, reader, shares
 from cclake_extract.backfill import backfill
 from cclake_extract.care import compact as compaction
 from cclake_extract.care.compact import compact
 from cclake_extract.care.expire import expire
-from cclake_extract.crew import Crew
 from cclake_extract.run import extract
 from cclake_lake.catalog import answering, require_table
 from cclake_lake.settings import Lake
@@ -75,16 +74,6 @@ def extractor(uri: str, name: str, where: str) -> None:
             _calmly(lake, lambda: extract(lake, client[name]))
 
 
-def pair(uri: str, name: str, where: str) -> None:
-    """Extract forever with a second process, even if there is little."""
-    small_files()
-    source.ABOVE = 60
-    lake = lake_of(where)
-    with connect(uri) as client:
-        while True:
-            _calmly(lake, lambda: extract(lake, client[name], crew=Crew(uri, 2)))
-
-
 def keeper(_uri: str, _name: str, where: str) -> None:
     """Compact and expire forever, and delete at once what expiry allows."""
     small_files()
@@ -117,8 +106,7 @@ def rebuilder(uri: str, name: str, where: str) -> None:
 
 
 def once(uri: str, name: str, where: str) -> None:
-    """Extract what is new with a second process, also where there is little."""
+    """Extract what is new."""
     small_files()
-    source.ABOVE = 60
     with connect(uri) as client:
-        extract(lake_of(where), client[name], crew=Crew(uri, 2))
+        extract(lake_of(where), client[name])

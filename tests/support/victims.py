@@ -5,7 +5,6 @@ import multiprocessing
 import random
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 import lake_workers
@@ -84,11 +83,6 @@ class Victim:
             self.steps.recv_bytes()
             return
         raise AssertionError(f"{self.work.__name__}: ended by itself")
-
-    def children(self) -> list[int]:
-        pid = self.process.pid
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(child) for child in found.split()]
 
     def kill(self) -> None:
         self.process.kill()

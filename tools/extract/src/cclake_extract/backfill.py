@@ -23,7 +23,6 @@ from cclake_extract.commit import (
     remove,
     replace,
 )
-from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
 from cclake_extract.names import LAST_RUN
 from cclake_extract.outcome import Outcome
@@ -38,7 +37,6 @@ def backfill(
     database: Database[Document],
     since: datetime | None = None,
     advance: Advance = lambda _: None,
-    crew: Crew = ALONE,
 ) -> Outcome:
     """Write every acknowledged document again and put it in place of the table.
 
@@ -50,12 +48,11 @@ def backfill(
         database: Where the documents are.
         since: Leave out what MongoDB ingested before this moment.
         advance: Called with the number of documents read.
-        crew: Who reads.
     """
     table = ensure_table(lake, open_catalog(lake))
     ranges = mongo.behind(acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
-    source = Source(database, crew, advance, extra)
+    source = Source(database, advance, extra)
     outcome, files = Outcome(commits=1), list[DataFile]()
     runs = _reserve(table, most(ranges))
     with (

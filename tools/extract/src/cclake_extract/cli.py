@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from cclake_archive.client import open_database
-from cclake_archive.watermarks import acknowledged
 from cclake_common.cli import (
     DATABASE,
     CatalogType,
@@ -21,7 +20,6 @@ from cclake_common.cli import (
 from cclake_common.failure import Failure, run
 from cclake_lake.settings import Lake
 
-from cclake_extract import quick
 from cclake_extract.mongo import AGAIN, REACH_MS
 from cclake_extract.options import address, show
 from cclake_extract.outcome import sentence
@@ -51,34 +49,12 @@ Since = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say how many documents would come.")
 ]
-
-Follow = Annotated[
-    bool,
-    typer.Option("--follow", help="Go on, and extract whenever something new came."),
-]
-Interval = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        envvar="CCLAKE_FOLLOW_INTERVAL_S",
-        help="Least seconds between two extractions of --follow.",
-    ),
-]
 CareEvery = Annotated[
     int,
     typer.Option(
         min=0,
         envvar="CCLAKE_CARE_EVERY",
         help="Compact and expire after so many small commits; 0: never.",
-    ),
-]
-Processes = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        envvar="CCLAKE_EXTRACT_PROCESSES",
-        help="Most processes that read, once there are 100,000 documents.",
-        show_default="2, or 1 on one core",
     ),
 ]
 
@@ -98,10 +74,7 @@ def run_command(
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
-    follow: Follow = False,
-    interval: Interval = 5.0,
     care_every: CareEvery = 20,
-    processes: Processes = None,
     json: Json = False,
 ) -> None:
     """Take over what is new since the last run, each document exactly once."""
@@ -109,22 +82,13 @@ def run_command(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
     uri = address(mongo_uri)
+    from cclake_extract import job
+
     try:
         with open_database(uri, mongo_db, "extract", REACH_MS, AGAIN) as database:
-            plain = not (full_backfill or since or dry_run or follow)
-            acked = acknowledged(database) if plain else {}
-            if plain and (result := quick.nothing_new(lake, acked)):
-                show(json, result, sentence(result))
-                return
-            from cclake_extract import crew, job
-
-            team = crew.Crew.of(uri, processes)
-            work = job.Job(lake, database, full_backfill, since, care_every, team)
-            if follow:
-                work.follow(interval, lambda r: show(json, r, sentence(r)))
-            else:
-                result = work.preview() if dry_run else work.run()
-                show(json, result, sentence(result))
+            work = job.Job(lake, database, full_backfill, since, care_every)
+            result = work.preview() if dry_run else work.run()
+            show(json, result, sentence(result))
     except OSError as error:
         raise Failure(
             f"the lake in {lake.place} can't be written: {error}",

@@ -1,7 +1,6 @@
 """What one call of `extract run` does, by its options."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +10,6 @@ from cclake_archive.client import Document
 from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure
 from cclake_common.progress import bars
-from cclake_common.stop import Stop
 from cclake_common.visible import visible_lines
 from cclake_lake.catalog import answering, damaged, find_table, require_table
 from cclake_lake.settings import Lake
@@ -20,9 +18,7 @@ from pymongo.database import Database
 from cclake_extract import mongo
 from cclake_extract.backfill import backfill
 from cclake_extract.care.auto import care, due
-from cclake_extract.crew import ALONE, Crew
 from cclake_extract.damage import damage, forget_damaged, told
-from cclake_extract.follow import follow
 from cclake_extract.run import extract
 from cclake_extract.state import state_of
 
@@ -36,7 +32,6 @@ class Job:
     full: bool = False
     since: datetime | None = None
     care_every: int = 20
-    crew: Crew = ALONE
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the outcome.
@@ -52,24 +47,10 @@ class Job:
             advance = partial(shown.advance, "extract")
             if self.full or self.since:
                 self._taken()
-                outcome = backfill(
-                    self.lake, self.database, self._since(), advance, self.crew
-                )
+                outcome = backfill(self.lake, self.database, self._since(), advance)
             else:
-                outcome = extract(self.lake, self.database, advance, self.crew)
+                outcome = extract(self.lake, self.database, advance)
         return outcome.as_dict() | {"care": self._care() if outcome.commits else None}
-
-    def follow(self, interval: float, report: Callable[[dict[str, Any]], None]) -> None:
-        """Run now and whenever something new came, until SIGTERM or SIGINT."""
-        stop = Stop()
-
-        def work() -> None:
-            result = self.run()
-            self.full, self.since = False, None
-            if result["rows"]:
-                report(result)
-
-        follow(self.database, work, stop, interval)
 
     def _total(self) -> int:
         ranges = mongo.behind(acknowledged(self.database), self._taken())

@@ -1,7 +1,7 @@
 """What MongoDB holds that the table may take."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
@@ -35,10 +35,9 @@ def query(buffer: str, after: int, up_to: int) -> Document:
     return {"buffer": buffer, "seq": {"$gt": after, "$lte": up_to}}
 
 
-def count(database: Database[Document], part: Range, most: int = 0) -> int:
-    """How many documents a range has; counts no further than `most`, unless 0."""
-    limit: dict[str, Any] = {"limit": most} if most else {}
-    return database["conversations"].count_documents(query(*part), **limit)
+def count(database: Database[Document], part: Range) -> int:
+    """Return how many documents a range has."""
+    return database["conversations"].count_documents(query(*part))
 
 
 def seq_of_place(database: Database[Document], part: Range, places: int) -> int | None:

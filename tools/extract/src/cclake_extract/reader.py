@@ -61,7 +61,7 @@ class Reader:
     ) -> None:
         self._database = database
         self._destination = destination
-        self.advance = advance
+        self._advance = advance
         self._extra = extra or {}
 
     def read(self, share: Share) -> Piece:
@@ -82,11 +82,6 @@ class Reader:
             dead.write()
         return Piece(files, dead.count)
 
-    def discard(self, piece: Piece) -> None:
-        """Remove the files of a piece that the table did not take."""
-        for file in piece.files:
-            self._destination.delete(file.path)
-
     def _add(self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters) -> None:
         if b"\x07raw_file\x00" in raw:  # big ones: not a hundred of them at once
             return self._one_by_one(out, raw, buffer, dead)
@@ -96,7 +91,7 @@ class Reader:
         except BROKEN:
             return self._one_by_one(out, raw, buffer, dead)
         out.add(columns, len(raw))
-        return self.advance(len(documents))
+        return self._advance(len(documents))
 
     def _one_by_one(
         self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters
@@ -109,7 +104,7 @@ class Reader:
                 out.add(columns, max(len(one), columns["len"][0] or 0))
             except BROKEN as error:
                 dead.add(one, buffer, f"{type(error).__name__}: {error}")
-            self.advance(1)
+            self._advance(1)
 
 
 class _Files:

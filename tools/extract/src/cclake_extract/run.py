@@ -15,7 +15,6 @@ from cclake_extract import mongo
 from cclake_extract.bronze import ensure_table
 from cclake_extract.calm import undisturbed
 from cclake_extract.commit import Moved, append, refresh
-from cclake_extract.crew import ALONE, Crew
 from cclake_extract.datafile import described
 from cclake_extract.outcome import Outcome
 from cclake_extract.source import Advance, Source
@@ -28,17 +27,16 @@ def extract(
     lake: Lake,
     database: Database[Document],
     advance: Advance = lambda _: None,
-    crew: Crew = ALONE,
 ) -> Outcome:
     """Take over what is new, exactly once, whoever else does the same.
 
     Raises:
-        Failure: The catalog can't be reached or stays busy, or a process was killed.
+        Failure: The catalog can't be reached or stays busy.
         PyMongoError: MongoDB fails; what was committed before stays right.
     """
     catalog = open_catalog(lake)
     table = ensure_table(lake, catalog)
-    source = Source(database, crew, advance)
+    source = Source(database, advance)
     outcome = Outcome()
     for _ in range(TRIES):
         try:

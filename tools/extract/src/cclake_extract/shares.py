@@ -63,15 +63,3 @@ def divided(
 def most(ranges: list[Range]) -> int:
     """How many groups `divided` gives at most."""
     return 1 + sum(up_to - after for _, after, up_to in ranges) // FILE_ROWS
-
-
-def at_least(database: Database[Document], ranges: list[Range], documents: int) -> bool:
-    """Whether ranges have so many documents; asks MongoDB only when they may."""
-    found = 0
-    if sum(up_to - after for _, after, up_to in ranges) < documents:
-        return False
-    for part in ranges:
-        found += count(database, part, documents - found)
-        if found >= documents:
-            return True
-    return False
