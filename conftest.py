@@ -30,8 +30,39 @@ LONGEST = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# What makes a test slow: fixtures, marks, and folders whose tests start processes.
+HEAVY_FIXTURES = {"mongod", "mongo_db", "bronze", "pricing", "web", "browser"}
+HEAVY_MARKS = ("slow", "fault", "browser")
+HEAVY_FOLDERS = (
+    "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
+    "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
+)  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    parser.addoption(
+        "--fast", action="store_true", help="only what needs no MongoDB and no browser"
+    )
+
+
+def is_heavy(item: pytest.Item) -> bool:
+    """Return whether a test starts MongoDB, dbt, a browser or many processes."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return (
+        bool(fixtures & HEAVY_FIXTURES)
+        or item.nodeid.startswith(HEAVY_FOLDERS)
+        or any(item.get_closest_marker(mark) for mark in HEAVY_MARKS)
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Begin with the longest files; end a test that hangs after its own patience."""
+    if config.getoption("--fast"):
+        config.hook.pytest_deselected(items=[i for i in items if is_heavy(i)])
+        items[:] = [item for item in items if not is_heavy(item)]
 
     def place(item: pytest.Item) -> int:
         of = (at for at, name in enumerate(LONGEST) if item.nodeid.startswith(name))

@@ -193,6 +193,11 @@ report *options:
 test *options: _dev
     @pytest -q -n "${CCLAKE_TEST_JOBS:-4}" --dist loadfile --no-loadscope-reorder "$@"
 
+# Run the tests that need no MongoDB and no browser
+[group('check')]
+test-fast *options: _dev
+    @pytest -q -n "${CCLAKE_TEST_JOBS:-2}" --fast "$@"
+
 # Install each tool's wheel alone, to find undeclared dependencies
 [group('check')]
 test-alone: _dev
