@@ -213,7 +213,8 @@ soak *options: _dev
 lint: _dev
     @ruff format --check .
     @ruff check .
-    @mypy {{ python_sources }} {{ python_tests }} bench
+    @mypy {{ python_sources }} {{ python_tests }}
+    @mypy bench
     @for file in tests/*/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
