@@ -213,6 +213,8 @@ soak *options: _dev
 lint: _dev
     @ruff format --check .
     @ruff check .
+    @codespell
+    @python tests/support/prose.py
     @mypy {{ python_sources }} {{ python_tests }}
     @mypy bench
     @for file in tests/*/conftest.py; do mypy "$file"; done

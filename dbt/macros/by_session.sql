@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 
-{# The newest run that this model has seen; -1 when it is built anew. #}
+{# The newest run that this model has seen; -1 in a full build. #}
 {% macro seen_run() -%}
     {%- set seen = '(select coalesce(max(updated_run), -1) from ' ~ this ~ ')' -%}
     {{ seen if is_incremental() else -1 }}

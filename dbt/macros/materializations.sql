@@ -103,7 +103,7 @@
 {%- endmacro %}
 
 
-{# A column more in the model is an error of the insert; one less would be null for ever. #}
+{# A column more in the model is an error of the insert; one less would be null forever. #}
 {% macro fail_for_lost_columns(target, rows) -%}
     {%- set lost = run_query(
         "select string_agg(name, ', ') from pragma_table_info('" ~ target ~ "')"

@@ -1,6 +1,6 @@
 {#
     Names the build of each incremental mart in the comment of its table, which goes
-    when the table is made anew. So a reader that keeps a copy knows whether it may
+    when the table is rebuilt. So a reader that keeps a copy knows whether it may
     trust updated_run, or has to take the whole table again.
 #}
 {% macro stamp_builds() -%}

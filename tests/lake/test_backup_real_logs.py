@@ -107,8 +107,8 @@ def test_a_new_buffer_goes_on_after_a_load(
     monkeypatch.setenv("MONGO_URI", empty.uri)
     tool("backup", "load", folder)
     # As on a machine whose buffer is lost, too.
-    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "anew"))
-    ingest(root, home=tmp_path / "anew")
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "again"))
+    ingest(root, home=tmp_path / "again")
     tool("verify", "--full")
     tool("restore", "--out", str(tmp_path / "after"))
     restored = tree(tmp_path / "after")

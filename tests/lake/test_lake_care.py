@@ -248,7 +248,7 @@ def test_a_table_that_is_dropped_during_an_extraction_is_one_sentence(
         commit.append(table, files, before, after)
 
     monkeypatch.setattr(run, "append", append)
-    with pytest.raises(Failure, match="dropped or made anew") as failure:
+    with pytest.raises(Failure, match="dropped or recreated") as failure:
         extract(lake, db)
     assert failure.value.code == TRY_LATER
     monkeypatch.undo()

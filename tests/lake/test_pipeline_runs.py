@@ -116,7 +116,7 @@ def test_where_nothing_is_new_neither_dbt_nor_publish_runs(
 
 
 def export_files(home: Path) -> list[tuple[str, int, int]]:
-    """Everything in the folder of the exports, so that a file written anew shows."""
+    """Everything in the folder of the exports, so that a rewritten file shows."""
     return sorted(
         (path.name, path.stat().st_ino, path.stat().st_mtime_ns)
         for path in (home / "exports").iterdir()

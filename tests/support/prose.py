@@ -16,8 +16,7 @@ LEFT_OUT = ("tests/fixtures/", "dbt/seeds/", "LICENSE", "tests/support/prose.py"
 
 # A phrase, and what to write in its place.
 RULES = (
-    (r"\b(made|make|makes|making|built|created|written|write|writes) anew\b",
-     "rebuild, recreate, write again"),
+    (r"\banew\b", "rebuild, recreate, again"),
     (r"\bmend(s|ed|ing)?\b", "fix, repair"),
     (r"(?<!here )(?<!here\n)\b(is|are|was|were) no (?!longer\b|more\b|one\b|better\b)"
      r"[a-z]+ *[.,;)\n]", "is not a"),

@@ -1,4 +1,4 @@
-"""A running session goes on as it is written, and a line can be seen as it is."""
+"""A running session grows as it is written, and a line can be seen as it is."""
 
 import base64
 import gzip

@@ -227,7 +227,7 @@ def test_long_news_are_cut_into_pages(world: World) -> None:
         assert ("data-live=" in page) is not bool(found)
         following = found[1].replace("&amp;", "&") if found else ""
     assert seen == [f"Note number {number}." for number in range(450)]
-    # An open page goes on with the last ones.
+    # An open page continues with the last ones.
     with httpx.stream("GET", f"{world.web.base}/live/{RUNNING}?part=1") as stream:
         event = next(line for line in stream.iter_lines() if line.startswith("data:"))
     news = orjson.loads(event.removeprefix("data:"))

@@ -105,7 +105,7 @@ class Export(Database):  # type: ignore[misc]
         return self._file is not None
 
     async def watch(self) -> None:
-        """Look at the name for ever, so that a file that was replaced can be freed."""
+        """Look at the name forever, so that a file that was replaced can be freed."""
         while True:
             self.look()
             await asyncio.sleep(WATCH_EVERY)

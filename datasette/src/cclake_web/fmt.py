@@ -44,7 +44,7 @@ def no_cost(unpriced: int) -> str:
 
 
 def missing(unpriced: int, uncounted: int) -> str:
-    """What a sum of costs leaves out, in the words of `report`."""
+    """Return what a sum of costs leaves out, in the words of `report`."""
     said = ((unpriced, "without a price"), (uncounted, "logged without token counts"))
     return ", ".join(f"{plural(n, 'response')} {why}" for n, why in said if n)
 
@@ -73,7 +73,7 @@ def plural(number: float | None, word: str) -> str:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of the export, or None where there is none."""
+    """Return a time of the export, or None where there is none."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:
@@ -82,7 +82,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def there(text: str | None, zone: tzinfo) -> datetime | None:
-    """The same in a zone; None where the calendar there does not have it."""
+    """Return the same in a zone; None where the calendar there does not have it."""
     found = moment(text)
     try:
         return found.astimezone(zone) if found else None
@@ -91,7 +91,7 @@ def there(text: str | None, zone: tzinfo) -> datetime | None:
 
 
 def clock(text: str | None, zone: tzinfo) -> str:
-    """The time of day in the viewer's zone: 14:05."""
+    """Return the time of day in the viewer's zone: 14:05."""
     found = there(text, zone)
     return found.strftime("%H:%M") if found else ""
 
@@ -115,18 +115,18 @@ def day(text: str | None, zone: tzinfo, today: date) -> str:
 
 
 def one_line(text: str | None, limit: int = 160) -> str:
-    """A text as one line, without the marks of markdown and of wrappers."""
+    """Return a text as one line, without the marks of markdown and of wrappers."""
     return squeeze(_MARKS.sub("", (text or "")[: limit * 8]), limit)
 
 
 def squeeze(text: str | None, limit: int = 160) -> str:
-    """A text as one line, every mark of it kept."""
+    """Return a text as one line, every mark of it kept."""
     plain = _SPACE.sub(" ", visible((text or "")[: limit * 8])).strip()
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
 
 
 def title(session: Mapping[str, Any]) -> str:
-    """What a session is called: its title, its first prompt, or its id's beginning."""
+    """Return the name of a session: its title, its first prompt, or its short id."""
     given = session["title"] or session["first_prompt"] or ""
     named = str(given) != session["session_id"]
     if given and named:

@@ -40,12 +40,12 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def strict_policy(nonce: str) -> str:
-    """The policy of our own pages: one stylesheet, one script with a nonce."""
+    """Return the policy of our own pages: one stylesheet, one script with a nonce."""
     return f"{_CLOSED}img-src 'self'; style-src 'self'; script-src 'nonce-{nonce}'"
 
 
 def stock_policy() -> str:
-    """The policy of Datasette's pages: its files and its known inline scripts.
+    """Return the policy of Datasette's pages: its files and its known inline scripts.
 
     They have small scripts of their own in their templates; each is allowed by
     its hash, so that a script that came from data is not.

@@ -16,7 +16,7 @@ def dumps(value: Any, indent: bool = False) -> str:
 
 
 def loads(text: bytes | str) -> Any:
-    """The value of JSON text, or None where it is none."""
+    """Return the value of JSON text, or None where it is none."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -75,7 +75,7 @@ class Nester:
         self.above: list[str] = [ask.agent] if ask.agent else []
 
     def __call__(self, call: Call) -> Nested | None:
-        """The thread of the agent that a call started, or None."""
+        """Return the thread of the agent that a call started, or None."""
         agent = call.subagent_id
         if agent not in self.sizes or agent in self.above:
             return None
@@ -102,7 +102,7 @@ class Nester:
         return cards_of(entries, calls, nest=self, everything=self.ask.everything)
 
     def total(self, agent: str) -> Sums:
-        """The sums of an agent and of all that it started."""
+        """Return the sums of an agent and of all that it started."""
         found, queue, seen = Sums(), [agent], set[str]()
         while queue:
             one = queue.pop()

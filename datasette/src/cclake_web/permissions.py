@@ -48,7 +48,7 @@ async def ensure_visible(datasette: Datasette, actor: Any) -> None:
 
 
 async def may_reveal(datasette: Datasette, actor: Any) -> bool:
-    """Whether a visitor may see secrets; with a password, whoever gave it."""
+    """Return whether a visitor may see secrets; with a password, whoever gave it."""
     config = state_of(datasette).config
     if not config.reveal:
         return False
@@ -60,7 +60,7 @@ async def may_reveal(datasette: Datasette, actor: Any) -> bool:
 
 
 async def reveals(datasette: Datasette, scope: dict[str, Any]) -> bool:
-    """Whether a request to Datasette's own pages asks for secrets and may have them."""
+    """Return whether a request to a stock page asks for secrets and may have them."""
     if b"_reveal=1" not in scope.get("query_string", b"").split(b"&"):
         return False
     request = Request(scope, None)
@@ -87,7 +87,7 @@ def signed_in_until(datasette: Datasette, cookie: str) -> str:
 async def refused(
     datasette: Datasette, actor: Any, action: str, resource: Any
 ) -> bool | None:
-    """False for what would let somebody read secrets who may not see them.
+    """Return False for what would show secrets to somebody who may not see them.
 
     SQL can take a secret apart and filters can guess it letter by letter, so
     both stay with those who may see it anyway.

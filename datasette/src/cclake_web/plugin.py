@@ -118,7 +118,7 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
 
 @hookimpl
 def get_metadata() -> dict[str, Any]:
-    """The descriptions of tables and columns."""
+    """Return the descriptions of tables and columns."""
     return metadata()
 
 
@@ -177,7 +177,7 @@ def forbidden(datasette: Datasette, request: Request) -> Response | None:
 
 @hookimpl
 def menu_links(datasette: Datasette, request: Request | None) -> list[dict[str, str]]:
-    """The way back from Datasette's own pages, and to what is masked on them."""
+    """Return the way back from Datasette's own pages, and to what is masked on them."""
     links = [
         {"href": datasette.urls.path("/"), "label": "Sessions"},
         {"href": datasette.urls.path("/search"), "label": "Search"},

@@ -29,7 +29,7 @@ _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
 
 
 def state_of(datasette: Datasette) -> State:
-    """The state of a Datasette, made from the environment at first sight."""
+    """Return the state of a Datasette, made from the environment at first sight."""
     state = _STATES.get(datasette)
     if state is None:
         config = from_environ()

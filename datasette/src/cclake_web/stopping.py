@@ -28,5 +28,5 @@ def watch() -> None:
 
 
 def stopping() -> bool:
-    """Whether the server is about to stop."""
+    """Return whether the server is about to stop."""
     return _state["stopping"]

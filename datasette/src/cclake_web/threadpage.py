@@ -143,7 +143,7 @@ def _around(
 def load_whole(
     connection: sqlite3.Connection, session_id: str, reveal: bool
 ) -> Thread | None:
-    """The whole thread as one page, every subagent in its place."""
+    """Return the whole thread as one page, every subagent in its place."""
     ask = Ask(session_id, reveal=reveal)
     session = sessions.one(connection, session_id)
     if session is None:
@@ -157,13 +157,13 @@ def load_whole(
 
 
 def _shown(session: Mapping[str, Any], ask: Ask) -> Row:
-    """A session with the secrets in its names masked."""
+    """Return a session with the secrets in its names masked."""
     shown = dict(session)
     return shown if ask.reveal else mask_names(shown, "session_id", "project_key")
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:
-    """The agent in whose thread an entry stands, None for the main thread."""
+    """Return the agent in whose thread an entry stands, None for the main thread."""
     row = connection.execute(
         """select agent_id from thread_entries where session_id = ? and entry_key = ?
         order by agent_id is not null limit 1""",

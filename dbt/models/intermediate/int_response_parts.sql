@@ -98,7 +98,7 @@ ranked as (
 
 ),
 
-{# Speed, place and batch of another model are what its item says, and no more. #}
+{# Speed, place and batch of another model are those of its item alone. #}
 iterations as (
 
     select

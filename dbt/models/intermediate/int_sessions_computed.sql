@@ -173,7 +173,7 @@ origins as (
 
 ),
 
-{# A session that copies nothing can still go on from an entry of another. #}
+{# A session that copies nothing can still continue from an entry of another. #}
 continued as (
 
     select

@@ -67,7 +67,7 @@ def test_a_server_that_refuses_is_not_taken_for_one_that_is_away(
         pytest.raises(Failure, match="refuses: no such command"),
         open_database(mongod.uri, "archive", "test") as database,
     ):
-        database.command("nonsense")
+        database.command("no_such_command")
 
 
 def test_a_socket_is_named_as_it_is_in_its_address(tmp_path: Path) -> None:

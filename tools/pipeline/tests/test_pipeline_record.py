@@ -40,7 +40,7 @@ def test_the_runs_are_shown_to_whoever_may_only_read(
     path = tmp_path / "pipeline.db"
     record.begin("daily", 1)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("drop table meta")  # whoever opens it to write makes it anew
+        db.execute("drop table meta")  # a writer recreates it
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
     command = [str(BIN / "pipeline"), "runs", "--json"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ _NAMES = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
 def drawn(
     shown: Calendar, tip: Callable[[date], str], href: Callable[[date], str]
 ) -> Markup:
-    """All days; one with something in it says so and leads to its sessions.
+    """Return all days; one with something in it says so and leads to its sessions.
 
     Args:
         shown: The days.
@@ -53,7 +53,7 @@ def drawn(
 
 
 def _names(start: date, top: int, first: date) -> list[str]:
-    """The days of the week, and each month above the week that it begins in."""
+    """Return the days of the week, and each month above the week that it begins in."""
     parts = [
         f'<text x="{LEFT - 8}" y="{top + TOP + number * SIDE + 13}" '
         f'text-anchor="end">{name}</text>'

@@ -21,7 +21,7 @@ def ticks(highest: float, wanted: int = 4) -> list[float]:
 
 
 def periods(days: Sequence[date]) -> tuple[str, list[date]]:
-    """The unit (day, week, month) and every period from the first day to the last."""
+    """Return the unit (day, week, month) and every period between two days."""
     if not days:
         return "day", []
     first, last = min(days), max(days)
@@ -34,14 +34,14 @@ def periods(days: Sequence[date]) -> tuple[str, list[date]]:
 
 
 def start_of(day: date, unit: str) -> date:
-    """The first day of the period that a day lies in."""
+    """Return the first day of the period that a day lies in."""
     if unit == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if unit == "month" else day
 
 
 def after(start: date, unit: str) -> date:
-    """The first day of the next period."""
+    """Return the first day of the next period."""
     if unit == "month":
         return (start + timedelta(days=32)).replace(day=1)
     return start + timedelta(days=7 if unit == "week" else 1)
@@ -49,7 +49,7 @@ def after(start: date, unit: str) -> date:
 
 @lru_cache(maxsize=4096)
 def label(start: date, unit: str, year: bool = False) -> str:
-    """A period as a short text; with its year where several are shown."""
+    """Return a period as a short text; with its year where several are shown."""
     if unit == "month":
         return start.strftime("%b %Y")
     return start.strftime("%-d %b %Y" if year else "%-d %b")

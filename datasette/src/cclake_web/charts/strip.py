@@ -25,7 +25,7 @@ class Strip:
 
 
 def contexts(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
-    """The context of each response of a session in tokens, copies included."""
+    """Return the context of each response of a session in tokens, copies included."""
     rows = connection.execute(
         """select r.message_id, max(coalesce(r.context_tokens, 0))
         from (select distinct message_id from thread_entries where session_id = ?

@@ -57,7 +57,7 @@ def bars(chart: Chart) -> Markup:
 
 
 def lines(chart: Chart, highest: float | None = None) -> Markup:
-    """A line per series; a period without a value (below 0) is left out."""
+    """Return a line per series; a period without a value (below 0) is left out."""
     known = [v for series in chart.series for v in series.values if v >= 0]
     marks = ticks(highest if highest is not None else max(known, default=0))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
@@ -152,7 +152,7 @@ def _dates(chart: Chart, width: float) -> Markup:
 
 
 def _tick(chart: Chart, index: int) -> str:
-    """A period at the axis; over years its month is enough, and short."""
+    """Return a period at the axis; over years its month is enough, and short."""
     start = chart.starts[index]
     return start.strftime("%b %Y") if _has_years(chart) else _name(chart, index)
 
@@ -179,7 +179,7 @@ def _tip(chart: Chart, index: int, total: float | None) -> str:
 
 
 def linked(inner: str, href: str, tip: str) -> str:
-    """A part of a chart with what it says, and where it leads if that is anywhere.
+    """Return a part of a chart with its label, inside a link if it has one.
 
     Plain strings, as there are a thousand of them; what comes in as text is escaped
     here, `inner` is markup.
@@ -191,7 +191,7 @@ def linked(inner: str, href: str, tip: str) -> str:
 
 
 def anchored(inner: str, href: str, said: str) -> str:
-    """The same of an address and words that are escaped already."""
+    """Return the same of an address and words that are escaped already."""
     label = said.replace("\n", ", ")
     return (
         f'<a href="{href}" data-tip="{said}" aria-label="{label}" '

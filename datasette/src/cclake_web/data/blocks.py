@@ -77,7 +77,7 @@ def parse(text: str | None, reveal: bool) -> Any:
 
 
 def block_of(row: sqlite3.Row, reveal: bool) -> Block:
-    """A row of `thread_blocks` as a block."""
+    """Return a row of `thread_blocks` as a block."""
     check()
     text = row["text"] or ""
     return Block(
@@ -98,7 +98,7 @@ def _named(name: str | None, reveal: bool) -> str:
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
-    """A row of `thread_entries` as an entry, without blocks."""
+    """Return a row of `thread_entries` as an entry, without blocks."""
     return Entry(
         key=row["entry_key"], kind=row["message_kind"] or "other",
         turn=row["turn_number"] or 0, position=row["position"],
@@ -127,7 +127,7 @@ def fill(
 def calls_of(
     connection: sqlite3.Connection, entries: Sequence[Entry], reveal: bool = False
 ) -> dict[str, Call]:
-    """The calls made by entries, by id, with results from anywhere."""
+    """Return the calls made by entries, by id, with results from anywhere."""
     calls = {
         block.tool_use_id: Call(block, entry)
         for entry in entries
@@ -176,7 +176,7 @@ def _attach_loose(
 def _of_entries(
     connection: sqlite3.Connection, sql: str, entries: Iterable[Key]
 ) -> Iterable[sqlite3.Row]:
-    """Rows of some entries; they lie together, so their session is asked for too."""
+    """Return rows of entries, by their session too, because they lie together."""
     by_owner: dict[str, list[str]] = {}
     for owner, key in entries:
         by_owner.setdefault(owner, []).append(key)

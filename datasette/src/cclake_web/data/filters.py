@@ -56,7 +56,7 @@ class Filters:
         )
 
     def query(self, **changes: Any) -> str:
-        """The query string of this selection with changes, without defaults."""
+        """Return the query string of this selection with changes, without defaults."""
         now = replace(self, **{k: v for k, v in changes.items() if hasattr(self, k)})
         names = (*CHOICES, "since", "until", "q", *DEEPER)
         pairs = {name: getattr(now, name) for name in names}
@@ -82,7 +82,7 @@ class Filters:
         return [(name, words) for name, words in said if words]
 
     def bounds(self) -> tuple[str, str]:
-        """The first moment and the one after the last, as the export writes them."""
+        """Return the first moment and the end, as the export writes them."""
         return _moment(self.since, self.zone, 0), _moment(self.until, self.zone, 1)
 
     def where(self) -> tuple[list[str], dict[str, Any]]:
@@ -114,7 +114,7 @@ _SLOTS = {str(slot) for slot in range(7 * 24)}
 
 
 def like(text: str) -> str:
-    r"""A text as a part of a LIKE pattern, with `\` as its escape."""
+    r"""Return a text as a part of a LIKE pattern, with `\` as its escape."""
     for odd in ("\\", "%", "_"):
         text = text.replace(odd, "\\" + odd)
     return text

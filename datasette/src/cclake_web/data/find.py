@@ -12,7 +12,7 @@ from cclake_common.masking import mask
 from cclake_web.render.items import QUIET
 from cclake_web.render.safe import visible
 
-MOST = 300  # places that are told
+MOST = 300  # places that are listed
 LONGEST = 200  # characters of the words
 BEFORE, AFTER = 48, 110  # characters around a place that are shown
 _MARKS = re.compile(r"[*`]{1,3}|^#+\s+", re.MULTILINE)
@@ -53,7 +53,7 @@ def places(
     everything: bool = False,
     reveal: bool = False,
 ) -> list[Place]:
-    """All places of some words in a session, in its order; one more than `MOST`.
+    """Return all places of some words in a session, in its order; one more than `MOST`.
 
     Words inside a masked secret are not found: that would tell what it is.
 
@@ -110,7 +110,7 @@ def _around(row: sqlite3.Row, text: str, match: re.Match[str]) -> Place:
 
 
 def _texts(row: sqlite3.Row) -> Iterator[str]:
-    """What a block says: as it looks, then as it is written."""
+    """Yield what a block says: as it looks, then as it is written."""
     text = row["text"] or ""
     if row["block_kind"] == "tool_use":
         yield f"{row['tool_name'] or ''} {_said(row['tool_input'] or '')}"
@@ -121,7 +121,7 @@ def _texts(row: sqlite3.Row) -> Iterator[str]:
 
 
 def _said(tool_input: str) -> str:
-    """The strings of a tool's input; as it is where it is no JSON."""
+    """Return the strings of a tool's input; as it is where it is no JSON."""
     try:
         return "\n".join(_strings(orjson.loads(tool_input)))
     except orjson.JSONDecodeError:

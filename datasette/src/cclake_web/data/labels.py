@@ -1,4 +1,4 @@
-"""Labels by which values are told apart."""
+"""Labels that distinguish values."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from cclake_web.fmt import model_name
 
 
 def told_apart(forms: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """A label for each value: the first of its forms that no other value shares.
+    """Return a label for each value: the first of its forms that no other value shares.
 
     Args:
         forms: For each value its forms, the shortest first; all have as many.

@@ -56,7 +56,7 @@ class Run:
 
 
 def runs(connection: sqlite3.Connection, record: Path | None) -> list[Run]:
-    """The newest runs first.
+    """Return the newest runs first.
 
     Args:
         connection: Of the export.
@@ -102,7 +102,7 @@ def _gathered(rows: list[Any]) -> list[Run]:
 
 
 def published_at(connection: sqlite3.Connection) -> str:
-    """When the export was made."""
+    """Return when the export was made."""
     sql = "select value from export_info where name = 'published_at'"
     row = connection.execute(sql).fetchone()
     return str(row[0]) if row else ""

@@ -73,7 +73,7 @@ def hits(
     best: bool = False,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """One page of hits, newest or best first; one more than a page if more follow.
+    """Return a page of hits, newest or best first; one more if others follow.
 
     The best of a very common word are the best of its newest hits.
     """
@@ -102,7 +102,7 @@ def hits(
 def _details(
     connection: sqlite3.Connection, match: str, found: list[int]
 ) -> list[dict[str, Any]]:
-    """What is shown of hits, in their order.
+    """Return what is shown of hits, in their order.
 
     A question of its own: joined to the one that finds them, SQLite reads every
     hit of the words instead of these.
@@ -156,7 +156,7 @@ def whole_marks(snippet: str) -> str:
 
 
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:
-    """Where the newest `RANKED` hits begin, None when there are fewer."""
+    """Return where the newest `RANKED` hits begin, None when there are fewer."""
     row = connection.execute(
         """select rowid from search_fts where search_fts match ?
         order by rowid desc limit 1 offset ?""",

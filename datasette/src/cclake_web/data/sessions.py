@@ -33,7 +33,7 @@ Row = dict[str, Any]
 def page(
     connection: sqlite3.Connection, filters: Filters, after: str = ""
 ) -> tuple[list[Row], str]:
-    """One page of sessions, and the cursor of the next one ("" at the end).
+    """Return one page of sessions, and the cursor of the next one ("" at the end).
 
     Args:
         connection: Of the export.
@@ -117,7 +117,7 @@ def _number(value: str, sort: str) -> str | float:
 
 
 def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
-    """Sums over the whole selection."""
+    """Return sums over the whole selection."""
     conditions, values = selected(connection, filters)
     sql = f"""select count(*) as sessions, sum(m.cost_usd) as cost_usd,
     sum(m.total_tokens) as total_tokens, sum(m.turns) as turns,
@@ -128,14 +128,14 @@ def totals(connection: sqlite3.Connection, filters: Filters) -> Row:
 
 
 def one(connection: sqlite3.Connection, session_id: str) -> Row | None:
-    """One session, or None."""
+    """Return one session, or None."""
     sql = f"select {_COLUMNS} {_FROM} where s.session_id = ?"
     row = connection.execute(sql, (session_id,)).fetchone()
     return dict(row) if row else None
 
 
 def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, int]]]:
-    """What can be chosen: for each filter (value, label, number of sessions)."""
+    """Return what can be chosen: for each filter (value, label, number of sessions)."""
     found: dict[str, list[tuple[str, str, int]]] = {}
     for name, column in (
         ("project", "project_key"), ("branch", "git_branch"), ("host", "host"),

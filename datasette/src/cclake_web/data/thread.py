@@ -59,7 +59,7 @@ class Sums:
 def outline(
     connection: sqlite3.Connection, session_id: str, agent_id: str | None = None
 ) -> list[Mark]:
-    """All entries of the main thread, or of one agent, in order."""
+    """Return all entries of the main thread, or of one agent, in order."""
     rows = connection.execute(
         """select position, coalesce(turn_number, 0), coalesce(message_kind, 'other'),
         entry_key, coalesce(said_at, ''), coalesce(message_id, '')
@@ -100,7 +100,7 @@ def entries(
     agent_id: str | None = None,
     reveal: bool = False,
 ) -> list[Entry]:
-    """The entries of a page with their blocks."""
+    """Return the entries of a page with their blocks."""
     rows = connection.execute(
         """select e.*, m.subtype, m.type as record_type from thread_entries e
         left join fct_messages m
@@ -115,7 +115,7 @@ def entries(
 
 
 def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
-    """The beginning of each prompt of the main thread, by entry."""
+    """Return the beginning of each prompt of the main thread, by entry."""
     rows = connection.execute(
         """select e.entry_key, substr(b.text, 1, 2000) from thread_entries e
         join thread_blocks b
@@ -130,7 +130,7 @@ def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
 def turn_sums(
     connection: sqlite3.Connection, session_id: str, first: int, last: int
 ) -> dict[int, Sums]:
-    """Sums of each turn in a range, its subagents' included."""
+    """Return sums of each turn in a range, its subagents' included."""
     rows = connection.execute(
         """select e.turn_number as turn, r.* from (
             select distinct coalesce(turn_number, 0) as turn_number, message_id
@@ -150,7 +150,7 @@ def turn_sums(
 def tasks(
     connection: sqlite3.Connection, session_id: str, agents: Sequence[str]
 ) -> dict[str, str]:
-    """What each agent was asked: the first text of its thread."""
+    """Return what each agent was asked: the first text of its thread."""
     sql = """select b.text from thread_entries e
     join thread_blocks b on b.session_id = e.owner_session_id
         and b.entry_key = e.entry_key and b.block_kind = 'text'
@@ -176,7 +176,7 @@ def about_agents(
 
 
 def agents(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
-    """The agents of a session and how many entries each has, oldest first."""
+    """Return the agents of a session and how many entries each has, oldest first."""
     rows = connection.execute(
         """select agent_id, count(*) from thread_entries where session_id = ?
         and agent_id is not null group by 1 order by min(position)""",
@@ -186,7 +186,7 @@ def agents(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
 
 
 def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sums]:
-    """Sums of each agent of a session, without those that it started."""
+    """Return sums of each agent of a session, without those that it started."""
     found: dict[str, Sums] = {}
     rows = connection.execute(
         """select e.agent_id as agent, r.* from (

@@ -21,7 +21,7 @@ _HEADS = {
 
 
 def head(session: Row) -> str:
-    """The title and what is known of the session."""
+    """Return the title and what is known of the session."""
     title = one_line(session["title"] or session["first_prompt"], 200)
     facts = (
         ("Session", f"`{session['session_id']}`"),
@@ -36,7 +36,7 @@ def head(session: Row) -> str:
 
 
 def body(entries: Iterable[Entry]) -> Iterator[str]:
-    """Each entry; what a reader of the page does not see is left out."""
+    """Yield each entry; what a reader of the page does not see is left out."""
     speaker = ""
     for entry in entries:
         parts = [visible(text) for b in entry.blocks if (text := _block(b))]
@@ -52,7 +52,7 @@ def body(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """A text in a fence that it can't close."""
+    """Return a text in a fence that it can't close."""
     longest = max((len(run) for run in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     cut = f"\n… {len(text) - LONGEST:,} more characters" if len(text) > LONGEST else ""

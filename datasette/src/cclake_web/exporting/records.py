@@ -31,7 +31,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "�
 def entries_after(
     connection: sqlite3.Connection, session_id: str, position: int, reveal: bool
 ) -> list[Entry]:
-    """The next batch of a session's entries, subagents included, with blocks."""
+    """Return the next batch of a session's entries, subagents included, with blocks."""
     rows = connection.execute(
         """select e.*, m.subtype, m.type as record_type from thread_entries e
         left join fct_messages m
@@ -45,7 +45,7 @@ def entries_after(
 
 
 def message_record(session_id: str, entry: Entry) -> Record:
-    """An entry as a record."""
+    """Return an entry as a record."""
     return {
         "session_id": session_id, "position": entry.position, "entry_key": entry.key,
         "turn": entry.turn, "kind": entry.kind, "said_at": entry.said_at or None,
@@ -67,7 +67,7 @@ def _block_record(block: Block) -> Record:
 
 
 def flat(record: Record) -> Record:
-    """A message's record with its blocks as one text, for CSV."""
+    """Return a message's record with its blocks as one text, for CSV."""
     blocks = record["blocks"]
     texts = [
         block.get("text") or _json(block.get("input"))
@@ -80,7 +80,7 @@ def flat(record: Record) -> Record:
 
 
 def session_record(row: Record, reveal: bool) -> Record:
-    """A session's row as a record."""
+    """Return a session's row as a record."""
     record = {name: row.get(name) for name in SESSION_COLUMNS}
     record["title"] = row.get("title") or row.get("first_prompt") or ""
     return record if reveal else mask_names(record, "session_id", "parent_session_id")
@@ -113,5 +113,5 @@ def _json(value: Any) -> str:
 
 
 def line(value: Any) -> str:
-    """A value as one line of JSON."""
+    """Return a value as one line of JSON."""
     return dumps(value)

@@ -12,18 +12,18 @@ Part = dict[str, Any]
 
 
 def key_of(doc_id: str, number: int) -> str:
-    """What stands for the n-th image of a line."""
+    """Return what stands for the n-th image of a line."""
     return f"{PREFIX}{doc_id}:{number}"
 
 
 def address(key: str) -> str:
-    """Where the image of such a key is served."""
+    """Return where the image of such a key is served."""
     doc_id, _, number = key.removeprefix(PREFIX).partition(":")
     return f"/line-image/{doc_id}/{number}"
 
 
 def images_in(message: Any) -> Iterator[tuple[Part, str]]:
-    """The image parts of a message in order, with the call they came back from."""
+    """Yield the image parts of a message in order, each with the id of its call."""
     for part in _parts(message, "content"):
         if part.get("type") == "image":
             yield part, ""
@@ -34,7 +34,7 @@ def images_in(message: Any) -> Iterator[tuple[Part, str]]:
 
 
 def image_of(line: bytes, number: int) -> tuple[str, bytes] | None:
-    """The media type and the bytes of the n-th image of a line, or None."""
+    """Return the media type and the bytes of the n-th image of a line, or None."""
     parsed = loads(line)
     message = parsed.get("message") if isinstance(parsed, dict) else None
     for at, (part, _) in enumerate(images_in(message)):

@@ -86,7 +86,7 @@ limit 100""",
 
 
 def canned() -> dict[str, dict[str, str]]:
-    """The queries in the form that Datasette wants."""
+    """Return the queries in the form that Datasette wants."""
     found = {name: {"sql": sql_of(name), "title": _TITLES[name]} for name in QUERIES}
     found |= {
         name: {"sql": sql, "title": title} for name, (title, sql) in _MORE.items()

@@ -21,7 +21,7 @@ from cclake_web.permissions import may_reveal
 
 @view
 async def dashboard_page(visit: Visit) -> Response:
-    """All charts of a selection."""
+    """Return all charts of a selection."""
     filters = Filters.from_args(visit.args, visit.zone)
     # Who may not reveal may not run SQL either, but the questions that are given.
     free = await may_reveal(visit.datasette, visit.request.actor)
@@ -74,5 +74,5 @@ _NAMES = "select project_key, project_name from dim_projects"
 
 
 def sql_link(sql: str) -> str:
-    """Where a query can be read, changed and run."""
+    """Return where a query can be read, changed and run."""
     return f"/conversations?{urlencode({'sql': sql})}"

@@ -46,7 +46,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 @view
 async def session_export(visit: Visit) -> Any:
-    """One session's thread as a file."""
+    """Return one session's thread as a file."""
     session_id, kind = visit.part("session_id"), visit.part("format")
     reveal = await visit.reveals()
     session = await visit.export.read(sessions.one, session_id)
@@ -60,7 +60,7 @@ async def session_export(visit: Visit) -> Any:
 
 @view
 async def selection_export(visit: Visit) -> Any:
-    """The sessions of a selection, or all their messages, as a file."""
+    """Return the sessions of a selection, or all their messages, as a file."""
     what, kind = visit.part("what"), visit.part("format")
     reveal = await visit.reveals()
     filters = Filters.from_args(visit.args, visit.zone)
@@ -128,7 +128,7 @@ async def _each(
 
 
 async def _json(batches: AsyncIterator[list[dict[str, Any]]], kind: str) -> Chunks:
-    """Records as an array, or one on each line."""
+    """Return records as an array, or one on each line."""
     lines = kind == "jsonl"
     glue = "" if lines else "["
     async for records in batches:
@@ -174,7 +174,7 @@ def _headers(name: str, kind: str) -> dict[str, str]:
 
 
 async def _standalone(visit: Visit, session_id: str, reveal: bool) -> Response:
-    """The whole thread as one page that needs nothing else."""
+    """Return the whole thread as one page that needs nothing else."""
 
     def make(connection: sqlite3.Connection) -> str:
         thread = load_whole(connection, session_id, reveal)

@@ -19,7 +19,7 @@ _WHO = {
 
 @view
 async def find_in_session(visit: Visit) -> Response:
-    """All places of the words, each with its address."""
+    """Return all places of the words, each with its address."""
     session_id, words = visit.part("session_id"), visit.args.get("q", "")
     everything = visit.args.get("all") == "1"
     reveal = await visit.reveals()

@@ -18,7 +18,7 @@ Found = list[dict[str, Any]]
 
 @view
 async def palette(visit: Visit) -> Response:
-    """What fits the words typed so far; the newest sessions where there are none."""
+    """Return what matches the words typed so far; the newest sessions for no words."""
     text = visit.args.get("q", "").strip()[:200]
 
     overlay = await visit.live()

@@ -31,12 +31,12 @@ class Panel:
 
 
 def panels(span: Span, hours: list[list[int]], filters: Filters) -> list[Panel]:
-    """All charts over time."""
+    """Return all charts over time."""
     unit, starts, line = span.unit, span.starts, span.line
     base = filters.query(since="", until="")
 
     def href(first: date, end: date) -> str:
-        """The same selection within one period."""
+        """Return the same selection within one period."""
         last = end - timedelta(days=1)
         since = max(first.isoformat(), filters.since)
         until = min(last.isoformat(), filters.until or "9999")
@@ -167,5 +167,5 @@ def axis_money(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage."""
     return f"{value * 100:.0f}%"

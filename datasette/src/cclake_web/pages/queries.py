@@ -125,7 +125,7 @@ _CALLS = {"tools", "errors"}
 
 
 def sql_of(name: str, filters: Filters | None = None) -> str:
-    """The SQL of a chart; it counts what the chart of this selection counts."""
+    """Return the SQL of a chart; it counts what the chart of this selection counts."""
     chosen = filters or Filters()
     conditions = _calls(chosen) if name in _CALLS else _responses(chosen)
     if name == "errors":
@@ -164,13 +164,13 @@ def _calls(chosen: Filters) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """A text as SQL."""
+    """Return a text as SQL."""
     return "'" + text.replace("'", "''").replace("\0", "") + "'"
 
 
 @lru_cache(maxsize=16)
 def local_time(column: str, zone: tzinfo) -> str:
-    """A time of the export in a zone, as SQL; daylight saving is written out."""
+    """Return a time of the export in a zone, as SQL; daylight saving is written out."""
     found = changes(zone, FIRST_YEAR, datetime.now(UTC).year + 1)
     last = found[-1][1]
     if len(found) == 1:

@@ -22,7 +22,7 @@ _SHOWN = ("sourceFile", "host", "projectId", "sessionId", "type", "uuid", "error
 
 @view
 async def raw_page(visit: Visit) -> Response:
-    """The line with its place in the archive; `?plain=1` gives it as text."""
+    """Return the line with its place in the archive; `?plain=1` gives it as text."""
     doc_id = visit.part("doc_id")
     reveal = await visit.reveals()
     loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from cclake_web.pages.web import Visit, view
 
 @view
 async def runs_page(visit: Visit) -> Response:
-    """The last runs with their stages; failed ones with what they said."""
+    """Return the last runs with their stages; failed ones with what they said."""
     record = visit.state.config.record
 
     def answer(connection: sqlite3.Connection) -> Response:

@@ -107,7 +107,7 @@ def _shown(row: Hit) -> Hit:
 
 
 def _excerpt(snippet: str, text: str) -> str:
-    """What is around the first hit that a masked text still has, else its beginning."""
+    """Return the text around the first hit after masking, or its beginning."""
     for part in snippet.split(OPEN)[1:]:
         word = part.partition(CLOSE)[0]
         before, found, after = text.partition(word)

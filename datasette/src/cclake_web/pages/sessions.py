@@ -29,7 +29,7 @@ def running_since(ago: timedelta = RUNNING) -> str:
 
 
 def choices(connection: sqlite3.Connection, export: Export) -> dict[str, Any]:
-    """The values of the filters, read once per publication."""
+    """Return the values of the filters, read once per publication."""
     return export.keep("choices", 1, "", lambda: sessions.choices(connection))
 
 

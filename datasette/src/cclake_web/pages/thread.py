@@ -20,7 +20,7 @@ FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go o
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:
-    """What the query string asks for."""
+    """Return what the query string asks for."""
     args = visit.args
     number = args.get("page", "")
     return Ask(
@@ -35,7 +35,7 @@ def ask_of(visit: Visit, reveal: bool) -> Ask:
 
 @view
 async def thread_page(visit: Visit) -> Response:
-    """One page of a session's thread, or of one of its agents."""
+    """Return one page of a session's thread, or of one of its agents."""
     ask = ask_of(visit, await visit.reveals())
     inside = visit.args.get("inside") == "1"
     keep = partial(visit.export.keep, "threads", MOST_THREADS)
@@ -65,14 +65,14 @@ async def thread_page(visit: Visit) -> Response:
 
 
 def _inside(visit: Visit, thread: Thread) -> Response:
-    """A part of an agent's thread, to be put into its call by the script."""
+    """Return a part of an agent's thread, to be put into its call by the script."""
     return visit.page(
         "inside.html", thread=thread, ask=thread.ask, href=partial(_href, thread.ask)
     )
 
 
 def _href(ask: Ask, **changes: object) -> str:
-    """A thread with another page, agent or setting."""
+    """Return a thread with another page, agent or setting."""
     now = {
         "page": ask.page or "", "agent": ask.agent or "",
         "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",

@@ -43,7 +43,7 @@ def _zone(name: str) -> tzinfo | None:
 
 
 def zone_of(request: Request) -> tzinfo:
-    """The time zone in a visitor's cookie, else the machine's."""
+    """Return the time zone in a visitor's cookie, else the machine's."""
     return _zone(unquote(request.cookies.get("tz", ""))) or _here()
 
 
@@ -66,7 +66,7 @@ class Visit:
         return {name: self.request.args.get(name) for name in self.request.args}
 
     def part(self, name: str) -> str:
-        """A part of the path, decoded."""
+        """Return a part of the path, decoded."""
         return unquote(self.request.url_vars[name])
 
     @cached_property
@@ -80,7 +80,7 @@ class Visit:
         return datetime.now(self.zone).date()
 
     async def reveals(self) -> bool:
-        """Whether secrets are asked for, and may be seen by this visitor."""
+        """Return whether secrets are asked for, and may be seen by this visitor."""
         if self.args.get("reveal") != "1":
             return False
         return await may_reveal(self.datasette, self.request.actor)
@@ -91,7 +91,7 @@ class Visit:
         return self.state.overlay
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
-        """A template as an answer."""
+        """Return a template as an answer."""
         shown = self.export.published
         return html(
             self.request, template, status, zone=self.zone, shown=shown,
@@ -103,7 +103,7 @@ View = Callable[[Visit], Awaitable[Response | None]]
 
 
 def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
-    """A view that is checked for permission and needs the export."""
+    """Return a view that is checked for permission and needs the export."""
 
     async def checked(request: Request, datasette: Datasette) -> Response | None:
         await ensure_visible(datasette, request.actor)
@@ -124,7 +124,7 @@ _SLOW = "The question was stopped to keep the page quick. Narrow it by a filter.
 
 
 def message(request: Request, status: int, title: str, text: str) -> Response:
-    """A page that only says something."""
+    """Return a page that only says something."""
     return html(request, "message.html", status, title=title, text=text)
 
 
@@ -180,11 +180,11 @@ def environment() -> Environment:
 
 @cache
 def asset(name: str) -> tuple[bytes, str]:
-    """One of our static files, and a hash of its content."""
+    """Return one of our static files, and a hash of its content."""
     content = resources.files("cclake_web").joinpath("static", name).read_bytes()
     return content, hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def asset_url(name: str) -> str:
-    """The address of a static file; it changes with the content."""
+    """Return the address of a static file; it changes with the content."""
     return f"/-/cclake/{asset(name)[1]}/{name}"

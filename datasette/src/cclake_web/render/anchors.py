@@ -11,7 +11,7 @@ from cclake_web.render.icons import icon
 
 
 def tools(entry: Entry, session_id: str) -> Markup:
-    """Both links of a message; there are hundreds on a page."""
+    """Return both links of a message; there are hundreds on a page."""
     key = quote(entry.key, safe="")
     here = f"/session/{_part(session_id)}?at={key}#e-{key}"
     line = f"/raw/{quote(entry.doc_id, safe='')}" if entry.doc_id else ""
@@ -24,7 +24,7 @@ def tools(entry: Entry, session_id: str) -> Markup:
 
 
 def image_address(key: str) -> str:
-    """Where an image is served: from the export, or from its line."""
+    """Return where an image is served: from the export, or from its line."""
     return address(key) if key.startswith(PREFIX) else f"/image/{quote(key, safe='')}"
 
 

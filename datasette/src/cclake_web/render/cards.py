@@ -125,7 +125,7 @@ def _time(card: Card, entry: Entry) -> None:
 
 
 def _part_answer(card: Card) -> None:
-    """What stands after the last step is the answer; the rest is work."""
+    """Split a turn: what follows the last step is the answer, the rest is work."""
     # A call with its thinking is a step.
     steps = [n for n, item in enumerate(card.work) if item.kind in ("call", "thinking")]
     end = steps[-1] + 1 if steps else 0

@@ -22,7 +22,7 @@ _FORMAT = HtmlFormatter(nowrap=True)
 
 @lru_cache(maxsize=256)
 def lexer_named(name: str) -> Lexer | None:
-    """The lexer of a language's name, or None."""
+    """Return the lexer of a language's name, or None."""
     try:
         return get_lexer_by_name(name, stripnl=False, ensurenl=False)
     except ClassNotFound:
@@ -30,7 +30,7 @@ def lexer_named(name: str) -> Lexer | None:
 
 
 def lexer_for(filename: str) -> Lexer | None:
-    """The lexer for a file's name, or None."""
+    """Return the lexer for a file's name, or None."""
     _, dot, ending = filename.rpartition(".")
     return _lexer_of(f"x.{ending.lower()}" if dot and ending else filename)
 
@@ -64,7 +64,7 @@ def warm() -> None:
 
 
 def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:
-    """The first lines of a text, and how many characters were left out."""
+    """Return the first lines of a text, and how many characters were left out."""
     end = min(len(text), chars)
     at = -1
     for _ in range(lines):

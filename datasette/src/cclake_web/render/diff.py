@@ -16,7 +16,7 @@ _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 def diff_lines(old: str, new: str) -> list[str]:
-    """A unified diff's lines, without its header."""
+    """Return a unified diff's lines, without its header."""
     before, after = old.split("\n"), new.split("\n")
     if len(before) + len(after) > 4 * MAX_LINES:
         return [f"-{line}" for line in before] + [f"+{line}" for line in after]
@@ -25,7 +25,7 @@ def diff_lines(old: str, new: str) -> list[str]:
 
 
 def patch_hunks(patch: Any) -> list[tuple[int, list[str]]]:
-    """The hunks of a `structuredPatch`: (first line, lines); odd ones are skipped."""
+    """Return the valid hunks of a `structuredPatch`: (first line, lines)."""
     hunks: list[tuple[int, list[str]]] = []
     for hunk in patch if isinstance(patch, list) else []:
         if isinstance(hunk, dict) and isinstance(hunk.get("lines"), list):
@@ -36,7 +36,7 @@ def patch_hunks(patch: Any) -> list[tuple[int, list[str]]]:
 
 
 def diff_html(lines: Iterable[str]) -> Markup:
-    """Lines with their sign as HTML; changed words are marked within a change."""
+    """Return lines with their sign as HTML, changed words marked."""
     shown = list(islice(lines, MAX_LINES + 1))
     runs = [
         (sign, [line[1:] for line in run])
@@ -82,7 +82,7 @@ def _by_word(old: str, new: str) -> tuple[list[Markup], list[Markup]]:
 
 
 def _marked(tag: str, text: str) -> Markup:
-    """Words in a mark, which ends and begins anew at each line's end."""
+    """Words in a mark, which ends and begins again at each line's end."""
     lines = (
         Markup(f"<{tag}>{{}}</{tag}>").format(plain(part)) if part else Markup("")
         for part in text.split("\n")

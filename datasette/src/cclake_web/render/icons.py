@@ -15,7 +15,7 @@ def _paths() -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def icon(name: str) -> Markup:
-    """The sign of a name, in the colour and size of the text around it."""
+    """Return the sign of a name, in the colour and size of the text around it."""
     path = _paths().get(name) or _paths()["tool"]
     return Markup(
         '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">'

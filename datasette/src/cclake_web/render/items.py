@@ -66,7 +66,7 @@ class Item:
 
 
 def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Item]:
-    """What an entry shows; nothing for a result that is shown with its call."""
+    """Return what an entry shows; nothing for a result that is shown with its call."""
     if entry.kind in QUIET and not _is_compaction(entry) and not everything:
         return []
     if _is_compaction(entry):
@@ -141,7 +141,7 @@ def _notice(entry: Entry) -> list[Item]:
 
 
 def model_change(entry: Entry, before: str) -> Item:
-    """A mark where another model goes on."""
+    """Return a mark where another model goes on."""
     label = f"{model_name(before)} → {model_name(entry.model)}"
     return Item("model", entry, label=label, icon="spark")
 

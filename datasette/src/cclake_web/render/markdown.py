@@ -34,7 +34,7 @@ class _Renderer(RendererHTML):
         options: OptionsDict,
         env: EnvType,
     ) -> str:
-        """A label in place of the image, which nobody shall fetch."""
+        """Return a label in place of the image, which nobody shall fetch."""
         label = tokens[idx].content or str(tokens[idx].attrGet("src") or "")
         return f'<span class="no-image">image: {escape(label)}</span>'
 

@@ -24,7 +24,7 @@ class View:
 
 
 def text_in(fields: Any, *names: str) -> str:
-    """The first of these fields that is a text, or ""."""
+    """Return the first of these fields that is a text, or ""."""
     for name in names:
         value = fields.get(name) if isinstance(fields, dict) else None
         if isinstance(value, str) and value:
@@ -33,13 +33,13 @@ def text_in(fields: Any, *names: str) -> str:
 
 
 def result_of(call: Call) -> Fields:
-    """The structured result of a call; empty where there is none."""
+    """Return the structured result of a call; empty where there is none."""
     found = call.result.result if call.result else None
     return found if isinstance(found, dict) else {}
 
 
 def pre(text: str, *, kind: str = "out") -> Markup:
-    """A block of text in fixed width, cut where it is very long."""
+    """Return a block of text in fixed width, cut where it is very long."""
     if not text.strip():
         return Markup("")
     shown, left = clip(text)
@@ -62,14 +62,14 @@ def _block(kind: str, html: Markup, left: int) -> Markup:
 
 
 def output(call: Call) -> Markup:
-    """What came back, as text."""
+    """Return what came back, as text."""
     if call.result is None:
         return Markup('<p class="cut">No result was recorded.</p>')
     return pre(call.result.text, kind="out err" if call.is_error else "out")
 
 
 def short_path(path: str) -> str:
-    """The last parts of a path, for one line."""
+    """Return the last parts of a path, for one line."""
     parts = squeeze(path, 400).replace("\\", "/").split("/")
     return "/".join(parts[-3:]) if len(parts) > 4 else "/".join(parts)
 

@@ -24,7 +24,7 @@ from cclake_web.render.safe import plain
 
 
 def view(call: Call) -> View:
-    """The view of a call; of any shape, since logs hold anything."""
+    """Return the view of a call; of any shape, since logs hold anything."""
     name = call.block.tool_name or "tool"
     given = call.block.input if isinstance(call.block.input, dict) else {}
     make = _VIEWS.get(name)

@@ -85,7 +85,7 @@ def _removed_on_failure(table: Table, files: list[DataFile]) -> Iterator[None]:
 
 
 def live_files(table: Table) -> list[DataFile]:
-    """The data files of the head."""
+    """Return the data files of the head."""
     return [task.file for task in table.scan().plan_files()]
 
 

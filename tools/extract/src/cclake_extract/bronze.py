@@ -104,7 +104,7 @@ _ARROW: dict[IcebergType, pa.DataType] = {
 
 
 def arrow_schema(schema: Schema = SCHEMA) -> pa.Schema:
-    """The Arrow schema of the files, with the field ids that Parquet keeps."""
+    """Return the Arrow schema of the files, with the field ids that Parquet keeps."""
     return pa.schema(
         pa.field(
             field.name,
@@ -117,7 +117,7 @@ def arrow_schema(schema: Schema = SCHEMA) -> pa.Schema:
 
 
 def ensure_table(lake: Lake, catalog: Catalog) -> Table:
-    """The table, made when it is missing, and with every column of this version."""
+    """Return the table with every column of this version; create it if missing."""
     table = find_table(lake, catalog)
     if table is None:
         table = create_table(lake, catalog)
@@ -132,7 +132,7 @@ def _missing(table: Table) -> list[tuple[str, PrimitiveType, bool, str]]:
 
 
 def _add_columns(table: Table, transaction: Transaction) -> None:
-    """Rows that are there already have null in them; old files stay as they are."""
+    """Add the columns that are missing; they are null in existing rows."""
     with transaction.update_schema() as update:
         for name, kind, _required, doc in _missing(table):
             update.add_column(name, kind, doc=doc)

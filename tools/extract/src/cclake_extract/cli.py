@@ -92,7 +92,7 @@ def run_command(
     except OSError as error:
         raise Failure(
             f"the lake in {lake.place} can't be written: {error}",
-            "make room or mend the path, then run extract again: it goes on",
+            "make room or fix the path, then run extract again: it resumes",
         ) from error
 
 

@@ -64,7 +64,7 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
 
 
 def _named(table: Table, files: list[DataFile]) -> dict[str, str]:
-    """What tells a reader the new files without the manifests."""
+    """Return what tells a reader the new files without the manifests."""
     below = f"{table.location()}/"
     names = [file.file_path.removeprefix(below) for file in files]
     return {FILES: orjson.dumps(names).decode()}
@@ -125,7 +125,7 @@ def refresh(table: Table) -> None:
         if isinstance(error, ValueError) and "UUID" not in str(error):
             raise
         raise Failure(
-            "the table was dropped or made anew meanwhile",
+            "the table was dropped or recreated meanwhile",
             "run it again: it begins with the table that is there",
             TRY_LATER,
         ) from error
@@ -155,7 +155,7 @@ def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
             if not isinstance(error, _BUSY):
                 raise Failure(
                     "the catalog did not say whether it took the commit",
-                    "run it again later: it goes on from what the catalog holds",
+                    "run it again later: it resumes from what the catalog holds",
                     TRY_LATER,
                 ) from error
             continue
@@ -191,7 +191,7 @@ def assert_unmoved(table: Table, transaction: Transaction) -> None:
 
 
 def landed(table: Table, snapshot: int | None) -> bool:
-    """Whether a snapshot is in the table after all."""
+    """Return whether a snapshot is in the table after all."""
     refresh(table)
     return snapshot is not None and table.metadata.snapshot_by_id(snapshot) is not None
 

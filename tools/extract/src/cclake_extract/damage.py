@@ -1,4 +1,4 @@
-"""A table whose files are gone or say nonsense, as after a loss of power."""
+"""A table whose files are missing or corrupt, for example after a power failure."""
 
 import sys
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def damage(lake: Lake) -> Exception | None:
 
 
 def forget_damaged(lake: Lake) -> None:
-    """Take a table that can't be read out of the catalog, so that it is made anew.
+    """Take a table that can't be read out of the catalog, so that it is recreated.
 
     Its files stay until they are taken for orphans.
     """

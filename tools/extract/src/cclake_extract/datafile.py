@@ -1,4 +1,4 @@
-"""Data files of the table: where they go, and what Iceberg is told about them."""
+"""Data files of the table: their place, and what Iceberg records of them."""
 
 import uuid
 
@@ -18,7 +18,7 @@ from cclake_extract.parquet import Destination, Written
 
 
 def destination(table: Table) -> Destination:
-    """Where new files of the table are written, with the credentials to do it."""
+    """Return the place of the table's new files, with credentials."""
     address = table.location()
     scheme, netloc, path = PyArrowFileIO.parse_location(address)
     io = table.io
@@ -30,12 +30,12 @@ def destination(table: Table) -> Destination:
 
 
 def new_path(table: Table) -> str:
-    """The address of a data file that is not there yet."""
+    """Return the address of a data file that is not there yet."""
     return table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet")
 
 
 def described(table: Table, file: Written) -> DataFile:
-    """A finished file as a commit takes it."""
+    """Return a finished file as a commit takes it."""
     schema, properties = table.schema(), table.properties
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=file.metadata,

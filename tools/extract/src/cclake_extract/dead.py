@@ -44,7 +44,7 @@ class DeadLetters:
 
 
 def letters(database: Database[Document]) -> list[Document]:
-    """All dead letters, newest first, for people and scripts."""
+    """Return all dead letters, newest first, for people and scripts."""
     found = database[COLLECTION].find().sort("at", -1)
     return [
         {
@@ -58,7 +58,7 @@ def letters(database: Database[Document]) -> list[Document]:
 
 
 def identity(raw: bytes) -> Binary:
-    """The binary `_id` that stands first in a BSON document, without decoding it."""
+    """Return the binary `_id` at the start of a BSON document, without decoding it."""
     if raw[4:9] == b"\x05_id\x00":
         size = int.from_bytes(raw[9:13], "little")
         return Binary(raw[14 : 14 + size], raw[13])

@@ -17,7 +17,7 @@ _ESCAPE = re.compile(
 
 
 def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:
-    """The JSON text that engines can read, and the object that it holds.
+    """Return the JSON text that engines can read, and the object that it holds.
 
     The text is `raw` itself where that is one JSON object in UTF-8. Half of a
     surrogate pair, which JavaScript writes and no database takes, becomes

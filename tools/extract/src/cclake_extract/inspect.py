@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def info(table: Table) -> Row:
-    """Where the table is, how large, and how far it goes."""
+    """Return where the table is, how large, and how far it goes."""
     head = table.current_snapshot()
     totals = _summary(head)
     state = state_of(table)
@@ -38,7 +38,7 @@ def info(table: Table) -> Row:
 
 
 def snapshots(table: Table) -> list[Row]:
-    """The snapshots that are kept, oldest first."""
+    """Return the snapshots that are kept, oldest first."""
     head = table.current_snapshot()
     return [
         {
@@ -57,7 +57,7 @@ def snapshots(table: Table) -> list[Row]:
 
 
 def files(table: Table) -> list[Row]:
-    """The data files of the head."""
+    """Return the data files of the head."""
     return [
         {
             "path": task.file.file_path,
@@ -69,7 +69,7 @@ def files(table: Table) -> list[Row]:
 
 
 def history(table: Table) -> list[Row]:
-    """Which snapshot was the head from when on."""
+    """Return which snapshot was the head from when on."""
     return [
         {"at": _when(entry.timestamp_ms), "snapshot_id": entry.snapshot_id}
         for entry in table.metadata.snapshot_log
@@ -77,7 +77,7 @@ def history(table: Table) -> list[Row]:
 
 
 def find(table: Table, wanted: str) -> Snapshot:
-    """The snapshot with an id, or the one that was the head at a time.
+    """Return the snapshot with an id, or the one that was the head at a time.
 
     Raises:
         Failure: It is neither, or there is no such snapshot.

@@ -37,7 +37,7 @@ class Job:
         """Do it; returns the outcome.
 
         Raises:
-            Failure: `--since` was given for a table that goes on from a watermark.
+            Failure: `--since` was given for a table that has a watermark.
         """
         if self.full:
             forget_damaged(self.lake)
@@ -57,7 +57,7 @@ class Job:
         return sum(up_to - after for _, after, up_to in ranges)
 
     def preview(self) -> dict[str, Any]:
-        """How many documents a run would read now, buffer by buffer."""
+        """Return how many documents a run would read now, buffer by buffer."""
         ranges = mongo.behind(acknowledged(self.database), self._taken())
         conversations = self.database["conversations"]
         moment = self._since()
@@ -88,7 +88,7 @@ class Job:
         return None
 
     def _reason(self, error: Exception) -> Exception:
-        """What to tell of an error: the damage that explains it, if there is one."""
+        """Return the damage that explains an error, or the error."""
         try:
             found = damage(self.lake)
         except Exception:  # the catalog is silent by now: the first error says more
@@ -100,7 +100,7 @@ class Job:
         taken = state_of(table).watermarks if table else {}
         if self.since and taken and not self.full:
             raise Failure(
-                "the table has rows already and goes on from its watermark",
+                "the table has rows already and continues from its watermark",
                 "give --full-backfill with --since to rebuild it from that day on",
             )
         return {} if self.full else taken

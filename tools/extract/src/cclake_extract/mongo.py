@@ -22,7 +22,7 @@ AGAIN = "Start it or check MONGO_URI, then run extract again: it continues."
 
 
 def behind(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:
-    """The ranges that are acknowledged and not taken."""
+    """Return the ranges that are acknowledged and not taken."""
     return [
         (buffer, taken.get(buffer, 0), seq)
         for buffer, seq in sorted(acked.items())
@@ -31,7 +31,7 @@ def behind(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:
 
 
 def query(buffer: str, after: int, up_to: int) -> Document:
-    """The filter of one range."""
+    """Return the filter of one range."""
     return {"buffer": buffer, "seq": {"$gt": after, "$lte": up_to}}
 
 
@@ -41,7 +41,7 @@ def count(database: Database[Document], part: Range) -> int:
 
 
 def seq_of_place(database: Database[Document], part: Range, places: int) -> int | None:
-    """The number of the range's n-th document, from 1; None where it has fewer."""
+    """Return the `seq` of the n-th document of a range, from 1, or None."""
     found = database["conversations"].find(
         query(*part),
         {"_id": 0, "seq": 1},
@@ -53,7 +53,7 @@ def seq_of_place(database: Database[Document], part: Range, places: int) -> int 
 
 
 def read(database: Database[Document], condition: Document) -> Iterator[bytes]:
-    """The documents of a condition by rising seq, as raw BSON, some at a time."""
+    """Yield the documents of a condition by rising seq, as raw BSON, some at a time."""
     cursor = database["conversations"].find_raw_batches(
         condition, sort=[("seq", 1)], allow_disk_use=True, batch_size=BATCH
     )

@@ -30,5 +30,5 @@ def show(as_json: bool, value: Any, text: str) -> None:
 
 
 def address(uri: str | None) -> str:
-    """The MongoDB to read."""
+    """Return the MongoDB to read."""
     return uri or mongo_uri()

@@ -27,12 +27,12 @@ class Outcome:
     ahead: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome for `--json`."""
+        """Return the outcome for `--json`."""
         return asdict(self)
 
 
 def sentence(result: dict[str, Any]) -> str:
-    """The outcome for a person."""
+    """Return the outcome for a person."""
     if result.get("dry_run"):
         return f"{result['documents']:,} documents would be extracted"
     if not result["rows"]:

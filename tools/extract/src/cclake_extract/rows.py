@@ -20,7 +20,7 @@ Columns = dict[str, list[Any]]
 def columns_of(
     documents: list[Document], run: int, database: Database[Document]
 ) -> Columns:
-    """The rows of some documents, one list per column, in the order given.
+    """Return the rows of some documents, one list per column, in the order given.
 
     Args:
         documents: Decoded documents of `conversations`.
@@ -38,7 +38,7 @@ def columns_of(
 
 
 def batch_of(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
-    """One Arrow batch; a column that this version does not fill is null."""
+    """Return one Arrow batch; a column that this version does not fill is null."""
     rows = len(columns["doc_id"])
     nothing = [None] * rows
     return pa.RecordBatch.from_arrays(

@@ -47,7 +47,7 @@ def extract(
     else:
         raise Failure(
             "other extractions were faster each time: not all is extracted",
-            "run it again: it goes on from what they have committed",
+            "run it again: it resumes from what they have committed",
             TRY_LATER,
         )
     return finish(table, database, outcome)

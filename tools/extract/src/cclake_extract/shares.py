@@ -61,5 +61,5 @@ def divided(
 
 
 def most(ranges: list[Range]) -> int:
-    """How many groups `divided` gives at most."""
+    """Return how many groups `divided` gives at most."""
     return 1 + sum(up_to - after for _, after, up_to in ranges) // FILE_ROWS

@@ -25,13 +25,13 @@ class State:
     base: int = 0
 
     def summary(self) -> dict[str, str]:
-        """The properties that carry this state in a snapshot."""
+        """Return the properties that carry this state in a snapshot."""
         marks = orjson.dumps(self.watermarks, option=orjson.OPT_SORT_KEYS)
         return {WATERMARKS: marks.decode(), RUN: str(self.run), BASE: str(self.base)}
 
 
 def state_of(table: Table, snapshot: Snapshot | None = None) -> State:
-    """The state at a snapshot, or at the head.
+    """Return the state at a snapshot, or at the head.
 
     A snapshot without a state (another engine made it) has that of its parent.
     """
@@ -47,7 +47,7 @@ def state_of(table: Table, snapshot: Snapshot | None = None) -> State:
 
 
 def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
-    """A snapshot, its parent and so on, as far as they are kept."""
+    """Yield a snapshot, its parent and so on, as far as they are kept."""
     while snapshot is not None:
         yield snapshot
         parent = snapshot.parent_snapshot_id
@@ -55,7 +55,7 @@ def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
 
 
 def last_run(table: Table) -> int:
-    """The highest number ever given, also to commits that were rolled back."""
+    """Return the highest number ever given, also to commits that were rolled back."""
     runs = [int(table.properties.get(LAST_RUN, 0))]
     runs += [
         int(snapshot.summary.additional_properties.get(RUN, 0))

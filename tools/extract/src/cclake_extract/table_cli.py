@@ -25,7 +25,7 @@ def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
 
 @contextmanager
 def _table(warehouse: str | None, kind: str | None, uri: str | None) -> Iterator[Any]:
-    """The table, which must be there; where it is damaged, what fails says so."""
+    """Provide the existing table; report its damage as the reason of a failure."""
     from cclake_lake.catalog import require_table
 
     from cclake_extract.damage import told
@@ -36,7 +36,7 @@ def _table(warehouse: str | None, kind: str | None, uri: str | None) -> Iterator
 
 
 def _rows(found: list[dict[str, Any]]) -> str:
-    """Rows as aligned columns under their names."""
+    """Return rows as aligned columns under their names."""
     if not found:
         return "none"
     names = list(found[0])
@@ -55,7 +55,7 @@ def info(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Where the table is, how large it is, how far it goes."""
+    """Show the place, the size and the watermarks of the table."""
     from cclake_extract import inspect
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
@@ -72,7 +72,7 @@ def snapshots(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """The snapshots that are kept: what you can go back to."""
+    """List the snapshots that you can go back to."""
     from cclake_extract import inspect
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
@@ -87,7 +87,7 @@ def files(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """The data files of the newest snapshot."""
+    """List the data files of the newest snapshot."""
     from cclake_extract import inspect
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
@@ -102,7 +102,7 @@ def history(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Which snapshot was the newest from when on, rollbacks included."""
+    """List which snapshot was the newest since when, rollbacks included."""
     from cclake_extract import inspect
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
@@ -228,7 +228,7 @@ def drop(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Take the table out of the catalog; `extract` makes it anew from MongoDB."""
+    """Take the table out of the catalog; `extract` rebuilds it from MongoDB."""
     from cclake_lake.catalog import answering, open_catalog, require_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)

@@ -108,7 +108,7 @@ def find_table(lake: Lake, catalog: Catalog | None = None) -> Table | None:
         raise Failure(
             f"{lake.warehouse} was moved or copied: its table still is in {elsewhere}",
             f"Delete {lake.warehouse} and run `just backfill`, which builds the lake"
-            " anew from MongoDB.",
+            " again from MongoDB.",
         )
     try:
         return catalog.load_table(lake.identifier)
@@ -148,7 +148,7 @@ def damaged(lake: Lake, error: Exception) -> Failure:
     said = str(error).strip() or type(error).__name__
     return Failure(
         f"the lake in {lake.place} can't be read: {said.splitlines()[0][:300]}",
-        "`just backfill` (`extract --full-backfill`) makes it anew from MongoDB.",
+        "`just backfill` (`extract --full-backfill`) rebuilds it from MongoDB.",
     )
 
 
@@ -156,7 +156,7 @@ def _no_catalog(lake: Lake, error: DatabaseError) -> Failure:
     where = lake.catalog_file if lake.is_local else mask(lake.catalog_uri)
     return Failure(
         f"the catalog {where} can't be read: {_cause(error)}",
-        "Move it away and run `just backfill`, which makes the lake anew from MongoDB.",
+        "Move it away and run `just backfill`, which rebuilds the lake from MongoDB.",
     )
 
 

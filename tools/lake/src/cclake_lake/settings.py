@@ -53,7 +53,7 @@ class Lake:
 
     @classmethod
     def from_env(cls, **options: str | None) -> "Lake":
-        """The lake of the `ICEBERG_*` variables; options that are set win.
+        """Return the lake of the `ICEBERG_*` variables; options that are set win.
 
         Raises:
             Failure: It is on a server, and no catalog is named.
@@ -81,7 +81,7 @@ class Lake:
 
 
 def located(warehouse: str) -> str:
-    """An address as it is, a folder as an absolute path; `iceberg` in the home."""
+    """Return an address unchanged, or a folder as an absolute path."""
     warehouse = warehouse.removeprefix("file://")
     if "://" in warehouse:
         return warehouse

@@ -31,17 +31,17 @@ class Aim(Protocol):
         """The names of the columns by their field ids."""
 
     def descends_from(self, snapshot_id: int | None) -> bool:
-        """Whether a snapshot is this one or an ancestor that is still kept."""
+        """Return whether a snapshot is this one or an ancestor that is still kept."""
 
     def files(self, after: int | None = None) -> list[str]:
-        """The data files with rows of runs above `after`, oldest run first.
+        """Return the data files with rows of runs above `after`, oldest run first.
 
         Raises:
             Unknown: They can't be told from what was read.
         """
 
     def batches(self, after: int | None = None) -> Any:
-        """The same rows as a reader of Arrow batches, for files that are not local."""
+        """Return the same rows as Arrow batches, for files that are not local."""
 
 
 class Unknown(Exception):

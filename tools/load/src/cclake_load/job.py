@@ -106,11 +106,11 @@ class Job:
     def _damaged(self, error: duckdb.Error) -> Failure:
         return Failure(
             f"{self.path} is damaged: {str(error).splitlines()[0]}",
-            "Move it away and run `just pipeline`, which makes it anew from the lake.",
+            "Move it away and run `just pipeline`, which rebuilds it from the lake.",
         )
 
     def stats(self) -> dict[str, Any]:
-        """What is loaded now; nothing is changed.
+        """Return what is loaded now; nothing is changed.
 
         Raises:
             Failure: The file is locked, or is no DuckDB file.
@@ -137,7 +137,7 @@ class Job:
 
 
 def _is_memory(error: duckdb.Error) -> bool:
-    """Whether memory was too little; a commit tells it in words only."""
+    """Return whether memory was too little; a commit tells it in words only."""
     said = ("Out of Memory", "failed to pin block", "could not allocate block")
     return isinstance(error, duckdb.OutOfMemoryException) or any(
         words in str(error) for words in said
@@ -155,12 +155,12 @@ def _unreadable(error: Exception) -> Failure:
     return Failure(
         f"a file of the lake can't be read: {said.splitlines()[0]}",
         "run load again; if it stays, `extract --full-backfill` makes"
-        " the lake anew from MongoDB",
+        " the lake again from MongoDB",
     )
 
 
 def text(result: dict[str, Any]) -> str:
-    """The outcome for a person."""
+    """Return the outcome for a person."""
     if result.get("loads") == []:
         return "nothing is loaded"
     if "loads" in result:

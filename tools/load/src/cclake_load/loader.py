@@ -36,7 +36,7 @@ def load(
 
 
 def mode_of(target: Aim | None, at: raw.Position) -> str:
-    """What has to be done to come from a position to a snapshot."""
+    """Return what has to be done to come from a position to a snapshot."""
     if target is None or target.snapshot_id is None:
         return NOTHING if at.snapshot_id is None else FULL
     if at.snapshot_id is None or at.table_uuid != target.uuid:

@@ -22,7 +22,7 @@ class Outcome:
         load_id: Number of the load that last changed something; 0 before any.
         born: When the first load filled the file, as ISO 8601; null before any.
         removal: Number of the newest load that took rows out; 0 where none did. What
-            is built on the rows has to be built anew when it has changed.
+            is built on the rows has to be rebuilt when it has changed.
     """
 
     mode: str
@@ -36,5 +36,5 @@ class Outcome:
     removal: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome for `--json`."""
+        """Return the outcome for `--json`."""
         return asdict(self)

@@ -79,11 +79,11 @@ class Head:
         return {field["id"]: field["name"] for field in schema["fields"]}
 
     def descends_from(self, snapshot_id: int | None) -> bool:
-        """Whether a snapshot is this one or an ancestor that is still kept."""
+        """Return whether a snapshot is this one or an ancestor that is still kept."""
         return any(snapshot["snapshot-id"] == snapshot_id for snapshot in self._line)
 
     def files(self, after: int | None = None) -> list[str]:
-        """The data files of the extractions above `after`, oldest run first.
+        """Return the data files of the extractions above `after`, oldest run first.
 
         Raises:
             Unknown: Something else is among what came after.
@@ -111,7 +111,7 @@ class Head:
 
 
 def look(lake: Lake, path: Path) -> dict[str, Any] | Head | None:
-    """What a plain load has to do.
+    """Return what a plain load has to do.
 
     Args:
         lake: The table.
@@ -139,7 +139,7 @@ def look(lake: Lake, path: Path) -> dict[str, Any] | Head | None:
 
 
 def _goes_on(head: Head, at: raw.Position) -> bool:
-    """Whether nothing has to be taken out of what was loaded."""
+    """Return whether nothing has to be taken out of what was loaded."""
     return (
         at.table_uuid == head.uuid
         and head.descends_from(at.snapshot_id)

@@ -55,7 +55,7 @@ create table if not exists raw.loads (
 
 
 def create(db: duckdb.DuckDBPyConnection, empty: bool = False) -> None:
-    """Create `raw.conversations` where it is missing; `empty` makes it anew."""
+    """Create `raw.conversations` where it is missing; `empty` recreates it."""
     columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     verb = "create or replace table" if empty else "create table if not exists"
     db.execute(f"{verb} raw.conversations ({columns})")
@@ -76,7 +76,7 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def is_complete(db: duckdb.DuckDBPyConnection) -> bool:
-    """Whether `raw.conversations` has every column of this version."""
+    """Return whether `raw.conversations` has every column of this version."""
     present = {row[0] for row in db.execute("describe raw.conversations").fetchall()}
     return present >= COLUMNS.keys()
 
@@ -94,7 +94,7 @@ class Position:
 
 
 def position(db: duckdb.DuckDBPyConnection) -> Position:
-    """Where the newest load brought the table to."""
+    """Return where the newest load brought the table to."""
     found = db.execute(
         "select extract_run, snapshot_id, table_uuid, load_id,"
         " (select strftime(min(loaded_at) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
@@ -108,7 +108,7 @@ def position(db: duckdb.DuckDBPyConnection) -> Position:
 def runs(
     db: duckdb.DuckDBPyConnection, relation: str = "raw.conversations"
 ) -> dict[int, tuple[int, int]]:
-    """The rows of each extraction run: how many, and a checksum over their keys.
+    """Return the rows of each extraction run: how many, and a checksum over their keys.
 
     Two rebuilds at once may give the same run to other rows, as many of them.
     """
@@ -120,6 +120,6 @@ def runs(
 
 
 def count(db: duckdb.DuckDBPyConnection) -> int:
-    """Rows in `raw.conversations`."""
+    """Return rows in `raw.conversations`."""
     found = db.execute("select count(*) from raw.conversations").fetchone()
     return int(found[0]) if found else 0

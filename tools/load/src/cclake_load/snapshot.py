@@ -41,7 +41,7 @@ class Target:
         return str(self.table.metadata.table_uuid)
 
     def descends_from(self, snapshot_id: int | None) -> bool:
-        """Whether a snapshot is this one or an ancestor that is still kept."""
+        """Return whether a snapshot is this one or an ancestor that is still kept."""
         return any(
             s.snapshot_id == snapshot_id for s in lineage(self.table, self.snapshot)
         )
@@ -52,7 +52,7 @@ class Target:
         return {field.field_id: field.name for field in self.table.schema().fields}
 
     def batches(self, after: int | None = None) -> Any:
-        """The rows of runs above `after` as a reader of Arrow batches."""
+        """Return the rows of runs above `after` as a reader of Arrow batches."""
         return self._scan(after).to_arrow_batch_reader()
 
     def _scan(self, after: int | None = None) -> DataScan:
@@ -60,7 +60,7 @@ class Target:
         return self.table.scan(condition, snapshot_id=self.snapshot_id)
 
     def files(self, after: int | None = None) -> list[str]:
-        """The data files to read, oldest run first."""
+        """Return the data files to read, oldest run first."""
         field = self.table.schema().find_field("extract_run").field_id
 
         def oldest(bounds: dict[int, bytes] | None) -> int:
@@ -73,7 +73,7 @@ class Target:
 
 
 def target(table: Table, as_of: str | None = None) -> Target:
-    """The head, or the snapshot of an id or of a moment.
+    """Return the head, or the snapshot of an id or of a moment.
 
     Raises:
         Failure: There is no such snapshot.
@@ -93,7 +93,7 @@ def target(table: Table, as_of: str | None = None) -> Target:
 
 
 def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
-    """A snapshot, its parent and so on, as far as they are kept."""
+    """Yield a snapshot, its parent and so on, as far as they are kept."""
     while snapshot is not None:
         yield snapshot
         parent = snapshot.parent_snapshot_id

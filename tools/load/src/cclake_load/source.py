@@ -63,7 +63,7 @@ def _without_bytes(rows: str, condition: str) -> str:
 
 
 def runs(db: duckdb.DuckDBPyConnection, target: Aim) -> dict[int, tuple[int, int]]:
-    """The rows of each extraction run in the snapshot, as `raw.runs` tells them."""
+    """Return the rows of each extraction run in the snapshot, as `raw.runs` does."""
     relation = _relation(db, target)
     return raw.runs(db, relation) if relation else {}
 
@@ -111,7 +111,7 @@ def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
 def _relation(
     db: duckdb.DuckDBPyConnection, target: Aim, after: int | None = None
 ) -> str | None:
-    """What to select from; None when no file holds such rows."""
+    """Return what to select from; None when no file holds such rows."""
     files = target.files(after)
     if not files:
         return None
@@ -123,7 +123,7 @@ def _relation(
 
 
 def _by_field_id(target: Aim) -> str:
-    """The columns by their ids, so that renamed and added ones read right."""
+    """Return the columns by their ids, so that renamed and added ones read right."""
     fields = []
     for name, number in _ids(target).items():
         kind = COLUMNS[name].split(" NOT")[0].split(" USING")[0]
@@ -135,7 +135,7 @@ def _by_field_id(target: Aim) -> str:
 
 
 def _ids(target: Aim) -> dict[str, int]:
-    """The field id of each column: by name, or by place where it was renamed.
+    """Return the field id of each column: by name, or by place where it was renamed.
 
     One that the table does not have gets an id that no file has: it is null.
     """

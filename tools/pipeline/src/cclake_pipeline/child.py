@@ -121,7 +121,7 @@ class Child:
         return code
 
     def tail(self) -> str:
-        """The last lines that it wrote to stderr, passwords masked."""
+        """Return the last lines that it wrote to stderr, passwords masked."""
         text = b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace")
         plain = _ANSI.sub("", text).replace("\r", "\n")
         lines = [line.rstrip() for line in plain.split("\n") if line.strip()]

@@ -51,7 +51,7 @@ def run_once(
         bool, typer.Option("--backfill", help="Extract everything again as well.")
     ] = False,
     daily: Annotated[
-        bool, typer.Option("--daily", help="Test all data, write the exports anew.")
+        bool, typer.Option("--daily", help="Test all data, write the exports in full.")
     ] = False,
     no_wait: Annotated[
         bool,
@@ -200,5 +200,5 @@ def _watermark(where: Places) -> int | None:
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Return the console script."""
     run("pipeline", app, at_once=True)

@@ -115,7 +115,7 @@ class Worker:
 
 
 def part(end: int) -> list[str]:
-    """What a run of dbt is told to build the lines of one part.
+    """Return the arguments of dbt to build the lines of one part.
 
     The data is tested when it is whole.
 
@@ -163,7 +163,7 @@ def let_go() -> None:
 
 
 def project_options(arguments: list[str]) -> list[str]:
-    """The options about the project, which `dbt parse` needs as well."""
+    """Return the options about the project, which `dbt parse` needs as well."""
     names = ("--project-dir", "--profiles-dir", "--target", "--quiet")
     kept: list[str] = []
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
@@ -173,7 +173,7 @@ def project_options(arguments: list[str]) -> list[str]:
 
 
 def project_signature(project: Path) -> tuple[int, int]:
-    """Changes when a file of the project is edited, added or removed."""
+    """Return changes when a file of the project is edited, added or removed."""
     files = [
         path.stat().st_mtime_ns
         for pattern in ("*.yml", "*/**/*.sql", "*/**/*.yml", "*/**/*.csv")
@@ -184,7 +184,7 @@ def project_signature(project: Path) -> tuple[int, int]:
 
 
 def summary(result: dbtRunnerResult) -> dict[str, Any]:
-    """The result of a run as a JSON object: counts by kind, and what failed."""
+    """Return the result of a run as a JSON object: counts by kind, and what failed."""
     counts: dict[str, int] = {}
     failed: list[str] = []
     for node in getattr(result.result, "results", None) or []:

@@ -8,7 +8,7 @@ PREFIX = "cclake_pipeline_"
 
 
 def health(recent: list[dict[str, Any]]) -> dict[str, Any]:
-    """How the pipeline is, by its newest runs: `ok`, `failing` or `waiting`."""
+    """Return how the pipeline is, by its newest runs: `ok`, `failing` or `waiting`."""
     last = next((run for run in recent if run["outcome"] != "running"), None)
     failing = last is not None and last["outcome"] == "failed"
     return {
@@ -28,7 +28,7 @@ def health(recent: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def exposition(recent: list[dict[str, Any]]) -> str:
-    """The newest runs in the text format of Prometheus.
+    """Return the newest runs in the text format of Prometheus.
 
     Args:
         recent: Runs of the record, the newest first.

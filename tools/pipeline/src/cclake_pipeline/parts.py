@@ -18,13 +18,13 @@ order by extract_run
 _BUILT = "select coalesce(max(version_run), -1) from intermediate.int_session_versions"
 
 
-def bounds(database: Path, rows: int, anew: bool) -> list[int]:
-    """The extractions that end a part; empty where one part is enough.
+def bounds(database: Path, rows: int, everything: bool) -> list[int]:
+    """Return the extractions that end a part; empty where one part is enough.
 
     Args:
         database: The DuckDB file, which nobody else writes now.
         rows: How many lines make a part.
-        anew: All lines are built, not only those that gold does not have.
+        everything: All lines are built, not only those that gold does not have.
 
     Returns:
         Values of `extract_run`, rising. What comes after the last one is a part too.
@@ -34,7 +34,7 @@ def bounds(database: Path, rows: int, anew: bool) -> list[int]:
     found: list[int] = []
     try:
         with duckdb.connect(str(database), read_only=True) as db:
-            built = -1 if anew else _first(db, _BUILT)
+            built = -1 if everything else _first(db, _BUILT)
             loaded = db.execute(_LOADED, [built]).fetchall()
     except (duckdb.CatalogException, duckdb.BinderException):  # no log lines in it
         return []

@@ -10,7 +10,7 @@ from cclake_common.sqlite import connect_readonly, readonly_uri
 
 
 def recent(path: Path, limit: int) -> list[dict[str, Any]]:
-    """The newest runs first, each with its `stages`; none where there is no record.
+    """Return the runs, newest first, each with its `stages`.
 
     Raises:
         Failure: The record cannot be read.
@@ -29,7 +29,7 @@ def recent(path: Path, limit: int) -> list[dict[str, Any]]:
 
 
 def newest(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
-    """The newest runs of an open record, each with its `stages` in order."""
+    """Return the newest runs of an open record, each with its `stages` in order."""
     db.row_factory = sqlite3.Row
     runs = db.execute(
         "select * from runs order by run_id desc limit ?", (limit,)
@@ -42,7 +42,7 @@ def newest(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def _is_made(db: sqlite3.Connection) -> bool:
-    """Whether the record has its tables: the first run may be just making it."""
+    """Return whether the record has its tables: the first run may be just making it."""
     made = "select 1 from sqlite_schema where name = 'runs'"
     return db.execute(made).fetchone() is not None
 

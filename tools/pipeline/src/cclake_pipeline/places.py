@@ -26,7 +26,7 @@ class Places:
         return self.home / "pipeline.db"
 
     def exports(self) -> str:
-        """The files that each run brings up to date; empty while one is missing."""
+        """Return the files that each run updates; empty while one is missing."""
         folder = in_home("EXPORT_DIR", "exports")
         files = [
             in_home("DUCKDB_PATH", "analytics.duckdb"),
@@ -36,7 +36,7 @@ class Places:
         return " ".join(map(str, files)) if there else ""
 
     def stores(self) -> str:
-        """What shows that lake, gold or exports were changed; empty: it can't be told.
+        """Return a name for the state of lake, gold and exports; empty if unknown.
 
         A change made by hand, behind the pipeline's back, moves the time of a file.
         """
@@ -49,7 +49,7 @@ class Places:
         return " ".join(f"{n} {s.st_ino} {s.st_size} {s.st_mtime_ns}" for n, s in seen)
 
     def environment(self) -> dict[str, str]:
-        """The environment of every stage: nothing of it phones home."""
+        """Return the environment of every stage: nothing of it phones home."""
         return os.environ | {
             "CCLAKE_HOME": str(self.home),
             "MONGO_URI": self.mongo_uri,
@@ -64,7 +64,7 @@ class Places:
 
 
 def script(name: str) -> str:
-    """The path of a tool's console script: beside this Python, or on PATH.
+    """Return the path of a tool's console script: beside this Python, or on PATH.
 
     Raises:
         Failure: It is not installed.

@@ -16,7 +16,7 @@ _MAKES_GOLD = (
 
 
 def dbt_project(given: Path | None = None) -> Path:
-    """The dbt project: the given folder, or the nearest one above this file.
+    """Return the dbt project: the given folder, or the nearest one above this file.
 
     Raises:
         Failure: There is none.
@@ -32,10 +32,10 @@ def dbt_project(given: Path | None = None) -> Path:
 
 
 def fingerprint(project: Path) -> str:
-    """A digest of all that decides what gold looks like, besides the logs.
+    """Return a digest of all that decides what gold looks like, besides the logs.
 
     Incremental models keep the rows that earlier models and prices have made. So
-    gold has to be made anew when this changes.
+    gold has to be rebuilt when this changes.
     """
     found = sorted({path for part in _MAKES_GOLD for path in project.glob(part)})
     prices = os.environ.get("CCLAKE_PRICES")

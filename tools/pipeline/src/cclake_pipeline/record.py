@@ -107,11 +107,11 @@ class Record:
             )
 
     def next_mode(self) -> Mode:
-        """The mode of a run that nobody has asked for: once a day it is a daily one."""
+        """Return the mode of an automatic run: daily once a day, else incremental."""
         return "daily" if self.is_daily_due() else "incremental"
 
     def is_daily_due(self) -> bool:
-        """Whether a day has passed since the last run that tested all data.
+        """Return whether a day has passed since the last run that tested all data.
 
         A failed one counts as well: new data is not held back by it, and it stays
         in the record. The first day has none.
@@ -126,13 +126,13 @@ class Record:
             return bool(row[0])
 
     def watermark_of(self, project: str) -> int | None:
-        """The watermark of the last run, if it was done and by this dbt project."""
+        """Return the watermark of the last run, if this dbt project completed it."""
         (last,) = self.recent(1) or [{"outcome": "none"}]
         fits = last["outcome"] == "done" and self.project() == project
         return last["watermark"] if fits else None
 
     def project(self) -> str | None:
-        """The fingerprint of the dbt project that made gold; None if unknown."""
+        """Return the fingerprint of the dbt project that made gold; None if unknown."""
         return self._meta("project")
 
     def set_project(self, fingerprint: str) -> None:
@@ -140,7 +140,7 @@ class Record:
         self._set_meta("project", fingerprint)
 
     def note(self, name: str) -> str | None:
-        """What a run has left for the next one under a name; None if nothing.
+        """Return what a run has left for the next one under a name; None if nothing.
 
         `published`: what was loaded when the exports were last made, and where they
         are; empty while a run is at it. `born`: when the DuckDB file was made.
@@ -166,7 +166,7 @@ class Record:
             )
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
-        """The newest runs first, each with its `stages` in order."""
+        """Return the newest runs first, each with its `stages` in order."""
         with self._open() as db:
             return newest(db, limit)
 
@@ -180,7 +180,7 @@ class Record:
             raise Failure(
                 f"{self._path} cannot be used: {error}",
                 "May it be written, and is there room? Where the file is damaged,"
-                " delete it: it is only the record of runs, and gold is made anew.",
+                " delete it: it is only the record of runs, and gold is rebuilt.",
             ) from error
 
 

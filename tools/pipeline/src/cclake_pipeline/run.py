@@ -41,7 +41,7 @@ def execute(
     """Run the stages until one does not succeed; hold the lock while doing so.
 
     Where the dbt project or the prices are not those of the last run that was
-    done, gold is made anew from what is loaded; also where the load took rows back.
+    done, gold is rebuilt from what is loaded; also where the load took rows back.
     Where MongoDB and all files are as the last run left them, every stage is skipped;
     where only what is loaded is as it was, dbt and publish. A new DuckDB file is filled
     by a rebuild.

@@ -45,7 +45,7 @@ class Screen:
 
 
 def describe(result: RunResult) -> str:
-    """A run in a line; what failed follows in further lines."""
+    """Return a run in a line; what failed follows in further lines."""
     parts = [f"{s.stage} {_amount(s.rows, s.detail)}".strip() for s in result.stages]
     line = (
         f"run {result.run_id} {result.outcome} in {result.seconds:.1f} s:"
@@ -57,7 +57,7 @@ def describe(result: RunResult) -> str:
 
 
 def runs_table(runs: Sequence[dict[str, Any]]) -> str:
-    """The runs as a table, newest first."""
+    """Return the runs as a table, newest first."""
     if not runs:
         return "no runs yet"
     head = f"{'run':>6}  {'started':<20}  {'mode':<11}  {'outcome':<11}  stages"

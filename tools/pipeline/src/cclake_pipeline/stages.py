@@ -65,8 +65,8 @@ class StageResult:
     Attributes:
         rows: Rows that it moved; None where it does not say.
         detail: What it did, or the end of what it said when it failed.
-        removal: Which load was the newest that took rows back, because the lake has
-            them no more.
+        removal: The newest load that removed rows, because the lake no longer has
+            them.
         state: What is loaded now; the same until a load changes something.
         born: When the DuckDB file was first loaded into.
     """
@@ -94,7 +94,7 @@ class _Ended:
 
 
 def arguments(stage: str, mode: Mode) -> list[str]:
-    """The arguments of a stage in a mode."""
+    """Return the arguments of a stage in a mode."""
     known = _COMMANDS[stage]
     return next(known[m] for m in _FALLBACK[mode] if m in known)
 
@@ -136,20 +136,20 @@ class Stages:
         )
 
     def skip(self, stage: str) -> StageResult:
-        """The result of a stage that has nothing to do."""
+        """Return the result of a stage that has nothing to do."""
         rows = None if stage == "dbt" else 0
         return StageResult(stage, "done", 0.0, rows, NOTHING_NEW)
 
     def exports(self) -> str:
-        """Where gold and both exports are; empty while one of them is missing."""
+        """Return the identity of gold and the exports; empty while one is missing."""
         return self._places.exports()
 
     def stores(self) -> str:
-        """What shows that lake, gold or exports were changed by others."""
+        """Return what shows that lake, gold or exports were changed by others."""
         return self._places.stores()
 
     def fingerprint(self) -> str:
-        """The fingerprint of the dbt project."""
+        """Return the fingerprint of the dbt project."""
         return fingerprint(self._places.dbt)
 
     def warm_up(self, mode: Mode) -> None:

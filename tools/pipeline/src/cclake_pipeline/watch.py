@@ -93,7 +93,7 @@ class Watch:
             mark = self._wait_for_mongo()
 
     def _wait_for_mongo(self) -> int | None:
-        """The watermark as soon as MongoDB answers; None when asked to stop."""
+        """Return the watermark as soon as MongoDB answers; None when asked to stop."""
         while not self._stop:
             mark = self._total()
             if mark is not None:

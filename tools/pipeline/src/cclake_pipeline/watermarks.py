@@ -24,7 +24,7 @@ class Watermarks:
         self._client: MongoClient[Document] | None = None
 
     def total(self) -> int:
-        """The sum of `acked_seq` over all buffers; it grows with each batch.
+        """Return the sum of `acked_seq` over all buffers; it grows with each batch.
 
         Raises:
             Unreachable: MongoDB does not answer.

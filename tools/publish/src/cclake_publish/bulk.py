@@ -84,7 +84,7 @@ class Bulk:
 def writing(path: Path) -> Iterator[Bulk]:
     """Write a new file in one transaction; it is in WAL mode afterwards.
 
-    There is no journal: a file whose writing fails is of no use to anyone.
+    There is no journal: a file whose writing fails is useless.
 
     Raises:
         Error: SQLite could not write.

@@ -23,7 +23,7 @@ def publish(
     duckdb: DuckDb = None,
     export_dir: ExportDir = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Write both files anew, not only changes.")
+        bool, typer.Option("--full", help="Write both files in full, not only changes.")
     ] = False,
     duckdb_copy: Annotated[
         bool, typer.Option("--duckdb-copy", help="Renew analytics.duckdb, too.")
@@ -49,7 +49,7 @@ def publish(
 
         publish                    # bring conversations.db up to date
 
-        publish --full --json      # write both files anew
+        publish --full --json      # write both files in full
 
         publish table fct_api_responses --format parquet --out responses.parquet
     """
@@ -95,5 +95,5 @@ def table(
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Return the console script."""
     run("publish", app)

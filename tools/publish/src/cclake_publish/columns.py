@@ -10,7 +10,7 @@ _ISO = "'%Y-%m-%dT%H:%M:%S.%gZ'"
 
 
 def declared(column: Column) -> str:
-    """The type that the SQLite column is declared with."""
+    """Return the type that the SQLite column is declared with."""
     kind = column.type
     if kind in _INTEGERS or kind == "BOOLEAN":
         return "INTEGER"
@@ -20,7 +20,7 @@ def declared(column: Column) -> str:
 
 
 def expression(column: Column) -> str:
-    """The DuckDB expression that gives the value as SQLite is to store it.
+    """Return the DuckDB expression that gives the value as SQLite is to store it.
 
     Timestamps become ISO 8601 in UTC with milliseconds, money REAL, lists and
     structs JSON text.

@@ -63,14 +63,14 @@ def publish(
     copy_hours: float | None = None,
     progress: Progress = lambda _table, _rows: None,
 ) -> Published:
-    """Bring the export up to date, or write it anew.
+    """Bring the export up to date, or write a new one.
 
     Args:
         duckdb_path: The database that dbt writes; only read.
         export_dir: Folder of the exports.
         record: The record of pipeline runs; what it says is published too.
-        full: Write both files anew instead of bringing the last export up to date.
-        copy: Write the copy for DuckDB anew, too.
+        full: Write both files again instead of updating the last export.
+        copy: Also write the copy for DuckDB again.
         copy_hours: Do so as well where the copy is older than this.
         progress: Called with a table's name and a number of rows just written.
 
@@ -92,7 +92,7 @@ def publish(
         except Error as error:
             if full or _DAMAGED not in str(error):
                 raise
-            return attempt(MEMORY, True)  # what it was to start from is of no use
+            return attempt(MEMORY, True)  # the last export is useless as a start
         except (OSError, duckdb.Error) as error:
             if _OUT_OF_MEMORY not in str(error):  # Arrow raises it as an OSError
                 raise
@@ -108,7 +108,7 @@ def _clear_failures(export_dir: Path) -> Iterator[None]:
             raise Failure(
                 f"a DuckDB file is damaged: {str(error).splitlines()[0]}",
                 "The last exports stay. Move analytics.duckdb away and run `just"
-                " pipeline`, which makes it anew.",
+                " pipeline`, which rebuilds it.",
             ) from error
         raise Failure(
             f"cannot write the exports: {error}",
@@ -159,7 +159,7 @@ def _size(path: Path) -> int:
 
 
 def _known(gold: Gold, folder: Path) -> dict[str, str]:
-    """What the export says that can be brought up to date; empty if there is none."""
+    """Return `export_info` of an export that can be updated; empty if none can."""
     path = served.file_of(folder)
     known = served.facts(path) if path else {}
     same = known.get("layout") == _layout(gold)
@@ -167,7 +167,7 @@ def _known(gold: Gold, folder: Path) -> dict[str, str]:
 
 
 def _gone(gold: Gold, folder: Path) -> list[str]:
-    """The sessions of the export that gold does not have any more."""
+    """Return the sessions of the export that gold does not have any more."""
     if not any(table.name == update.SESSIONS for table in gold.tables):
         return []
     query = f"select session_id from {gold.source(update.SESSIONS)}"
@@ -176,7 +176,7 @@ def _gone(gold: Gold, folder: Path) -> list[str]:
 
 
 def facts(gold: Gold) -> dict[str, str]:
-    """What `export_info` says about an export of these gold tables."""
+    """Return what `export_info` says about an export of these gold tables."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     run = gold.extract_run()
     return {
@@ -191,7 +191,7 @@ def facts(gold: Gold) -> dict[str, str]:
 
 
 def _of(gold: Gold, table: Table) -> Iterator[tuple[str, str]]:
-    """What the export has of a table, to know later what has changed."""
+    """Yield what the export has of a table, to know later what has changed."""
     yield f"rows.{table.name}", str(table.rows)
     if table.name in gold.digests:
         yield f"digest.{table.name}", gold.digests[table.name]
@@ -201,7 +201,7 @@ def _of(gold: Gold, table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _layout(gold: Gold) -> str:
-    """A name for the tables, and for the builds of those by session.
+    """Return a name for the tables, and for the builds of those by session.
 
     While it stays, an export can be brought up to date: what has changed in these
     tables is known by `updated_run` alone.

@@ -52,7 +52,7 @@ class Table:
     build: str = ""
 
     def has(self, *names: str) -> bool:
-        """Whether the table has all of these columns."""
+        """Return whether the table has all of these columns."""
         return set(names) <= {column.name for column in self.columns}
 
     @property
@@ -97,16 +97,16 @@ class Gold:
         return int(row[0]) if row and row[0] is not None else None
 
     def has(self, table: str) -> bool:
-        """Whether there is such a table or view."""
+        """Return whether there is such a table or view."""
         return table in self._names
 
     def source(self, table: str) -> str:
-        """The full, quoted name of a gold table in SQL."""
+        """Return the full, quoted name of a gold table in SQL."""
         name = ".".join(map(quote, (self.catalog, SCHEMA, table)))
         return self._sources.get(table, name)
 
     def extract_run(self) -> int | None:
-        """The newest extraction run that has been loaded; None where it is unknown."""
+        """Return the newest extraction run that is loaded; None if unknown."""
         loads = f"{quote(self.catalog)}.raw.loads"
         try:
             query = f"select max(extract_run) from {loads}"
@@ -126,7 +126,7 @@ class Gold:
         return str(row[0]) if row and row[0] is not None else ""
 
     def is_whole(self) -> bool:
-        """Whether the last run of dbt built all that it began; True where unknown."""
+        """Return whether the last run of dbt was complete; True if unknown."""
         state = f"{quote(self.catalog)}.intermediate.build_state"
         try:
             row = self.connection.execute(f"select is_whole from {state}").fetchone()
@@ -158,7 +158,7 @@ class Gold:
         )
 
     def ranges(self, table: Table, key: str) -> list[str]:
-        """SQL conditions on a key of integers that cut a table into ordered pieces.
+        """Return SQL conditions on an integer key that cut a table into ordered pieces.
 
         Each is small enough to be sorted in memory.
         """
@@ -215,12 +215,12 @@ class Gold:
 
 
 def quote(name: str) -> str:
-    """A name as a quoted SQL identifier (SQLite and DuckDB alike)."""
+    """Return a name as a quoted SQL identifier (SQLite and DuckDB alike)."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: object) -> str:
-    """A value as a SQL string literal."""
+    """Return a value as a SQL string literal."""
     return "'" + str(value).replace("'", "''") + "'"
 
 

@@ -29,7 +29,7 @@ def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:
 
 
 def update_images(gold: Gold, file: Bulk, progress: Progress) -> int:
-    """Write the bytes of new images, and remove those of images that are no more.
+    """Write the bytes of new images, and remove those of images that no longer exist.
 
     Args:
         gold: The gold tables.

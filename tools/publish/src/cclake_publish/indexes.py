@@ -132,11 +132,11 @@ VIEWS = {
 
 
 def layout() -> str:
-    """A name for all that is declared here."""
+    """Return a name for all that is declared here."""
     declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES, SEARCH, VIEWS))
     return blake2b(declared.encode(), digest_size=8).hexdigest()
 
 
 def columns_of(index: str) -> tuple[str, ...]:
-    """The column names of one declared index."""
+    """Return the column names of one declared index."""
     return tuple(name.strip() for name in index.split(","))

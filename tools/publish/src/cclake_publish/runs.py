@@ -38,7 +38,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def read(record: Path) -> Rows:
-    """The stages of the newest runs; empty where there is no record.
+    """Return the stages of the newest runs; empty where there is no record.
 
     The run that publishes is among them, and still running.
     """

@@ -64,7 +64,7 @@ def write_info(info: Info, file: Bulk) -> None:
 
 
 def is_searched(table: Table) -> bool:
-    """Whether full-text search finds the rows of a table."""
+    """Return whether full-text search finds the rows of a table."""
     return table.name == SEARCHED and table.has(*SEARCHED_COLUMNS)
 
 

@@ -71,7 +71,7 @@ def find(gold: Gold, known: dict[str, str], gone: list[str]) -> Moved | None:
 
 
 def _by_session(table: Table, known: dict[str, str]) -> bool:
-    """Whether the changed sessions of a table are known by their runs alone."""
+    """Return whether the changed sessions of a table are known by their runs alone."""
     names = (table.name, SESSIONS)
     runs = all(known.get(f"run.{name}") for name in names)
     return table.name in BY_SESSION and bool(table.build) and runs

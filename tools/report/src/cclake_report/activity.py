@@ -42,7 +42,7 @@ _MODEL_OF_CALL = """(
 
 
 def tools(gold: Gold, filters: Filters) -> Report:
-    """Calls, errors and durations by tool."""
+    """Return calls, errors and durations by tool."""
     where, values = filters.where("called_at", _MODEL_OF_CALL)
     rows = gold.rows(_TOOLS.format(where=where), values)
     columns = (
@@ -87,7 +87,7 @@ def errors(gold: Gold, filters: Filters) -> Report:
 def blocks(
     gold: Gold, filters: Filters, active: bool = False, now: datetime | None = None
 ) -> Report:
-    """The five-hour windows of a subscription, over all projects and machines.
+    """Return the five-hour windows of a subscription, over all projects and machines.
 
     Args:
         gold: The export.

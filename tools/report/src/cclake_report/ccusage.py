@@ -59,7 +59,7 @@ def read(path: Path) -> Theirs:
 
 
 def plain_model(name: str) -> str:
-    """A model's name without the mark of fast mode."""
+    """Return a model's name without the mark of fast mode."""
     return re.sub(r"-fast$", "", name)
 
 

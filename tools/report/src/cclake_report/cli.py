@@ -124,7 +124,7 @@ def tools(
     as_csv: Csv = False,
     export_dir: ExportDir = None,
 ) -> None:
-    """Calls, errors and durations by tool."""
+    """Show calls, errors and durations by tool."""
     filters = Filters(day(since), day(until), project, model, host, zone(timezone))
     with open_gold(_exports(export_dir)) as gold:
         found = activity.tools(gold, filters)
@@ -215,7 +215,7 @@ def _emit(reports: list[Report], as_json: bool, as_csv: bool) -> None:
 
 
 def main() -> NoReturn:
-    """The console script; without a command it is `daily`."""
+    """Return the console script; without a command it is `daily`."""
     first = sys.argv[1] if len(sys.argv) > 1 else "-"
     if first.startswith("-") and first not in ("-h", "--help"):
         sys.argv.insert(1, "daily")

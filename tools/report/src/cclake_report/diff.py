@@ -9,7 +9,7 @@ from cclake_report.model import Column, Report
 from cclake_report.reasons import HINTS, REASONS, Reason, concerned
 from cclake_report.source import Gold, Row
 
-# ccusage prints floating point; less than this is no difference.
+# ccusage prints floating point; less than this does not count as a difference.
 _TOLERANCE = 1e-6
 _BUCKETS: dict[Period, str] = {
     "daily": "local_day(:zone, quarter_no)",
@@ -127,7 +127,7 @@ def _compare(
     ours: Row | None,
     theirs: dict[str, float] | None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one period and model: one per reason, and what is left over."""
+    """Yield the rows of one period and model: one per reason, and what is left over."""
     names = (*TOKENS, "cost_usd")
     left = {
         name: (ours or {}).get(name, 0) - (theirs or {}).get(name, 0) for name in names

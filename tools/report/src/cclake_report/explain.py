@@ -28,7 +28,7 @@ _PARTS = (
 
 
 def explain(gold: Gold, message_id: str) -> list[Report]:
-    """One report for each response with this id (usually one).
+    """Return one report for each response with this id (usually one).
 
     Args:
         gold: The export.
@@ -120,7 +120,7 @@ def _who(row: Row) -> list[str]:
 
 
 def _rules(row: Row, items: list[Row]) -> list[str]:
-    """The rules that decided this price, in the order in which they apply."""
+    """Return the rules that decided this price, in the order in which they apply."""
     rules = []
     if row["records"] > 1:
         rules.append(

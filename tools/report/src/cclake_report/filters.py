@@ -36,7 +36,7 @@ class Filters:
             raise Failure(f"{self.since} is after {self.until}", code=2)
 
     def where(self, at: str, model: str = "t.model") -> tuple[str, list[Any]]:
-        """A SQL condition on table `t`, and its values.
+        """Return a SQL condition on table `t`, and its values.
 
         Args:
             at: The column with the time, `quarter_no` or one of texts.
@@ -76,7 +76,7 @@ _PROJECT = """t.project_key in (
 
 
 def day(text: str | None) -> date | None:
-    """A day from `2026-08-01` or `20260801`.
+    """Return a day from `2026-08-01` or `20260801`.
 
     Raises:
         Failure: It is neither.
@@ -92,7 +92,7 @@ def day(text: str | None) -> date | None:
 
 
 def zone(name: str) -> str:
-    """The IANA name of a time zone; `local` is the zone of this machine.
+    """Return the IANA name of a time zone; `local` is the zone of this machine.
 
     Raises:
         Failure: There is no such zone, or that of this machine has no IANA name:
@@ -114,7 +114,7 @@ def zone(name: str) -> str:
 
 
 def local_zone() -> str:
-    """The time zone of this machine, UTC where it cannot be told."""
+    """Return the time zone of this machine, UTC where it cannot be told."""
     named = os.environ.get("TZ", "").lstrip(":")
     if named and not Path(named).is_absolute():
         return named

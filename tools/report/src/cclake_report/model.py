@@ -49,7 +49,7 @@ class Report:
 
 
 def add_up(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The sums of the counts and of the cost; unpriced cost stays out of the sum."""
+    """Return the sums of the counts and of the known costs."""
     sums: dict[str, Any] = {key: sum(row[key] for row in rows) for key in COUNTS}
     costs = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
     sums["cost_usd"] = sum(costs, Decimal(0)) if costs or not rows else None
@@ -57,7 +57,7 @@ def add_up(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def honesty(parts: list[dict[str, Any]]) -> list[str]:
-    """What the totals cannot say: missing prices, missing counts, lower bounds.
+    """Return what the totals cannot say: missing prices, missing counts, lower bounds.
 
     Args:
         parts: Sums by model (and whatever else).

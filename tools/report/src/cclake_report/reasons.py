@@ -82,7 +82,7 @@ REASONS = (
 
 
 def concerned(reason: Reason) -> str:
-    """SQL condition of the responses that differ for a reason, and none before it.
+    """Return the SQL condition of responses that differ for a reason, and none before.
 
     A response that ccusage does not have belongs to the first reason for that, and
     to no reason that is about its price.

@@ -34,7 +34,7 @@ def masked(report: Report) -> Report:
 
 
 def as_json(report: Report) -> str:
-    """The report as one JSON object; money as numbers, times in ISO 8601."""
+    """Return the report as one JSON object; money as numbers, times in ISO 8601."""
     found = {
         "report": report.name,
         "rows": report.rows,
@@ -45,7 +45,7 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """The rows as CSV, with a header; breakdowns are left out.
+    """Return the rows as CSV, with a header; breakdowns are left out.
 
     A text that a spreadsheet would take for a formula begins with `'`: names come
     from logs, which others write. Numbers stay numbers.
@@ -61,7 +61,7 @@ def as_csv(report: Report) -> str:
 
 
 def as_table(report: Report, width: int, bold: bool = False) -> str:
-    """The report as a table for a terminal.
+    """Return the report as a table for a terminal.
 
     Args:
         report: The report.
@@ -86,7 +86,7 @@ def as_table(report: Report, width: int, bold: bool = False) -> str:
 
 
 def clean(text: str) -> str:
-    """A text of the logs in one line, without anything that controls a terminal."""
+    """Return a text of the logs in one line that cannot control a terminal."""
     return visible(_SPACE.sub(" ", text).strip())
 
 

@@ -16,7 +16,7 @@ SNAPSHOTS = KEEP + 60
 
 
 def due(table: Table, every: int = EVERY) -> bool:
-    """Whether enough small commits, or snapshots, have piled up; opens no file."""
+    """Return whether enough small commits or snapshots exist; open no file."""
     commits = 0
     for snapshot in lineage(table, table.current_snapshot()):
         if not snapshot.summary or snapshot.summary.operation != Operation.APPEND:

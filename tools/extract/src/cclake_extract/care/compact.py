@@ -58,7 +58,7 @@ def compact(table: Table, at_least: int = 2) -> Compaction:
 
 
 def small(table: Table) -> list[FileScanTask]:
-    """The files of the head that are worth merging, oldest rows first."""
+    """Return the files of the head that are worth merging, oldest rows first."""
     field = table.schema().find_field("extract_run").field_id
 
     def age(task: FileScanTask) -> tuple[int, str]:

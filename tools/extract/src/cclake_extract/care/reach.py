@@ -66,7 +66,7 @@ def needed(table: Table) -> set[str]:
 
 
 def present(table: Table, folder: str = "") -> list[Found]:
-    """All files in the table's folder; paths in the form that the table uses."""
+    """Return all files in the table's folder; paths in the form that the table uses."""
     location = table.location().rstrip("/") + (f"/{folder}" if folder else "")
     system, root = _system(table, location)
     listed = system.get_file_info(
