@@ -188,6 +188,12 @@ import-db folder *options:
 report *options:
     @report "$@"
 
+# Search and read in the terminal: just recall WORDS; or list, show, files, resume
+[group('archive')]
+[no-exit-message]
+recall *options:
+    @cd "${JUST_CALLER:-.}" && recall "$@"
+
 # Run the whole test suite, with a real MongoDB
 [group('check')]
 test *options: _dev

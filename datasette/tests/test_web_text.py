@@ -6,9 +6,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from cclake_common.search import CLOSE, OPEN, whole_marks
+from cclake_common.words import ALONE, text_of, words_of
 from cclake_web import fmt
-from cclake_web.data.search import CLOSE, OPEN, whole_marks
-from cclake_web.data.words import ALONE, text_of, words_of
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
 from cclake_web.render.markdown import markdown

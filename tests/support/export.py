@@ -12,9 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 import quarters
+from cclake_common.words import words_of
 from cclake_publish.indexes import INDEXES as PUBLISHED
 from cclake_publish.indexes import SEARCH, VIEWS
-from cclake_web.data.words import words_of
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
@@ -34,6 +34,7 @@ SCHEMA = {
     "image_data": "image_key primary key, data blob",
     "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer",
     "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
+    "fct_file_operations": "tool_use_id, session_id, project_key, host, operation, tool_name, file_path, is_error, lines_added integer, lines_removed integer, called_at",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
 }
 INDEXES = (

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from cclake_common.model_names import short_name
+from cclake_common.times import moment
 
 from cclake_web.render.safe import visible
 
@@ -70,15 +71,6 @@ def plural(number: float | None, word: str) -> str:
         soft = word.endswith("y") and word[-2:-1] not in "aeiou"  # entry, not day
         word = word[:-1] + "ies" if soft else word + "s"
     return f"{count(number)} {word}"
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return a time of the export, or None where there is none."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def there(text: str | None, zone: tzinfo) -> datetime | None:

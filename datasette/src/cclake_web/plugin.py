@@ -8,12 +8,12 @@ from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from cclake_common.words import words_of
 from datasette.utils import StartupError
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment
 from pluggy import HookimplMarker
 
-from cclake_web.data.words import words_of
 from cclake_web.descriptions import metadata
 from cclake_web.export import NAME, REVEALING
 from cclake_web.exporting.datasette_csv import safe_csv

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, tzinfo
 from typing import Any
 from urllib.parse import urlencode
+
+from cclake_common.search import Within
+from cclake_common.times import day_start
 
 # What sessions `s` and their metrics `m` are sorted by, and what that is called.
 SORTS = {
@@ -83,7 +86,19 @@ class Filters:
 
     def bounds(self) -> tuple[str, str]:
         """Return the first moment and the end, as the export writes them."""
-        return _moment(self.since, self.zone, 0), _moment(self.until, self.zone, 1)
+        return day_start(self.since, self.zone), day_start(self.until, self.zone, 1)
+
+    def within(self) -> Within:
+        """Return which blocks a search looks at."""
+        low, high = self.bounds()
+        return Within(
+            projects=(self.project,) if self.project else (),
+            host=self.host,
+            branch=self.branch,
+            model=f",{self.model}," if self.model else "",
+            low=low,
+            high=high,
+        )
 
     def where(self) -> tuple[list[str], dict[str, Any]]:
         """Return conditions on sessions `s` and their metrics `m`, with values."""
@@ -125,14 +140,3 @@ def _iso(text: str) -> str:
         return date.fromisoformat(text.strip()).isoformat()
     except ValueError:
         return ""
-
-
-def _moment(day: str, zone: tzinfo, days: int) -> str:
-    if not day:
-        return ""
-    try:
-        local = date.fromisoformat(day) + timedelta(days=days)
-        there = datetime.combine(local, time(), zone).astimezone(UTC)
-    except OverflowError:
-        return ""
-    return there.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

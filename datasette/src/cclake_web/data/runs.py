@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_common.sqlite import connect_readonly
-
-from cclake_web.fmt import moment
+from cclake_common.times import moment
 
 MOST = 60
 _ROWS = "run_id, started_at, ended_at, mode, outcome, stage"

@@ -7,7 +7,6 @@ from typing import Any
 
 from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
-from cclake_web.data.search import PAGE
 from cclake_web.live.tables import Tables
 from cclake_web.nesting import Ask
 from cclake_web.threadpage import Live, Thread, load
@@ -15,6 +14,7 @@ from cclake_web.threadpage import Live, Thread, load
 # What newer lines change of a session that the export has; its numbers stay.
 MOVED = ("ended_at", "wall_s", "git_branch", "claude_version", "models")
 Row = dict[str, Any]
+PAGE = 40  # hits
 NEWER = "n"  # before the offset of hits that are not yet published
 
 

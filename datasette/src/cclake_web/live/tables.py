@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cclake_common.search import first_number
+from cclake_common.times import moment
+from cclake_common.words import words_of
+
 from cclake_web.data.blocks import CHUNK, Block
-from cclake_web.data.search import first_number
-from cclake_web.data.words import words_of
-from cclake_web.fmt import moment
 from cclake_web.jsontext import dumps
 from cclake_web.live.reading import (
     MOST_PROMPT,

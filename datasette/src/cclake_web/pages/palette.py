@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cclake_common.masking import mask
+from cclake_common.search import question
 from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import like
-from cclake_web.data.search import question
 from cclake_web.fmt import one_line
 from cclake_web.pages.web import Visit, view
 

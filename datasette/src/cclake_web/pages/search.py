@@ -9,11 +9,19 @@ from operator import itemgetter
 from typing import Any
 
 from cclake_common.masking import mask
+from cclake_common.search import (
+    CLOSE,
+    KINDS,
+    OPEN,
+    Question,
+    excerpt,
+    hits,
+    question,
+)
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.data.filters import Filters
-from cclake_web.data.search import CLOSE, KINDS, OPEN, Question, hits, question
 from cclake_web.fmt import title
 from cclake_web.live import merge
 from cclake_web.live.merge import NEWER
@@ -26,15 +34,13 @@ _MARKS = re.compile(r"\*{2,3}|`{1,3}|\s*\n\s*(?=\n)|^#+ ", re.MULTILINE)
 
 Hit = dict[str, Any]
 
-AROUND = 120  # characters beside a hit where secrets are masked
-
 
 @view
 async def search_page(visit: Visit) -> Response:
     """Hits of a question within a selection."""
     args = visit.args
     filters = Filters.from_args(args, visit.zone)
-    asked = question(filters.q)
+    asked, within = question(filters.q), filters.within()
     kinds = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
     best = args.get("order") == "best"
     start = args.get("start", "")
@@ -46,7 +52,10 @@ async def search_page(visit: Visit) -> Response:
     def answer(connection: sqlite3.Connection) -> Response:
         def ask(match: str, best: bool) -> tuple[list[Hit], str]:
             def find(place: sqlite3.Connection, start: int) -> list[Hit]:
-                return hits(place, match, kinds, filters, best=best, offset=start)
+                return hits(
+                    place, match, kinds, within,
+                    limit=merge.PAGE + 1, best=best, offset=start,
+                )  # fmt: skip
 
             above = None
             if newer:
@@ -101,17 +110,6 @@ def _shown(row: Hit) -> Hit:
     whole = row.pop("text") or ""
     masked = mask(whole)
     text = row["snippet"] or ""
-    shown = plain(_MARKS.sub("", text if masked == whole else _excerpt(text, masked)))
+    shown = plain(_MARKS.sub("", text if masked == whole else excerpt(text, masked)))
     html = shown.replace(OPEN, Markup("<mark>")).replace(CLOSE, Markup("</mark>"))
     return row | {"html": html, "title": mask(title(row))}
-
-
-def _excerpt(snippet: str, text: str) -> str:
-    """Return the text around the first hit after masking, or its beginning."""
-    for part in snippet.split(OPEN)[1:]:
-        word = part.partition(CLOSE)[0]
-        before, found, after = text.partition(word)
-        if found:
-            start = "…" if len(before) > AROUND else ""
-            return f"{start}{before[-AROUND:]}{OPEN}{word}{CLOSE}{after[:AROUND]}…"
-    return text[: 2 * AROUND]

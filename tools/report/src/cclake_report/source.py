@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cclake_common.failure import Failure
-from cclake_common.sqlite import connect_readonly
+from cclake_common.export import open_export
 
 Row = dict[str, Any]
 # Gold keeps money with ten decimals; the export has it as floating point.
@@ -144,21 +143,5 @@ def open_gold(export_dir: Path) -> Iterator[Gold]:
     Raises:
         Failure: There is no export, it cannot be read, or it lacks a table.
     """
-    path = export_dir / "conversations.db"
-    if not path.exists():
-        raise Failure(f"{path} does not exist", "Run `pipeline run` first.")
-    try:
-        with closing(connect_readonly(path.resolve())) as connection:
-            connection.execute("begin")  # one state of the export for the whole report
-            yield Gold(connection)
-    except sqlite3.OperationalError as error:
-        if "no such" not in str(error):
-            raise Failure(f"cannot read {path}: {error}") from error
-        raise Failure(
-            f"{path} is not as this report needs it: {error}",
-            "Run `pipeline run --full` to write it again.",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise Failure(
-            f"cannot read {path}: {error}", "`publish --full` writes it again."
-        ) from error
+    with open_export(export_dir) as connection:
+        yield Gold(connection)

@@ -1,4 +1,4 @@
-"""Full-text search over what was said and done."""
+"""Full-text search over what was said and done, in an export."""
 
 import re
 import sqlite3
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cclake_web.data.filters import Filters
-from cclake_web.data.words import ALONE, text_of, words_of
-from cclake_web.fmt import moment
+from cclake_common.times import moment
+from cclake_common.words import ALONE, text_of, words_of
 
-PAGE = 40
 SECOND = 2**31  # numbers of blocks
 RANKED = 20_000  # of the hits of a common word the newest are ranked
 KINDS = {
@@ -34,6 +32,28 @@ _QUESTION_WORDS = """
     will with would you your
     """
 _STOP = frozenset(_QUESTION_WORDS.split())
+
+
+AROUND = 120  # characters beside a hit where secrets are masked
+
+
+@dataclass(frozen=True)
+class Within:
+    """Which blocks to search.
+
+    Attributes:
+        projects: Keys of projects, any of which will do; empty for all.
+        model: Part of the models of a session, each between commas.
+        low: The first time, as the export writes it.
+        high: The time after the last one.
+    """
+
+    projects: tuple[str, ...] = ()
+    host: str = ""
+    branch: str = ""
+    model: str = ""
+    low: str = ""
+    high: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,16 +88,26 @@ def hits(
     connection: sqlite3.Connection,
     match: str,
     kinds: Sequence[str],
-    filters: Filters,
+    within: Within,
     *,
+    limit: int,
     best: bool = False,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return a page of hits, newest or best first; one more if others follow.
+    """Return hits with their details, newest or best first.
 
     The best of a very common word are the best of its newest hits.
+
+    Args:
+        connection: Of the export; its rows must have names (`sqlite3.Row`).
+        match: Of a `Question`.
+        kinds: Keys of `KINDS`.
+        within: Which blocks to search.
+        limit: Maximum number of hits.
+        best: Whether the best come first.
+        offset: Number of hits to leave out.
     """
-    conditions, values = _where(filters)
+    conditions, values = _where(within)
     wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
     names = [f":kind{number}" for number, _ in enumerate(wanted)]
     values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
@@ -89,13 +119,14 @@ def hits(
     # Blocks are numbered in the order of time, so the newest come first for free.
     order = "f.rank" if best else "f.rowid desc"
     # The view joins the messages, which not every question needs.
-    source = "search_documents" if filters.project or filters.host else "thread_blocks"
+    source = "search_documents" if within.projects or within.host else "thread_blocks"
     sql = f"""select f.rowid from search_fts f
     join {source} d on d.search_id = f.rowid
-    {_JOIN if filters.branch or filters.model else ""}
+    {_JOIN if within.branch or within.model else ""}
     where search_fts match :match and {" and ".join(conditions)}
-    order by {order} limit {PAGE + 1} offset :offset"""
-    found = connection.execute(sql, values | {"match": match, "offset": offset})
+    order by {order} limit :limit offset :offset"""
+    values |= {"match": match, "limit": limit, "offset": offset}
+    found = connection.execute(sql, values)
     return _details(connection, match, [row[0] for row in found])
 
 
@@ -155,6 +186,24 @@ def whole_marks(snippet: str) -> str:
     return begin
 
 
+def excerpt(snippet: str, text: str) -> str:
+    """Return what is around the first hit that a masked text still has.
+
+    Where it has none, that is the beginning of the text.
+
+    Args:
+        snippet: Of a hit, with its marks.
+        text: The whole text, masked.
+    """
+    for part in snippet.split(OPEN)[1:]:
+        word = part.partition(CLOSE)[0]
+        before, found, after = text.partition(word)
+        if found:
+            start = "…" if len(before) > AROUND else ""
+            return f"{start}{before[-AROUND:]}{OPEN}{word}{CLOSE}{after[:AROUND]}…"
+    return text[: 2 * AROUND]
+
+
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:
     """Return where the newest `RANKED` hits begin, None when there are fewer."""
     row = connection.execute(
@@ -168,19 +217,19 @@ def _floor(connection: sqlite3.Connection, match: str) -> int | None:
 _JOIN = "join dim_sessions s on s.session_id = d.session_id"
 
 
-def _where(filters: Filters) -> tuple[list[str], dict[str, Any]]:
-    low, high = filters.bounds()
+def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
+    low, high = within.low, within.high
+    projects = {f"project{n}": key for n, key in enumerate(within.projects)}
     pairs = (
-        (filters.project, "d.project_key = :project"),
-        (filters.host, "d.host = :host"),
-        (filters.branch, "s.git_branch = :branch"),
-        (filters.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
+        (projects, f"d.project_key in ({', '.join(f':{name}' for name in projects)})"),
+        (within.host, "d.host = :host"),
+        (within.branch, "s.git_branch = :branch"),
+        (within.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
         (low or high, "f.rowid >= :low"),
         (high, "f.rowid < :high"),
     )
     values = {
-        "project": filters.project, "host": filters.host, "branch": filters.branch,
-        "model": f"%,{filters.model},%", "low": first_number(low) if low else SECOND,
-        "high": first_number(high),
+        "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
+        "low": first_number(low) if low else SECOND, "high": first_number(high),
     }  # fmt: skip
-    return [sql for wanted, sql in pairs if wanted], values
+    return [sql for wanted, sql in pairs if wanted], values | projects

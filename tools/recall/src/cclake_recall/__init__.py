@@ -1,0 +1,1 @@
+"""Search and read conversations in the terminal."""

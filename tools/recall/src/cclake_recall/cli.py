@@ -1,0 +1,482 @@
+"""The command line of `recall`.
+
+It is built with argparse: a search takes less time than importing typer would.
+"""
+
+import argparse
+import io
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, tzinfo
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cclake_common.export import open_export
+from cclake_common.failure import Failure, run
+from cclake_common.search import KINDS, Within
+from cclake_common.settings import host, in_home
+from cclake_common.times import day_start
+
+from cclake_recall import conversation, render, resume, sessions
+from cclake_recall.find import Row, find
+
+MAXIMUM = 10_000  # rows that one command prints
+CHOICES = 20  # sessions that `resume` offers
+COMMANDS = ("search", "list", "show", "files", "resume")
+NOTHING = 1  # the exit code where nothing was found, as that of grep
+
+
+class _Help(argparse.HelpFormatter):
+    """Prints help as the other tools do, alike in every version of Python."""
+
+    def add_usage(
+        self, usage: Any, actions: Any, groups: Any, prefix: Any = None
+    ) -> None:
+        super().add_usage(usage, actions, groups, "Usage: ")
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):  # without a line of its own
+            commands = self._iter_indented_subactions(action)
+            return self._join_parts(list(map(self._format_action, commands)))
+        return super()._format_action(action)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        names = ", ".join(action.option_strings)
+        takes = f" <{action.metavar}>" if action.nargs != 0 else ""
+        return names + takes
+
+
+class _Raw(_Help, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a description."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = _parser("recall COMMAND [OPTIONS] …", _ABOUT)
+    commands = top.add_subparsers(title="Commands", dest="command", metavar="")
+
+    def command(
+        name: str, what: Callable[[argparse.Namespace], int], usage: str, about: str
+    ) -> argparse.ArgumentParser:
+        one = commands.add_parser(
+            name,
+            help=about.partition("\n")[0],
+            description=about,
+            usage=f"recall {name} [OPTIONS] {usage}".rstrip(),
+            formatter_class=_Help,
+            add_help=False,
+        )
+        _name_groups(one)
+        one.set_defaults(what=what)
+        return one
+
+    one = command("search", _search, "WORDS…", "Find what was said and done.")
+    one.add_argument(
+        "words",
+        nargs="+",
+        metavar="words",
+        help='All of them; "several words" as they stand, word* for a beginning.',
+    )
+    one.add_argument(
+        "-b",
+        "--best",
+        action="store_true",
+        help="Print the best first, not the newest.",
+    )
+    one.add_argument(
+        "-k",
+        "--kind",
+        action="append",
+        choices=[*KINDS, "all"],
+        metavar="kind",
+        help=f"{', '.join(KINDS)} or all; may be repeated. [default: text]",
+    )
+    _filters(one, "hits", 20)
+
+    one = command("list", _list, "[WORDS…]", "List sessions, the newest first.")
+    one.add_argument(
+        "words",
+        nargs="*",
+        metavar="words",
+        help="Each in the title, the first prompt or the project's name.",
+    )
+    one.add_argument(
+        "--sort",
+        choices=list(sessions.SORTS),
+        default="recent",
+        metavar="order",
+        help=f"{', '.join(sessions.SORTS)}. [default: recent]",
+    )
+    _filters(one, "sessions", 20)
+
+    one = command("show", _show, "SESSION", "Print a conversation.")
+    one.add_argument(
+        "session", metavar="session", help="Its id, or the beginning of it."
+    )
+    one.add_argument(
+        "-t",
+        "--turn",
+        type=_count,
+        metavar="number",
+        help="Only this turn; 0 is what precedes the first prompt.",
+    )
+    one.add_argument(
+        "-a", "--agent", metavar="id", help="The conversation of this subagent."
+    )
+    one.add_argument(
+        "-f",
+        "--full",
+        action="store_true",
+        help="Also print what tools were given and what they returned.",
+    )
+    one.add_argument("--markdown", action="store_true", help="Print Markdown.")
+    _shared(one)
+
+    one = command(
+        "files", _files, "PATH", "List the edits of a file, or below a folder."
+    )
+    one.add_argument(
+        "path", metavar="path", help="A file, a folder, or the end of a path."
+    )
+    one.add_argument(
+        "--reads", action="store_true", help="Also list what only read it."
+    )
+    _filters(one, "edits", 50, of_sessions=False)
+
+    one = command(
+        "resume",
+        _resume,
+        "[WORDS…]",
+        "Continue a session of this machine with Claude Code.",
+    )
+    one.add_argument(
+        "words",
+        nargs="*",
+        metavar="words",
+        help="The beginning of an id, or words of a title or a prompt; "
+        "without any, the sessions of this folder.",
+    )
+    _shared(one, as_json=False)
+    return top
+
+
+_ABOUT = """Search and read the conversations of Claude Code in the terminal.
+
+Reads the SQLite export that `publish` makes; nothing is sent anywhere.
+`recall WORDS…` is short for `recall search WORDS…`."""
+
+
+def _parser(usage: str, about: str) -> argparse.ArgumentParser:
+    one = argparse.ArgumentParser(
+        prog="recall", usage=usage, description=about, add_help=False,
+        formatter_class=_Raw,
+    )  # fmt: skip
+    _name_groups(one)
+    return one
+
+
+def _name_groups(one: argparse.ArgumentParser) -> None:
+    one._positionals.title = "Arguments"
+    one._optionals.title = "Options"
+    one.add_argument("-h", "--help", action="help", help="Show this message and exit.")
+
+
+def _filters(
+    one: argparse.ArgumentParser, what: str, limit: int, of_sessions: bool = True
+) -> None:
+    add = one.add_argument
+    add(
+        "-p",
+        "--project",
+        default="",
+        metavar="name",
+        help="Part of a project's name or path.",
+    )
+    add("--host", default="", metavar="name", help="Only this machine.")
+    if of_sessions:
+        add(
+            "-m",
+            "--model",
+            default="",
+            metavar="name",
+            help="Part of the name of one of the session's models.",
+        )
+        add(
+            "--branch",
+            default="",
+            metavar="name",
+            help="Only sessions of this git branch.",
+        )
+    add(
+        "-s",
+        "--since",
+        default="",
+        type=_day,
+        metavar="day",
+        help="First day: 2026-11-01.",
+    )
+    add("-u", "--until", default="", type=_day, metavar="day", help="Last day.")
+    add(
+        "-n",
+        "--limit",
+        type=_count,
+        default=limit,
+        metavar="number",
+        help=f"Maximum number of {what}. [default: {limit}]",
+    )
+    _shared(one)
+
+
+def _shared(one: argparse.ArgumentParser, as_json: bool = True) -> None:
+    add = one.add_argument
+    add(
+        "-z",
+        "--timezone",
+        default=os.environ.get("CCLAKE_TIMEZONE") or "local",
+        metavar="zone",
+        help="Time zone of days and times. "
+        "[env var: CCLAKE_TIMEZONE; default: this machine's]",
+    )
+    if as_json:
+        add("--json", action="store_true", help="Print JSON Lines.")
+    add(
+        "--export-dir",
+        type=Path,
+        metavar="path",
+        help="Folder of the exports. "
+        "[env var: EXPORT_DIR; default: $CCLAKE_HOME/exports]",
+    )
+
+
+def _day(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a day such as 2026-11-01"
+        ) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
+def _zone(given: argparse.Namespace) -> tzinfo | None:
+    """Return the time zone; None is that of this machine."""
+    if given.timezone == "local":
+        return None
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(given.timezone)
+    except (KeyError, ValueError, OSError):
+        raise Failure(f"{given.timezone!r} is not a time zone", code=2) from None
+
+
+def _within(db: sqlite3.Connection, given: argparse.Namespace) -> Within:
+    zone = _zone(given)
+    return Within(
+        projects=sessions.projects(db, given.project),
+        host=given.host,
+        branch=getattr(given, "branch", ""),
+        model=getattr(given, "model", ""),
+        low=day_start(given.since, zone),  # None stands for local time
+        high=day_start(given.until, zone, 1),
+    )
+
+
+def _search(given: argparse.Namespace) -> int:
+    kinds = given.kind or ["text"]
+    if "all" in kinds:
+        kinds = list(KINDS)
+    with _export(given) as db:
+        rows, loose = find(
+            db, " ".join(given.words), kinds, _within(db, given),
+            limit=min(given.limit, MAXIMUM), best=given.best,
+        )  # fmt: skip
+    if loose:
+        _note("nothing has all these words; the best with some of them")
+    style, zone = _style(), _zone(given)
+    if given.json or not sys.stdout.isatty():
+        as_line = render.json_line if given.json else render.hit_line
+        return _print(map(as_line, rows))
+    return _print(render.hit_groups(rows, style, zone))
+
+
+def _list(given: argparse.Namespace) -> int:
+    with _export(given) as db:
+        rows = sessions.sessions(
+            db, _within(db, given), words=" ".join(given.words), sort=given.sort,
+            limit=min(given.limit, MAXIMUM),
+        )  # fmt: skip
+    return _emit(given, rows, render.session_line, _session_row(given))
+
+
+def _files(given: argparse.Namespace) -> int:
+    style, zone = _style(), _zone(given)
+    with _export(given) as db:
+        rows = sessions.changes(
+            db, given.path, _within(db, given), reads=given.reads,
+            limit=min(given.limit, MAXIMUM),
+        )  # fmt: skip
+        return _emit(
+            given, rows, render.change_line,
+            lambda row: render.change_row(row, style, zone),
+        )  # fmt: skip
+
+
+def _show(given: argparse.Namespace) -> int:
+    if given.json and given.markdown:
+        raise Failure("only one of --json and --markdown", code=2)
+    style, zone = _style(), _zone(given)
+    with _export(given) as db:
+        one = sessions.session(db, given.session)
+        found = conversation.messages(
+            db, one["session"], agent=given.agent, turn=given.turn
+        )
+        if given.json:
+            return _print(map(render.json_line, found))
+        if given.markdown:
+            return _print(render.markdown(one, found, zone))
+        lines = render.conversation(found, style, zone, given.full)
+        return _paged(render.heading(one, style), lines)
+
+
+def _resume(given: argparse.Namespace) -> int:
+    row = _session_row(given)
+    words = " ".join(given.words)
+    with _export(given) as db:
+        rows = _resumable(db, words)
+    if not rows:
+        about = f"about {words!r}" if words else "in this folder"
+        raise Failure(
+            f"no session of this machine {about}", "`recall list` shows all of them."
+        )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _print([resume.as_shell(*resume.command(rows[0]))])
+    chosen = rows[resume.pick([row(one) for one in rows]) if len(rows) > 1 else 0]
+    resume.execute(*resume.command(chosen))
+    return 0
+
+
+def _resumable(db: sqlite3.Connection, words: str) -> list[Row]:
+    """Return sessions of this machine: by id, by title or prompt, then by content."""
+    here = Within(host=host())
+    if words and " " not in words:
+        with suppress(Failure):
+            return [sessions.session(db, words)]
+    found = sessions.sessions(
+        db, here, words=words, folder="" if words else str(Path.cwd()), limit=CHOICES
+    )
+    if found or not words:
+        return found
+    hits, _ = find(db, words, ["text"], here, limit=CHOICES, best=True)
+    ids = dict.fromkeys(hit["session"] for hit in hits)
+    return [sessions.session(db, one) for one in ids]
+
+
+def _session_row(given: argparse.Namespace) -> Callable[[Row], str]:
+    style, zone, width = _style(), _zone(given), _width()
+    return lambda row: render.session_row(row, style, zone, width)
+
+
+def _emit(
+    given: argparse.Namespace,
+    rows: Iterable[Row],
+    piped: Callable[[Row], str],
+    shown: Callable[[Row], str],
+) -> int:
+    terminal = sys.stdout.isatty()
+    as_line = render.json_line if given.json else shown if terminal else piped
+    return _print(map(as_line, rows))
+
+
+def _print(lines: Iterable[str]) -> int:
+    code = NOTHING
+    for one in lines:
+        print(one)
+        code = 0
+    if code:
+        _note("nothing found")
+    return code
+
+
+def _paged(heading: str, lines: Iterable[str]) -> int:
+    """Print a conversation, on a terminal through the pager."""
+    first = next(iter(lines := iter(lines)), None)
+    if first is None:
+        return _print(())
+    whole = [heading, first]
+    pager = os.environ.get("PAGER", "less -FRX")
+    if not sys.stdout.isatty() or not pager:
+        print("\n".join(whole))
+        return _print(lines) and 0
+    import shlex
+    import subprocess
+
+    try:
+        with subprocess.Popen(
+            shlex.split(pager), stdin=subprocess.PIPE, text=True, errors="replace"
+        ) as process:
+            assert process.stdin
+            with suppress(BrokenPipeError):
+                for one in (*whole, *lines):
+                    process.stdin.write(f"{one}\n")
+                process.stdin.close()
+    except (FileNotFoundError, PermissionError):
+        print("\n".join((*whole, *lines)))
+    return 0
+
+
+def _style() -> render.Style:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return render.Style(sys.stdout.isatty() and not plain)
+
+
+def _width() -> int:
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size().columns or 100
+    return 100
+
+
+def _note(text: str) -> None:
+    print(f"recall: {text}", file=sys.stderr)
+
+
+@contextmanager
+def _export(given: argparse.Namespace) -> Iterator[sqlite3.Connection]:
+    with open_export(in_home("EXPORT_DIR", "exports", given.export_dir)) as db:
+        db.row_factory = sqlite3.Row
+        yield db
+
+
+def _main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    top = parser()
+    words = sys.argv[1:]
+    if not words:
+        top.print_help()
+        return
+    if words[0] not in (*COMMANDS, "-h", "--help"):
+        words.insert(0, "search")
+    given = top.parse_args(words)
+    try:
+        sys.exit(given.what(given))
+    except BrokenPipeError:
+        return  # `run` notices it
+
+
+def main() -> NoReturn:
+    """Run the console script; words without a command are searched for."""
+    run("recall", _main)
