@@ -25,7 +25,7 @@ from cclake_recall.find import Row, find
 
 MAXIMUM = 10_000  # rows that one command prints
 CHOICES = 20  # sessions that `resume` offers
-COMMANDS = ("search", "list", "show", "files", "resume")
+COMMANDS = ("search", "list", "show", "files", "resume", "mcp")
 NOTHING = 1  # the exit code where nothing was found, as that of grep
 
 
@@ -160,6 +160,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="words",
         help="The beginning of an id, or words of a title or a prompt; "
         "without any, the sessions of this folder.",
+    )
+    _shared(one, as_json=False)
+
+    one = command(
+        "mcp",
+        _mcp,
+        "",
+        "Serve the same to Claude over MCP, on standard input and output.",
     )
     _shared(one, as_json=False)
     return top
@@ -368,6 +376,13 @@ def _resume(given: argparse.Namespace) -> int:
     return 0
 
 
+def _mcp(given: argparse.Namespace) -> int:
+    from cclake_recall import server
+
+    server.make(_exports(given), _zone(given)).run("stdio")
+    return 0
+
+
 def _resumable(db: sqlite3.Connection, words: str) -> list[Row]:
     """Return sessions of this machine: by id, by title or prompt, then by content."""
     here = Within(host=host())
@@ -452,9 +467,13 @@ def _note(text: str) -> None:
     print(f"recall: {text}", file=sys.stderr)
 
 
+def _exports(given: argparse.Namespace) -> Path:
+    return in_home("EXPORT_DIR", "exports", given.export_dir)
+
+
 @contextmanager
 def _export(given: argparse.Namespace) -> Iterator[sqlite3.Connection]:
-    with open_export(in_home("EXPORT_DIR", "exports", given.export_dir)) as db:
+    with open_export(_exports(given)) as db:
         db.row_factory = sqlite3.Row
         yield db
 
