@@ -1,6 +1,11 @@
 """Search in every script (tests/fixtures/cases/README.md)."""
 
+import os
+import subprocess
+
 import pytest
+from cases import Cases
+from harness import PATIENCE
 from webface import Web
 
 SESSION = "dcd51f1c-fc74-5451-bb30-5e94342cd6a9"
@@ -27,3 +32,16 @@ def test_search_scripts(pages: Web, word: str) -> None:
 def test_sql_finds_words_of_every_script(pages: Web) -> None:
     query = "/conversations/prompts_about.json?_shape=array&words="
     assert [row["session_id"] for row in pages.get(f"{query}失败").json()] == [SESSION]
+
+
+@pytest.mark.parametrize("word", [*WORDS, *FOUND])
+def test_recall_finds_what_the_page_finds(lake_of_cases: Cases, word: str) -> None:
+    found = subprocess.run(
+        ["recall", "search", word],
+        env=os.environ | {"EXPORT_DIR": str(lake_of_cases.exports)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    ).stdout
+    assert f"\t{SESSION}\t" in found
