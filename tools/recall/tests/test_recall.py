@@ -332,3 +332,11 @@ def test_wrong_usage_and_a_missing_export(exports: Path, tmp_path: Path) -> None
     assert done.returncode == 1
     assert "does not exist" in done.stderr
     assert recall(exports).startswith("Usage: recall")
+
+
+def test_a_list_fits_a_narrow_terminal(exports: Path) -> None:
+    from cclake_recall.render import Style, session_row
+
+    for row in rows(exports, "list"):
+        if row["host"] == "laptop":  # names of others are as long as they like
+            assert len(session_row(row, Style(False), None, 60)) <= 60

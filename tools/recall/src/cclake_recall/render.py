@@ -145,7 +145,7 @@ def session_row(row: Row, style: Style, zone: tzinfo | None, width: int) -> str:
         f"{stamp(row['ended_at'] or row['started_at'], zone)} "
         f"{line(row['session'])[:8]} {cost:>8} {row['turns'] or 0:>4}"
     )
-    rest = max(width - len(head) - len(about) - 4, 16)
+    rest = max(width - len(head) - len(about) - 4, 10)
     name = style.bold(line(row["title"], rest) or "Untitled session")
     return f"{style.dim(head)}  {about}  {name}"
 
