@@ -18,7 +18,7 @@ from cclake_buffer.cli import app as buffer
 from cclake_extract.cli import app as extract
 from cclake_flusher.cli import app as flusher
 from cclake_pipeline.cli import app as pipeline
-from cclake_report.cli import app as report
+from cclake_report.commands import app as report
 from cclake_restore.cli import app as restore
 from cclake_stack.cli import app as stacking
 from cclake_verify.cli import app as verify

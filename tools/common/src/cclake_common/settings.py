@@ -1,15 +1,14 @@
-"""Where settings come from: option, then environment, then default."""
+"""Where settings come from: option, then environment, then default.
+
+Modules that few settings need are imported where they are used: `report statusline`
+must start in milliseconds.
+"""
 
 import contextlib
 import os
 import re
-import secrets
-import socket
 import stat
-import tempfile
-from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import quote
 
 from cclake_common.failure import Failure
 
@@ -42,7 +41,11 @@ def host() -> str:
 
     `CCLAKE_HOST`, or the one that is kept in the data directory, or its host name.
     """
-    return os.environ.get("CCLAKE_HOST") or _kept_host() or socket.gethostname()
+    if named := os.environ.get("CCLAKE_HOST") or _kept_host():
+        return named
+    import socket
+
+    return socket.gethostname()
 
 
 def keep_host() -> None:
@@ -70,6 +73,9 @@ def socket_path(name: str) -> Path:
     path = home() / name
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and "," not in str(path):
         return path
+    import tempfile
+    from hashlib import blake2b
+
     digest = blake2b(os.fsencode(path.parent), digest_size=8).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"cclake-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -85,6 +91,8 @@ def socket_path(name: str) -> Path:
 
 def mongo_uri() -> str:
     """Return `MONGO_URI`, or the address of the private mongod: a unix socket."""
+    from urllib.parse import quote
+
     given = os.environ.get("MONGO_URI")
     return given or f"mongodb://{quote(str(socket_path('mongo.sock')), safe='')}"
 
@@ -109,6 +117,9 @@ def web_token() -> str:
     path = home() / "web-token"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        import secrets
+        import tempfile
+
         # Written completely or not at all; if two processes start at once, one wins.
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=".web-token"

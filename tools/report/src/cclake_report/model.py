@@ -5,7 +5,16 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal[
-    "text", "flex", "model", "count", "usd", "exact", "signed", "percent", "ms"
+    "text",
+    "flex",
+    "model",
+    "count",
+    "usd",
+    "amount",
+    "exact",
+    "signed",
+    "percent",
+    "ms",
 ]
 COUNTS = (
     "input_tokens",

@@ -15,10 +15,11 @@ from cclake_common.masking import mask_value
 from cclake_common.model_names import short_name
 from cclake_common.visible import visible
 
+from cclake_report.amounts import amount
 from cclake_report.model import Column, Report
 
 _SPACE = re.compile(r"[ \t\r\n]+")
-_RIGHT = {"count", "usd", "exact", "signed", "percent", "ms"}
+_RIGHT = {"amount", "count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
 _FORMULA = ("=", "+", "-", "@")
 
@@ -113,6 +114,8 @@ def _cell(column: Column, value: Any, row: dict[str, Any]) -> str:
         return _money(value, sum(row.get(key) or 0 for key in missing))
     if value is None:
         return ""
+    if column.kind == "amount":
+        return amount(value, row["unit"])
     if column.kind == "exact":
         return f"{value.normalize():f}"
     if column.kind == "signed":

@@ -11,11 +11,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cclake_common.export import open_export
+from cclake_common.sqlite import WAIT_S
 
 Row = dict[str, Any]
 # Gold keeps money with ten decimals; the export has it as floating point.
 _CENTS = Decimal("1.0000000000")
 _MONEY = ("_usd", "_price", "_multiplier")
+IN_PROJECT = """t.project_key in (
+    select project_key from dim_projects
+    where instr(lower(project_name), lower(?)) > 0
+    or instr(lower(project_path), lower(?)) > 0 or project_key = ?)"""
+"""The condition that a row of `t` is of a project; its part of a name stands thrice."""
 
 
 class Gold:
@@ -134,14 +140,15 @@ def moment(time: str | None) -> datetime | None:
 
 
 @contextmanager
-def open_gold(export_dir: Path) -> Iterator[Gold]:
+def open_gold(export_dir: Path, wait_s: float = WAIT_S) -> Iterator[Gold]:
     """Open the SQLite export.
 
     Args:
         export_dir: The folder of the exports.
+        wait_s: Maximum time to wait for a lock, in seconds.
 
     Raises:
         Failure: There is no export, it cannot be read, or it lacks a table.
     """
-    with open_export(export_dir) as connection:
+    with open_export(export_dir, wait_s) as connection:
         yield Gold(connection)

@@ -1,0 +1,280 @@
+"""The commands of `report`."""
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cclake_common.cli import ExportDir, Json, make_app
+from cclake_common.failure import Failure
+from cclake_common.settings import home, in_home
+from cclake_common.settings import host as this_host
+from cclake_common.visible import visible
+
+from cclake_report import (
+    activity,
+    budgets,
+    ccusage,
+    diff,
+    explain,
+    hooks,
+    render,
+    statusline,
+    usage,
+)
+from cclake_report.filters import Filters, day
+from cclake_report.model import Report
+from cclake_report.source import open_gold
+from cclake_report.timezones import zone
+
+app = make_app(
+    """Usage and cost of Claude Code in the terminal, from gold.
+
+    Reads the SQLite export that `publish` makes; nothing is sent anywhere.
+
+    `report` and `report --json` are short for `report daily …`. Try:
+
+        report daily --since 2026-11-01
+
+        report session --project cclake --breakdown
+
+        report models --json | jq '.totals.cost_usd'
+    """,
+)
+
+Since = Annotated[
+    str | None,
+    typer.Option("--since", "-s", help="First day: 2026-11-01 or 20261101."),
+]
+Until = Annotated[str | None, typer.Option("--until", "-u", help="Last day.")]
+Project = Annotated[
+    str | None,
+    typer.Option("--project", "-p", help="Part of a project's name or path."),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Part of a model's name.")
+]
+Host = Annotated[str | None, typer.Option("--host", help="Only this machine.")]
+Timezone = Annotated[
+    str,
+    typer.Option(
+        "--timezone",
+        "-z",
+        envvar="CCLAKE_TIMEZONE",
+        help="Time zone of the days, such as Europe/Berlin; local: this machine's.",
+    ),
+]
+Breakdown = Annotated[
+    bool, typer.Option("--breakdown", "-b", help="Also list each row by model.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+
+
+def _usage_command(by: usage.By, text: str) -> None:
+    """Add one of the commands that sum tokens and cost."""
+
+    def command(
+        since: Since = None,
+        until: Until = None,
+        project: Project = None,
+        model: Model = None,
+        host: Host = None,
+        timezone: Timezone = "local",
+        breakdown: Breakdown = False,
+        as_json: Json = False,
+        as_csv: Csv = False,
+        export_dir: ExportDir = None,
+    ) -> None:
+        filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+        with open_gold(_exports(export_dir)) as gold:
+            found = usage.usage(gold, by, filters, breakdown)
+        _emit([found], as_json, as_csv)
+
+    command.__doc__ = text
+    app.command(by)(command)
+
+
+_usage_command("daily", "Tokens and cost by day.")
+_usage_command("weekly", "Tokens and cost by week, from Monday.")
+_usage_command("monthly", "Tokens and cost by month.")
+_usage_command("session", "Tokens and cost by session, the newest last.")
+
+
+@app.command()
+def blocks(
+    since: Since = None,
+    until: Until = None,
+    timezone: Timezone = "local",
+    active: Annotated[
+        bool, typer.Option("--active", help="Only the block that is open now.")
+    ] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Five-hour blocks over all projects and machines, with their burn rate."""
+    filters = Filters(day(since), day(until), timezone=zone(timezone))
+    with open_gold(_exports(export_dir)) as gold:
+        found = activity.blocks(gold, filters, active)
+    _emit([found], as_json, as_csv)
+
+
+_usage_command("models", "Tokens and cost by model, the dearest first.")
+_usage_command("projects", "Tokens and cost by project, the dearest first.")
+
+
+@app.command()
+def tools(
+    since: Since = None,
+    until: Until = None,
+    project: Project = None,
+    model: Model = None,
+    host: Host = None,
+    timezone: Timezone = "local",
+    as_json: Json = False,
+    as_csv: Csv = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Show calls, errors and durations by tool."""
+    filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+    with open_gold(_exports(export_dir)) as gold:
+        found = activity.tools(gold, filters)
+    _emit([found], as_json, as_csv)
+
+
+@app.command()
+def errors(
+    since: Since = None,
+    until: Until = None,
+    project: Project = None,
+    model: Model = None,
+    host: Host = None,
+    timezone: Timezone = "local",
+    as_json: Json = False,
+    as_csv: Csv = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Failed tool calls by kind, API errors and interrupts."""
+    filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+    with open_gold(_exports(export_dir)) as gold:
+        found = activity.errors(gold, filters)
+    _emit([found], as_json, as_csv)
+
+
+@app.command()
+def budget(
+    timezone: Timezone = "local",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Exit with 1 if a limit is reached, and run the hook; 2: unknown.",
+        ),
+    ] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Show what is used of the budgets in budgets.toml, and until when they last."""
+    now = datetime.now(UTC)
+    try:
+        found = budgets.load(home() / budgets.FILE)
+        with open_gold(_exports(export_dir)) as gold:
+            name = zone(timezone)
+            uses = [budgets.use(gold, one, name, now) for one in found.budgets]
+    except Failure as failure:
+        if check:
+            failure.code = 2
+        raise
+    _emit([budgets.report(uses, name)], as_json, as_csv)
+    if check:
+        try:
+            hooks.run_due(home(), found, uses)
+        except Failure as failure:
+            print(f"report: {visible(str(failure))}", file=sys.stderr)
+        raise typer.Exit(int(any(use.is_over for use in uses)))
+
+
+@app.command("statusline")
+def statusline_command(
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template",
+            help="The line, with {fields}; the README lists them.",
+        ),
+    ] = statusline.DEFAULT,
+    color: Annotated[
+        bool, typer.Option("--color", help="Colour what is nearly or wholly used.")
+    ] = False,
+    timezone: Timezone = "local",
+    export_dir: ExportDir = None,
+) -> None:
+    """Print a line for Claude Code's status line, from its JSON on standard input."""
+    statusline.main(sys.argv[2:])  # the console script itself runs it without typer
+
+
+@app.command("explain")
+def explain_command(
+    message_id: Annotated[str, typer.Argument(help="Such as msg_01…")],
+    as_json: Json = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Show why a message costs what it costs."""
+    with open_gold(_exports(export_dir)) as gold:
+        found = explain.explain(gold, message_id)
+    _emit(found, as_json, False)
+
+
+@app.command("diff")
+def diff_command(
+    file: Annotated[Path, typer.Option("--ccusage", help="JSON that ccusage printed.")],
+    since: Since = None,
+    until: Until = None,
+    timezone: Timezone = "UTC",
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            envvar="CCLAKE_HOST",
+            show_default="this machine",
+            help="The machine that the report was made on.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """List every difference from a report of ccusage, with its reason.
+
+    Make the report with the same time zone, for example:
+
+        ccusage claude daily --json --offline -z UTC > ccusage.json
+
+        report diff --ccusage ccusage.json
+    """
+    filters = Filters(day(since), day(until), timezone=zone(timezone))
+    theirs = ccusage.read(file)
+    with open_gold(_exports(export_dir)) as gold:
+        found = diff.diff(gold, theirs, filters, host or this_host())
+    _emit([found], as_json, as_csv)
+
+
+def _exports(given: Path | None) -> Path:
+    return given or in_home("EXPORT_DIR", "exports")
+
+
+def _emit(reports: list[Report], as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise Failure("only one of --json and --csv", code=2)
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((140, 24)).columns
+    for number, report in enumerate(map(render.masked, reports)):
+        if as_json:
+            print(render.as_json(report))
+        elif as_csv:
+            print(render.as_csv(report))
+        else:
+            print("\n" * (number > 0) + render.as_table(report, width, terminal))

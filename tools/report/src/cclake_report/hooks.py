@@ -1,0 +1,121 @@
+"""The command that runs once when a limit is reached."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cclake_common.failure import Failure
+from cclake_common.lock import exclusive
+
+from cclake_report.amounts import amount
+from cclake_report.budgets import Budgets, Use
+
+STATE = "budgets-reached.json"
+_WAIT_S = 60.0
+
+
+def due(home: Path, budgets: Budgets, uses: Sequence[Use]) -> list[Use]:
+    """Return the budgets that are over and whose hook has not run in this period."""
+    ran = _ran(home / STATE)
+    over = [use for use in uses if use.is_over] if budgets.hook else []
+    return [use for use in over if ran.get(use.budget.key) != use.start.isoformat()]
+
+
+def run_due(
+    home: Path, budgets: Budgets, uses: Sequence[Use], wait: bool = True
+) -> list[Use]:
+    """Run the hook for each budget whose limit was reached since it ran last.
+
+    It gets a sentence as its last argument, and the budget in its environment. No shell
+    reads any of it.
+
+    Args:
+        home: The data directory.
+        budgets: The file of budgets.
+        uses: What is used of them.
+        wait: Wait until it ends, at most a minute.
+
+    Returns:
+        The budgets that it ran for.
+
+    Raises:
+        Failure: The command cannot be started or it failed.
+    """
+    if not due(home, budgets, uses):
+        return []
+    try:
+        with exclusive(home / ".budgets.lock", wait=wait):
+            found = due(home, budgets, uses)
+            for use in found:
+                # Noted first, so that a run that is killed does not repeat it.
+                before = _ran(home / STATE)
+                note = {use.budget.key: use.start.isoformat()}
+                _write(home / STATE, budgets, before | note)
+                try:
+                    _start(budgets.hook, use, wait)
+                except OSError as error:
+                    _write(home / STATE, budgets, before)
+                    raise Failure(
+                        f"cannot run the hook {budgets.hook[0]}: {error.strerror}"
+                    ) from error
+            return found
+    except BlockingIOError:
+        return []  # another process runs it
+
+
+def _start(hook: list[str], use: Use, wait: bool) -> None:
+    budget = use.budget
+    used, limit = amount(use.used, budget.unit), amount(budget.limit, budget.unit)
+    sentence = f"Budget {budget.name}: {used} of {limit} used this {budget.period}."
+    about = {
+        "CCLAKE_BUDGET": budget.name,
+        "CCLAKE_BUDGET_PERIOD": budget.period,
+        "CCLAKE_BUDGET_UNIT": budget.unit,
+        "CCLAKE_BUDGET_USED": f"{use.used:.6f}",
+        "CCLAKE_BUDGET_LIMIT": f"{budget.limit:.6f}",
+    }
+    command = [os.path.expanduser(hook[0]), *hook[1:], sentence]  # noqa: PTH111
+    environment = os.environ | about
+    if not wait:
+        subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            timeout=_WAIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failure(f"the hook {hook[0]} did not end within a minute") from None
+    if done.returncode:
+        raise Failure(f"the hook {hook[0]} failed with exit code {done.returncode}")
+
+
+def _ran(path: Path) -> dict[str, str]:
+    """Return for each budget the begin of the period in which its hook ran last."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, budgets: Budgets, ran: dict[str, str]) -> None:
+    keys = {budget.key for budget in budgets.budgets}
+    kept = {key: start for key, start in ran.items() if key in keys}
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(kept), encoding="utf-8")
+    new.replace(path)

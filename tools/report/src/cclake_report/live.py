@@ -1,0 +1,201 @@
+"""Use up to this moment: the export, and what a running session has since written."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cclake_report.source import Gold, moment
+from cclake_report.transcript import Part, Response, Tail, read_tail
+
+BLOCK_S = 5 * 3600
+_SEARCH_USD = 0.01
+# Files of one session are archived one after the other; ids say what is published.
+_OVERLAP_S = 300
+_KINDS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+_RECENT = 1_000
+_LARGE = 200_000
+# An index holds all of these columns.
+_SUMS = """
+select sum(cost_usd) as cost_usd, coalesce(sum(total_tokens), 0) as tokens,
+    coalesce(sum(unpriced_responses), 0) as unpriced
+from agg_response_quarters as t where {}
+"""
+_LAST = """
+select max(responded_at) as at from fct_api_responses where session_id = ?
+"""
+# The rates of the newest response of the same kind. Prompts above 200,000 tokens may
+# have rates of their own, so that one on the same side of that limit is preferred.
+_RATES = f"""
+select {", ".join(f"{kind}_price" for kind in _KINDS)}, price_multiplier
+from (select * from fct_api_responses order by responded_at desc limit {_RECENT})
+where model = ? and is_priced and price_parts < 2
+    and (speed = 'fast') = ? and coalesce(is_us_only, 0) = ?
+order by (coalesce(context_tokens, 0) > {_LARGE}) = ? desc, responded_at desc limit 1
+"""
+
+
+class Sums(NamedTuple):
+    """Tokens and cost; responses without a cost are `missing`."""
+
+    cost: float = 0.0
+    tokens: int = 0
+    missing: int = 0
+
+    def plus(self, other: "Sums") -> "Sums":
+        """Return the sums of both."""
+        return Sums(
+            self.cost + other.cost,
+            self.tokens + other.tokens,
+            self.missing + other.missing,
+        )
+
+
+class Unpublished(NamedTuple):
+    """Responses of the running session that the export has not, the oldest first.
+
+    Attributes:
+        priced: The time of each response, in seconds since 1970, and what it used.
+        is_whole: No older ones were left out.
+        context_tokens: Tokens that the model read last; 0 if unknown.
+    """
+
+    priced: list[tuple[float, Sums]]
+    is_whole: bool = True
+    context_tokens: int = 0
+
+    def between(self, start: float, end: float) -> Sums:
+        """Return the sums of the responses of a time."""
+        found = Sums(missing=0 if self.is_whole else 1)
+        for at, sums in self.priced:
+            if start <= at < end:
+                found = found.plus(sums)
+        return found
+
+
+class Block(NamedTuple):
+    """A five-hour block; times in seconds since 1970."""
+
+    start: float
+    end: float
+    first: float
+    last: float
+    sums: Sums
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """The burn rate between the first and the last response."""
+        hours = (self.last - self.first) / 3600
+        return self.sums.cost / hours if hours > 0 else None
+
+
+def published(gold: Gold, condition: str, values: Iterable[Any]) -> Sums:
+    """Return the sums of the export over rows of `agg_response_quarters as t`."""
+    row = gold.rows(_SUMS.format(condition), list(values))[0]
+    return Sums(float(row["cost_usd"] or 0), row["tokens"], row["unpriced"])
+
+
+def unpublished(gold: Gold | None, session_id: str, transcript: Path) -> Unpublished:
+    """Return what a session has used that is not in the export.
+
+    Args:
+        gold: The export; without one there are no prices.
+        session_id: The session.
+        transcript: Its file.
+    """
+    since = None
+    if gold:
+        last = moment(gold.rows(_LAST, [session_id])[0]["at"])
+        since = last.timestamp() - _OVERLAP_S if last else None
+    tail = read_tail(transcript, since)
+    known = _known(gold, tail) if gold else set()
+    prices = _Prices(gold)
+    new = [r for r in tail.responses if r.message_id not in known]
+    newest = reversed(tail.responses)
+    return Unpublished(
+        [(r.at, prices.sums(r)) for r in new],
+        tail.is_whole,
+        next((r.context_tokens for r in newest if not r.is_sidechain), 0),
+    )
+
+
+def _known(gold: Gold, tail: Tail) -> set[str]:
+    """Return the ids that the export has: a fork begins with copies of another."""
+    ids = [r.message_id for r in tail.responses]
+    found: set[str] = set()
+    for at in range(0, len(ids), 500):
+        some = ids[at : at + 500]
+        marks = ", ".join("?" * len(some))
+        sql = f"select message_id from fct_api_responses where message_id in ({marks})"
+        found |= {row["message_id"] for row in gold.rows(sql, some)}
+    return found
+
+
+class _Prices:
+    """The prices of the export, as its newest responses show them."""
+
+    def __init__(self, gold: Gold | None) -> None:
+        self._gold = gold
+        self._rates: dict[tuple[str, bool, bool, bool], list[float] | None] = {}
+
+    def sums(self, response: Response) -> Sums:
+        """Return what a response used; its cost only where every part has a price."""
+        tokens, costs = 0, []
+        for part in response.parts:
+            tokens += sum(part.counts[kind] for kind in _KINDS)
+            costs.append(self._cost(part, response.context_tokens > _LARGE))
+        known = [cost for cost in costs if cost is not None]
+        return Sums(sum(known), tokens, 0 if len(known) == len(costs) else 1)
+
+    def _cost(self, part: Part, is_large: bool) -> float | None:
+        key = part.model, part.is_fast, part.is_us_only, is_large
+        if key not in self._rates:
+            self._rates[key] = self._found(key)
+        rates = self._rates[key]
+        if rates is None:
+            return None
+        counts = [part.counts[kind] for kind in _KINDS]
+        usd = sum(n * rate for n, rate in zip(counts, rates, strict=True)) / 1e6
+        return usd + part.counts["web_search"] * _SEARCH_USD
+
+    def _found(self, key: tuple[str, bool, bool, bool]) -> list[float] | None:
+        rows = self._gold.rows(_RATES, key) if self._gold else []
+        for row in rows:
+            rates = [row[f"{kind}_price"] for kind in _KINDS]
+            if None not in (*rates, row["price_multiplier"]):
+                return [float(rate * row["price_multiplier"]) for rate in rates]
+        return None
+
+
+def block(gold: Gold | None, new: Unpublished, now: float) -> Block | None:
+    """Return the five-hour block that is open now; None if there is none.
+
+    A response after the end of a block opens the next one, at its full hour.
+    """
+    found = _last_block(gold) if gold else None
+    for at, sums in new.priced:
+        if found and at < found.start:
+            continue
+        if found is None or at >= found.end:
+            start = at // 3600 * 3600
+            found = Block(start, start + BLOCK_S, at, at, Sums())
+        first, last = min(found.first, at), max(found.last, at)
+        found = found._replace(first=first, last=last, sums=found.sums.plus(sums))
+    if found is None or not found.start <= now < found.end:
+        return None
+    return found if new.is_whole else found._replace(sums=found.sums.plus(_MORE))
+
+
+_MORE = Sums(missing=1)
+
+
+def _last_block(gold: Gold) -> Block | None:
+    sql = "select * from agg_usage_blocks order by block_start desc limit 1"
+    for row in gold.rows(sql):
+        names = ("block_start", "block_end", "first_response_at", "last_response_at")
+        times = [at.timestamp() for name in names if (at := moment(row[name]))]
+        cost, tokens = float(row["cost_usd"] or 0), row["total_tokens"] or 0
+        if len(times) == len(names):
+            start, end, first, last = times
+            sums = Sums(cost, tokens, row["unpriced_responses"] or 0)
+            return Block(start, end, first, last, sums)
+    return None
