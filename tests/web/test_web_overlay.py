@@ -19,6 +19,7 @@ from cclake_web.live.tables import Tables
 from chain import Chain
 from export import Export
 from harness import Mongod, connect, wait_for
+from parity import FIXTURES
 from sample import GITHUB_TOKEN, MAIN, RUNNING, VECTORS, sample
 from shipper import Shipper, key_of
 from webface import Web, serving
@@ -557,9 +558,14 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def test_the_light_reading_agrees_with_gold(pricing: Chain) -> None:
-    with connect(pricing.env["MONGO_URI"]) as client:
-        documents = list(client.pricing.conversations.find({"kind": "line"}))
+def test_the_light_reading_agrees_with_gold(
+    pricing: Chain, tmp_path: Path, mongod: Mongod, mongo_db: str
+) -> None:
+    # The exports are shared by all workers; their documents are in one's MongoDB.
+    own = Chain(tmp_path, mongod.uri, mongo_db)
+    own.archive(FIXTURES / "pricing" / "projects", "laptop")
+    with connect(mongod.uri) as client:
+        documents = list(client[mongo_db].conversations.find({"kind": "line"}))
     read = [line for one in documents if (line := line_of(one)) and line.kind]
     assert len(read) > 15
     with closing(sqlite3.connect(pricing.exports / "conversations.db")) as export:
