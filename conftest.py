@@ -35,7 +35,7 @@ HEAVY_FIXTURES = {"mongod", "mongo_db", "bronze", "pricing", "web", "browser"}
 HEAVY_MARKS = ("slow", "fault", "browser")
 HEAVY_FOLDERS = (
     "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
-    "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
+    "tests/web/", "tests/test_front_door", "tools/publish/",
 )  # fmt: skip
 
 

@@ -223,7 +223,7 @@ lint: _dev
     @python tests/support/prose.py
     @mypy {{ python_sources }} {{ python_tests }}
     @mypy bench
-    @for file in tests/*/conftest.py; do mypy "$file"; done
+    @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md metabase/README.md
