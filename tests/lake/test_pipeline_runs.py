@@ -346,7 +346,7 @@ def test_the_runs_of_watch_are_told_to_prometheus(
         wait_for(lambda: last_run().get("outcome") == "done", "the first run")
         _, text = get(port, "/metrics")
         code, health = get(port, "/health")
-        assert get(port, "/")[0] == 404
+        assert get(port, "/nothing")[0] == 404
         make_project(tmp_path / "dbt", "select nothing from raw.conversations")
         add(mongod, mongo_db, 6, 9)
         wait_for(lambda: last_run()["outcome"] == "failed", "a failed run")
