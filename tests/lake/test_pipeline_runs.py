@@ -488,5 +488,6 @@ def test_a_copied_data_directory_leaves_the_first_one_alone(
     assert (published(other), published(home)) == (9, 5)
     # Another name of the same folder is no other place.
     monkeypatch.setenv("CCLAKE_HOME", str(link))
-    assert pipeline("run").returncode == 0
+    done = pipeline("run")
+    assert done.returncode == 0, pipeline("runs").stdout + done.stderr
     assert published(home) == 9

@@ -97,7 +97,8 @@ def remove_former(folder: Path) -> None:
     """
     served = file_of(folder)
     for path in folder.glob("conversations-*.db"):
-        if path != served and (not _has_log(path) or empty_log(path)):
+        # The folder may be reached through a link, so that names differ.
+        if path.resolve() != served and (not _has_log(path) or empty_log(path)):
             discard(path)
     for path in folder.glob("conversations-*.db-*"):
         if not path.with_name(path.name.rpartition("-")[0]).exists():
