@@ -1,6 +1,6 @@
 {#
     Whether gold is whole: `intermediate.build_state` says no from the first model of a
-    run to its end, and goes on saying so when the run breaks off or a model fails.
+    run to its end, and still says so when the run breaks off or a model fails.
     Then some tables know sessions that others do not, and nobody should publish them.
     `seen_run` is the newest extraction that a whole build has taken over.
 #}

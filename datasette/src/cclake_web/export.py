@@ -2,7 +2,7 @@
 
 A change is one transaction, so each reading sees the state before it or after it. An
 export that is written in full takes the name of the one before; stock Datasette would
-go on serving the old file. Here the name is looked at, and the connections are opened
+keep serving the old file. Here the name is looked at, and the connections are opened
 again where it leads to another file.
 """
 

@@ -48,7 +48,7 @@ async def ensure_visible(datasette: Datasette, actor: Any) -> None:
 
 
 async def may_reveal(datasette: Datasette, actor: Any) -> bool:
-    """Return whether a visitor may see secrets; with a password, whoever gave it."""
+    """Return whether a visitor may see secrets: if one is set, by password."""
     config = state_of(datasette).config
     if not config.reveal:
         return False

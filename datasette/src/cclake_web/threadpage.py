@@ -19,7 +19,7 @@ from cclake_web.masking import mask_names
 from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of
 
-FOLLOWED = 400  # entries that an open page shows of a thread that goes on
+FOLLOWED = 400  # entries that an open page shows of a running thread
 WHOLE_DEEPEST = 40  # levels of subagents in an export
 
 
@@ -96,7 +96,7 @@ def load(
         connection: Of the export, or of the lines above it.
         ask: The thread and its page.
         keep: Gives what is around the page again to those who turn pages.
-        whole: Whether the page goes on to the end of the thread; its beginning is left
+        whole: Whether the page extends to the end of the thread; its beginning is left
             out if that is far.
     """
     key = (ask.session_id, ask.agent)

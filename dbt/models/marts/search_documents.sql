@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- The text stands in thread_blocks alone; publish has the same view in SQLite. #}
+{#- Only thread_blocks stores the text; publish creates the same view in SQLite. #}
 select
     blocks.search_id,
     blocks.session_id,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cclake_web.data.blocks import Entry, entry_of, fill
 
 MOST_TASKS = 60  # agents whose task is looked up for a list
-PAGE = 200  # entries; a page goes on to the end of its turn
+PAGE = 200  # entries; a page extends to the end of its turn
 LONGEST_TURN = 300  # entries; a longer turn is cut before an answer
 
 

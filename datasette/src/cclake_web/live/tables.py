@@ -51,7 +51,7 @@ class Session:
 
 
 class Tables:
-    """A database in memory; whoever uses it holds the lock of the overlay."""
+    """A database in memory; hold the overlay's lock while using it."""
 
     def __init__(self, export: sqlite3.Connection) -> None:
         self.connection = sqlite3.connect(

@@ -16,7 +16,7 @@ from cclake_web.pages.web import Visit, message, view
 from cclake_web.threadpage import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
-FOLLOWED = timedelta(hours=12)  # so long after its last line may a session go on
+FOLLOWED = timedelta(hours=12)  # a session may resume this long after its end
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:

@@ -141,7 +141,7 @@ def _notice(entry: Entry) -> list[Item]:
 
 
 def model_change(entry: Entry, before: str) -> Item:
-    """Return a mark where another model goes on."""
+    """Return a mark where the model changes."""
     label = f"{model_name(before)} → {model_name(entry.model)}"
     return Item("model", entry, label=label, icon="spark")
 

@@ -28,7 +28,7 @@ def extract(
     database: Database[Document],
     advance: Advance = lambda _: None,
 ) -> Outcome:
-    """Take over what is new, exactly once, whoever else does the same.
+    """Take over what is new, exactly once, even beside other extractors.
 
     Raises:
         Failure: The catalog can't be reached or stays busy.

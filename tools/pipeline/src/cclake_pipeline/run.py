@@ -100,7 +100,7 @@ class _Run:
 
     Attributes:
         number: Its number in the record.
-        mode: What gold needs; found out as the run goes on.
+        mode: What gold needs; determined during the run.
         state: What is loaded.
         idle: Nothing has changed since the last run: what follows is skipped.
     """
