@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,7 @@ from cclake_report import (
 )
 from cclake_report.filters import Filters, day
 from cclake_report.model import Report
-from cclake_report.source import open_gold
+from cclake_report.source import Gold, open_gold
 from cclake_report.timezones import zone
 
 app = make_app(
@@ -125,42 +126,35 @@ _usage_command("models", "Tokens and cost by model, the dearest first.")
 _usage_command("projects", "Tokens and cost by project, the dearest first.")
 
 
-@app.command()
-def tools(
-    since: Since = None,
-    until: Until = None,
-    project: Project = None,
-    model: Model = None,
-    host: Host = None,
-    timezone: Timezone = "local",
-    as_json: Json = False,
-    as_csv: Csv = False,
-    export_dir: ExportDir = None,
+def _activity_command(
+    name: str, report: Callable[[Gold, Filters], Report], text: str
 ) -> None:
-    """Show calls, errors and durations by tool."""
-    filters = Filters(day(since), day(until), project, model, host, zone(timezone))
-    with open_gold(_exports(export_dir)) as gold:
-        found = activity.tools(gold, filters)
-    _emit([found], as_json, as_csv)
+    """Add one of the commands that count what was done."""
+
+    def command(
+        since: Since = None,
+        until: Until = None,
+        project: Project = None,
+        model: Model = None,
+        host: Host = None,
+        timezone: Timezone = "local",
+        as_json: Json = False,
+        as_csv: Csv = False,
+        export_dir: ExportDir = None,
+    ) -> None:
+        filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+        with open_gold(_exports(export_dir)) as gold:
+            found = report(gold, filters)
+        _emit([found], as_json, as_csv)
+
+    command.__doc__ = text
+    app.command(name)(command)
 
 
-@app.command()
-def errors(
-    since: Since = None,
-    until: Until = None,
-    project: Project = None,
-    model: Model = None,
-    host: Host = None,
-    timezone: Timezone = "local",
-    as_json: Json = False,
-    as_csv: Csv = False,
-    export_dir: ExportDir = None,
-) -> None:
-    """Failed tool calls by kind, API errors and interrupts."""
-    filters = Filters(day(since), day(until), project, model, host, zone(timezone))
-    with open_gold(_exports(export_dir)) as gold:
-        found = activity.errors(gold, filters)
-    _emit([found], as_json, as_csv)
+_activity_command("tools", activity.tools, "Show calls, errors and durations by tool.")
+_activity_command(
+    "errors", activity.errors, "Failed tool calls by kind, API errors and interrupts."
+)
 
 
 @app.command()
