@@ -70,8 +70,14 @@ class Mongod:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(self.answers, "mongod answers")
+        wait_for(self._answers_or_ended, "mongod answers")
+        if self.process.poll() is not None:
+            raise AssertionError(f"mongod ended: see {self.folder}/mongod.log")
         return self
+
+    def _answers_or_ended(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None or self.answers()
 
     def answers(self) -> bool:
         """Whether a ping succeeds now."""

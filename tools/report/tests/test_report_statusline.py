@@ -323,8 +323,10 @@ def test_a_wrong_option_is_one_line(
 
 
 def test_a_broken_export_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "conversations.db").write_bytes(b"no database" * 1_000)
-    done = run_it(tmp_path, [], as_bytes(STATUS))
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    (folder / "conversations.db").write_bytes(b"no database" * 1_000)
+    done = run_it(folder, [], as_bytes(STATUS))
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"$1.24 session" in done.stdout
     assert b"file is not a database" in done.stdout

@@ -364,9 +364,15 @@ def _colored(text: str, share: float, color: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of others without secrets and control characters."""
+    """Return a text of others without secrets and control characters, not too long.
+
+    A long one loses its middle: a message with a path says what is wrong at its end.
+    """
     if text and not _PLAIN.fullmatch(text):
         from cclake_common.masking import mask
 
         text = visible(" ".join(mask(text[:10_000]).split()))
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) <= _LONGEST:
+        return text
+    half = (_LONGEST - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
