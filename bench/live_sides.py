@@ -86,8 +86,10 @@ class Ours:
 
     def _is_whole(self) -> bool:
         """Return whether the dashboard counts all responses, and the search finds."""
-        count = f"{self.logs.lines // TURN:,} responses</dd>"
-        return count in self._page("/dashboard") and self.finds(*self._word)
+        responses = self.logs.lines // TURN
+        count = f"{responses // 1000}k" if responses >= 10_000 else f"{responses}"
+        shown = f"{count} responses</dd>" in self._page("/dashboard")
+        return shown and self.finds(*self._word)
 
     def _page(self, path: str) -> str:
         try:
