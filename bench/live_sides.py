@@ -87,7 +87,7 @@ class Ours:
     def _is_whole(self) -> bool:
         """Return whether the dashboard counts all responses, and the search finds."""
         responses = self.logs.lines // TURN
-        count = f"{responses // 1000}k" if responses >= 10_000 else f"{responses}"
+        count = f"{responses // 1000}k" if responses >= 10_000 else f"{responses:,}"
         shown = f"{count} responses</dd>" in self._page("/dashboard")
         return shown and self.finds(*self._word)
 
