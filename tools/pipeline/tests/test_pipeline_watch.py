@@ -144,14 +144,53 @@ def test_a_backlog_waits_for_a_longer_calm(
     assert loop.marks == [0, 9]
 
 
-def test_a_run_is_followed_by_a_pause_of_its_own_length(
+def test_runs_beyond_the_burst_are_followed_by_a_pause(
     mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
 ) -> None:
-    loop = loops(mongod.uri, mongo_db, replace(SOON, rest=1_000_000))
+    loop = loops(mongod.uri, mongo_db, replace(SOON, rest=1_000_000, burst=0))
     loop.wait_for_runs(1)
     acknowledge(mongod, mongo_db, "a", 1)
     wait_for(lambda: loop.prepared, "the preparation")
     assert loop.marks == [0]
+
+
+def test_runs_within_the_burst_follow_each_other(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db, replace(SOON, rest=1_000_000, burst=60))
+    loop.wait_for_runs(1)
+    acknowledge(mongod, mongo_db, "a", 1)
+    loop.wait_for_runs(2)
+
+
+def test_after_a_pause_runs_are_allowed_again(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db, replace(SOON, rest=0.001, burst=0))
+    loop.wait_for_runs(1)
+    acknowledge(mongod, mongo_db, "a", 1)
+    loop.wait_for_runs(2)
+
+
+def test_an_idle_watch_asks_seldom(
+    mongod: Mongod,
+    mongo_db: str,
+    loops: Callable[..., Loop],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    pause = Watch._pause
+
+    def noted(watch: Watch, seconds: float) -> None:
+        pauses.append(seconds)
+        pause(watch, min(seconds, 0.05))
+
+    monkeypatch.setattr(Watch, "_pause", noted)
+    loop = loops(mongod.uri, mongo_db, replace(SOON, idle_poll=7.0, idle_after=0.2))
+    wait_for(lambda: 7.0 in pauses, "a long pause")
+    acknowledge(mongod, mongo_db, "a", 1)
+    loop.wait_for_runs(2)
+    assert pauses[0] == SOON.poll
 
 
 def test_a_failed_run_is_tried_again_without_news(

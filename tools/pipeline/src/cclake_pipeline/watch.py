@@ -20,19 +20,26 @@ class Pace:
     Attributes:
         interval: Longest wait after new data, while more and more comes.
         quiet: A run starts when nothing new has come for so long.
-        poll: How often MongoDB is asked.
+        poll: Seconds between two questions to MongoDB.
+        idle_poll: The same, once nothing has come for `idle_after` seconds.
+        idle_after: From then on nobody is at work, and the machine is left alone.
         many: From so many new lines on, it is a backlog, and `calm` counts.
         calm: The same as `quiet`, for a backlog.
-        rest: Least pause after a run, in durations of that run: so that a conversation
-            that goes on and on takes a part of one core only.
+        rest: Seconds of pause for each second of a run, so that a conversation that
+            does not end takes a third of the time at most.
+        burst: Seconds of runs that may follow each other without that pause; it is
+            earned back while nothing runs.
     """
 
     interval: float
     quiet: float = 0.5
     poll: float = 0.5
+    idle_poll: float = 2.0
+    idle_after: float = 60.0
     many: int = 10_000
     calm: float = 2.0
     rest: float = 2.0
+    burst: float = 20.0
 
 
 class Watch:
@@ -63,7 +70,8 @@ class Watch:
         self._stop = stop
         self._say = say
         self._reachable = True
-        self._not_before = 0.0
+        self._credit = pace.burst
+        self._counted = time.monotonic()
 
     def forever(self, done: int | None = None) -> None:
         """Run at once, then whenever the watermarks have moved, until stopped.
@@ -79,8 +87,8 @@ class Watch:
         while mark is not None:
             begin = time.monotonic()
             done_now = self._run(mark)
-            now = time.monotonic()
-            self._not_before = now + self._pace.rest * (now - begin)
+            self._credit -= time.monotonic() - begin
+            self._counted = time.monotonic()
             if done_now:
                 failures = 0
                 mark = self._wait_for_news(mark)
@@ -104,8 +112,10 @@ class Watch:
     def _wait_for_news(self, done: int) -> int | None:
         """Wait until new data has come and then paused, or came for too long."""
         pace, seen, first, last = self._pace, done, 0.0, 0.0
+        idle = time.monotonic() + pace.idle_after
         while not self._stop:
-            self._pause(min(pace.poll, pace.quiet / 4) if first else pace.poll)
+            poll = pace.poll if time.monotonic() < idle else pace.idle_poll
+            self._pause(min(pace.poll, pace.quiet / 4) if first else poll)
             mark, now = self._total(), time.monotonic()
             if mark is not None and mark != seen:
                 if not first:
@@ -113,10 +123,17 @@ class Watch:
                     self._prepare()
                 seen, last = mark, now
             quiet = pace.quiet if seen - done < pace.many else pace.calm
-            is_quiet = now - last >= quiet and now >= self._not_before
+            is_quiet = now - last >= quiet and self._may_run(now)
             if first and (is_quiet or now - first >= pace.interval):
                 return seen
         return None
+
+    def _may_run(self, now: float) -> bool:
+        """Return whether the pauses so far allow another run."""
+        earned = (now - self._counted) / self._pace.rest if self._pace.rest else 0.0
+        self._credit = min(self._pace.burst, self._credit + earned)
+        self._counted = now
+        return self._credit >= 0 or not self._pace.rest
 
     def _total(self) -> int | None:
         try:
