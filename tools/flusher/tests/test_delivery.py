@@ -497,8 +497,14 @@ def test_a_text_search_in_mongodb_finds_what_was_said(bench: Bench) -> None:
     }
 
 
-def test_the_collection_is_compressed_with_zstd(bench: Bench) -> None:
+def test_the_collection_and_its_indexes_are_compressed_with_zstd(bench: Bench) -> None:
     bench.append(b"{}")
     bench.flush()
-    stats = bench.db.command("collstats", "conversations")
-    assert "block_compressor=zstd" in stats["wiredTiger"]["creationString"]
+    indexes = ReaderIndexes(bench.uri, bench.name)
+    indexes.build()
+    wait_for(lambda: indexes.built, "the indexes are built")
+    stats = bench.db.command("collstats", "conversations", indexDetails=True)
+    parts = {"documents": stats["wiredTiger"], **stats["indexDetails"]}
+    assert len(parts) == 7
+    for name, part in parts.items():
+        assert "block_compressor=zstd" in part["creationString"], name

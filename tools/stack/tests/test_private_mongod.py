@@ -103,6 +103,11 @@ def check_another_user(home: Path) -> None:
     assert as_nobody((home / "mongo.lock").open) == "PermissionError"
 
 
+def journal_bytes(home: Path) -> int:
+    journal = home / "mongo" / "journal"
+    return sum(path.stat().st_blocks * 512 for path in journal.iterdir())
+
+
 def open_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.connect(str(path))
@@ -121,12 +126,19 @@ def test_a_second_one_waits_and_counts_all_that_the_killed_first_had(
         assert second.stderr
         said = second.stderr.readline().decode()
         assert said == f"waiting for the end of `stack mongod` (process {first.pid})\n"
+        # One record of the journal that is larger than a file of it.
+        documents = [{"_id": n, "bytes": os.urandom(5_000_000)} for n in range(9)]
         with connect(uri, journal=True) as client:
-            client.claude_logs.conversations.insert_many([{"_id": n} for n in range(9)])
+            client.claude_logs.conversations.insert_many(documents)
         first.kill()
         first.wait()
         wait_for(lambda: answers(uri), "the second answers")
         assert state.archived_lines() == 9
+        with connect(uri) as client:
+            for stored in client.claude_logs.conversations.find():
+                assert stored == documents[stored["_id"]]
+            client.admin.command("fsync")
+        wait_for(lambda: journal_bytes(home) < 12e6, "the journal is short")
     finally:
         end(second)
         if second.stderr:

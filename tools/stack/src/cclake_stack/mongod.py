@@ -15,8 +15,9 @@ from cclake_common.visible import visible
 
 # Memory above 15 % of the cache is returned once the work that needed it is done; a
 # smaller cache stalls on documents of 16 MB. Room for 33,000 sessions, the default,
-# takes 45 MB. Spare journal files of 100 MB each are for servers with more to write.
-ENGINE = "eviction_target=15,session_max=1000,log=(prealloc=false)"
+# takes 45 MB. A journal file takes its full size from the start: one of 100 MB, the
+# default, and spare ones are for servers with more to write. A record of 45 MB fits in.
+ENGINE = "eviction_target=15,session_max=1000,log=(prealloc=false,file_max=10MB)"
 
 
 def find_mongod() -> Path:
