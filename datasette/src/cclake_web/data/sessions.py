@@ -1,6 +1,7 @@
 """The list of sessions: rows of a selection, page by page, and its totals."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Any
 
 from cclake_common.masking import mask
@@ -9,6 +10,7 @@ from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.data.quarters import chosen_days, local
 from cclake_web.data.zones import slot_of
+from cclake_web.jsontext import dumps
 
 PAGE = 100
 _METRICS = "left join agg_session_metrics m on m.session_id = s.session_id"
@@ -28,6 +30,7 @@ m.total_tokens, m.cost_usd
 """
 _PROJECTS = "select project_key, project_name, project_path from dim_projects"
 Row = dict[str, Any]
+Place = tuple[str | float, str]
 
 
 def page(
@@ -46,20 +49,64 @@ def page(
     if last:
         conditions.append(f"({order}, s.session_id) < (:value, :last)")
         values |= {"value": _number(value, filters.sort), "last": last}
-    # First which ones: sorting all columns of all sessions would take longer.
-    sql = f"""with chosen as materialized (
-        select s.session_id, {order} as cursor_value
-        {_from(order, *conditions)} {_all_of(conditions)}
-        order by {order} desc, s.session_id desc limit {PAGE + 1}
-    )
-    select {_COLUMNS}, chosen.cursor_value from chosen
-    join dim_sessions s on s.session_id = chosen.session_id {_JOINS}
-    order by chosen.cursor_value desc, s.session_id desc"""
-    rows = [dict(row) for row in connection.execute(sql, values)]
+    rows = _first(connection, conditions, values, order, "desc", PAGE + 1)
     more = len(rows) > PAGE
     rows = rows[:PAGE]
     end = f"{rows[-1]['cursor_value']}~{rows[-1]['session_id']}" if more else ""
     return rows, end
+
+
+def around(
+    connection: sqlite3.Connection,
+    filters: Filters,
+    place: Place,
+    number: int,
+    without: Collection[str] = (),
+) -> tuple[list[Row], list[Row]]:
+    """Return the sessions above and below a place in the list, nearest first.
+
+    Args:
+        connection: Of the export.
+        filters: The selection and its order.
+        place: What the list is sorted by, and the id of a session.
+        number: Maximum number of sessions on each side.
+        without: Ids of sessions that are left out.
+    """
+    conditions, values = selected(connection, filters)
+    order = SORTS[filters.sort][0]
+    values |= {"value": place[0], "last": place[1]}
+    if without:
+        conditions.append("s.session_id not in (select value from json_each(:without))")
+        values["without"] = dumps(sorted(without))
+    above, below = (
+        _first(
+            connection,
+            [*conditions, f"({order}, s.session_id) {sign} (:value, :last)"],
+            values, order, direction, number,
+        )
+        for sign, direction in ((">", "asc"), ("<", "desc"))
+    )  # fmt: skip
+    return above, below
+
+
+def _first(
+    connection: sqlite3.Connection,
+    conditions: list[str],
+    values: dict[str, Any],
+    order: str,
+    direction: str,
+    number: int,
+) -> list[Row]:
+    # First which ones: sorting all columns of all sessions would take longer.
+    sql = f"""with chosen as materialized (
+        select s.session_id, {order} as cursor_value
+        {_from(order, *conditions)} {_all_of(conditions)}
+        order by {order} {direction}, s.session_id {direction} limit {number}
+    )
+    select {_COLUMNS}, chosen.cursor_value from chosen
+    join dim_sessions s on s.session_id = chosen.session_id {_JOINS}
+    order by chosen.cursor_value {direction}, s.session_id {direction}"""
+    return [dict(row) for row in connection.execute(sql, values)]
 
 
 def selected(

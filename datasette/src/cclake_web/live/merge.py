@@ -62,8 +62,8 @@ def list_page(
         live: Its sessions with newer lines.
     """
 
-    def place(row: Row) -> tuple[Any, str]:
-        return _order(row, filters.sort), row["session_id"]
+    def place(row: Row) -> sessions.Place:
+        return _place(row, filters.sort)
 
     above, below = _cursor(after, filters.sort), _cursor(following, filters.sort)
     moved = [
@@ -74,6 +74,42 @@ def list_page(
     ]
     kept = [row for row in rows if row["session_id"] not in live.touched]
     return sorted([*kept, *moved], key=place, reverse=True)
+
+
+def around(
+    export: sqlite3.Connection,
+    tables: Tables | None,
+    filters: Filters,
+    session_id: str,
+    number: int,
+) -> tuple[list[Row], list[Row]]:
+    """Return the sessions above and below one in the list, nearest first.
+
+    Args:
+        export: The export.
+        tables: The lines above it.
+        filters: The selection and its order; the session need not belong to it.
+        session_id: The session.
+        number: Maximum number of sessions on each side.
+    """
+    is_touched = tables is not None and session_id in tables.sessions
+    if tables and is_touched:
+        row = _row(export, tables, session_id)
+    else:
+        row = sessions.one(export, session_id)
+    if row is None:
+        return [], []
+    live = selected(export, tables, filters)
+    mine = _place(row, filters.sort)
+    above, below = sessions.around(
+        export, filters, mine, number, without=live.touched | {session_id}
+    )
+    for other in live.rows.values():
+        if other["session_id"] != session_id:
+            (above if _place(other, filters.sort) > mine else below).append(other)
+    above.sort(key=lambda row: _place(row, filters.sort))
+    below.sort(key=lambda row: _place(row, filters.sort), reverse=True)
+    return above[:number], below[:number]
 
 
 def thread(found: Thread | None, tables: Tables | None, ask: Ask) -> Thread | None:
@@ -203,6 +239,10 @@ def _matches(row: Row, filters: Filters) -> bool:
 
 def _errors(row: Row) -> int:
     return (row["tool_errors"] or 0) + (row["api_errors"] or 0)
+
+
+def _place(row: Row, sort: str) -> sessions.Place:
+    return _order(row, sort), row["session_id"]
 
 
 def _order(row: Row, sort: str) -> str | float:

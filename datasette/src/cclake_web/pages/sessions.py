@@ -81,15 +81,16 @@ def listed(
 ) -> tuple[list[sessions.Row], str]:
     """Return a page of the list, its titles masked, and the cursor of the next one."""
     rows, following = sessions.page(connection, filters, after)
-    return list(map(_shown, rows)), following
+    return list(map(listed_row, rows)), following
 
 
 def shown(live: merge.Selected) -> merge.Selected:
     """Return sessions with newer lines as the list shows them."""
-    return replace(live, rows={key: _shown(row) for key, row in live.rows.items()})
+    return replace(live, rows={key: listed_row(row) for key, row in live.rows.items()})
 
 
-def _shown(row: sessions.Row) -> sessions.Row:
+def listed_row(row: sessions.Row) -> sessions.Row:
+    """Return a session with its title, and with the secrets in its names masked."""
     return mask_names(row | {"title": title(row)}, "session_id", "project_key")
 
 

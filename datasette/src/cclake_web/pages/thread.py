@@ -1,22 +1,28 @@
 """`/session/<id>`: a conversation."""
 
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
-from cclake_web.fmt import title
+from cclake_web.data.filters import SORTS, Filters
+from cclake_web.fmt import model_name, title
 from cclake_web.live import merge
+from cclake_web.live.tables import Tables
 from cclake_web.nesting import Ask
-from cclake_web.pages.sessions import running_since
+from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.threadpage import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # a session may resume this long after its end
+BESIDE = 40  # sessions above and below this one in the list beside the thread
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:
@@ -30,6 +36,63 @@ def ask_of(visit: Visit, reveal: bool) -> Ask:
         agent=args.get("agent") or None,
         everything=args.get("all") == "1",
         reveal=reveal,
+    )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The list that a session was opened from, and what stands around it there.
+
+    Attributes:
+        filters: The selection and its order.
+        above: The sessions before it, in the order of the list.
+        below: The sessions after it.
+        is_shown: Whether the list stands beside the thread.
+    """
+
+    filters: Filters
+    above: list[dict[str, Any]]
+    below: list[dict[str, Any]]
+    is_shown: bool
+
+    @property
+    def query(self) -> str:
+        """The query string of the list."""
+        return self.filters.query()
+
+    def words(self, session: Mapping[str, Any]) -> str:
+        """Return what the list is of; "" where it is of everything, newest first."""
+        filters = self.filters
+        is_own = session["project_key"] == filters.project
+        chosen = [
+            filters.project and ((is_own and session["project_name"]) or "project"),
+            model_name(filters.model),
+            *(getattr(filters, name) for name in ("branch", "host", "q")),
+            filters.errors and "with errors",
+            *(words for _, words in filters.deeper),
+            filters.since and f"from {filters.since}",
+            filters.until and f"to {filters.until}",
+            filters.sort != "recent" and f"by {SORTS[filters.sort][1].lower()}",
+        ]
+        return ", ".join(map(str, filter(None, chosen)))
+
+
+def _listed(
+    visit: Visit,
+    connection: sqlite3.Connection,
+    tables: Tables | None,
+    session_id: str,
+) -> Listed:
+    filters = Filters.from_args(visit.args, visit.zone)
+    is_shown = visit.request.cookies.get("beside") == "1"
+    above, below = merge.around(
+        connection, tables, filters, session_id, BESIDE if is_shown else 1
+    )
+    return Listed(
+        filters,
+        [listed_row(row) for row in reversed(above)],
+        [listed_row(row) for row in below],
+        is_shown,
     )
 
 
@@ -50,8 +113,10 @@ async def thread_page(visit: Visit) -> Response:
             if tables and ask.at and not (ask.agent or agent):
                 agent = agent_at(tables.connection, ask.session_id, ask.at)
             found = merge.thread(found, tables, ask)
+            listed = _listed(visit, connection, tables, ask.session_id)
         if agent:
             query = urlencode({"agent": agent, "at": ask.at})
+            query += f"&{listed.query}" if listed.query else ""
             return Response.redirect(
                 f"/session/{quote(ask.session_id, safe='')}?{query}"
                 f"#e-{quote(ask.at, safe='')}"
@@ -59,7 +124,7 @@ async def thread_page(visit: Visit) -> Response:
         if found is None:
             text = _MISSING + (_AWAY if overlay.status.away else "")
             return message(visit.request, 404, "No such session", text)
-        return _inside(visit, found) if inside else _show(visit, found)
+        return _inside(visit, found) if inside else _show(visit, found, listed)
 
     return await visit.export.read(answer)
 
@@ -71,18 +136,19 @@ def _inside(visit: Visit, thread: Thread) -> Response:
     )
 
 
-def _href(ask: Ask, **changes: object) -> str:
+def _href(ask: Ask, listed: str = "", **changes: object) -> str:
     """Return a thread with another page, agent or setting."""
     now = {
         "page": ask.page or "", "agent": ask.agent or "",
         "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",
     } | changes  # fmt: skip
     query = urlencode({k: v for k, v in now.items() if v})
+    query = "&".join(part for part in (query, listed) if part)
     base = f"/session/{quote(ask.session_id, safe='')}"
     return f"{base}?{query}" if query else base
 
 
-def _show(visit: Visit, thread: Thread) -> Response:
+def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
     ask = thread.ask
     named = title(thread.session)
     ended = thread.session["ended_at"] or ""
@@ -91,7 +157,8 @@ def _show(visit: Visit, thread: Thread) -> Response:
         thread=thread,
         s=thread.session,
         ask=ask,
-        href=partial(_href, ask),
+        href=partial(_href, ask, listed.query),
+        listed=listed,
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),
         follow=_stream(thread) if ended >= running_since(FOLLOWED) else "",

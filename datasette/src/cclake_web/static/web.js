@@ -93,6 +93,11 @@
     const at = (selector) => event.target.closest(selector);
     if (at("[data-copy], [data-copy-from]")) copy(at("[data-copy], [data-copy-from]"));
     if (at("[data-palette]")) palette();
+    if (at("[data-beside]")) {
+      const shown = at("[data-beside]").getAttribute("aria-pressed") === "true";
+      document.cookie = `beside=${shown ? 0 : 1};path=/;max-age=31536000;samesite=lax`;
+      location.reload();
+    }
     if (at("[data-fold]")) foldAll(at("[data-fold]").dataset.fold === "open");
     const perma = at(".perma");
     if (perma && !event.metaKey && !event.ctrlKey) {
@@ -143,6 +148,7 @@
   };
   const KEYS = [
     ["Ctrl K", "Go to a session, project or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
+    ["J K", "Next, previous session of the list"],
     ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
     ["x", "Next error"], ["f", "Find in this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
   ];
@@ -233,6 +239,7 @@
       j: () => go(rows(), 1), k: () => go(rows(), -1),
       n: () => go($$(".bubble"), 1), p: () => go($$(".bubble"), -1),
       e: foldWork, a: () => foldAll(!$$(".call").every((one) => one.open)), x: errors,
+      J: () => $("a.to-next")?.click(), K: () => $("a.to-previous")?.click(),
       "[": () => $("[rel=prev]")?.click(), "]": () => $("[rel=next]")?.click(), "?": help,
     }[event.key];
     const leap = before === "g" && { s: "/", d: "/dashboard" }[event.key];
@@ -265,6 +272,22 @@
     const past = $(".past");
     past.textContent = title.textContent;
     new IntersectionObserver(([seen]) => { past.hidden = seen.isIntersecting; }, { rootMargin: "-60px 0px 0px" }).observe(title);
+  }
+
+  // The list beside the thread keeps its place from one session to the next.
+  const beside = $(".beside");
+  const current = beside && $("[aria-current]", beside);
+  if (current) {
+    const middle = () => current.offsetTop - (beside.clientHeight - current.offsetHeight) / 2;
+    const kept = JSON.parse(sessionStorage.getItem("beside") ?? "null");
+    beside.scrollTop = kept?.to === current.href ? current.offsetTop - kept.offset : middle();
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest?.(".beside a, .to-next, .to-previous");
+      const row = link && $$("a", beside).find((one) => one.href === link.href);
+      if (!row) return;
+      const offset = Math.max(0, Math.min(row.offsetTop - beside.scrollTop, beside.clientHeight - row.offsetHeight));
+      sessionStorage.setItem("beside", JSON.stringify({ to: row.href, offset }));
+    });
   }
 
   // A running session goes on as it is written.
