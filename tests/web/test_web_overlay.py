@@ -26,7 +26,7 @@ from webface import Web, serving
 
 FRESH = "77777777-aaaa-4111-8111-777777777777"
 AHEAD = 2  # sessions of the sample that end a little ahead of the clock
-TITLE = re.compile(r'<a class="title" href="/session/([^"]+)">(.*?)</a>')
+TITLE = re.compile(r'<a class="title" href="/session/([^"?]+)[^"]*">(.*?)</a>')
 
 
 class World:
