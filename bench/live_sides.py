@@ -88,7 +88,7 @@ class Ours:
         """Return whether the dashboard counts all responses, and the search finds."""
         responses = self.logs.lines // TURN
         count = f"{responses // 1000}k" if responses >= 10_000 else f"{responses:,}"
-        shown = f"{count} responses</dd>" in self._page("/dashboard")
+        shown = f"{count} responses</dd>" in self._page("/dashboard?period=all")
         return shown and self.finds(*self._word)
 
     def _page(self, path: str) -> str:

@@ -59,7 +59,9 @@ PAGES = {
     "search, best, rare word": "/search?q=screenshot&order=best",
     "search, best, common word": "/search?q=part&order=best",
     "palette": "/palette.json?q=modu",
-    "dashboard": "/dashboard",
+    "dashboard, 30 days": "/dashboard?period=30",
+    "dashboard, all": "/dashboard?period=all",
+    "compare, 30 days": "/compare?period=30",
     # Each round asks for another selection, which nobody asked for before.
     "sessions, new selection": "/?until=2099-01-{}",
     "dashboard, new, all days": "/dashboard?until=2099-01-{}",
@@ -177,7 +179,7 @@ def _copied(table: str, name: str, key: bool, copies: int) -> str:
 
 def measure(web: Web, path: Path) -> dict[str, list[float]]:
     """Median milliseconds and processor time of each page, in a warm server."""
-    web.get("/dashboard")
+    web.get("/dashboard?period=30")
     web.get(f"/session/{MAIN}")
     found = {"bare SQLite, 200 entries": [bare(path)]}
     for what, page in PAGES.items():

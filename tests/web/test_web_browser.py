@@ -44,7 +44,8 @@ _HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
 REPOSITORY = Path(__file__).parents[2]
 PAGES = (
     "/", "/search?q=window", "/search?q=window&tool_use=1&tool_result=1&thinking=1",
-    "/dashboard", "/dashboard?branch=%22%3E%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E",
+    "/compare", "/compare?period=all&a_branch=%22%3E%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E",
+    "/dashboard?period=30", "/dashboard?period=all&branch=%22%3E%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E",
     f"/session/{HOSTILE}", f"/session/{HOSTILE}?all=1&page=2",
     f"/session/{MAIN}", f"/session/{FORK}", f"/session/{LONG}", "/?errors=1&sort=errors",
     "/search?q=%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E", "/session/%3Cimg%20src=x%3E",
@@ -182,7 +183,7 @@ def test_an_image_opens_large_and_closes(tab: Watched) -> None:
 
 
 def test_a_bar_says_what_it_is_and_filters(tab: Watched) -> None:
-    page = tab.open("/dashboard")
+    page = tab.open("/dashboard?period=30")
     page.locator(".chart.bars a").last.hover()
     expect(page.locator(".tip")).to_contain_text("$")
     page.locator(".chart.bars a").last.click()
@@ -221,7 +222,7 @@ def test_reading_works_without_script(browser: Browser, web: Web) -> None:
     tab.close()
 
 
-@pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard",
+@pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30",
                                   f"/session/{HOSTILE}"])  # fmt: skip
 def test_a_phone_needs_no_sideways_scrolling(
     browser: Browser, web: Web, path: str
@@ -248,7 +249,7 @@ _AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environm
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard", f"/session/{RUNNING}",
+    "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30", f"/session/{RUNNING}",
              "/raw/abab", "/runs", f"/session/{LONG}?page=2"]
 )  # fmt: skip
 def test_axe_finds_no_serious_fault(

@@ -1,11 +1,14 @@
 """The calendar of the dashboard: every day in its square, leading to its sessions."""
 
+import re
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from cclake_web.charts.calendar import drawn
 from cclake_web.data import overtime
 from cclake_web.data.calendar import FEW, ROWS, WEEKS, Calendar, calendar
 from cclake_web.data.filters import Filters
@@ -30,7 +33,8 @@ def shown(folder: Path, ago: tuple[int, ...], **chosen: str) -> Calendar | None:
         session.end()
     connection = sqlite3.connect(export.write(folder / "c.db"))
     filters = Filters.from_args(chosen, ZONE)
-    found = calendar(overtime.days(connection, filters), filters)
+    whenever = replace(filters, since="", until="")
+    found = calendar(overtime.days(connection, whenever), filters)
     connection.close()
     return found
 
@@ -58,17 +62,29 @@ def test_older_days_get_rows_of_their_own_where_they_are_many(
     assert found.first <= found.last == LAST
 
 
-def test_a_selection_ends_where_it_is_chosen_to(tmp_path: Path) -> None:
+def test_chosen_days_are_marked_within_the_year(tmp_path: Path) -> None:
+    """A period of two weeks is not two lonely columns."""
     found = shown(tmp_path, (0, 5, 9), since="2026-06-02", until="2026-06-08")
     assert found
-    assert list(found.days) == [LAST - timedelta(days=5)]
-    assert found.first == date(2026, 6, 2)
-    assert shown(tmp_path, (0,), until="2020-01-01") is None
+    assert found.used == [LAST - timedelta(days=5)]
+    assert (len(found.days), found.longest) == (3, 1)
+    assert found.first == date(2025, 6, 9)
+    svg = drawn(found, lambda day: f"{day}", lambda day: "/")
+    assert svg.count('class="heat"') == 7
+    assert svg.count('class="heat pale"') == 53 * 7 - 4 - 7
+
+
+def test_years_are_named(tmp_path: Path) -> None:
+    found = shown(tmp_path, (0, 700))
+    assert found
+    svg = drawn(found, lambda day: f"{day}", lambda day: "/")
+    named = re.findall(r">([A-Z][a-z]{2} \d{4})<", svg)
+    assert named == ["Jul 2025", "Jan 2026", "Aug 2024", "Jan 2025"]
 
 
 @pytest.mark.browser
 def test_a_day_says_what_was_done_and_leads_to_its_sessions(tab: Watched) -> None:
-    page = tab.open("/dashboard?project=alpha")
+    page = tab.open("/dashboard?period=all&project=alpha")
     cells = page.locator(".calendar a")
     cells.last.hover()
     expect(page.locator(".tip")).to_contain_text("response")
@@ -80,6 +96,6 @@ def test_a_day_says_what_was_done_and_leads_to_its_sessions(tab: Watched) -> Non
 @pytest.mark.browser
 def test_a_phone_begins_with_the_newest_days(tab: Watched, web: Web) -> None:
     tab.page.set_viewport_size({"width": 390, "height": 844})
-    page = tab.open("/dashboard")
+    page = tab.open("/dashboard?period=30")
     page.locator(".calendar").scroll_into_view_if_needed()
     expect(page.locator(".calendar a").last).to_be_in_viewport()

@@ -34,7 +34,7 @@ def test_the_cost_on_the_pages_is_the_cost_of_the_messages(web: Web) -> None:
     costs = [Decimal(str(row["cost_usd"])) for row in rows if row["cost_usd"]]
     total = sum(costs, Decimal())
     assert total.quantize(Decimal("0.0001")) == Decimal("2.1504")
-    assert "$2.15" in web.get("/dashboard").text
+    assert "$2.15" in web.get("/dashboard?period=30").text
 
 
 @pytest.mark.slow
@@ -87,5 +87,10 @@ def test_every_page_of_real_logs_can_be_shown(
             for path in (base, f"{base}?all=1", f"{base}?page=2", f"{base}/export.html",
                          f"{base}/export.md", f"{base}/export.jsonl"):  # fmt: skip
                 assert web.get(path).status_code == 200, path.partition("?")[2]
-        for path in ("/", "/dashboard", "/search?q=error&tool_result=1", "/?sort=cost"):
+        for path in (
+            "/",
+            "/dashboard?period=30",
+            "/search?q=error&tool_result=1",
+            "/?sort=cost",
+        ):
             assert web.get(path).status_code == 200

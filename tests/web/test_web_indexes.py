@@ -25,7 +25,7 @@ PAGES = (
     "/", f"/session/{MAIN}", f"/session/{LONG}?page=3", f"/session/{FORK}",
     "/search?q=row", "/search?q=row&project=alpha&order=best", "/palette.json?q=row",
     f"/session/{MAIN}/find.json?q=row", f"/session/{MAIN}/export.json",
-    f"/session/{MAIN}/export.html", "/dashboard?model=claude-opus-4-6",
+    f"/session/{MAIN}/export.html", "/dashboard?period=all&model=claude-opus-4-6",
     "/export/messages.csv", "/conversations/prompts_about?words=row",
 )  # fmt: skip
 # How publish finds the rows of a session that has changed.

@@ -34,7 +34,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         yield served
 
 
-@pytest.mark.parametrize("page", ["/", "/dashboard", "/search"])
+@pytest.mark.parametrize("page", ["/", "/dashboard?period=30", "/search"])
 def test_options_of_one_name_show_more(web: Web, page: str) -> None:
     found = re.findall(
         r'<option value="([^"]*)">([^<]*) \(1\)</option>', web.get(page).text
@@ -47,7 +47,7 @@ def test_options_of_one_name_show_more(web: Web, page: str) -> None:
 
 def test_responses_without_counts_are_not_called_unpriced(web: Web) -> None:
     both = "4 responses without a price, 3 responses logged without token counts"
-    assert both in web.get("/dashboard").text
+    assert both in web.get("/dashboard?period=30").text
     assert f'title="Without {both}"' in web.get("/").text
     one = "1 response without a price, 1 response logged without token counts"
     assert f'title="Without {one}"' in web.get("/session/s1").text

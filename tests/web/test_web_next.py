@@ -50,7 +50,7 @@ def _answers(client: httpx.Client) -> bool:
 def _look(client: httpx.Client) -> None:
     for path in (
         "/", "/?sort=cost", f"/session/{MAIN}", f"/session/{LONG}?page=3", "/search?q=row",
-        f"/session/{HOSTILE}", "/dashboard", "/palette.json?q=row", "/conversations",
+        f"/session/{HOSTILE}", "/dashboard?period=30", "/palette.json?q=row", "/conversations",
         f"/session/{MAIN}/export.md", "/export/sessions.csv", TABLE,
     ):  # fmt: skip
         answer = client.get(path)

@@ -99,7 +99,7 @@ def test_an_excerpt_of_a_hit_shows_no_rest_of_a_secret(web: Web, asked: str) -> 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/?sort=cost", "/dashboard", "/search?q=when", "/session/dddd",
+    ["/", "/?sort=cost", "/dashboard?period=30", "/search?q=when", "/session/dddd",
      "/session/dddd/export.html"],
 )  # fmt: skip
 def test_times_that_no_calendar_has_break_no_page(

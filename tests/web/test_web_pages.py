@@ -14,7 +14,7 @@ from webface import Web
 pytest_plugins = ("webfixtures",)
 
 PAGES = (
-    "/", "/search?q=parser", "/dashboard", f"/session/{MAIN}", f"/session/{FORK}",
+    "/", "/search?q=parser", "/dashboard?period=all", f"/session/{MAIN}", f"/session/{FORK}",
     f"/session/{HOSTILE}", f"/session/{LONG}?page=3", f"/session/{RUNNING}", "/search",
     f"/session/{MAIN}?agent=a1b2c3d4", f"/session/{MAIN}?all=1", "/?sort=cost", "/runs",
 )  # fmt: skip
@@ -209,7 +209,7 @@ def test_the_palette_knows_sessions_projects_and_prompts(web: Web) -> None:
 
 
 def test_the_dashboard_counts_what_the_facts_hold(web: Web) -> None:
-    text = web.get("/dashboard").text
+    text = web.get("/dashboard?period=all").text
     sql = "select round(sum(cost_usd), 2), count(*) from fct_api_responses"
     cost, responses = web.get(f"/conversations.json?sql={quote(sql)}").json()["rows"][0]
     assert f"${cost:,.2f}" in text
@@ -223,7 +223,7 @@ def test_the_dashboard_counts_what_the_facts_hold(web: Web) -> None:
 
 
 def test_every_chart_has_a_table_and_its_sql_runs(web: Web) -> None:
-    text = web.get("/dashboard").text
+    text = web.get("/dashboard?period=all").text
     links = re.findall(r'href="(/conversations\?sql=[^"]+)"', text)
     assert len(set(links)) == 12
     for link in links:
@@ -375,7 +375,7 @@ def counted(text: str) -> int:
     "query", ["", "branch=feature%2Frows", "host=laptop", "project=gamma&model=claude-opus-4-6"]
 )  # fmt: skip
 def test_every_chart_leads_to_the_sessions_behind_it(web: Web, query: str) -> None:
-    text = web.get(f"/dashboard?{query}").text
+    text = web.get(f"/dashboard?period=all&{query}").text
     panels = text.split('<section class="panel')[1:]
     assert len(panels) == 12
     for panel in panels:
@@ -394,7 +394,7 @@ def test_every_chart_leads_to_the_sessions_behind_it(web: Web, query: str) -> No
 def test_a_cell_a_tool_and_a_failure_narrow_the_list_and_can_be_dropped(
     web: Web,
 ) -> None:
-    text = web.get("/dashboard").text
+    text = web.get("/dashboard?period=all").text
     slots = re.findall(r'href="/\?slot=(\d+)"', text)
     assert len(slots) > 10
     for query in (f"slot={slots[0]}", "tool=Read", "kind=command_failed"):

@@ -13,7 +13,7 @@ from sample import MAIN, sample
 from webface import serving
 
 PATHS = (
-    "/", f"/session/{MAIN}", f"/session/{MAIN}/export.json", "/search?q=x", "/dashboard", "/runs", "/line-image/abab/0",
+    "/", f"/session/{MAIN}", f"/session/{MAIN}/export.json", "/search?q=x", "/dashboard?period=30", "/runs", "/line-image/abab/0",
     "/palette.json", "/raw/abab", f"/live/{MAIN}", "/image/x", "/export/sessions.csv",
     "/export/messages.jsonl", "/conversations", "/conversations/dim_sessions.json",
     "/conversations.json?sql=select+1", "/-/metadata", "/-/settings",
@@ -45,7 +45,7 @@ def test_every_route_is_closed_until_the_password_is_given(tmp_path: Path) -> No
         for part in ("HttpOnly", "SameSite=lax", "Max-Age=2592000"):
             assert part.lower() in cookie.lower(), cookie
         assert '"e"' in signed(cookie)  # the server counts too
-        for path in ("/", f"/session/{MAIN}", "/conversations", "/dashboard"):
+        for path in ("/", f"/session/{MAIN}", "/conversations", "/dashboard?period=30"):
             assert web.get(path).status_code == 200, path
 
 

@@ -31,7 +31,7 @@ def test_before_the_first_export_a_page_says_so_and_then_shows_it(
 ) -> None:
     exports = tmp_path / "exports"
     with serving(exports, tmp_path / "web.log") as web:
-        for path in ("/", f"/session/{MAIN}", "/search?q=x", "/dashboard"):
+        for path in ("/", f"/session/{MAIN}", "/search?q=x", "/dashboard?period=30"):
             answer = web.get(path)
             assert answer.status_code == 503
             assert "first pipeline run" in answer.text
@@ -99,7 +99,7 @@ def test_a_swap_under_load_gives_no_error_and_is_seen(tmp_path: Path) -> None:
 
 
 def ask(web: Web, stop: threading.Event, wrong: list[str], done: list[int]) -> None:
-    paths = ("/", f"/session/{MAIN}", "/search?q=parser", "/dashboard",
+    paths = ("/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30",
              "/conversations/dim_sessions.json", "/export/sessions.csv")  # fmt: skip
     with httpx.Client(base_url=web.base, timeout=PATIENCE) as client:
         while not stop.is_set():
@@ -176,7 +176,7 @@ def test_a_page_says_which_export_it_shows(tmp_path: Path) -> None:
     export.info["published_at"] = "2026-08-03T11:22:33.000Z"
     export.write(exports / "conversations.db")
     with serving(exports, tmp_path / "web.log") as web:
-        for page in ("/", "/dashboard", f"/session/{MAIN}", "/search?q=x"):
+        for page in ("/", "/dashboard?period=30", f"/session/{MAIN}", "/search?q=x"):
             assert "Export of <time" in web.get(page).text
             assert "Mon 3 August 2026, 11:22:33" in web.get(page).text
 

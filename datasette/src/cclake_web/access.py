@@ -98,7 +98,7 @@ def _is_link(scope: Scope) -> bool:
         scope["method"] == "GET"
         and kind == [["navigate"], ["document"]]
         and _CHEAP.fullmatch(scope["path"]) is not None
-        and not asks.keys() - {"at", "page", "token"}
+        and not asks.keys() - {"at", "page", "period", "token"}
     )
 
 

@@ -73,6 +73,24 @@ def plural(number: float | None, word: str) -> str:
     return f"{count(number)} {word}"
 
 
+def change(now: float, before: float) -> str:
+    """Return a change as +12% or ×3.4; "" where there was nothing before."""
+    if not before:
+        return ""
+    ratio = now / before
+    if ratio >= 2:
+        return f"×{ratio:.1f}" if ratio < 100 else f"×{ratio:,.0f}"
+    percent = round((ratio - 1) * 100)
+    return f"{percent:+d}%".replace("-", "−") if percent else "±0%"
+
+
+def points(now: float, before: float) -> str:
+    """Return the change of a share as +3 points."""
+    moved = round((now - before) * 100)
+    said = f"{moved:+d}".replace("-", "−") if moved else "±0"
+    return f"{said} {'point' if abs(moved) == 1 else 'points'}"
+
+
 def there(text: str | None, zone: tzinfo) -> datetime | None:
     """Return the same in a zone; None where the calendar there does not have it."""
     found = moment(text)

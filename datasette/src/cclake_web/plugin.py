@@ -20,6 +20,7 @@ from cclake_web.exporting.datasette_csv import safe_csv
 from cclake_web.guard import App, Guard
 from cclake_web.live.stream import live_stream
 from cclake_web.pages.canned import canned
+from cclake_web.pages.compare import compare_page
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file, line_image
@@ -92,6 +93,7 @@ def register_routes() -> list[Route]:
         (r"^/session/(?P<session_id>[^/]+)/find\.json$", find_in_session),
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
+        (r"^/compare$", compare_page),
         (r"^/runs$", runs_page),
         (r"^/palette\.json$", palette),
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),

@@ -37,8 +37,9 @@ def drawn(
             if not shown.first <= day <= shown.last:
                 continue
             x, y = LEFT + number // 7 * SIDE, top + TOP + number % 7 * SIDE
+            kind = "heat" if shown.chosen(day) else "heat pale"
             cell = (
-                f'<rect class="heat" x="{x}" y="{y}" width="{SIDE - 3}" '
+                f'<rect class="{kind}" x="{x}" y="{y}" width="{SIDE - 3}" '
                 f'height="{SIDE - 3}" rx="3" fill-opacity="{strong.get(day, 0.07)}"/>'
             )
             if day in shown.days:
@@ -53,17 +54,22 @@ def drawn(
 
 
 def _names(start: date, top: int, first: date) -> list[str]:
-    """Return the days of the week, and each month above the week that it begins in."""
+    """Return the days of the week, and each month above the week that it begins in.
+
+    The first month of a row and each January say their year.
+    """
     parts = [
         f'<text x="{LEFT - 8}" y="{top + TOP + number * SIDE + 13}" '
         f'text-anchor="end">{name}</text>'
         for number, name in _NAMES
     ]
+    named = False
     for week in range(WEEKS):
         sunday = start + timedelta(days=week * 7 + 6)
         begins = sunday.replace(day=1)
         if sunday.day <= 7 and begins >= first and week < WEEKS - 1:
-            name = begins.strftime("%Y" if begins.month == 1 else "%b")
+            year = begins.month == 1 or not named
+            name, named = begins.strftime("%b %Y" if year else "%b"), True
             x = LEFT + week * SIDE
             parts.append(f'<text x="{x}" y="{top + TOP - 6}">{name}</text>')
     return parts

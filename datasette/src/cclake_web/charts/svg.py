@@ -11,6 +11,7 @@ from cclake_web.render.safe import plain
 
 WIDTH, HEIGHT = 560, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 24
+BRIDGED = 7  # days without a value that a line goes over
 Number = Callable[[float], str]
 
 
@@ -25,13 +26,14 @@ class Series:
 
 @dataclass
 class Chart:
-    """What a chart shows over time."""
+    """What a chart shows over time; `names` are those of periods that have no date."""
 
     unit: str
     starts: Sequence[date]
     series: Sequence[Series]
     number: Number
     href: Callable[[date, date], str] = field(default=lambda first, end: "")
+    names: Sequence[str] = ()
 
 
 def bars(chart: Chart) -> Markup:
@@ -57,29 +59,51 @@ def bars(chart: Chart) -> Markup:
 
 
 def lines(chart: Chart, highest: float | None = None) -> Markup:
-    """Return a line per series; a period without a value (below 0) is left out."""
+    """Return a line per series, which breaks where more than a week has no value.
+
+    A value below 0 is none.
+    """
     known = [v for series in chart.series for v in series.values if v >= 0]
     marks = ticks(highest if highest is not None else max(known, default=0))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
     parts: list[str] = [_axis(marks, chart.number), _dates(chart, width)]
     for series in chart.series:
-        points = [
-            (LEFT + (n + 0.5) * width, HEIGHT - BOTTOM - _high(value, marks[-1]))
-            for n, value in enumerate(series.values)
-            if value >= 0
-        ]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        kind = f"s{series.colour}"
-        parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
-        if len(points) < 60:
-            dot = Markup('<circle class="f{}" cx="{:.1f}" cy="{:.1f}" r="2.2"/>')
-            parts += [dot.format(series.colour, x, y) for x, y in points]
+        for part in _unbroken(chart, series):
+            points = [
+                (LEFT + (n + 0.5) * width, HEIGHT - BOTTOM - _high(value, marks[-1]))
+                for n, value in part
+            ]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            kind = f"s{series.colour}"
+            line = Markup('<polyline class="{}" points="{}"/>')
+            parts += [line.format(kind, path)] if len(points) > 1 else []
+            if len(chart.starts) < 60 or len(points) == 1:
+                dot = Markup('<circle class="f{}" cx="{:.1f}" cy="{:.1f}" r="2.2"/>')
+                parts += [dot.format(series.colour, x, y) for x, y in points]
     for index, start in enumerate(chart.starts):
         space = _rect(LEFT + index * width, TOP, width, HEIGHT - TOP - BOTTOM, 0)
         known_here = any(series.values[index] >= 0 for series in chart.series)
         href = chart.href(start, after(start, chart.unit)) if known_here else ""
         parts.append(linked(space, href, _tip(chart, index, None)))
     return _svg(parts, "lines")
+
+
+def _unbroken(chart: Chart, series: Series) -> list[list[tuple[int, float]]]:
+    """Return the runs of values, with their places, between gaps of over a week."""
+    runs: list[list[tuple[int, float]]] = []
+    for number, value in enumerate(series.values):
+        if value < 0:
+            continue
+        if runs and _missing(chart, runs[-1][-1][0], number) <= BRIDGED:
+            runs[-1].append((number, value))
+        else:
+            runs.append([(number, value)])
+    return runs
+
+
+def _missing(chart: Chart, one: int, other: int) -> int:
+    """Return the days between the end of a period and the beginning of another."""
+    return (chart.starts[other] - after(chart.starts[one], chart.unit)).days
 
 
 def heatmap(
@@ -158,6 +182,8 @@ def _tick(chart: Chart, index: int) -> str:
 
 
 def _name(chart: Chart, index: int) -> str:
+    if chart.names:
+        return chart.names[index]
     return label(chart.starts[index], chart.unit, _has_years(chart))
 
 
@@ -166,7 +192,7 @@ def _has_years(chart: Chart) -> bool:
 
 
 def _tip(chart: Chart, index: int, total: float | None) -> str:
-    words = {"week": "Week of ", "month": ""}.get(chart.unit, "")
+    words = "Week of " if chart.unit == "week" and not chart.names else ""
     said = [words + _name(chart, index)]
     if total is not None and len(chart.series) > 1:
         said[0] += f": {chart.number(total)}"

@@ -1,4 +1,4 @@
-"""What was done on each day of the last years."""
+"""What was done on each day of the last years; the chosen days among them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,31 +17,44 @@ class Calendar:
     """Days with something in them, some of which may be older than what is shown.
 
     Attributes:
-        days: Their sums.
-        first: The first day that is shown: a whole year back, or where the selection
-            or what is older than a year begins.
+        days: Their sums, whatever the chosen dates are.
+        first: The first day that is shown: a whole year back, or where what is older
+            than a year begins.
         last: The last one.
         rows: How many rows of `WEEKS` weeks there are.
+        since: The first chosen day, as text; "" for all.
+        until: The last chosen day, as text; "" for all.
     """
 
     days: dict[date, Done]
     first: date
     last: date
     rows: int
+    since: str = ""
+    until: str = ""
+
+    def chosen(self, day: date) -> bool:
+        """Return whether a day is among the chosen ones."""
+        return (self.since or "") <= day.isoformat() <= (self.until or "9999")
+
+    @property
+    def used(self) -> list[date]:
+        """The chosen days that have something in them, in order."""
+        return [day for day in sorted(self.days) if self.chosen(day)]
 
     @property
     def longest(self) -> int:
-        """How many days the longest run of days without a gap has."""
+        """How many days the longest run of chosen days without a gap has."""
         best = run = 0
         before = None
-        for day in sorted(self.days):
+        for day in self.used:
             run = run + 1 if before == day - timedelta(days=1) else 1
             best, before = max(best, run), day
         return best
 
 
 def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
-    """Return the days of a selection; None where it holds no response."""
+    """Return the days of a selection, whose dates are marked; None without any."""
     if not known:
         return None
     end = max(known)
@@ -53,5 +66,4 @@ def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
     begin = monday - timedelta(weeks=WEEKS * count - 1)
     if count > 1:
         begin = max(begin, min(days))  # no row of nothing before there was anything
-    since = date.fromisoformat(filters.since) if filters.since else begin
-    return Calendar(days, max(begin, since), end, count)
+    return Calendar(days, begin, end, count, filters.since, filters.until)

@@ -28,6 +28,7 @@ _ADDED = {
     "cost": "cost_usd",
 }
 _SUMS = ", ".join(f"sum({column})" for column in _ADDED.values())
+_SIDE = "sum(case when is_sidechain then cost_usd end)"
 _WIDE = len(_ADDED) + 1
 _COST = list(_ADDED).index("cost")
 
@@ -63,6 +64,16 @@ class Day:
         """Tokens that went in, from the cache or not."""
         return self.input + self.written + self.read
 
+    @property
+    def cached(self) -> float:
+        """The share of it that was read from the cache."""
+        return self.read / self.context if self.context else 0.0
+
+    @property
+    def delegated(self) -> float:
+        """The share of the cost that subagents have."""
+        return self.side_cost / self.cost if self.cost else 0.0
+
 
 @dataclass
 class Span:
@@ -93,6 +104,18 @@ def days(connection: sqlite3.Connection, filters: Filters) -> dict[date, Done]:
         values,
     )
     return {zones.date_of(day): Done(cost or 0.0, n) for day, cost, n in rows}
+
+
+def total(connection: sqlite3.Connection, filters: Filters) -> Day:
+    """Return the sums of a whole selection."""
+    where, values = chosen(filters)
+    row = connection.execute(
+        f"""select max(max_context_tokens), {_SUMS}, {_SIDE}
+        from agg_response_quarters where {where}""",
+        values,
+    ).fetchone()
+    widest, *sums = [number or 0 for number in row]
+    return _day(sums, widest)
 
 
 def span(

@@ -1,6 +1,9 @@
 """`/dashboard`: where time, tokens and money went."""
 
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +13,9 @@ from cclake_web.data import dashboard as numbers
 from cclake_web.data import overtime
 from cclake_web.data.calendar import calendar
 from cclake_web.data.filters import Filters
-from cclake_web.export import NAME
+from cclake_web.data.overtime import Done
+from cclake_web.data.periods import DEFAULT, MONTH, PRESETS, Period, period
+from cclake_web.export import NAME, Export
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import MOST, choices
@@ -21,25 +26,34 @@ from cclake_web.permissions import may_reveal
 
 @view
 async def dashboard_page(visit: Visit) -> Response:
-    """Return all charts of a selection."""
+    """Return all charts of a selection; one without dates is the last 30 days."""
     filters = Filters.from_args(visit.args, visit.zone)
+    dated, name = filters.since or filters.until, visit.args.get("period", "")
+    if not dated and name not in PRESETS:
+        return Response.redirect(f"/dashboard?{filters.query(period=DEFAULT)}")
     # Who may not reveal may not run SQL either, but the questions that are given.
     free = await may_reveal(visit.datasette, visit.request.actor)
 
     def answer(connection: sqlite3.Connection) -> Response:
         known = choices(connection, visit.export)
+        days = days_in_use(connection, visit.export, filters)
+        shown = period(name, filters.since, filters.until, days, visit.today)
+        chosen = shown.of(filters)
         found = visit.export.keep(
-            "dashboards", MOST, (filters, filters.zone),
-            lambda: gathered(connection, filters),
+            "dashboards", MOST, (chosen, shown, filters.zone),
+            lambda: gathered(connection, chosen, shown, days),
         )  # fmt: skip
         called = {name: {one[0]: one[1] for one in known[name]} for name in _CALLED}
         return visit.page(
             "dashboard.html",
-            filters=filters,
+            asked=filters,
+            filters=chosen,
+            period=shown,
+            presets=presets(days, visit.today),
             choices=known,
             called=called["model"],
             queries={
-                name: sql_link(sql_of(name, filters)) if free else f"/{NAME}/{name}"
+                name: sql_link(sql_of(name, chosen)) if free else f"/{NAME}/{name}"
                 for name in QUERIES
             },
             **found | {"names": found["names"] | called["project"]},
@@ -48,18 +62,49 @@ async def dashboard_page(visit: Visit) -> Response:
     return await visit.export.read(answer, limit_ms=60_000)
 
 
-def gathered(connection: sqlite3.Connection, filters: Filters) -> dict[str, Any]:
-    """Return all numbers of a selection, drawn."""
-    days = overtime.days(connection, filters)
-    span = overtime.span(connection, filters, days)
+def days_in_use(
+    connection: sqlite3.Connection, export: Export, filters: Filters
+) -> dict[date, Done]:
+    """Return the sums of all days of a selection, whatever its dates are."""
+    whenever = replace(filters, since="", until="")
+    key = (whenever, filters.zone)
+    return export.keep("days", MOST, key, lambda: overtime.days(connection, whenever))
+
+
+def presets(days: Mapping[date, Done], today: date) -> dict[str, str]:
+    """Return the presets with their labels; a month that is over has its name."""
+    newest = period(MONTH, "", "", days, today).last
+    over = newest and (newest.year, newest.month) != (today.year, today.month)
+    return PRESETS | ({MONTH: f"{newest:%B %Y}"} if over else {})
+
+
+def gathered(
+    connection: sqlite3.Connection,
+    filters: Filters,
+    shown: Period,
+    days: Mapping[date, Done],
+) -> dict[str, Any]:
+    """Return all numbers of a selection, drawn.
+
+    Args:
+        connection: Of the export.
+        filters: The selection, within the days that are shown.
+        shown: These days.
+        days: All days of the selection.
+    """
+    drawn = calendar(days, filters)
+    used = drawn.used if drawn else []
+    span = overtime.span(connection, filters, used)
     calls = numbers.calls(connection, filters)
-    shown = calendar(days, filters)
+    earlier = shown.before()
     return {
         "panels": panels(span, numbers.heat(connection, filters), filters)
         if span
         else [],
-        "year": year(shown, filters) if shown else None,
+        "year": year(drawn, filters) if drawn and used else None,
         "total": span.total if span else None,
+        "earlier": earlier,
+        "before": overtime.total(connection, earlier.of(filters)) if earlier else None,
         "models": span.models if span else [],
         "blocks": numbers.blocks(connection, filters),
         "projects": numbers.projects(connection, filters),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # it loads its plugins while it is itself imported
 ASSETS = {
     "web.css": "text/css; charset=utf-8",
     "stock.css": "text/css; charset=utf-8",
+    "numbers.css": "text/css; charset=utf-8",
     "web.js": "text/javascript; charset=utf-8",
     "find.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",

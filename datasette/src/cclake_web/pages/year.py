@@ -42,9 +42,11 @@ def year(shown: Calendar, filters: Filters) -> Panel:
         for month, days in months.items()
     ]  # fmt: skip
     run = fmt.plural(shown.longest, "day")
-    note = f"{fmt.plural(len(shown.days), 'day')} in use, longest run {run}"
+    note = f"{fmt.plural(len(shown.used), 'day')} in use, longest run {run}"
+    if shown.since or shown.until:
+        note += "; the other days are pale"
     older = sum(day < shown.first for day in shown.days)
-    note += f"; {fmt.count(older)} of them older, see the table" if older else ""
+    note += f"; {fmt.plural(older, 'older day')} in the table" if older else ""
     return Panel(
         "Day by day", drawn(shown, tip, href), ("", "Days in use", "Responses", "Cost"),
         rows, "days", note=note, wide=True,
