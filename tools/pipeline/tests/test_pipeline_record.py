@@ -14,11 +14,11 @@ import pytest
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
 from cclake_pipeline import past
-from cclake_pipeline.places import script
+from cclake_pipeline.places import Places, script
 from cclake_pipeline.project import dbt_project, fingerprint
 from cclake_pipeline.record import Record
-from cclake_pipeline.run import run_lock
-from cclake_pipeline.stages import STAGES, StageResult, arguments
+from cclake_pipeline.run import execute, run_lock
+from cclake_pipeline.stages import STAGES, Mode, StageResult, Stages, arguments
 from harness import BIN
 from tiny_dbt import make_project
 
@@ -98,6 +98,31 @@ def test_a_run_that_was_killed_is_marked_by_the_next_one(record: Record) -> None
     assert after["outcome"] == "running"
     assert before["outcome"] == "interrupted"
     assert before["stages"][0]["outcome"] == "interrupted"
+
+
+class Extracted(Stages):
+    """Stages that do nothing; what `extract` says is given."""
+
+    watermark: int | None = None
+
+    def run(self, stage: str, _mode: Mode, _stop: Stop | None = None) -> StageResult:
+        mark = self.watermark if stage == "extract" else None
+        return StageResult(stage, "done", 0.0, 1, "", watermark=mark)
+
+    def warm_up(self, _mode: Mode) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("extracted", "reached"), [(9, 9), (3, 5), (None, 5)])
+def test_a_run_has_reached_what_extract_took_after_its_beginning(
+    record: Record, tmp_path: Path, extracted: int | None, reached: int
+) -> None:
+    stages = Extracted(Places(tmp_path, dbt_project(), "dev", "", ""), print)
+    stages.watermark = extracted
+    ended = execute(
+        stages, record, "incremental", watermark=5, stop=Stop(), pass_on_stop=False
+    )
+    assert ended.watermark == record.recent(1)[0]["watermark"] == reached
 
 
 def test_runs_are_shown_newest_first(tmp_path: Path) -> None:

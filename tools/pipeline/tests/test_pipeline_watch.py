@@ -26,6 +26,7 @@ class Loop:
         self.said: list[str] = []
         self.prepared = 0
         self.outcomes: list[bool] = []
+        self.reached: dict[int, int] = {}  # by mark, where it is another
         self.stop = Stop()
         self._watermarks = Watermarks(uri, database)
         self._watch = Watch(
@@ -39,10 +40,10 @@ class Loop:
         self._thread = threading.Thread(target=self._watch.forever, args=(done,))
         self._thread.start()
 
-    def _run(self, mark: int) -> bool:
+    def _run(self, mark: int) -> int | None:
         outcome = self.outcomes.pop(0) if self.outcomes else True
         self.marks.append(mark)
-        return outcome
+        return self.reached.get(mark, mark) if outcome else None
 
     def _prepare(self) -> None:
         self.prepared += 1
@@ -104,6 +105,21 @@ def test_a_restart_waits_for_news_where_all_is_done(
     acknowledge(mongod, mongo_db, "a", 6)
     loop.wait_for_runs(1)
     assert loop.marks == [6]
+
+
+def test_what_a_run_has_taken_as_well_is_no_news(
+    mongod: Mongod, mongo_db: str, loops: Callable[..., Loop]
+) -> None:
+    loop = loops(mongod.uri, mongo_db)
+    loop.reached = {5: 8}
+    loop.wait_for_runs(1)
+    acknowledge(mongod, mongo_db, "a", 5)
+    loop.wait_for_runs(2)
+    acknowledge(mongod, mongo_db, "a", 8)
+    time.sleep(0.3)
+    acknowledge(mongod, mongo_db, "b", 1)
+    loop.wait_for_runs(3)
+    assert loop.marks == [0, 5, 9]
 
 
 def test_news_that_keeps_coming_waits_no_longer_than_the_interval(

@@ -153,7 +153,7 @@ def watch(
         with suppress(Failure):  # the run says it
             stages.warm_up(record.next_mode())
 
-    def one_run(mark: int) -> bool:
+    def one_run(mark: int) -> int | None:
         try:
             with run_lock(where.home, stop, True, screen.waiting, "pipeline watch"):
                 result = execute(
@@ -166,9 +166,9 @@ def watch(
                 )
         except Failure as failure:
             screen.log(str(failure))
-            return False
+            return None
         screen.log(describe(result))
-        return result.outcome == "done"
+        return result.watermark if result.outcome == "done" else None
 
     serve(record, port, screen.log)
     with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:

@@ -98,6 +98,13 @@ class Record:
                 ),
             )
 
+    def reached(self, run_id: int, watermark: int) -> None:
+        """Record that a run takes over more than there was when it began."""
+        with self._open() as db:
+            db.execute(
+                "update runs set watermark = ? where run_id = ?", (watermark, run_id)
+            )
+
     def end(self, run_id: int, outcome: str) -> None:
         """Record how a run has ended."""
         with self._open() as db:

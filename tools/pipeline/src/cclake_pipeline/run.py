@@ -20,12 +20,17 @@ Outcome = Literal["done", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended, with the stages that it came to."""
+    """How a run ended, with the stages that it came to.
+
+    Attributes:
+        watermark: Sum of MongoDB's watermarks that it has taken over; None if unknown.
+    """
 
     run_id: int
     outcome: Outcome
     seconds: float
     stages: tuple[StageResult, ...]
+    watermark: int | None = None
 
 
 def execute(
@@ -62,7 +67,8 @@ def execute(
     idle = mode == "incremental" and _is_published(record, stages, project, watermark)
     if not idle:
         stages.warm_up(mode)
-    run = _Run(record.begin(mode, watermark), record, stages, mode, idle=idle)
+    number = record.begin(mode, watermark)
+    run = _Run(number, record, stages, mode, idle=idle, watermark=watermark)
     outcome: Outcome = "done"
     results: list[StageResult] = []
     for stage in STAGES:
@@ -82,7 +88,7 @@ def execute(
         record.set_note("stores", stages.stores())
     stages.close()
     seconds = round(time.monotonic() - begin, 3)
-    return RunResult(run.number, outcome, seconds, tuple(results))
+    return RunResult(run.number, outcome, seconds, tuple(results), run.watermark)
 
 
 def _is_published(
@@ -103,6 +109,7 @@ class _Run:
         mode: What gold needs; determined during the run.
         state: What is loaded.
         idle: Nothing has changed since the last run: what follows is skipped.
+        watermark: How far it goes; lines that come while it begins are taken as well.
     """
 
     number: int
@@ -111,6 +118,7 @@ class _Run:
     mode: Mode
     state: str = ""
     idle: bool = False
+    watermark: int | None = None
 
     def stage(self, stage: str, stop: Stop | None) -> StageResult:
         """Run one stage, or skip it."""
@@ -124,6 +132,9 @@ class _Run:
         else:
             result = self.stages.run(stage, self.mode, stop)
         self.record.end_stage(self.number, result)
+        if result.watermark is not None and result.watermark > (self.watermark or 0):
+            self.watermark = result.watermark
+            self.record.reached(self.number, result.watermark)
         if stage == "load" and result.outcome == "done" and not self.idle:
             self._loaded(result)
         return result

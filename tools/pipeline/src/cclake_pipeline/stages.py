@@ -69,6 +69,7 @@ class StageResult:
             them.
         state: What is loaded now; the same until a load changes something.
         born: When the DuckDB file was first loaded into.
+        watermark: Sum of the watermarks that the lake has reached; None if unknown.
     """
 
     stage: str
@@ -79,6 +80,7 @@ class StageResult:
     removal: str = ""
     state: str = ""
     born: str = ""
+    watermark: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class _Ended:
     removal: str = ""
     state: str = ""
     born: str = ""
+    watermark: int | None = None
 
 
 def arguments(stage: str, mode: Mode) -> list[str]:
@@ -133,6 +136,7 @@ class Stages:
             removal=ended.removal,
             state=ended.state,
             born=ended.born,
+            watermark=ended.watermark,
         )
 
     def skip(self, stage: str) -> StageResult:
@@ -199,7 +203,14 @@ class Stages:
             removal=str(report.get("removal")),
             state=" ".join(str(report.get(name)) for name in _STATE),
             born=str(report.get("born")),
+            watermark=_watermark(report),
         )
+
+
+def _watermark(report: dict[str, Any]) -> int | None:
+    """Return how far `extract` has come; None where MongoDB is behind the lake."""
+    marks = report.get("watermarks")
+    return sum(marks.values()) if marks and not report.get("ahead") else None
 
 
 def _last_object(lines: Sequence[str]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Watch:
 
     Args:
         watermarks: Where the news shows.
-        run: Makes one run from a watermark; tells whether it was done.
+        run: Makes one run from a watermark; returns the one that it has reached, None
+            if it was not done.
         prepare: Starts what a run needs; called when news has come.
         pace: When a run starts.
         stop: Ends the loop.
@@ -57,7 +58,7 @@ class Watch:
     def __init__(
         self,
         watermarks: Watermarks,
-        run: Callable[[int], bool],
+        run: Callable[[int], int | None],
         prepare: Callable[[], None],
         pace: Pace,
         stop: Stop,
@@ -86,12 +87,12 @@ class Watch:
             mark = self._wait_for_news(mark)
         while mark is not None:
             begin = time.monotonic()
-            done_now = self._run(mark)
+            reached = self._run(mark)
             self._credit -= time.monotonic() - begin
             self._counted = time.monotonic()
-            if done_now:
+            if reached is not None:
                 failures = 0
-                mark = self._wait_for_news(mark)
+                mark = self._wait_for_news(reached)
                 continue
             failures += 1
             wait = min(FIRST_BACKOFF_S * 2.0 ** (failures - 1), LONGEST_BACKOFF_S)
