@@ -20,11 +20,11 @@ from typing import Any
 import lake_gold
 import lake_partitions
 import lake_peers
-from cclake_extract.care.auto import care, due
-from cclake_extract.run import extract
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.policy import due, maintain
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
-from cclake_load.job import Job
+from cclake_load.load import Load
 from lake_place import Cost, Place, medians, middle, places, ratios
 
 PARTS = (
@@ -69,9 +69,9 @@ def small(options: argparse.Namespace, make: Callable[[str], Place]) -> dict[str
     alone = list[float]()
     for _ in range(options.repeat):
         place.add(NEW)
-        place.time("extract", "--care-every", "0")
+        place.time("extract", "--maintain-every", "0")
         path = place.home / "analytics.duckdb"
-        work = Job(place.lake, path, "500MB", 30)
+        work = Load(place.lake, path, "500MB", 30)
         begin = time.perf_counter()
         assert work.run(False, None)["rows"] == NEW
         alone.append(time.perf_counter() - begin)
@@ -85,7 +85,7 @@ def steps(options: argparse.Namespace, found: list[Place]) -> list[dict[str, Any
     for _ in range(options.repeat):
         for place, kept in zip(found, costs, strict=True):
             place.add(NEW)
-            kept["extract_new"].append(place.time("extract", "--care-every", "0"))
+            kept["extract_new"].append(place.time("extract", "--maintain-every", "0"))
             kept["load_new"].append(place.time("load"))
             kept["extract_nothing"].append(place.time("extract"))
             kept["load_nothing"].append(place.time("load"))
@@ -157,7 +157,7 @@ def commits(
         table = require_table(place.lake)
         if due(table):
             begin = time.perf_counter()
-            care(table)
+            maintain(table)
             cares.append(time.perf_counter() - begin)
     table = require_table(place.lake)
     first, last = middle(runs[1:41]), middle(runs[-40:])

@@ -62,7 +62,7 @@ def _steps(
         for place, kept in zip(found, costs, strict=True):
             place.add(NEW)
             once = {
-                "extract": place.time("extract", "--care-every", "0"),
+                "extract": place.time("extract", "--maintain-every", "0"),
                 "load": place.time("load"),
                 "dbt": place.time(*_dbt(place)),
                 "publish": place.time("publish"),

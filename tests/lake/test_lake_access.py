@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_extract import run, shares
-from cclake_extract.run import extract
+from cclake_extract import incremental, splits
+from cclake_extract.incremental import extract
 from cclake_lake import connection
 from cclake_lake.catalog import answering, open_catalog
 from cclake_lake.settings import Lake
@@ -85,7 +85,7 @@ def test_a_token_that_expires_during_an_extraction_is_renewed(
         catalog._session.auth.auth_manager._token = "expired"
         return catalog
 
-    monkeypatch.setattr(run, "open_catalog", open_late)
+    monkeypatch.setattr(incremental, "open_catalog", open_late)
     assert extract(Lake.from_env(), db).rows == 20
 
 
@@ -212,7 +212,7 @@ def test_the_lake_is_reached_by_tls_with_a_private_authority(
 
         use({}, ICEBERG_CATALOG_URI=catalog, ICEBERG_CA_FILE=str(authority.file))
         use({}, REQUESTS_CA_BUNDLE=str(Authority(tmp_path / "other").file))
-        monkeypatch.setattr(shares, "FILE_ROWS", 20)
+        monkeypatch.setattr(splits, "FILE_ROWS", 20)
         store(db, list(documents(1, 100)))
         lake = Lake.from_env()
         assert extract(lake, db).rows == 100

@@ -16,15 +16,15 @@ from urllib.request import urlopen
 import duckdb
 import pyarrow.fs
 import pytest
-from cclake_extract import shares
+from cclake_extract import splits
 from cclake_extract.backfill import backfill
-from cclake_extract.bronze import ensure_table
-from cclake_extract.care.compact import compact
-from cclake_extract.care.expire import expire
-from cclake_extract.care.orphans import sweep_orphans
-from cclake_extract.care.reach import needed, present
-from cclake_extract.care.rollback import rollback
-from cclake_extract.run import extract
+from cclake_extract.commit import rollback
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.compact import compact
+from cclake_extract.maintenance.expire import expire
+from cclake_extract.maintenance.files import needed, present
+from cclake_extract.maintenance.orphans import sweep_orphans
+from cclake_extract.schema import ensure_table
 from cclake_lake.catalog import open_catalog, require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
@@ -178,7 +178,7 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
 def test_many_shares_are_written_there(
     db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", 50)
+    monkeypatch.setattr(splits, "FILE_ROWS", 50)
     store(db, list(documents(1, 420)))
     assert extract(lake, db).commits == 9
     assert keys(lake) == wanted(db)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cclake_extract.bronze import COLUMNS, SCHEMA
+from cclake_extract.schema import COLUMNS, SCHEMA
 from cclake_lake.settings import Lake
 from cclake_load import raw
 from documents import documents, store

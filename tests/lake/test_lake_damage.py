@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cclake_extract.run import extract
+from cclake_extract.incremental import extract
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
@@ -107,21 +107,21 @@ def test_a_damaged_duckdb_file_is_not_taken_for_a_damaged_lake(
 def test_an_error_of_a_whole_table_is_no_damage(
     db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cclake_extract import job
+    from cclake_extract import run
 
     store(db, list(documents(1, 3)))
-    work = job.Job(lake, db)
-    work.run()
+    work = run.Run(lake, db)
+    work.execute()
     before = require_table(lake).metadata.table_uuid
 
     def fail(*_: object) -> None:
         raise ValueError("a mistake of ours")
 
-    monkeypatch.setattr(job, "extract", fail)
+    monkeypatch.setattr(run, "extract", fail)
     with pytest.raises(ValueError, match="a mistake of ours"):
-        work.run()
+        work.execute()
     monkeypatch.undo()
-    job.Job(lake, db, full=True).run()
+    run.Run(lake, db, full=True).execute()
     assert require_table(lake).metadata.table_uuid == before
 
 

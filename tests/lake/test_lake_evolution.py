@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from cclake_extract import bronze
-from cclake_extract.care.compact import compact
-from cclake_extract.run import extract
+from cclake_extract import schema as bronze
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.compact import compact
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from documents import documents, store

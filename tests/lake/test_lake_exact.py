@@ -12,14 +12,13 @@ from bson import Binary, Int64
 from bson.raw_bson import RawBSONDocument
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_extract import backfill as rebuilding
-from cclake_extract import mongo, reader, shares
-from cclake_extract import run as running
+from cclake_extract import incremental, mongo, reader, splits
 from cclake_extract.backfill import backfill
 from cclake_extract.commit import Moved
-from cclake_extract.datafile import described
+from cclake_extract.data_files import data_file
+from cclake_extract.incremental import extract
 from cclake_extract.parquet import Written
-from cclake_extract.run import extract
-from cclake_extract.state import state_of
+from cclake_extract.watermark import state_of
 from cclake_lake.catalog import find_table, require_table
 from cclake_lake.settings import Lake
 from documents import acknowledge, document, documents, entry, store
@@ -113,7 +112,7 @@ def test_an_acknowledged_range_without_documents_is_no_commit(
 def test_large_runs_are_several_commits_that_each_stand_alone(
     db: Db, lake: Lake, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", 300)
+    monkeypatch.setattr(splits, "FILE_ROWS", 300)
     store(db, list(documents(1, 1000)))
     outcome = extract(lake, db)
     assert outcome.commits == 4
@@ -171,7 +170,7 @@ def test_a_backfill_replaces_the_table_in_one_commit(db: Db, lake: Lake) -> None
 def test_the_files_of_a_backfill_have_rising_numbers_that_no_other_run_gives(
     db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", 50)
+    monkeypatch.setattr(splits, "FILE_ROWS", 50)
     store(db, list(documents(1, 320)))
     old = extract(lake, db).run
     taken: list[int] = []
@@ -289,7 +288,7 @@ def test_an_extraction_that_others_always_overtake_does_not_say_that_it_is_done(
         raise Moved
 
     store(db, list(documents(1, 20)))
-    monkeypatch.setattr(running, "_extract", overtaken)
+    monkeypatch.setattr(incremental, "_extract", overtaken)
     with pytest.raises(Failure, match="not all is extracted") as failed:
         extract(lake, db)
     assert failed.value.code == TRY_LATER
@@ -302,12 +301,12 @@ def test_a_rebuild_whose_files_were_taken_for_orphans_leaves_the_table(
     extract(lake, db)
 
     def swept(table: Table, file: Written) -> DataFile:
-        found = described(table, file)
+        found = data_file(table, file)
         table.io.delete(found.file_path)
         return found
 
-    monkeypatch.setattr(rebuilding, "described", swept)
-    with pytest.raises(Failure, match="files that were just written are gone"):
+    monkeypatch.setattr(rebuilding, "data_file", swept)
+    with pytest.raises(Failure, match="files that were just written are missing"):
         backfill(lake, db)
     assert keys(lake) == wanted(db)
 

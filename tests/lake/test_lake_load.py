@@ -12,16 +12,16 @@ import pytest
 from bson import Int64
 from cclake_common.failure import Failure
 from cclake_extract import backfill as rebuilding
-from cclake_extract import shares
+from cclake_extract import splits
 from cclake_extract.backfill import backfill
-from cclake_extract.care.compact import compact
-from cclake_extract.care.expire import expire
-from cclake_extract.care.rollback import rollback
-from cclake_extract.run import extract
+from cclake_extract.commit import rollback
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.compact import compact
+from cclake_extract.maintenance.expire import expire
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
-from cclake_load import job, quick
-from cclake_load.job import Job
+from cclake_load import head, load
+from cclake_load.load import Load
 from documents import acknowledge, document, documents, entry, store
 from harness import PATIENCE
 from lakes import answer, duck, loaded, rows, tool
@@ -132,9 +132,9 @@ def test_lines_that_do_not_fit_into_its_memory_get_more(
     store(db, [document(line, seq) for seq, line in enumerate(lines, 1)])
     extract(lake, db)
     with pytest.raises(Failure, match="60MB of memory is too little"):
-        Job(lake, path, "60MB").run(False, None)  # a limit that is named is kept
-    monkeypatch.setattr(job, "MEMORY", "60MB")
-    assert Job(lake, path).run(False, None)["rows"] == 80
+        Load(lake, path, "60MB").run(False, None)  # a limit that is named is kept
+    monkeypatch.setattr(load, "MEMORY", "60MB")
+    assert Load(lake, path).run(False, None)["rows"] == 80
     assert same(lake, path)
 
 
@@ -180,7 +180,7 @@ def test_a_load_that_the_metadata_misleads_reads_the_manifests(
     grow(db, lake, 1, 10)
     loaded(lake, path)
     grow(db, lake, 11, 20)
-    monkeypatch.setattr(quick.Head, "_place", lambda *_: "/not/there.parquet")
+    monkeypatch.setattr(head.Head, "_address", lambda *_: "/not/there.parquet")
     second = loaded(lake, path)
     assert (second["mode"], second["rows"], second["total"]) == ("incremental", 10, 20)
     assert same(lake, path)
@@ -230,7 +230,7 @@ def test_a_backfill_is_loaded_as_a_whole(db: Db, lake: Lake, path: Path) -> None
 def test_a_backfill_of_several_files_is_noticed_once(
     db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", 100)
+    monkeypatch.setattr(splits, "FILE_ROWS", 100)
     grow(db, lake, 1, 250)
     loaded(lake, path)
     backfill(lake, db)
@@ -249,7 +249,7 @@ def test_a_backfill_of_several_files_is_noticed_once(
 def test_two_rebuilds_that_took_the_same_numbers_are_told_apart(
     db: Db, lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", 100)
+    monkeypatch.setattr(splits, "FILE_ROWS", 100)
     grow(db, lake, 1, 250)
     backfill(lake, db)
     loaded(lake, path)
@@ -382,7 +382,7 @@ def test_a_limit_that_is_none_is_wrong_usage(db: Db, lake: Lake, path: Path) -> 
     grow(db, lake, 1, 10)
     failed = tool("load", "--memory-limit", "lots")
     assert failed.returncode == 2
-    assert failed.stderr.startswith("load: 'lots' is no memory limit")
+    assert failed.stderr.startswith("load: 'lots' is not a memory limit")
 
 
 def test_a_damaged_file_is_not_taken_for_a_locked_one(

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from cclake_extract.care.compact import compact
-from cclake_extract.run import extract
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.compact import compact
 from cclake_lake.catalog import require_table
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES, shorten
 from cclake_lake.settings import Lake
-from cclake_load.job import Job
+from cclake_load.load import Load
 from documents import document, documents, entry, store
 from gridfs import GridFSBucket
 from lakes import duck, rows
@@ -63,7 +63,7 @@ def test_duckdb_loads_it_in_less_memory_than_it_has(
 ) -> None:
     extract(lake, db)
     path = tmp_path / "gold.duckdb"
-    assert Job(lake, path, "50MB").run(False, None)["rows"] == 9
+    assert Load(lake, path, "50MB").run(False, None)["rows"] == 9
     query = "select entry, raw from raw.conversations where seq = 5"
     assert duck(path, query) == [(shorten(long_line).decode(), None)]
 

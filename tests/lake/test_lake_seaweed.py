@@ -11,11 +11,11 @@ from typing import Any
 import lake_workers
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_extract.care.expire import expire, forgotten
-from cclake_extract.care.orphans import sweep_orphans
-from cclake_extract.care.reach import needed, present
-from cclake_extract.run import extract
-from cclake_extract.state import state_of
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.expire import expire, expired
+from cclake_extract.maintenance.files import needed, present
+from cclake_extract.maintenance.orphans import sweep_orphans
+from cclake_extract.watermark import state_of
 from cclake_lake.catalog import answering, require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
@@ -69,7 +69,7 @@ def finish(db: Db, lake: Lake, duckdb: Path) -> None:
         assert table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows > 0
     expire(table, keep=3, grace=timedelta(0))
     sweep_orphans(table, timedelta(0))
-    assert not forgotten(table)
+    assert not expired(table)
     assert {file.path for file in present(table)} == needed(table)
     assert keys(lake) == wanted(db)
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 
 from cclake_common.failure import Failure
-from cclake_extract import mongo, reader, shares
+from cclake_extract import mongo, reader, splits
 from cclake_extract.backfill import backfill
-from cclake_extract.care import compact as compaction
-from cclake_extract.care.compact import compact
-from cclake_extract.care.expire import expire
-from cclake_extract.run import extract
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance import compact as compaction
+from cclake_extract.maintenance.compact import compact
+from cclake_extract.maintenance.expire import expire
 from cclake_lake.catalog import answering, require_table
 from cclake_lake.settings import Lake
 from harness import connect
@@ -58,7 +58,7 @@ def lake_of(where: str) -> Lake:
 
 def small_files() -> None:
     """Files of a few rows, so that a short test has many commits."""
-    shares.FILE_ROWS = 40
+    splits.FILE_ROWS = 40
     reader.BATCH_ROWS = 20
     mongo.BATCH = 10
     compaction.SMALL_ROWS = 200

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
-from cclake_load.job import Job
+from cclake_load.load import Load
 from harness import BIN, PATIENCE
 from pymongo.database import Database
 
@@ -38,7 +38,7 @@ def answer(name: str, *arguments: str, **env: str) -> Any:
 
 def loaded(lake: Lake, path: Path, full: bool = False, as_of: str | None = None) -> Row:
     """Run load in this process; its outcome."""
-    return Job(lake, path, "500MB", 5.0).run(full, as_of)
+    return Load(lake, path, "500MB", 5.0).run(full, as_of)
 
 
 def rows(lake: Lake, *columns: str) -> list[Row]:

@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import lake_workers
-from cclake_extract.state import state_of
+from cclake_extract.watermark import state_of
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from documents import documents, store

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 from bson import Binary, DatetimeMS, Int64, ObjectId
-from cclake_extract.bronze import COLUMNS, arrow_schema
 from cclake_extract.rows import batch_of, columns_of
+from cclake_extract.schema import COLUMNS, arrow_schema
 
 
 class NoFiles:

@@ -1,4 +1,4 @@
-"""Rebuilding the whole table from MongoDB in one commit."""
+"""Rebuild the whole table from MongoDB in one commit."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -7,29 +7,29 @@ from datetime import datetime
 from cclake_archive.client import Document
 from cclake_archive.watermarks import acknowledged
 from cclake_lake.catalog import open_catalog
+from cclake_lake.properties import LAST_RUN
 from cclake_lake.settings import Lake
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pymongo.database import Database
 
 from cclake_extract import mongo
-from cclake_extract.bronze import ensure_table
-from cclake_extract.calm import undisturbed
 from cclake_extract.commit import (
-    assert_there,
-    assert_unmoved,
+    assert_files_exist,
     commit,
     refresh,
     remove,
     replace,
+    require_same_head,
 )
-from cclake_extract.datafile import described
-from cclake_extract.names import LAST_RUN
+from cclake_extract.data_files import data_file
+from cclake_extract.incremental import finish
 from cclake_extract.outcome import Outcome
-from cclake_extract.run import finish
-from cclake_extract.shares import most
-from cclake_extract.source import Advance, Source
-from cclake_extract.state import State, last_run
+from cclake_extract.reader import Advance, Source
+from cclake_extract.schema import ensure_table
+from cclake_extract.signals import defer_sigint
+from cclake_extract.splits import max_splits
+from cclake_extract.watermark import State, last_run
 
 
 def backfill(
@@ -38,7 +38,7 @@ def backfill(
     since: datetime | None = None,
     advance: Advance = lambda _: None,
 ) -> Outcome:
-    """Write every acknowledged document again and put it in place of the table.
+    """Read every acknowledged document again and replace the content of the table.
 
     Readers see the old table until the one commit at the end, and the old
     snapshots stay for time travel until they expire.
@@ -50,11 +50,11 @@ def backfill(
         advance: Called with the number of documents read.
     """
     table = ensure_table(lake, open_catalog(lake))
-    ranges = mongo.behind(acknowledged(database), {})
+    ranges = mongo.missing_ranges(acknowledged(database), {})
     extra = {"ingestedAt": {"$gte": since}} if since else None
     source = Source(database, advance, extra)
     outcome, files = Outcome(commits=1), list[DataFile]()
-    runs = _reserve(table, most(ranges))
+    runs = _reserve(table, max_splits(ranges))
     with (
         _removed_on_failure(table, files),
         closing(source.read(table, ranges, iter(runs))) as found,
@@ -62,15 +62,15 @@ def backfill(
         for _, piece in found:
             outcome.rows += piece.rows
             outcome.dead += piece.dead
-            with undisturbed():
-                files += [described(table, file) for file in piece.files]
+            with defer_sigint():
+                files += [data_file(table, file) for file in piece.files]
 
     def state() -> State:
         base = last_run(table) + 1
         return State({buffer: seq for buffer, _, seq in ranges}, base, base)
 
     refresh(table)
-    assert_there(table, files)
+    assert_files_exist(table, files)
     replace(table, lambda: live_files(table), files, state)
     return finish(table, database, outcome)
 
@@ -90,14 +90,14 @@ def live_files(table: Table) -> list[DataFile]:
 
 
 def _reserve(table: Table, count: int) -> range:
-    """Take the next numbers, so that no other run gives them to its rows."""
+    """Reserve the next run numbers, so that no other run uses them."""
     first = 0
 
     def attempt(transaction: Transaction) -> None:
         nonlocal first
         first = last_run(table) + 1
         transaction.set_properties({LAST_RUN: str(first + count - 1)})
-        assert_unmoved(table, transaction)
+        require_same_head(table, transaction)
 
     refresh(table)
     commit(table, attempt)

@@ -18,11 +18,12 @@ from cclake_common.cli import (
     make_app,
 )
 from cclake_common.failure import Failure, run
+from cclake_common.settings import mongo_uri as default_uri
 from cclake_lake.settings import Lake
 
-from cclake_extract.mongo import AGAIN, REACH_MS
-from cclake_extract.options import address, show
+from cclake_extract.mongo import HINT, REACH_MS
 from cclake_extract.outcome import sentence
+from cclake_extract.output import show
 from cclake_extract.table_cli import app as table_app
 
 app = make_app(
@@ -42,19 +43,20 @@ Since = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-        help="Leave out what MongoDB took in before (UTC); for an empty table,"
+        help="Skip what MongoDB stored before this time (UTC); for an empty table,"
         " or with --full-backfill.",
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say how many documents would come.")
+    bool,
+    typer.Option("--dry-run", help="Count the new documents; extract nothing."),
 ]
-CareEvery = Annotated[
+MaintainEvery = Annotated[
     int,
     typer.Option(
         min=0,
-        envvar="CCLAKE_CARE_EVERY",
-        help="Compact and expire after so many small commits; 0: never.",
+        envvar="CCLAKE_MAINTAIN_EVERY",
+        help="Number of small commits after which to compact and expire; 0: never.",
     ),
 ]
 
@@ -74,25 +76,25 @@ def run_command(
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
-    care_every: CareEvery = 20,
+    maintain_every: MaintainEvery = 20,
     json: Json = False,
 ) -> None:
-    """Take over what is new since the last run, each document exactly once."""
+    """Extract what is new since the last run, each document exactly once."""
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
-    uri = address(mongo_uri)
-    from cclake_extract import job
+    uri = mongo_uri or default_uri()
+    from cclake_extract.run import Run
 
     try:
-        with open_database(uri, mongo_db, "extract", REACH_MS, AGAIN) as database:
-            work = job.Job(lake, database, full_backfill, since, care_every)
-            result = work.preview() if dry_run else work.run()
+        with open_database(uri, mongo_db, "extract", REACH_MS, HINT) as database:
+            work = Run(lake, database, full_backfill, since, maintain_every)
+            result = work.preview() if dry_run else work.execute()
             show(json, result, sentence(result))
     except OSError as error:
         raise Failure(
             f"the lake in {lake.place} can't be written: {error}",
-            "make room or fix the path, then run extract again: it resumes",
+            "Free some space or fix the path, then run extract again: it resumes.",
         ) from error
 
 
@@ -100,19 +102,19 @@ def run_command(
 def dead_letters(
     mongo_uri: MongoUri = None, mongo_db: MongoDb = DATABASE, json: Json = False
 ) -> None:
-    """List the documents that could not become rows, with the reason."""
-    from cclake_extract import dead
+    """List the documents that can't be extracted, with the reason."""
+    from cclake_extract.dead_letters import list_letters
 
-    uri = address(mongo_uri)
-    with open_database(uri, mongo_db, "extract", REACH_MS, AGAIN) as database:
-        found = dead.letters(database)
+    uri = mongo_uri or default_uri()
+    with open_database(uri, mongo_db, "extract", REACH_MS, HINT) as database:
+        found = list_letters(database)
     lines = [f"{one['doc_id']}  {one['at']}  {one['reason']}" for one in found]
     show(json, found, "\n".join(lines) or "no dead letters")
 
 
 def main() -> None:
-    """Run the tool; without a command it is `run`."""
-    gc.set_threshold(100_000)  # imports make many objects and no garbage
+    """Run the tool; without a command, `run`."""
+    gc.set_threshold(100_000)  # imports create many objects and no garbage
     first = sys.argv[1] if len(sys.argv) > 1 else "-"
     if first.startswith("-") and first not in ("-h", "--help"):
         sys.argv.insert(1, "run")

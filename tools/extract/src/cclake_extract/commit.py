@@ -1,4 +1,4 @@
-"""Commits that can't be doubled: rows and watermark are one snapshot, or nothing."""
+"""Commit rows and watermark as one snapshot, so that no row is added twice."""
 
 import contextlib
 import random
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import orjson
 from cclake_common.failure import TRY_LATER, Failure
+from cclake_lake.properties import FILES, LAST_RUN
 from pyiceberg.exceptions import (
     CommitFailedException,
     CommitStateUnknownException,
@@ -18,12 +19,13 @@ from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import AssertRefSnapshotId
+from pyiceberg.table.update.snapshot import ManageSnapshots
 from sqlalchemy.exc import OperationalError
 
-from cclake_extract.calm import undisturbed
-from cclake_extract.names import FILES
-from cclake_extract.state import State, last_run, state_of
+from cclake_extract.signals import defer_sigint
+from cclake_extract.watermark import State, last_run, state_of
 
 ATTEMPTS = 20
 _BUSY = (OperationalError, ServiceUnavailableError, TooManyRequestsError)
@@ -40,31 +42,31 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
     on the new head. One that loses against another extraction is not.
 
     Raises:
-        Moved: The head is not at `before` any more; the files are removed.
+        Moved: The head is no longer at `before`; the files are removed.
         Failure: The catalog stays busy.
     """
 
     def attempt(transaction: Transaction) -> int:
         if state_of(table) != before or last_run(table) >= after.run:
             raise Moved
-        summary = after.summary() | _named(table, files)
+        summary = after.summary() | _file_names(table, files)
         producer = transaction.update_snapshot(summary).merge_append()
         for file in files:
             producer.append_data_file(file)
         producer.commit()
         return producer.snapshot_id
 
-    with undisturbed():
+    with defer_sigint():
         try:
-            assert_there(table, files)
+            assert_files_exist(table, files)
             commit(table, attempt)
         except Moved:
             remove(table, (file.file_path for file in files))
             raise
 
 
-def _named(table: Table, files: list[DataFile]) -> dict[str, str]:
-    """Return what tells a reader the new files without the manifests."""
+def _file_names(table: Table, files: list[DataFile]) -> dict[str, str]:
+    """Return the property that names the new files, so that no manifest is read."""
     below = f"{table.location()}/"
     names = [file.file_path.removeprefix(below) for file in files]
     return {FILES: orjson.dumps(names).decode()}
@@ -72,24 +74,24 @@ def _named(table: Table, files: list[DataFile]) -> dict[str, str]:
 
 def replace(
     table: Table,
-    gone: Callable[[], list[DataFile]],
+    removed: Callable[[], list[DataFile]],
     files: list[DataFile],
     state: Callable[[], State],
 ) -> None:
-    """Take files out and put others in, as one snapshot with a state.
+    """Replace files of the head by others, in one snapshot with a state.
 
     Args:
         table: The table; refreshed before every attempt but the first.
-        gone: Says which files of the head go; asked at every attempt.
-        files: The files that come.
-        state: What the new snapshot says; asked at every attempt.
+        removed: Returns the files of the head to delete; called at every attempt.
+        files: The files to add.
+        state: Returns the state of the new snapshot; called at every attempt.
     """
 
     def attempt(transaction: Transaction) -> int:
         producer = transaction.update_snapshot(state().summary()).overwrite()
         # Without a predicate pyiceberg does not look into unpartitioned manifests.
         producer.delete_by_predicate(AlwaysTrue())
-        for file in gone():
+        for file in removed():
             producer.delete_data_file(file)
         for file in files:
             producer.append_data_file(file)
@@ -107,9 +109,9 @@ def commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
         attempt: Stages the change; returns the id of its snapshot, if it has one.
 
     Raises:
-        Failure: Too many others were faster.
+        Failure: Other processes won every attempt.
     """
-    with undisturbed():
+    with defer_sigint():
         _commit(table, attempt)
 
 
@@ -117,7 +119,7 @@ def refresh(table: Table) -> None:
     """Bring the table to its newest head.
 
     Raises:
-        Failure: It is another table by now, or none.
+        Failure: The table was dropped or recreated.
     """
     try:
         table.refresh()
@@ -125,8 +127,8 @@ def refresh(table: Table) -> None:
         if isinstance(error, ValueError) and "UUID" not in str(error):
             raise
         raise Failure(
-            "the table was dropped or recreated meanwhile",
-            "run it again: it begins with the table that is there",
+            "the table was dropped or recreated in the meantime",
+            "Run it again: it starts from the current table.",
             TRY_LATER,
         ) from error
 
@@ -150,57 +152,60 @@ def _commit(table: Table, attempt: Callable[[Transaction], int | None]) -> None:
                 return
             if "readonly" in str(error):
                 raise Failure(
-                    "the catalog may not be written", "Whose file is its catalog.db?"
+                    "the catalog is read-only",
+                    "Check the owner and mode of catalog.db.",
                 ) from error
             if not isinstance(error, _BUSY):
                 raise Failure(
-                    "the catalog did not say whether it took the commit",
-                    "run it again later: it resumes from what the catalog holds",
+                    "the catalog did not confirm the commit",
+                    "Run it again later: it resumes from what the catalog holds.",
                     TRY_LATER,
                 ) from error
             continue
         return
     raise Failure(
         "the catalog stayed busy: nothing was committed",
-        "another extraction or table care is running; run it again later",
+        "Another extraction or table maintenance is running. Run it again later.",
         TRY_LATER,
     )
 
 
-def assert_there(table: Table, files: list[DataFile]) -> None:
-    """Refuse files that care took for orphans, as after a day of sleep.
+def assert_files_exist(table: Table, files: list[DataFile]) -> None:
+    """Refuse to commit files that maintenance has deleted as orphans.
+
+    That happens when the machine sleeps for a day between writing and committing.
 
     Raises:
-        Failure: One is gone.
+        Failure: A file is missing.
     """
     for file in files:
         if not table.io.new_input(file.file_path).exists():
             raise Failure(
-                "files that were just written are gone: were they there for a day,"
-                " or did `extract table orphans` take them?",
-                "run it again: the table is as it was",
+                "files that were just written are missing: `extract table orphans`"
+                " or another process deleted them",
+                "Run it again: the table is unchanged.",
                 TRY_LATER,
             )
 
 
-def assert_unmoved(table: Table, transaction: Transaction) -> None:
-    """Have a change refused that does not make a snapshot, when the head has moved."""
+def require_same_head(table: Table, transaction: Transaction) -> None:
+    """Make the catalog refuse a change without a snapshot if the head has moved."""
     head = table.current_snapshot()
     unmoved = {"ref": MAIN_BRANCH, "snapshot-id": head.snapshot_id if head else None}
     transaction._stage((), (AssertRefSnapshotId.model_validate(unmoved),))
 
 
 def landed(table: Table, snapshot: int | None) -> bool:
-    """Return whether a snapshot is in the table after all."""
+    """Return whether a snapshot is in the table, after a commit with an error."""
     refresh(table)
     return snapshot is not None and table.metadata.snapshot_by_id(snapshot) is not None
 
 
 def remove(table: Table, paths: Iterable[str]) -> int:
-    """Delete files that no snapshot holds; one that is gone already is fine.
+    """Delete files that no snapshot holds; ignore those that do not exist.
 
     Returns:
-        How many were deleted.
+        The number of deleted files.
     """
     count = 0
     for path in paths:
@@ -208,3 +213,18 @@ def remove(table: Table, paths: Iterable[str]) -> int:
             table.io.delete(path)
             count += 1
     return count
+
+
+def rollback(table: Table, snapshot: Snapshot) -> None:
+    """Make a snapshot the head; its watermark comes with it.
+
+    The next extraction reads again what came after. Numbers of runs that were
+    rolled back are not reused, so that a load notices.
+    """
+
+    def attempt(transaction: Transaction) -> None:
+        transaction.set_properties({LAST_RUN: str(last_run(table))})
+        moved = ManageSnapshots(transaction)
+        moved.set_current_snapshot(snapshot_id=snapshot.snapshot_id).commit()
+
+    commit(table, attempt)

@@ -1,4 +1,7 @@
-"""A table whose files are missing or corrupt, for example after a power failure."""
+"""Find out whether files of the table are missing or corrupt.
+
+A power failure can leave a table like that.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -17,11 +20,11 @@ from cclake_lake.settings import Lake
 
 
 @contextmanager
-def told(lake: Lake) -> Iterator[None]:
-    """Name the damage, the catalog or S3 where one is the reason of an error.
+def explained(lake: Lake) -> Iterator[None]:
+    """Raise a failure that names the damage, the catalog or S3 as the cause.
 
     Raises:
-        Failure: Something failed, and the table can't be read.
+        Failure: The work failed, and the table can't be read.
     """
     try:
         with answering(lake):
@@ -33,10 +36,10 @@ def told(lake: Lake) -> Iterator[None]:
 
 
 def damage(lake: Lake) -> Exception | None:
-    """Why the head can't be read; None where it can, or where it is not on this disk.
+    """Return why the head can't be read, or None if it can or is not on this disk.
 
-    Its metadata and its manifests are read, and each data file must be there with all
-    its bytes.
+    Its metadata and manifests are read, and each data file must exist with its full
+    size.
 
     Raises:
         Failure: The catalog does not answer, or the folder was moved.
@@ -62,9 +65,9 @@ def damage(lake: Lake) -> Exception | None:
 
 
 def forget_damaged(lake: Lake) -> None:
-    """Take a table that can't be read out of the catalog, so that it is recreated.
+    """Remove an unreadable table from the catalog, so that it is recreated.
 
-    Its files stay until they are taken for orphans.
+    Its files stay until they are deleted as orphans.
     """
     if found := damage(lake):
         said = visible_lines(f"extract: {damaged(lake, found)}: it is rebuilt")

@@ -1,4 +1,4 @@
-"""The bytes of a line as JSON text that every engine can read."""
+"""Turn the bytes of a line into JSON text that every engine can read."""
 
 import codecs
 import re
@@ -19,18 +19,17 @@ _ESCAPE = re.compile(
 def parse_object(raw: bytes) -> tuple[bytes | None, Document | None]:
     """Return the JSON text that engines can read, and the object that it holds.
 
-    The text is `raw` itself where that is one JSON object in UTF-8. Half of a
-    surrogate pair, which JavaScript writes and no database takes, becomes
-    U+FFFD in the text; then the text is not `raw` any more. The text of a line that is
-    too long for the engines is the short record that `cclake_lake.long_lines` makes.
-    Anything else is not an entry.
+    The text is `raw` itself if that is one JSON object in UTF-8. Half of a surrogate
+    pair, which JavaScript writes and no database accepts, becomes U+FFFD in the text.
+    The text of a line that is too long for the engines is the short record that
+    `cclake_lake.long_lines` returns. Anything else is not an entry.
     """
     if len(raw) > LONG_BYTES:
         return _short(raw)
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return _mended(raw)
+        return _with_whole_surrogates(raw)
     return (raw, found) if type(found) is dict else (None, None)
 
 
@@ -49,7 +48,7 @@ def _check_utf8(raw: bytes) -> None:
         decoder.decode(raw[begin : begin + (1 << 20)], begin + (1 << 20) >= len(raw))
 
 
-def _mended(raw: bytes) -> tuple[bytes | None, Document | None]:
+def _with_whole_surrogates(raw: bytes) -> tuple[bytes | None, Document | None]:
     text = _ESCAPE.sub(lambda m: b"\\ufffd" if m.group(1) else m.group(0), raw)
     if text == raw:
         return None, None

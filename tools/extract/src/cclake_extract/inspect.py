@@ -1,20 +1,20 @@
-"""What the table is and was, for people and scripts."""
+"""Describe the table, its snapshots, files and history."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_lake.properties import RUN
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from cclake_extract.names import RUN
-from cclake_extract.state import state_of
+from cclake_extract.watermark import state_of
 
 Row = dict[str, Any]
 
 
 def info(table: Table) -> Row:
-    """Return where the table is, how large, and how far it goes."""
+    """Return the place, the size and the watermarks of the table."""
     head = table.current_snapshot()
     totals = _summary(head)
     state = state_of(table)
@@ -69,7 +69,7 @@ def files(table: Table) -> list[Row]:
 
 
 def history(table: Table) -> list[Row]:
-    """Return which snapshot was the head from when on."""
+    """Return the snapshots that became the head, with the time."""
     return [
         {"at": _when(entry.timestamp_ms), "snapshot_id": entry.snapshot_id}
         for entry in table.metadata.snapshot_log
@@ -90,7 +90,7 @@ def find(table: Table, wanted: str) -> Snapshot:
         except ValueError as error:
             raise Failure(
                 f"{wanted} is neither a snapshot id nor a time",
-                "give an id of `extract table snapshots`, or 2026-01-31T12:00:00Z",
+                "Give an id of `extract table snapshots`, or 2026-01-31T12:00:00Z.",
                 2,
             ) from error
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -98,7 +98,7 @@ def find(table: Table, wanted: str) -> Snapshot:
     if found is None:
         raise Failure(
             f"the table has no snapshot {wanted}",
-            "`extract table snapshots` lists those that are kept",
+            "`extract table snapshots` lists those that are kept.",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What MongoDB holds that the table may take."""
+"""Query the documents that MongoDB has and the table does not."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -9,20 +9,20 @@ from cclake_archive.client import Document
 from pymongo.database import Database
 
 Range = tuple[str, int, int]
-"""A buffer, and its numbers after the second up to and including the third."""
+"""A buffer, and two numbers: the lines after the first up to the second."""
 OPTIONS: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-# What is decoded at once should fit into the caches of a processor; without a number
-# of documents an answer of the server is 16 MB.
+# One decoded batch should fit into the caches of a processor. By default a batch of the
+# server has up to 16 MB.
 BATCH = 500
 SLICE_BYTES = 2 << 20
 REACH_MS = 5000
-AGAIN = "Start it or check MONGO_URI, then run extract again: it continues."
+HINT = "Start it or check MONGO_URI, then run extract again: it resumes."
 
 
-def behind(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:
-    """Return the ranges that are acknowledged and not taken."""
+def missing_ranges(acked: dict[str, int], taken: dict[str, int]) -> list[Range]:
+    """Return the ranges that are acknowledged and not in the table."""
     return [
         (buffer, taken.get(buffer, 0), seq)
         for buffer, seq in sorted(acked.items())
@@ -36,34 +36,34 @@ def query(buffer: str, after: int, up_to: int) -> Document:
 
 
 def count(database: Database[Document], part: Range) -> int:
-    """Return how many documents a range has."""
+    """Return the number of documents in a range."""
     return database["conversations"].count_documents(query(*part))
 
 
-def seq_of_place(database: Database[Document], part: Range, places: int) -> int | None:
+def nth_seq(database: Database[Document], part: Range, number: int) -> int | None:
     """Return the `seq` of the n-th document of a range, from 1, or None."""
     found = database["conversations"].find(
         query(*part),
         {"_id": 0, "seq": 1},
         sort=[("seq", 1)],
-        skip=places - 1,
+        skip=number - 1,
         limit=1,
     )
     return next((int(document["seq"]) for document in found), None)
 
 
 def read(database: Database[Document], condition: Document) -> Iterator[bytes]:
-    """Yield the documents of a condition by rising seq, as raw BSON, some at a time."""
+    """Yield batches of the documents that meet a condition, as raw BSON, by seq."""
     cursor = database["conversations"].find_raw_batches(
         condition, sort=[("seq", 1)], allow_disk_use=True, batch_size=BATCH
     )
     with cursor:
         for batch in cursor:
-            yield from cut(cast("bytes", batch), SLICE_BYTES)
+            yield from split_batch(cast("bytes", batch), SLICE_BYTES)
 
 
-def cut(batch: bytes, size: int) -> Iterator[bytes]:
-    """Cut concatenated BSON documents where a piece has reached `size` bytes."""
+def split_batch(batch: bytes, size: int) -> Iterator[bytes]:
+    """Yield pieces of concatenated BSON documents, each of about `size` bytes."""
     start = place = 0
     if 0 < len(batch) <= size:
         place = len(batch)

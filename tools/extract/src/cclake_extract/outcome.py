@@ -1,4 +1,4 @@
-"""What an extraction did, as an object, for scripts and for people."""
+"""Report the outcome of an extraction, to people and to scripts."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 
 @dataclass
 class Outcome:
-    """What an extraction did.
+    """The outcome of an extraction.
 
     Attributes:
         rows: Rows committed.
-        commits: Snapshots made.
-        dead: Documents that went to the dead letters.
+        commits: Number of snapshots committed.
+        dead: Documents that became dead letters.
         run: Number of the newest commit with rows.
         snapshot_id: Head of the table afterwards; None while it is empty.
-        watermarks: How far each buffer is in the table.
-        ahead: Buffers of which the table has more than MongoDB acknowledges.
+        watermarks: The watermark of each buffer in the table.
+        ahead: Buffers whose watermark in the table is above that in MongoDB.
     """
 
     rows: int = 0
@@ -46,7 +46,7 @@ def sentence(result: dict[str, Any]) -> str:
         text += f"; {result['dead']} documents failed (extract dead-letters)"
     if result["ahead"]:
         text += (
-            f"; MongoDB is behind the table for {', '.join(result['ahead'])}:"
-            " was it restored? --full-backfill makes the table as MongoDB is"
+            f"; MongoDB is behind the table for {', '.join(result['ahead'])},"
+            " as after a restore: --full-backfill rebuilds the table from MongoDB"
         )
     return text

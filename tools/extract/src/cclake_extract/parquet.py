@@ -1,7 +1,4 @@
-"""One Parquet file of the table, written piece by piece.
-
-Knows nothing of Iceberg: a process that only writes files starts without its library.
-"""
+"""Write one Parquet file of the table, batch by batch."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,10 +15,10 @@ from pyarrow.fs import FileSystem, LocalFileSystem
 LEVEL = 3
 GROUP_ROWS = 10_000
 GROUP_BYTES = 16 << 20
-# Texts repeat what was said long before: a larger page is smaller and made faster.
+# Texts repeat earlier ones: a larger page compresses better and faster.
 PAGE_BYTES = 4 << 20
 
-# Few distinct values: these get a dictionary in Parquet, the others only lose by it.
+# Columns with few distinct values gain from a dictionary, others lose.
 DICTIONARY = [
     "record_kind", "host", "buffer", "extract_run", "project_id", "source_file",
     "file_key", "gen", "session_id", "type", "subtype", "model", "is_sidechain",
@@ -31,11 +28,11 @@ DICTIONARY = [
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the files of a table lie, and their schema; can be sent to a process.
+    """Where the files of a table are, and their schema.
 
     Attributes:
         system: The file system.
-        prefix: What an address in the table has before the path in it.
+        prefix: The part of an address in the table before the path.
         schema: Arrow schema of the files.
     """
 
@@ -44,14 +41,14 @@ class Destination:
     schema: pa.Schema
 
     def create(self, address: str) -> pa.NativeFile:
-        """Open a new file for writing; its folder is made where folders are."""
+        """Open a new file for writing, and create its folder on a local disk."""
         path = self._path(address)
         if isinstance(self.system, LocalFileSystem):
             self.system.create_dir(str(PurePosixPath(path).parent), recursive=True)
         return self.system.open_output_stream(path)
 
     def delete(self, address: str) -> None:
-        """Delete a file; one that is gone already is fine."""
+        """Delete a file, if it exists."""
         with contextlib.suppress(OSError):
             self.system.delete_file(self._path(address))
 
@@ -61,13 +58,13 @@ class Destination:
 
 @dataclass(frozen=True)
 class Written:
-    """A finished file that belongs to nothing yet.
+    """A finished file that is not in the table yet.
 
     Attributes:
         path: Its address, as the table names it.
-        rows: How many it has.
+        rows: Number of its rows.
         bytes: Its size.
-        metadata: What stands in its footer.
+        metadata: The content of its footer.
     """
 
     path: str
@@ -77,9 +74,9 @@ class Written:
 
 
 class ParquetFile:
-    """Writes batches to a new file, while the caller makes the next.
+    """Writes batches to a new file in a thread, while the caller makes the next.
 
-    The file belongs to nothing until the table takes it; `discard` removes it again.
+    The file is not in the table until a commit adds it; `discard` removes it.
     """
 
     def __init__(self, destination: Destination, path: str) -> None:
@@ -106,13 +103,13 @@ class ParquetFile:
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows; a row group is written once there are enough.
+        """Add rows; write a row group as soon as there are enough.
 
         Raises:
-            OSError: The row group before could not be written.
+            OSError: The previous row group could not be written.
         """
         self.rows += batch.num_rows
-        for part, is_long in _apart(batch):
+        for part, is_long in _long_lines_apart(batch):
             if is_long:
                 self._write_group()
             self._group.append(part)
@@ -126,7 +123,7 @@ class ParquetFile:
                 self._write_group()
 
     def _write_group(self) -> None:
-        self._settle()
+        self._wait_for_group()
         if self._group:
             group = pa.Table.from_batches(self._group, self.schema)
             size = self._group_rows
@@ -136,7 +133,7 @@ class ParquetFile:
     def close(self) -> Written:
         """Finish the file."""
         self._write_group()
-        self._settle()
+        self._wait_for_group()
         self._thread.shutdown()
         self._writer.close()
         size = self._stream.tell()
@@ -152,17 +149,17 @@ class ParquetFile:
             self._stream.close()
         self._destination.delete(self.path)
 
-    def _settle(self) -> None:
+    def _wait_for_group(self) -> None:
         if self._pending is not None:
             self._pending.result()
             self._pending = None
 
 
-def _apart(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
+def _long_lines_apart(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
     """Yield parts of a batch, each long line by itself.
 
-    Readers skip row groups by their statistics, so a line of 300 MB is read only by
-    those that ask for it.
+    Readers skip row groups by their statistics, so that they read a line of 300 MB
+    only if they need it.
     """
     begin = 0
     long = pc.indices_nonzero(pc.greater(batch.column("len"), LONG_BYTES)).to_pylist()

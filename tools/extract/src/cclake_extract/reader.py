@@ -1,36 +1,39 @@
-"""From a share of the documents to data files."""
+"""Read splits of the documents into data files."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import bson
 from bson.errors import BSONError
 from cclake_archive.client import Document
+from pyiceberg.table import Table
 from pymongo.database import Database
 
 from cclake_extract import mongo
-from cclake_extract.dead import DeadLetters
+from cclake_extract.data_files import destination, new_path
+from cclake_extract.dead_letters import DeadLetters
 from cclake_extract.parquet import Destination, ParquetFile, Written
 from cclake_extract.rows import Columns, batch_of, columns_of
-from cclake_extract.shares import Share
+from cclake_extract.splits import Split, split_ranges
 
 FILE_BYTES = 256 << 20
-# Python objects take several times what Arrow takes: they wait only this long.
+# Python objects take several times the memory of Arrow, so they are converted early.
 BATCH_ROWS = 500
 BATCH_BYTES = 8 << 20
 
+Advance = Callable[[int], None]
 BROKEN = (BSONError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A share whose files are ready to be committed.
+    """A split whose files are ready to be committed.
 
     Attributes:
-        files: Its data files; none where it has no rows.
-        dead: Documents that went to the dead letters.
+        files: Its data files; none if it has no rows.
+        dead: Documents that became dead letters.
     """
 
     files: list[Written]
@@ -43,20 +46,20 @@ class Piece:
 
 
 class Reader:
-    """Reads shares of the documents into data files.
+    """Reads splits of the documents into data files.
 
     Args:
         database: Where `conversations` is.
         destination: Where the files go.
         advance: Called with the number of documents read.
-        extra: A condition that documents have to meet, too.
+        extra: Another condition that documents must meet.
     """
 
     def __init__(
         self,
         database: Database[Document],
         destination: Destination,
-        advance: Callable[[int], None] = lambda _: None,
+        advance: Advance = lambda _: None,
         extra: Document | None = None,
     ) -> None:
         self._database = database
@@ -64,17 +67,17 @@ class Reader:
         self._advance = advance
         self._extra = extra or {}
 
-    def read(self, share: Share) -> Piece:
-        """Write the documents of a share; leaves no file when it fails.
+    def read(self, split: Split) -> Piece:
+        """Write the documents of a split to files; leave no file after an error.
 
         Raises:
             PyMongoError: MongoDB fails.
             OSError: A file can't be written.
         """
         dead = DeadLetters(self._database)
-        out = _Files(self._destination, share)
-        with out.guard(), no_collection():
-            for buffer, after, up_to in share.ranges:
+        out = _Files(self._destination, split)
+        with out.guard(), no_garbage_collection():
+            for buffer, after, up_to in split.ranges:
                 condition = mongo.query(buffer, after, up_to) | self._extra
                 for raw in mongo.read(self._database, condition):
                     self._add(out, raw, buffer, dead)
@@ -83,7 +86,7 @@ class Reader:
         return Piece(files, dead.count)
 
     def _add(self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters) -> None:
-        if b"\x07raw_file\x00" in raw:  # big ones: not a hundred of them at once
+        if b"\x07raw_file\x00" in raw:  # large: decode one at a time
             return self._one_by_one(out, raw, buffer, dead)
         try:
             documents = bson.decode_all(raw, mongo.OPTIONS)
@@ -96,7 +99,7 @@ class Reader:
     def _one_by_one(
         self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters
     ) -> None:
-        for one in mongo.cut(raw, 1):
+        for one in mongo.split_batch(raw, 1):
             try:
                 columns = columns_of(
                     [bson.decode(one, mongo.OPTIONS)], out.run, self._database
@@ -107,20 +110,52 @@ class Reader:
             self._advance(1)
 
 
-class _Files:
-    """The files of a share, and the rows that wait for the next batch."""
+@dataclass(frozen=True)
+class Source:
+    """The documents of a database.
 
-    def __init__(self, destination: Destination, share: Share) -> None:
+    Attributes:
+        database: Where `conversations` is.
+        advance: Called with the number of documents read.
+        extra: Another condition that documents must meet.
+    """
+
+    database: Database[Document]
+    advance: Advance = lambda _: None
+    extra: Document | None = None
+
+    def read(
+        self, table: Table, ranges: list[mongo.Range], runs: Iterator[int]
+    ) -> Generator[tuple[Split, Piece]]:
+        """Write the documents of ranges to files beside the table, split by split.
+
+        The caller owns the files of each split that it receives.
+
+        Args:
+            table: The table.
+            ranges: What to read.
+            runs: Rising run numbers; the rows of each split get the next one.
+        """
+        reader = Reader(self.database, destination(table), self.advance, self.extra)
+        for group in split_ranges(self.database, ranges):
+            split = Split(group, next(runs), new_path(table))
+            yield split, reader.read(split)
+
+
+class _Files:
+    """The files of a split, and the rows for the next batch."""
+
+    def __init__(self, destination: Destination, split: Split) -> None:
         self._destination = destination
-        self._share = share
+        self._split = split
         self._writer: ParquetFile | None = None
         self._written: list[Written] = []
         self._waiting: Columns = {}
         self._bytes = self._batch_bytes = 0
-        self.run = share.run
+        self.run = split.run
 
     def add(self, columns: Columns, size: int) -> None:
-        """Take over the rows, so that nobody else keeps a long line in memory."""
+        """Take the rows and clear `columns`, so that a long line is in memory once."""
         for name, values in columns.items():
             self._waiting.setdefault(name, []).extend(values)
         columns.clear()
@@ -140,7 +175,7 @@ class _Files:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Remove the files when the reading ends early."""
+        """Delete the files after an error."""
         try:
             yield
         except BaseException:
@@ -159,7 +194,7 @@ class _Files:
     def _flush(self) -> None:
         if self._waiting:
             if self._writer is None:
-                path = self._share.file(len(self._written))
+                path = self._split.file(len(self._written))
                 self._writer = ParquetFile(self._destination, path)
             batch = batch_of(self._waiting, self._writer.schema)
             self._waiting, self._batch_bytes = {}, 0
@@ -167,8 +202,8 @@ class _Files:
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """No garbage collection inside: millions of live objects and no cycles."""
+def no_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection: the objects are many and have no cycles."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Documents of MongoDB as columns of the bronze table."""
+"""Convert documents of MongoDB into columns of the bronze table."""
 
 import itertools
 from datetime import UTC, datetime
@@ -20,15 +20,15 @@ Columns = dict[str, list[Any]]
 def columns_of(
     documents: list[Document], run: int, database: Database[Document]
 ) -> Columns:
-    """Return the rows of some documents, one list per column, in the order given.
+    """Return the rows of documents in their order, one list for each column.
 
     Args:
         documents: Decoded documents of `conversations`.
-        run: Number of the commit that they go into.
-        database: Where bytes are read that are not in the document itself.
+        run: Number of the commit that adds them.
+        database: Has the bytes that are not in the document itself.
 
     Raises:
-        ValueError: A document lacks what every row must have, or some of its bytes.
+        ValueError: A document lacks a required value, or some of its bytes.
     """
     columns = _lines(documents, run, database)
     for place in range(len(documents) - 1, -1, -1):
@@ -38,7 +38,7 @@ def columns_of(
 
 
 def batch_of(columns: Columns, schema: pa.Schema) -> pa.RecordBatch:
-    """Return one Arrow batch; a column that this version does not fill is null."""
+    """Return one Arrow batch; columns unknown to this version are null."""
     rows = len(columns["doc_id"])
     nothing = [None] * rows
     return pa.RecordBatch.from_arrays(
@@ -121,7 +121,7 @@ def _of_entries(entries: list[Document]) -> Columns:
 
 
 def _insert_parts(columns: Columns, place: int, salvaged: list[Any]) -> None:
-    """Put the salvaged records of the line at `place` behind it."""
+    """Insert the salvaged records of the line at `place` after it."""
     entries = [record if type(record) is dict else EMPTY for record in salvaged]
     own: Columns = _of_entries(entries) | {
         "part": list(range(1, len(entries) + 1)),
@@ -162,7 +162,7 @@ def _hex(identity: Any) -> str:
     raise ValueError(f"_id is of type {type(identity).__name__}, not binary")
 
 
-# One value a line: what is of another type than the column is null.
+# A value whose type is not that of the column becomes null.
 
 
 def _objects(found: list[Document], name: str) -> list[Document]:

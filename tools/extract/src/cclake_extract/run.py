@@ -1,89 +1,108 @@
-"""One extraction: everything acknowledged that the table does not have yet."""
+"""Run one extraction by the options of `extract run`."""
 
-import itertools
-from contextlib import closing
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from cclake_archive.client import Document
 from cclake_archive.watermarks import acknowledged
-from cclake_common.failure import TRY_LATER, Failure
-from cclake_lake.catalog import open_catalog
+from cclake_common.failure import Failure
+from cclake_common.progress import bars
+from cclake_common.visible import visible_lines
+from cclake_lake.catalog import answering, damaged, find_table, require_table
 from cclake_lake.settings import Lake
-from pyiceberg.table import Table
 from pymongo.database import Database
 
 from cclake_extract import mongo
-from cclake_extract.bronze import ensure_table
-from cclake_extract.calm import undisturbed
-from cclake_extract.commit import Moved, append, refresh
-from cclake_extract.datafile import described
-from cclake_extract.outcome import Outcome
-from cclake_extract.source import Advance, Source
-from cclake_extract.state import State, last_run, state_of
-
-TRIES = 50
+from cclake_extract.backfill import backfill
+from cclake_extract.damage import damage, explained, forget_damaged
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.policy import due, maintain
+from cclake_extract.watermark import state_of
 
 
-def extract(
-    lake: Lake,
-    database: Database[Document],
-    advance: Advance = lambda _: None,
-) -> Outcome:
-    """Take over what is new, exactly once, even beside other extractors.
+@dataclass
+class Run:
+    """One extraction with its options."""
 
-    Raises:
-        Failure: The catalog can't be reached or stays busy.
-        PyMongoError: MongoDB fails; what was committed before stays right.
-    """
-    catalog = open_catalog(lake)
-    table = ensure_table(lake, catalog)
-    source = Source(database, advance)
-    outcome = Outcome()
-    for _ in range(TRIES):
+    lake: Lake
+    database: Database[Document]
+    full: bool = False
+    since: datetime | None = None
+    maintain_every: int = 20
+
+    def execute(self) -> dict[str, Any]:
+        """Extract, and return the outcome.
+
+        Raises:
+            Failure: `--since` was given for a table that has a watermark.
+        """
+        if self.full:
+            forget_damaged(self.lake)
+        with explained(self.lake), bars("documents") as shown:
+            if shown.shown:
+                shown.start("extract", self._total() or None)
+            advance = partial(shown.advance, "extract")
+            if self.full or self.since:
+                self._taken()
+                outcome = backfill(self.lake, self.database, self._since(), advance)
+            else:
+                outcome = extract(self.lake, self.database, advance)
+        return outcome.as_dict() | {
+            "maintenance": self._maintain() if outcome.commits else None
+        }
+
+    def _total(self) -> int:
+        ranges = mongo.missing_ranges(acknowledged(self.database), self._taken())
+        return sum(up_to - after for _, after, up_to in ranges)
+
+    def preview(self) -> dict[str, Any]:
+        """Return how many documents a run would read, for each buffer."""
+        ranges = mongo.missing_ranges(acknowledged(self.database), self._taken())
+        conversations = self.database["conversations"]
+        moment = self._since()
+        late = {"ingestedAt": {"$gte": moment}} if moment else {}
+        counts = {
+            buffer: conversations.count_documents(
+                mongo.query(buffer, after, up_to) | late
+            )
+            for buffer, after, up_to in ranges
+        }
+        return {"dry_run": True, "documents": sum(counts.values()), "buffers": counts}
+
+    def _since(self) -> datetime | None:
+        return self.since.replace(tzinfo=UTC) if self.since else None
+
+    def _maintain(self) -> dict[str, Any] | None:
+        """Maintain the table when that is due; a failure does not fail the run."""
         try:
-            _extract(table, source, outcome)
-            break
-        except Moved:
-            refresh(table)
-    else:
-        raise Failure(
-            "other extractions were faster each time: not all is extracted",
-            "run it again: it resumes from what they have committed",
-            TRY_LATER,
-        )
-    return finish(table, database, outcome)
+            table = require_table(self.lake)
+            if self.maintain_every and due(table, self.maintain_every):
+                with answering(self.lake):
+                    return maintain(table)
+        except Exception as error:  # the extracted rows are committed in any case
+            why = self._reason(error)
+            hint = f" {why.hint}" if isinstance(why, Failure) else ""
+            said = visible_lines(f"extract: table maintenance failed: {why}{hint}")
+            print(said, file=sys.stderr)
+        return None
 
+    def _reason(self, error: Exception) -> Exception:
+        """Return the damage that explains an error, or the error."""
+        try:
+            found = damage(self.lake)
+        except Exception:  # the catalog no longer answers: the first error says more
+            return error
+        return damaged(self.lake, found) if found else error
 
-def _extract(table: Table, source: Source, outcome: Outcome) -> None:
-    state = state_of(table)
-    ranges = mongo.behind(acknowledged(source.database), state.watermarks)
-    if not ranges:
-        return
-    runs = itertools.count(last_run(table) + 1)
-    marks = dict(state.watermarks)
-    with closing(source.read(table, ranges, runs)) as found:
-        for share, piece in found:
-            outcome.dead += piece.dead
-            marks |= {buffer: seq for buffer, _, seq in share.ranges}
-            if not piece.files:
-                continue  # nothing to add: no commit for a watermark alone
-            after = State(dict(marks), share.run, state.base)
-            with undisturbed():  # from here on the files are nobody's but ours
-                files = [described(table, file) for file in piece.files]
-                append(table, files, state, after)
-            state = after
-            outcome.rows += piece.rows
-            outcome.commits += 1
-
-
-def finish(table: Table, database: Database[Document], outcome: Outcome) -> Outcome:
-    """Complete the outcome with where the table stands now."""
-    state = state_of(table)
-    acked = acknowledged(database)
-    head = table.current_snapshot()
-    outcome.run = state.run
-    outcome.snapshot_id = head.snapshot_id if head else None
-    outcome.watermarks = state.watermarks
-    outcome.ahead = sorted(
-        buffer for buffer, seq in state.watermarks.items() if seq > acked.get(buffer, 0)
-    )
-    return outcome
+    def _taken(self) -> dict[str, int]:
+        table = find_table(self.lake)
+        taken = state_of(table).watermarks if table else {}
+        if self.since and taken and not self.full:
+            raise Failure(
+                "--since needs an empty table: this one resumes from its watermark",
+                "Give --full-backfill with --since to rebuild it from that day.",
+            )
+        return {} if self.full else taken

@@ -9,12 +9,23 @@ import typer
 from cclake_common.cli import CatalogType, CatalogUri, Json, Warehouse, make_app
 from cclake_common.failure import Failure
 
-from cclake_extract.options import MOST_HOURS, Hours, show
+from cclake_extract.output import show
 
-app = make_app("Look at the Iceberg table and take care of it.")
+app = make_app("Inspect and maintain the Iceberg table.")
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Only list them.")]
+MAX_HOURS = 87_600  # ten years
+Hours = Annotated[
+    float,
+    typer.Option(
+        "--older-than",
+        min=1,
+        max=MAX_HOURS,
+        help="Minimum age in hours; a running extraction's files are younger.",
+    ),
+]
+
+Yes = Annotated[bool, typer.Option("--yes", help="Drop it; without this, refuse.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="List the files; delete nothing.")]
 
 
 def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
@@ -25,13 +36,13 @@ def _lake(warehouse: str | None, kind: str | None, uri: str | None) -> Any:
 
 @contextmanager
 def _table(warehouse: str | None, kind: str | None, uri: str | None) -> Iterator[Any]:
-    """Provide the existing table; report its damage as the reason of a failure."""
+    """Provide the existing table; name its damage as the cause of a failure."""
     from cclake_lake.catalog import require_table
 
-    from cclake_extract.damage import told
+    from cclake_extract.damage import explained
 
     lake = _lake(warehouse, kind, uri)
-    with told(lake):
+    with explained(lake):
         yield require_table(lake)
 
 
@@ -102,7 +113,7 @@ def history(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """List which snapshot was the newest since when, rollbacks included."""
+    """List the snapshots that became the newest, with the time; with rollbacks."""
     from cclake_extract import inspect
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
@@ -118,15 +129,15 @@ def rollback(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Go back to a snapshot; the next extraction reads again what came after."""
+    """Go back to a snapshot; the next extraction reads later lines again."""
     from cclake_extract import inspect
-    from cclake_extract.care.rollback import rollback as go_back
+    from cclake_extract.commit import rollback as make_head
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
         found = inspect.find(table, snapshot)
-        go_back(table, found)
+        make_head(table, found)
         now = inspect.info(table)
-    show(json, now, f"the table stands at {found.snapshot_id} again")
+    show(json, now, f"the head is snapshot {found.snapshot_id} again")
 
 
 @app.command()
@@ -139,7 +150,7 @@ def compact(
     """Merge small files; no row changes."""
     from dataclasses import asdict
 
-    from cclake_extract.care.compact import compact as merge
+    from cclake_extract.maintenance.compact import compact as merge
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
         done = merge(table)
@@ -149,13 +160,13 @@ def compact(
 
 @app.command()
 def expire(
-    keep: Annotated[int, typer.Option(min=1, help="Newest snapshots to keep.")] = 15,
+    keep: Annotated[int, typer.Option(min=1, help="Number of snapshots to keep.")] = 15,
     grace: Annotated[
         float,
         typer.Option(
             min=0,
-            max=MOST_HOURS,
-            help="Hours before a file is deleted.",
+            max=MAX_HOURS,
+            help="Hours until the files of an expired snapshot are deleted.",
         ),
     ] = 1.0,
     warehouse: Warehouse = None,
@@ -163,18 +174,18 @@ def expire(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Forget old snapshots; one of each hour and day stays for a day and a month."""
+    """Expire old snapshots, except one an hour for a day and one a day for a month."""
     from dataclasses import asdict
 
-    from cclake_extract.care.expire import expire as forget
+    from cclake_extract.maintenance.expire import expire as expire_snapshots
 
     with _table(warehouse, catalog_type, catalog_uri) as table:
-        done = forget(table, keep, timedelta(hours=grace))
+        done = expire_snapshots(table, keep, timedelta(hours=grace))
     show(
         json,
         asdict(done),
-        f"{done.snapshots} snapshots forgotten;"
-        f" {done.deleted} files of forgotten ones deleted",
+        f"{done.snapshots} snapshots expired;"
+        f" {done.deleted} files of expired snapshots deleted",
     )
 
 
@@ -188,9 +199,10 @@ def orphans(
     json: Json = False,
 ) -> None:
     """Delete files that killed processes left behind."""
-    from cclake_extract.care import orphans as care
+    from cclake_extract.maintenance.orphans import orphans as find_orphans
+    from cclake_extract.maintenance.orphans import sweep_orphans
 
-    work = care.orphans if dry_run else care.sweep_orphans
+    work = find_orphans if dry_run else sweep_orphans
     with _table(warehouse, catalog_type, catalog_uri) as table:
         found = work(table, timedelta(hours=older_than))
     listed = [{"path": f.path, "bytes": f.bytes, "modified": f.modified} for f in found]
@@ -204,15 +216,15 @@ def create(
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Create the table, empty; `extract` does it by itself when it is missing."""
+    """Create an empty table; `extract` creates a missing table by itself."""
     from cclake_lake.catalog import open_catalog
 
     from cclake_extract import inspect
-    from cclake_extract.bronze import ensure_table
-    from cclake_extract.damage import told
+    from cclake_extract.damage import explained
+    from cclake_extract.schema import ensure_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
-    with told(lake):
+    with explained(lake):
         table = ensure_table(lake, open_catalog(lake))
     show(json, inspect.info(table), f"{lake.identifier} is at {table.location()}")
 
@@ -221,20 +233,22 @@ def create(
 def drop(
     yes: Yes = False,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Delete the files as well.")
+        bool, typer.Option("--purge", help="Delete the files, too.")
     ] = False,
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Take the table out of the catalog; `extract` rebuilds it from MongoDB."""
+    """Remove the table from the catalog; `extract` rebuilds it from MongoDB."""
     from cclake_lake.catalog import answering, open_catalog, require_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
     require_table(lake)
     if not yes:
-        raise Failure(f"{lake.identifier} would be dropped", "give --yes to do it", 2)
+        raise Failure(
+            f"{lake.identifier} would be dropped", "Give --yes to drop it.", 2
+        )
     catalog = open_catalog(lake)
     with answering(lake):
         (catalog.purge_table if purge else catalog.drop_table)(lake.identifier)

@@ -1,1 +1,1 @@
-"""Where the Iceberg table lives."""
+"""Find the Iceberg table."""

@@ -66,7 +66,7 @@ def open_catalog(lake: Lake) -> Catalog:
     if lake.catalog_type not in ("sql", "rest"):
         raise Failure(
             f"catalog type {lake.catalog_type!r} is not known",
-            "set ICEBERG_CATALOG_TYPE to sql or rest",
+            "Set ICEBERG_CATALOG_TYPE to sql or rest.",
         )
     while True:
         try:
@@ -84,7 +84,7 @@ def open_catalog(lake: Lake) -> Catalog:
                 " those that AWS's own tools read.",
             ) from error
         except SILENT as error:
-            # Another process makes the tables of the same new catalog just now.
+            # Another process is creating the tables of the same new catalog.
             racing = isinstance(error, OperationalError)
             if not racing or "already exists" not in str(error):
                 raise _silent(lake, error) from error
@@ -97,16 +97,16 @@ def find_table(lake: Lake, catalog: Catalog | None = None) -> Table | None:
 
     Args:
         lake: Where it is.
-        catalog: Its catalog, if that is open.
+        catalog: Its catalog, if already open.
 
     Raises:
-        Failure: The catalog does not answer, its folder is not where it was made, or
-            what it says of the table can't be read.
+        Failure: The catalog does not answer, its folder was moved, or the metadata of
+            the table can't be read.
     """
     catalog = catalog or open_catalog(lake)
     if elsewhere := origin(lake):
         raise Failure(
-            f"{lake.warehouse} was moved or copied: its table still is in {elsewhere}",
+            f"{lake.warehouse} was moved or copied: its table is still in {elsewhere}",
             f"Delete {lake.warehouse} and run `just backfill`, which builds the lake"
             " again from MongoDB.",
         )
@@ -138,7 +138,7 @@ def require_table(lake: Lake) -> Table:
     if table is None:
         raise Failure(
             f"there is no table {lake.identifier} in {lake.place}",
-            "run `extract` to fill it, or `extract table create` for an empty one",
+            "Run `extract` to fill it, or `extract table create` for an empty one.",
         )
     return table
 
@@ -167,16 +167,16 @@ def _silent(lake: Lake, error: Exception) -> Failure:
     refused = isinstance(error, PermissionError) or any(w in said for w in REFUSED)
     return Failure(
         f"the catalog {_where(lake)} does not answer: {said}",
-        "check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI"
+        "Check ICEBERG_WAREHOUSE_PATH and ICEBERG_CATALOG_URI"
         + (", and whether you may write there" if refused else ""),
         1 if refused else TRY_LATER,
     )
 
 
 def _of_server(lake: Lake, error: Exception) -> Failure | None:
-    """Return the failure if the REST catalog or S3 is the reason of an error.
+    """Return the failure if the REST catalog or S3 is the cause of an error.
 
-    One that refuses will refuse the next time as well, so that is not "try later".
+    A refusal is not "try later", since the next attempt would be refused, too.
     """
     said, where = _cause(error), _where(lake)
     if isinstance(error, _UNAUTHORISED):
@@ -228,7 +228,7 @@ def _where(lake: Lake) -> str:
 
 @contextmanager
 def answering(lake: Lake) -> Iterator[None]:
-    """Name the REST catalog or S3 if one of them is the reason of an error.
+    """Raise a failure that names the REST catalog or S3 if one is the cause.
 
     Raises:
         Failure: One does not answer, or refuses.

@@ -1,6 +1,6 @@
 """Gather what pyiceberg needs to reach a catalog and the files of its table.
 
-The settings are environment variables, so that no password stands in a command line.
+The settings are environment variables, so that no command line has a password.
 """
 
 import os
@@ -39,7 +39,7 @@ _CA_FILE = "cclake.ca-file"
 def properties(lake: Lake) -> dict[str, Any]:
     """Return the properties with which pyiceberg opens the catalog of a lake.
 
-    What is unset is left to the catalog and to the AWS defaults of the machine.
+    For unset values, the catalog and the AWS defaults of the machine decide.
 
     Raises:
         Failure: A setting can't be used.
@@ -60,7 +60,7 @@ def properties(lake: Lake) -> dict[str, Any]:
 
 
 def without_secrets(text: str) -> str:
-    """Replace the passwords of the settings in a text; servers repeat what they got."""
+    """Hide the passwords of the settings in a text that a server may have sent."""
     for name in _SECRETS:
         value = os.environ.get(name, "")
         _, _, password = value.partition(":")
@@ -72,7 +72,7 @@ def without_secrets(text: str) -> str:
 
 
 class PrivateAuthorityFileIO(PyArrowFileIO):
-    """pyiceberg's access to files, with the certificates of `ICEBERG_CA_FILE` for S3.
+    """Gives pyiceberg the certificates of `ICEBERG_CA_FILE` for S3.
 
     pyiceberg has no property for them.
     """
@@ -99,7 +99,7 @@ def _authority() -> dict[str, Any]:
             "Set it to a PEM file of certificates, or unset it.",
         )
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        if name in os.environ:  # requests lets it win over what it is given
+        if name in os.environ:  # requests prefers it to what it is given
             os.environ[name] = str(path)
     return {
         "ssl": {"cabundle": str(path)},
@@ -123,14 +123,14 @@ def _headers() -> dict[str, Any]:
         if not is_pair or not name.strip():
             raise Failure(
                 "ICEBERG_CATALOG_HEADERS can't be read",
-                "Write NAME=VALUE, with commas between and %2C for one in a value.",
+                "Write NAME=VALUE,NAME=VALUE, with %2C for a comma in a value.",
             )
         found[f"header.{name.strip()}"] = unquote(value.strip())
     return found
 
 
 def _signing() -> dict[str, Any]:
-    """Return what signs requests for AWS, with the keys of S3 or those of the machine.
+    """Return the signer of AWS requests, with the keys of S3 or of the machine.
 
     Raises:
         Failure: boto3 or a region is missing.

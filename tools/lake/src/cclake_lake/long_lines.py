@@ -17,9 +17,9 @@ TEXT_BYTES = 1_000_000
 # A cut image is lost, so only what is too large to be a likely image is cut.
 IMAGE_BYTES = 12_000_000
 IMAGES_BYTES = 32_000_000
-# What the rest of a record may take, after its texts are cut.
+# Maximum size of a record after its texts are cut.
 REST_BYTES = 8_000_000
-# What `shorten` returns is never longer.
+# Maximum size of what `shorten` returns.
 SHORT_BYTES = IMAGES_BYTES + REST_BYTES
 _ELEMENTS = 1_000_000
 _TRIES = 100  # commas from the end, until one stands between two elements
@@ -41,7 +41,7 @@ def shorten(line: bytes) -> bytes:
         msgspec.DecodeError: What is left is not JSON.
     """
     pieces, images = _cut_texts(line)
-    # Never a second copy of a line from which nothing was cut.
+    # If nothing was cut, the line is not copied.
     whole = line if len(pieces) == 1 else b"".join(pieces)
     del pieces
     return _fit(memoryview(whole), REST_BYTES + images)
@@ -85,7 +85,7 @@ def _cut_at(line: bytes, begin: int, stop: int) -> int:
 
 
 def _fit(value: memoryview, room: int, depth: int = 0) -> bytes:
-    """Return a JSON value with elements left out, so that it takes `room` at most."""
+    """Return a JSON value of at most `room` bytes, with elements left out."""
     if len(value) <= room:
         return bytes(value)
     kind = bytes(value[:1])
@@ -102,7 +102,7 @@ def _fit(value: memoryview, room: int, depth: int = 0) -> bytes:
 
 
 def _beginning(value: memoryview) -> bytes:
-    """Return the whole elements that the beginning of a list has."""
+    """Return the complete elements at the beginning of a list."""
     text = bytes(value)
     for _ in range(_TRIES):
         text, comma, _after = text.rpartition(b",")
@@ -126,7 +126,7 @@ def _fit_object(value: memoryview, room: int, depth: int) -> bytes:
     found = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     sizes = {name: len(memoryview(part)) for name, part in found.items()}
     kept: dict[str, msgspec.Raw] = {}
-    # The shortest come first, so that one long value never takes the room of others.
+    # The shortest first, so that a long value does not displace others.
     by_size = sorted(found, key=sizes.__getitem__)
     for waiting, name in zip(range(len(found), 0, -1), by_size, strict=True):
         part = _fit(memoryview(found[name]), room // waiting, depth + 1)

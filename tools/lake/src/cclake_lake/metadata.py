@@ -1,7 +1,7 @@
-"""Read the table's metadata without the lake's libraries.
+"""Read the table's metadata without importing pyiceberg.
 
-Importing pyiceberg is most of what a run costs that finds nothing. If the catalog is
-the SQLite file of the default, the metadata is a JSON file that can be read directly.
+That import takes most of the time of a run that finds nothing new. In the default
+catalog, a SQLite file, the metadata is a JSON file that can be read directly.
 """
 
 import sqlite3
@@ -26,7 +26,7 @@ def read_metadata(lake: Lake) -> dict[str, Any]:
     """Return the table's current metadata, with the names of Iceberg's specification.
 
     Raises:
-        UNREADABLE: Ask the catalog instead.
+        UNREADABLE: There is no table, or the catalog must be asked.
     """
     path = _metadata_file(lake)
     if not _is_within(path, lake):
@@ -37,8 +37,8 @@ def read_metadata(lake: Lake) -> dict[str, Any]:
 def origin(lake: Lake) -> Path | None:
     """Return where the table's files are, if not in the folder of its catalog.
 
-    Iceberg writes absolute paths into its files: those of a folder that was moved lead
-    to files that are missing, and those of a copy to the files of the original.
+    Iceberg writes absolute paths into its files. In a folder that was moved they name
+    missing files, and in a copy they name the files of the original.
 
     Returns:
         The folder of the metadata elsewhere; None if everything is in its place, or if

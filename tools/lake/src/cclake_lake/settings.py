@@ -1,4 +1,4 @@
-"""Read the settings that lead to the catalog and the warehouse."""
+"""Read the settings of the catalog and the warehouse."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cclake_common.settings import home, mask
 
 @dataclass(frozen=True)
 class Lake:
-    """The settings that lead to one Iceberg table.
+    """The settings of one Iceberg table.
 
     Attributes:
         warehouse: Folder, address such as `s3://bucket/lake`, or the name that a REST
@@ -33,7 +33,7 @@ class Lake:
 
     @property
     def is_local(self) -> bool:
-        """Whether the catalog is the SQLite file of the default."""
+        """Whether the catalog is the default, a SQLite file in the warehouse."""
         return self.catalog_type == "sql" and not self.catalog_uri
 
     @property
@@ -43,7 +43,7 @@ class Lake:
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
+        """The place of the table, for messages."""
         return self.warehouse or mask(self.catalog_uri)
 
     @property
@@ -56,7 +56,7 @@ class Lake:
         """Return the lake of the `ICEBERG_*` variables; options that are set win.
 
         Raises:
-            Failure: It is on a server, and no catalog is named.
+            Failure: The warehouse is on a server, and no catalog is set.
         """
         env = {
             "warehouse": os.environ.get("ICEBERG_WAREHOUSE_PATH") or "",

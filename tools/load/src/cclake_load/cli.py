@@ -18,24 +18,25 @@ FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Load every row again.")
 ]
 Stats = Annotated[
-    bool, typer.Option("--stats", help="Only show what is loaded; change nothing.")
+    bool, typer.Option("--stats", help="Show what is loaded; change nothing.")
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option(help="Load the table as it was: a snapshot id, or a time (UTC)."),
+    typer.Option(help="Load an older state: a snapshot id, or a time (UTC)."),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
         envvar="CCLAKE_LOAD_MEMORY",
         help="DuckDB's memory limit.",
-        show_default="500MB, or half of the machine's where long lines need it",
+        show_default="500MB, or half of the machine's memory for long lines",
     ),
 ]
 Wait = Annotated[
     float,
     typer.Option(
-        envvar="CCLAKE_LOAD_WAIT_S", help="Seconds to wait for a locked DuckDB file."
+        envvar="CCLAKE_LOAD_WAIT_S",
+        help="Maximum seconds to wait for a locked DuckDB file.",
     ),
 ]
 
@@ -56,22 +57,22 @@ def load(
     """Load new rows of the Iceberg table into DuckDB, each exactly once."""
     from cclake_lake.settings import Lake
 
-    from cclake_load import job
+    from cclake_load import load as loading
 
     lake = Lake.from_env(
         warehouse=warehouse, catalog_type=catalog_type, catalog_uri=catalog_uri
     )
     path = duckdb or home() / "analytics.duckdb"
     path = Path(os.path.expandvars(path)).expanduser()
-    work = job.Job(lake, path, memory_limit, wait)
+    work = loading.Load(lake, path, memory_limit, wait)
     result = work.stats() if stats else work.run(full_refresh, as_of)
     if json:
         typer.echo(printable(orjson.dumps(result, default=str).decode()))
     else:
-        typer.echo(visible_lines(job.text(result)))
+        typer.echo(visible_lines(loading.text(result)))
 
 
 def main() -> None:
     """Run the tool."""
-    gc.set_threshold(100_000)  # imports make many objects and no garbage
+    gc.set_threshold(100_000)  # imports create many objects and no garbage
     run("load", app)

@@ -1,24 +1,24 @@
-"""Bringing `raw.conversations` to a snapshot, in one transaction."""
+"""Bring `raw.conversations` to a snapshot, in one transaction."""
 
 import duckdb
 
-from cclake_load import raw, source
-from cclake_load.aim import Aim
+from cclake_load import lake_rows, raw
 from cclake_load.outcome import FULL, INCREMENTAL, NOTHING, RECONCILE, Outcome
+from cclake_load.target import Target
 
 
 def load(
-    db: duckdb.DuckDBPyConnection, target: Aim | None, full: bool = False
+    db: duckdb.DuckDBPyConnection, target: Target | None, full: bool = False
 ) -> Outcome:
     """Make `raw.conversations` equal to a snapshot of the lake.
 
     Args:
         db: The open database.
         target: The snapshot; None when there is no table yet.
-        full: Load everything again, whatever is there.
+        full: Load all rows again.
 
     Raises:
-        duckdb.Error: A file can't be read; the database is then unchanged.
+        duckdb.Error: A file can't be read; the database is unchanged.
     """
     raw.prepare(db)
     at = raw.position(db)
@@ -35,8 +35,8 @@ def load(
     )  # fmt: skip
 
 
-def mode_of(target: Aim | None, at: raw.Position) -> str:
-    """Return what has to be done to come from a position to a snapshot."""
+def mode_of(target: Target | None, at: raw.Position) -> str:
+    """Return the mode of the load from a position to a snapshot."""
     if target is None or target.snapshot_id is None:
         return NOTHING if at.snapshot_id is None else FULL
     if at.snapshot_id is None or at.table_uuid != target.uuid:
@@ -47,36 +47,36 @@ def mode_of(target: Aim | None, at: raw.Position) -> str:
 
 
 def _change(
-    db: duckdb.DuckDBPyConnection, target: Aim | None, at: raw.Position, mode: str
+    db: duckdb.DuckDBPyConnection, target: Target | None, at: raw.Position, mode: str
 ) -> tuple[int, int]:
     if mode == INCREMENTAL and target:
-        added = source.insert(db, target, after=at.run)
-        return added - source.drop_doubles(db, at.run), 0
+        added = lake_rows.insert(db, target, after=at.run)
+        return added - lake_rows.delete_duplicates(db, at.run), 0
     if mode == RECONCILE and target:
         return _reconcile(db, target)
     before = raw.count(db)
     raw.create(db, empty=True)
     if target is None or target.snapshot_id is None:
         return 0, before
-    added = source.insert(db, target)
-    return added - source.drop_doubles(db), before
+    added = lake_rows.insert(db, target)
+    return added - lake_rows.delete_duplicates(db), before
 
 
-def _reconcile(db: duckdb.DuckDBPyConnection, target: Aim) -> tuple[int, int]:
-    """Take out the runs that the snapshot lacks, add those that are missing."""
-    have, want = raw.runs(db), source.runs(db, target)
+def _reconcile(db: duckdb.DuckDBPyConnection, target: Target) -> tuple[int, int]:
+    """Delete the runs that the snapshot lacks; add those that are missing."""
+    have, want = raw.runs(db), lake_rows.runs(db, target)
     wrong = [run for run, found in have.items() if want.get(run) != found]
     missing = [run for run, found in want.items() if have.get(run) != found]
     removed = db.execute(
         "delete from raw.conversations where extract_run in (select unnest(?))", [wrong]
     ).fetchone()
-    added = source.insert(db, target, only=missing) if missing else 0
-    return added - source.drop_doubles(db), removed[0] if removed else 0
+    added = lake_rows.insert(db, target, only=missing) if missing else 0
+    return added - lake_rows.delete_duplicates(db), removed[0] if removed else 0
 
 
 def _record(
     db: duckdb.DuckDBPyConnection,
-    target: Aim | None,
+    target: Target | None,
     rows: int,
     removed: int,
     mode: str,
@@ -99,7 +99,7 @@ def _record(
 
 
 class transaction:  # noqa: N801 - reads as a statement
-    """All or nothing: commits at the end, rolls back on any exception."""
+    """Commits at the end, and rolls back after any exception."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self._db = db

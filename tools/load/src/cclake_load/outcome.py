@@ -1,28 +1,28 @@
-"""What a load did."""
+"""Report the outcome of a load."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Names of the modes: what a load had to do.
+# What a load had to do.
 NOTHING, INCREMENTAL, RECONCILE, FULL = "nothing", "incremental", "reconcile", "full"
 
 
 @dataclass
 class Outcome:
-    """What a load did.
+    """The outcome of a load.
 
     Attributes:
         mode: `nothing`, `incremental`, `reconcile` (runs compared one by one) or
             `full`.
         rows: Rows added.
-        removed: Rows taken out, because the snapshot does not have them.
+        removed: Rows deleted, because the snapshot does not have them.
         total: Rows in `raw.conversations` now.
-        extract_run: Newest run that is loaded.
-        snapshot_id: Snapshot that the table stands at.
+        extract_run: Newest loaded run.
+        snapshot_id: The loaded snapshot.
         load_id: Number of the load that last changed something; 0 before any.
-        born: When the first load filled the file, as ISO 8601; null before any.
-        removal: Number of the newest load that took rows out; 0 where none did. What
-            is built on the rows has to be rebuilt when it has changed.
+        born: Time of the first load into the file, as ISO 8601, or None.
+        removal: Number of the newest load that deleted rows, or 0. When it changes,
+            what is built on the rows must be rebuilt.
     """
 
     mode: str

@@ -1,4 +1,4 @@
-"""The raw schema of the DuckDB file: what load writes and dbt reads."""
+"""Define the schema `raw` of the warehouse, which load writes and dbt reads."""
 
 from dataclasses import dataclass
 
@@ -55,18 +55,18 @@ create table if not exists raw.loads (
 
 
 def create(db: duckdb.DuckDBPyConnection, empty: bool = False) -> None:
-    """Create `raw.conversations` where it is missing; `empty` recreates it."""
+    """Create `raw.conversations` if it is missing; with `empty`, recreate it."""
     columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     verb = "create or replace table" if empty else "create table if not exists"
     db.execute(f"{verb} raw.conversations ({columns})")
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema and its tables where they are missing."""
+    """Create the schema and its tables if they are missing."""
     db.execute("create schema if not exists raw")
     create(db)
     db.execute(CREATE_LOADS)
-    # For a file that an earlier version made.
+    # A file of an earlier version lacks it.
     db.execute("alter table raw.loads add column if not exists watermarks varchar")
     present = {row[0] for row in db.execute("describe raw.conversations").fetchall()}
     for name, kind in COLUMNS.items():
@@ -83,7 +83,7 @@ def is_complete(db: duckdb.DuckDBPyConnection) -> bool:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a load brought the table to."""
+    """The state that a load brought the table to."""
 
     run: int = 0
     snapshot_id: int | None = None
@@ -94,7 +94,7 @@ class Position:
 
 
 def position(db: duckdb.DuckDBPyConnection) -> Position:
-    """Return where the newest load brought the table to."""
+    """Return the state after the newest load."""
     found = db.execute(
         "select extract_run, snapshot_id, table_uuid, load_id,"
         " (select strftime(min(loaded_at) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
@@ -108,9 +108,9 @@ def position(db: duckdb.DuckDBPyConnection) -> Position:
 def runs(
     db: duckdb.DuckDBPyConnection, relation: str = "raw.conversations"
 ) -> dict[int, tuple[int, int]]:
-    """Return the rows of each extraction run: how many, and a checksum over their keys.
+    """Return the number of rows of each extraction run, and a checksum of their keys.
 
-    Two rebuilds at once may give the same run to other rows, as many of them.
+    Two simultaneous rebuilds can give one run number to different rows.
     """
     found = db.execute(
         "select extract_run, count(*), sum(hash(doc_id, part)::hugeint)"
@@ -120,6 +120,6 @@ def runs(
 
 
 def count(db: duckdb.DuckDBPyConnection) -> int:
-    """Return rows in `raw.conversations`."""
+    """Return the number of rows in `raw.conversations`."""
     found = db.execute("select count(*) from raw.conversations").fetchone()
     return int(found[0]) if found else 0

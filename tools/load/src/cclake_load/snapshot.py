@@ -1,4 +1,4 @@
-"""What a snapshot of the Iceberg table says, and which files it needs."""
+"""Read the target of a load, and its files, with pyiceberg."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,22 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_lake.properties import BASE, RUN, WATERMARKS
 from pyiceberg.conversions import from_bytes
 from pyiceberg.table import DataScan, Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import LongType
 
-from cclake_load.names import BASE, RUN, WATERMARKS
-
 
 @dataclass(frozen=True)
-class Target:
-    """The snapshot that a load goes for; `snapshot` is None for an empty table.
+class SnapshotTarget:
+    """A snapshot as a `Target`; `snapshot` is None for an empty table.
 
     Attributes:
         run: Number of its newest extraction run.
         base: Number of the run that last rebuilt the whole table, or 0.
-        watermarks: Up to which seq each buffer is in it, as JSON.
+        watermarks: The watermarks of the buffers, as JSON.
     """
 
     table: Table
@@ -32,23 +31,23 @@ class Target:
 
     @property
     def snapshot_id(self) -> int | None:
-        """Id of the snapshot."""
+        """Return the id of the snapshot."""
         return self.snapshot.snapshot_id if self.snapshot else None
 
     @property
     def uuid(self) -> str:
-        """Identity of the table; another one after drop and create."""
+        """Return the UUID of the table, which changes after drop and create."""
         return str(self.table.metadata.table_uuid)
 
     def descends_from(self, snapshot_id: int | None) -> bool:
-        """Return whether a snapshot is this one or an ancestor that is still kept."""
+        """Return whether a snapshot is this one or a kept ancestor of it."""
         return any(
             s.snapshot_id == snapshot_id for s in lineage(self.table, self.snapshot)
         )
 
     @property
     def fields(self) -> dict[int, str]:
-        """The names of the columns by their field ids."""
+        """Return the names of the columns by their field ids."""
         return {field.field_id: field.name for field in self.table.schema().fields}
 
     def batches(self, after: int | None = None) -> Any:
@@ -72,8 +71,8 @@ class Target:
         return [path for _, path in sorted(found)]
 
 
-def target(table: Table, as_of: str | None = None) -> Target:
-    """Return the head, or the snapshot of an id or of a moment.
+def target_of(table: Table, as_of: str | None = None) -> SnapshotTarget:
+    """Return the head, or the snapshot with an id or at a time.
 
     Raises:
         Failure: There is no such snapshot.
@@ -82,18 +81,18 @@ def target(table: Table, as_of: str | None = None) -> Target:
     for found in lineage(table, snapshot):
         summary = found.summary.additional_properties if found.summary else {}
         if RUN in summary:
-            return Target(
+            return SnapshotTarget(
                 table,
                 snapshot,
                 run=int(summary[RUN]),
                 base=int(summary.get(BASE, 0)),
                 watermarks=summary.get(WATERMARKS),
             )
-    return Target(table, snapshot)
+    return SnapshotTarget(table, snapshot)
 
 
 def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
-    """Yield a snapshot, its parent and so on, as far as they are kept."""
+    """Yield a snapshot and its ancestors, as far as they are kept."""
     while snapshot is not None:
         yield snapshot
         parent = snapshot.parent_snapshot_id
@@ -109,8 +108,8 @@ def _find(table: Table, as_of: str) -> Snapshot:
         except ValueError as error:
             raise Failure(
                 f"{as_of} is neither a snapshot id nor a time",
-                "give an id of `extract table snapshots` or a time such as"
-                " 2026-01-31T12:00:00Z",
+                "Give an id of `extract table snapshots`, or a time such as"
+                " 2026-01-31T12:00:00Z.",
                 2,
             ) from error
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -118,6 +117,6 @@ def _find(table: Table, as_of: str) -> Snapshot:
     if found is None:
         raise Failure(
             f"the table has no snapshot {as_of}",
-            "`extract table snapshots` lists those that are kept",
+            "`extract table snapshots` lists those that are kept.",
         )
     return found

@@ -1,11 +1,11 @@
-"""Ranges with gaps become shares of a bounded size that tile them."""
+"""Ranges with gaps become splits of a bounded size that tile them."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cclake_extract import shares
-from cclake_extract.shares import Share, divided, most
+from cclake_extract import splits
+from cclake_extract.splits import Split, max_splits, split_ranges
 from harness import Mongod, connect
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ ROWS = 5
 
 @pytest.fixture
 def db(mongod: Mongod, mongo_db: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Db]:
-    monkeypatch.setattr(shares, "FILE_ROWS", ROWS)
+    monkeypatch.setattr(splits, "FILE_ROWS", ROWS)
     with connect(mongod.uri) as client:
         yield client[mongo_db]
 
@@ -42,11 +42,11 @@ def fill(db: Db, numbers: list[set[int]]) -> list[tuple[str, int, int]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.sets(st.integers(1, 40)), min_size=1, max_size=4))
-def test_shares_tile_the_ranges_and_none_is_too_large(
+def test_splits_tile_the_ranges_and_none_is_too_large(
     db: Db, numbers: list[set[int]]
 ) -> None:
     ranges = fill(db, numbers)
-    found = list(divided(db, ranges))
+    found = list(split_ranges(db, ranges))
     ends = {buffer: 0 for buffer, _, _ in ranges}
     sizes = []
     for share in found:
@@ -65,12 +65,12 @@ def test_shares_tile_the_ranges_and_none_is_too_large(
     spans = [sum(up_to - after for _, after, up_to in share) for share in found]
     assert all(span >= ROWS for span in spans[:-1])
     assert all(size <= ROWS for size in sizes)
-    assert len(found) <= most(ranges)
+    assert len(found) <= max_splits(ranges)
 
 
-def test_further_files_of_a_share_lie_beside_the_first() -> None:
-    share = Share((("b", 0, 1),), 1, "s3://lake/data/x.parquet")
-    assert [share.file(number) for number in range(3)] == [
+def test_further_files_of_a_split_lie_beside_the_first() -> None:
+    split = Split((("b", 0, 1),), 1, "s3://lake/data/x.parquet")
+    assert [split.file(number) for number in range(3)] == [
         "s3://lake/data/x.parquet",
         "s3://lake/data/x-1.parquet",
         "s3://lake/data/x-2.parquet",

@@ -1,4 +1,4 @@
-"""Opening the DuckDB file, which has one writer at a time."""
+"""Open the DuckDB file, which has one writer at a time."""
 
 import time
 from pathlib import Path
@@ -18,14 +18,14 @@ def open_database(
     """Open the file; wait while another process holds it.
 
     Args:
-        path: The file; made with its folder when missing.
+        path: The file; created with its folder if missing.
         memory: DuckDB's memory limit, such as `1GB`.
-        wait: Seconds to wait for the lock.
-        read: Only for reading.
+        wait: Maximum seconds to wait for the lock.
+        read: Open it read-only.
 
     Raises:
-        Failure: The file stays locked, or is no DuckDB file of this version, or the
-            limit is none.
+        Failure: The file stays locked, or is not a DuckDB file of this version, or the
+            limit is invalid.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait
@@ -38,20 +38,20 @@ def open_database(
             )
         except duckdb.ParserException as error:
             raise Failure(
-                f"{memory!r} is no memory limit: {str(error).splitlines()[0]}",
-                "give --memory-limit or CCLAKE_LOAD_MEMORY such as 500MB or 2GB",
+                f"{memory!r} is not a memory limit: {str(error).splitlines()[0]}",
+                "Set --memory-limit or CCLAKE_LOAD_MEMORY to a size such as 500MB.",
                 code=2,
             ) from error
         except duckdb.IOException as error:
             if LOCKED not in str(error):
                 raise Failure(
                     f"{path} can't be opened: {str(error).splitlines()[0]}",
-                    "it is made again from the lake when you move it away",
+                    "Move it away; `just pipeline` rebuilds it from the lake.",
                 ) from error
             if time.monotonic() > deadline:
                 raise Failure(
                     f"{path} is in use by another process{_holder(error)}",
-                    "end it and run load again; readers should open the exports",
+                    "End it and run load again; readers should open the exports.",
                     TRY_LATER,
                 ) from error
             time.sleep(PAUSE_S)

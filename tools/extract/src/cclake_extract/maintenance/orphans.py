@@ -1,34 +1,34 @@
-"""Files that no snapshot ever held: what killed processes left behind."""
+"""Find and delete files that killed processes left behind."""
 
 from datetime import UTC, datetime, timedelta
 
 from pyiceberg.table import Table
 
-from cclake_extract.care.expire import waiting
-from cclake_extract.care.reach import Found, needed, present
 from cclake_extract.commit import remove
+from cclake_extract.maintenance.expire import expired_files
+from cclake_extract.maintenance.files import Found, needed, present
 
-# A rebuild writes files for as long as it reads, and commits them at its end.
+# A rebuild commits its files at its end, hours after it wrote the first one.
 AGE = timedelta(hours=24)
 
 
 def orphans(table: Table, age: timedelta = AGE) -> list[Found]:
-    """Files in the table's folder that nothing needs and that are older than `age`.
+    """Return files in the table's folder that nothing needs, older than `age`.
 
-    Files of forgotten snapshots are not among them: they have their own grace.
+    Files of expired snapshots are not among them: they have their own grace.
     """
     oldest = datetime.now(UTC) - age
     found = [file for file in present(table) if file.modified <= oldest]
     if not found:
         return []
-    # The order matters: what was committed after the listing counts as needed.
+    # Read after the listing, so that files committed in between count as needed.
     table.refresh()
-    kept = needed(table) | waiting(table)
+    kept = needed(table) | expired_files(table)
     return [file for file in found if file.path not in kept]
 
 
 def sweep_orphans(table: Table, age: timedelta = AGE) -> list[Found]:
-    """Delete the orphans; returns what was deleted."""
+    """Delete the orphans and return them."""
     found = orphans(table, age)
     remove(table, [file.path for file in found])
     return found

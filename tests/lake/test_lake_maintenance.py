@@ -1,4 +1,4 @@
-"""Table care changes files and snapshots, never rows."""
+"""Table maintenance changes files and snapshots, never rows."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -8,20 +8,20 @@ from typing import Any
 import orjson
 import pytest
 from cclake_common.failure import TRY_LATER, Failure
-from cclake_extract import commit, run
-from cclake_extract.bronze import create_table
-from cclake_extract.care.auto import care, due
-from cclake_extract.care.compact import compact
-from cclake_extract.care.expire import doomed, expire, forgotten
-from cclake_extract.care.orphans import orphans, sweep_orphans
-from cclake_extract.care.reach import needed, present
+from cclake_extract import commit, incremental
 from cclake_extract.cli import app
-from cclake_extract.datafile import destination, new_path
-from cclake_extract.names import FORGOTTEN
+from cclake_extract.data_files import destination, new_path
+from cclake_extract.incremental import extract
+from cclake_extract.maintenance.compact import compact
+from cclake_extract.maintenance.expire import expirable, expire, expired
+from cclake_extract.maintenance.files import needed, present
+from cclake_extract.maintenance.orphans import orphans, sweep_orphans
+from cclake_extract.maintenance.policy import due, maintain
 from cclake_extract.parquet import ParquetFile
-from cclake_extract.run import extract
-from cclake_extract.state import state_of
+from cclake_extract.schema import create_table
+from cclake_extract.watermark import state_of
 from cclake_lake.catalog import open_catalog, require_table
+from cclake_lake.properties import FORGOTTEN
 from cclake_lake.settings import Lake
 from documents import documents, store
 from lakes import keys, rows, tool, wanted
@@ -112,7 +112,7 @@ def test_expiry_keeps_the_newest_and_one_of_each_hour_and_day(
     table = grow(db, lake, 8)
     heads = [s.snapshot_id for s in table.metadata.snapshots]
     # All of them are of one hour and day, whose newest is kept anyway.
-    assert [s.snapshot_id for s in doomed(table, 3)][::-1] == heads[:5]
+    assert [s.snapshot_id for s in expirable(table, 3)][::-1] == heads[:5]
     now = int(datetime.now(UTC).timestamp() * 1000)
     hour, day = 3_600_000, 86_400_000
     aged = [
@@ -124,13 +124,13 @@ def test_expiry_keeps_the_newest_and_one_of_each_hour_and_day(
         )
     ]
     table.metadata = table.metadata.model_copy(update={"snapshots": aged})
-    gone = {s.snapshot_id for s in doomed(table, 1)}
+    gone = {s.snapshot_id for s in expirable(table, 1)}
     assert set(heads[:3]) <= gone
     assert heads[3] not in gone, "the newest of its day"
     assert heads[5] in gone and heads[6] not in gone, "the newest of its hour"
 
 
-def test_files_of_forgotten_snapshots_are_deleted_after_their_grace(
+def test_files_of_expired_snapshots_are_deleted_after_their_grace(
     db: Db, lake: Lake
 ) -> None:
     table = grow(db, lake, 5)
@@ -138,7 +138,7 @@ def test_files_of_forgotten_snapshots_are_deleted_after_their_grace(
     compact(table)
     files = everything(lake)
     assert expire(table, keep=1).snapshots == 5
-    lists = [path for one in forgotten(table) for path in one.lists]
+    lists = [path for one in expired(table) for path in one.lists]
     assert len(lists) == 5
     assert set(lists) <= files
     # A reader that planned on the old snapshot can still finish.
@@ -148,7 +148,7 @@ def test_files_of_forgotten_snapshots_are_deleted_after_their_grace(
     done = expire(table, keep=1, grace=timedelta(0))
     assert (done.snapshots, done.deleted >= 5) == (0, True)
     assert not (small | set(lists)) & everything(lake)
-    assert forgotten(require_table(lake)) == []
+    assert expired(require_table(lake)) == []
     assert keys(lake) == wanted(db)
     assert extract(lake, db).rows == 0
 
@@ -166,7 +166,7 @@ def test_a_sweep_that_a_kill_ended_is_finished_by_the_next(db: Db, lake: Lake) -
     table = grow(db, lake, 4)
     compact(table)
     expire(table, keep=1)
-    first, second, *_ = [path for one in forgotten(table) for path in one.lists]
+    first, second, *_ = [path for one in expired(table) for path in one.lists]
     Path(first).unlink()
     Path(second).write_bytes(b"half")
     assert expire(table, keep=1, grace=timedelta(0)).deleted
@@ -180,9 +180,9 @@ def test_words_of_others_in_the_note_of_expiry_stop_nothing(db: Db, lake: Lake) 
     table = grow(db, lake, 3)
     with table.transaction() as change:
         change.set_properties({FORGOTTEN: '[["x"'})
-    assert forgotten(table) == []
+    assert expired(table) == []
     assert expire(table, keep=1).snapshots == 2
-    assert len(forgotten(table)) == 1
+    assert len(expired(table)) == 1
 
 
 @pytest.mark.fault
@@ -192,13 +192,13 @@ def test_care_that_fails_fails_no_extraction(
     grow(db, lake, 3)
     for path in Path(lake.warehouse).rglob("*.parquet"):
         path.write_bytes(path.read_bytes()[:100])
-    monkeypatch.setenv("CCLAKE_CARE_EVERY", "1")
+    monkeypatch.setenv("CCLAKE_MAINTAIN_EVERY", "1")
     for last in (35, 40):
         store(db, list(documents(last - 4, last)))
         done = tool("extract", "--json")
         assert done.returncode == 0, done.stderr
         assert orjson.loads(done.stdout)["rows"] == 5
-        assert done.stderr.startswith("extract: table care failed: the lake in ")
+        assert done.stderr.startswith("extract: table maintenance failed: the lake in ")
         assert len(done.stderr.splitlines()) == 1
 
 
@@ -224,8 +224,8 @@ def test_files_that_vanish_before_their_commit_are_not_committed(
             Path(file.file_path.removeprefix("file://")).unlink()
         commit.append(table, files, before, after)
 
-    monkeypatch.setattr(run, "append", append)
-    with pytest.raises(Failure, match="are gone") as failure:
+    monkeypatch.setattr(incremental, "append", append)
+    with pytest.raises(Failure, match="are missing") as failure:
         extract(lake, db)
     assert failure.value.code == TRY_LATER
     monkeypatch.undo()
@@ -247,7 +247,7 @@ def test_a_table_that_is_dropped_during_an_extraction_is_one_sentence(
             assert lake_of.metadata.table_uuid != table.metadata.table_uuid
         commit.append(table, files, before, after)
 
-    monkeypatch.setattr(run, "append", append)
+    monkeypatch.setattr(incremental, "append", append)
     with pytest.raises(Failure, match="dropped or recreated") as failure:
         extract(lake, db)
     assert failure.value.code == TRY_LATER
@@ -309,7 +309,7 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
         sizes.append(Path(table.metadata_location).stat().st_size)
         opened.append(len(head.manifests(table.io)))
         if due(table):
-            care(table)
+            maintain(table)
             expire(table, grace=timedelta(0))  # as if an hour had gone by
     assert len(list(table.scan().plan_files())) <= 21
     assert len(table.metadata.snapshots) <= 60
@@ -321,7 +321,7 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
 def test_a_run_with_nothing_new_takes_no_care(db: Db, lake: Lake) -> None:
     grow(db, lake, 5)
     before = require_table(lake).metadata_location
-    assert told("run", "--care-every", "3")["care"] is None
+    assert told("run", "--maintain-every", "3")["maintenance"] is None
     assert require_table(lake).metadata_location == before
 
 
@@ -330,8 +330,8 @@ def test_a_run_takes_care_when_enough_small_commits_are_there(
 ) -> None:
     grow(db, lake, 5)
     store(db, list(documents(51, 60)))
-    done = told("run", "--care-every", "6")
-    assert done["care"]["compacted"]["files"] == 6
+    done = told("run", "--maintain-every", "6")
+    assert done["maintenance"]["compacted"]["files"] == 6
     assert keys(lake) == wanted(db)
 
 

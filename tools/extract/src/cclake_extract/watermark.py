@@ -1,22 +1,21 @@
-"""What a snapshot says about itself: how far it goes, and its number."""
+"""Read and write the watermarks and the run number of a snapshot."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import orjson
+from cclake_lake.properties import BASE, LAST_RUN, RUN, WATERMARKS
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
-
-from cclake_extract.names import BASE, LAST_RUN, RUN, WATERMARKS
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a snapshot goes.
+    """The progress that a snapshot records.
 
     Attributes:
-        watermarks: Up to which seq each buffer is in the table.
-        run: Number of the newest commit that added rows; 0 when there is none.
+        watermarks: For each buffer, the seq up to which the table has its lines.
+        run: Number of the newest commit that added rows, or 0.
         base: Number of the last commit that rebuilt the whole table, or 0.
     """
 
@@ -25,7 +24,7 @@ class State:
     base: int = 0
 
     def summary(self) -> dict[str, str]:
-        """Return the properties that carry this state in a snapshot."""
+        """Return the snapshot properties that record this state."""
         marks = orjson.dumps(self.watermarks, option=orjson.OPT_SORT_KEYS)
         return {WATERMARKS: marks.decode(), RUN: str(self.run), BASE: str(self.base)}
 
@@ -33,7 +32,7 @@ class State:
 def state_of(table: Table, snapshot: Snapshot | None = None) -> State:
     """Return the state at a snapshot, or at the head.
 
-    A snapshot without a state (another engine made it) has that of its parent.
+    A snapshot without a state, written by another engine, has that of its parent.
     """
     for found in lineage(table, snapshot or table.current_snapshot()):
         summary = found.summary.additional_properties if found.summary else {}
@@ -47,7 +46,7 @@ def state_of(table: Table, snapshot: Snapshot | None = None) -> State:
 
 
 def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
-    """Yield a snapshot, its parent and so on, as far as they are kept."""
+    """Yield a snapshot and its ancestors, as far as they are kept."""
     while snapshot is not None:
         yield snapshot
         parent = snapshot.parent_snapshot_id
@@ -55,7 +54,7 @@ def lineage(table: Table, snapshot: Snapshot | None) -> Iterator[Snapshot]:
 
 
 def last_run(table: Table) -> int:
-    """Return the highest number ever given, also to commits that were rolled back."""
+    """Return the highest run number ever used, rolled back commits included."""
     runs = [int(table.properties.get(LAST_RUN, 0))]
     runs += [
         int(snapshot.summary.additional_properties.get(RUN, 0))

@@ -1,4 +1,4 @@
-"""Which files a table needs, and which lie in its folder."""
+"""List the files that a table needs, and those in its folder."""
 
 import contextlib
 from collections.abc import Iterable
@@ -22,17 +22,17 @@ class Found:
 
 
 def reachable(table: Table, lists: Iterable[str]) -> set[str]:
-    """Return the manifest lists of snapshots, and manifests and data files below."""
+    """Return manifest lists, and the manifests and data files that they name."""
     paths: set[str] = set()
     for path in lists:
         _follow(table, path, paths)
     return paths
 
 
-def found_in(table: Table, lists: Iterable[str]) -> set[str]:
+def readable_from(table: Table, lists: Iterable[str]) -> set[str]:
     """Return what `reachable` does, without what can't be read.
 
-    Use it for snapshots that are no longer in the table: their files go one by one.
+    Use it for expired snapshots, whose files are deleted one by one.
     """
     paths: set[str] = set()
     for path in lists:
@@ -43,7 +43,7 @@ def found_in(table: Table, lists: Iterable[str]) -> set[str]:
 def _follow(
     table: Table, path: str, paths: set[str], skip: tuple[type[Exception], ...] = ()
 ) -> None:
-    """Add a manifest list and all it leads to; passes over errors of the kinds."""
+    """Add a manifest list and all files that it names; ignore errors in `skip`."""
     paths.add(path)
     with contextlib.suppress(*skip):
         for manifest in read_manifest_list(table.io.new_input(path)):
@@ -56,7 +56,7 @@ def _follow(
 
 
 def needed(table: Table) -> set[str]:
-    """Everything that the table needs as it is now, its metadata files included."""
+    """Return every file that the table needs now, its metadata files included."""
     metadata = table.metadata
     paths = reachable(table, (one.manifest_list for one in metadata.snapshots))
     paths.add(table.metadata_location)
@@ -66,7 +66,7 @@ def needed(table: Table) -> set[str]:
 
 
 def present(table: Table, folder: str = "") -> list[Found]:
-    """Return all files in the table's folder; paths in the form that the table uses."""
+    """Return all files in the table's folder, with paths as the table writes them."""
     location = table.location().rstrip("/") + (f"/{folder}" if folder else "")
     system, root = _system(table, location)
     listed = system.get_file_info(

@@ -1,4 +1,4 @@
-"""Names under which a snapshot and the table keep how far they go."""
+"""Name the properties in which a snapshot and the table keep their progress."""
 
 WATERMARKS = "cclake.watermarks"
 RUN = "cclake.extract_run"
@@ -7,4 +7,4 @@ LAST_RUN = "cclake.last_run"
 FILES = "cclake.files"
 """The data files that an extraction added, below the table's location, as JSON."""
 FORGOTTEN = "cclake.forgotten"
-"""When snapshots expired whose files still lie there, and their manifest lists."""
+"""When snapshots expired whose files still exist, and their manifest lists."""

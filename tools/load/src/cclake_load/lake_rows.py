@@ -1,11 +1,11 @@
-"""Reading a snapshot's rows into DuckDB."""
+"""Copy the rows of a snapshot into DuckDB."""
 
 import duckdb
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES
 
 from cclake_load import raw
-from cclake_load.aim import Aim
 from cclake_load.raw import COLUMNS
+from cclake_load.target import Target
 
 LAKE_ROWS = "lake_rows"
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -15,7 +15,7 @@ LONG = f"len > {LONG_BYTES}"
 
 def insert(
     db: duckdb.DuckDBPyConnection,
-    target: Aim,
+    target: Target,
     after: int | None = None,
     only: list[int] | None = None,
 ) -> int:
@@ -26,8 +26,8 @@ def insert(
     Args:
         db: The open database, inside a transaction.
         target: The snapshot.
-        after: Only runs above this one.
-        only: Only these runs.
+        after: Read only runs above this one.
+        only: Read only these runs.
     """
     relation = _relation(db, target, after)
     if relation is None:
@@ -35,9 +35,9 @@ def insert(
     # Not a join: DuckDB keeps the order of the files only through plain filters.
     wanted = "extract_run > ? and (? or list_contains(?, extract_run))"
     values = [-1 if after is None else after, only is None, only or []]
-    if relation == LAKE_ROWS:  # they can be read once only
+    if relation == LAKE_ROWS:  # Arrow batches can be read only once
         parts = [_without_bytes(relation, LONG)]
-    else:  # so that the bytes of the long ones are never read
+    else:  # two queries, so that the bytes of long lines are never read
         ordinary = f"(select * from {relation} where {ORDINARY})"
         parts = [ordinary, _without_bytes(f"{relation} where {LONG}", "true")]
     return sum(
@@ -51,9 +51,9 @@ def insert(
 
 
 def _without_bytes(rows: str, condition: str) -> str:
-    """Return SQL for rows without what is too long for DuckDB, if a condition holds.
+    """Return SQL for rows, without the bytes of those that meet a condition.
 
-    Older extractions kept the entries of long lines whole; these become null.
+    Older extractions kept the whole entries of long lines; these become null.
     """
     short = f"case when strlen(entry) <= {SHORT_BYTES} then entry end"
     return (
@@ -62,20 +62,20 @@ def _without_bytes(rows: str, condition: str) -> str:
     )
 
 
-def runs(db: duckdb.DuckDBPyConnection, target: Aim) -> dict[int, tuple[int, int]]:
+def runs(db: duckdb.DuckDBPyConnection, target: Target) -> dict[int, tuple[int, int]]:
     """Return the rows of each extraction run in the snapshot, as `raw.runs` does."""
     relation = _relation(db, target)
     return raw.runs(db, relation) if relation else {}
 
 
-SHARED = """
+SHARED_HOSTS = """
 select host
 from (select distinct coalesce(host, '') as host, buffer from raw.conversations)
 group by host
 having count(*) > 1
 """
 
-DOUBLES = """
+DUPLICATES = """
 delete from raw.conversations where rowid in (
     select rowid from (
         select rowid, row_number() over (
@@ -91,27 +91,27 @@ delete from raw.conversations where rowid in (
 """
 
 
-def drop_doubles(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
-    """Keep the oldest row of each (doc_id, part); returns how many rows went.
+def delete_duplicates(db: duckdb.DuckDBPyConnection, after: int = 0) -> int:
+    """Delete all but the oldest row of each (doc_id, part); return how many.
 
-    A line can reach the lake twice when two buffers of one host read it at the
-    same moment; a host with one buffer has none, and then nothing is compared.
+    A line can reach the lake twice when two buffers of one host read it at the same
+    time. Rows of hosts with one buffer are not compared.
 
     Args:
         db: The open database, inside a transaction.
-        after: Only rows of runs above this one may be a second copy.
+        after: Only rows of runs above this one can be duplicates.
     """
-    hosts = [host for (host,) in db.execute(SHARED).fetchall()]
+    hosts = [host for (host,) in db.execute(SHARED_HOSTS).fetchall()]
     if not hosts:
         return 0
-    found = db.execute(DOUBLES, [after, hosts]).fetchone()
+    found = db.execute(DUPLICATES, [after, hosts]).fetchone()
     return int(found[0]) if found else 0
 
 
 def _relation(
-    db: duckdb.DuckDBPyConnection, target: Aim, after: int | None = None
+    db: duckdb.DuckDBPyConnection, target: Target, after: int | None = None
 ) -> str | None:
-    """Return what to select from; None when no file holds such rows."""
+    """Return the relation to select from, or None if no file has such rows."""
     files = target.files(after)
     if not files:
         return None
@@ -122,8 +122,8 @@ def _relation(
     return f"read_parquet([{listed}], schema = {_by_field_id(target)})"
 
 
-def _by_field_id(target: Aim) -> str:
-    """Return the columns by their ids, so that renamed and added ones read right."""
+def _by_field_id(target: Target) -> str:
+    """Return the schema by field id, for columns that were renamed or added."""
     fields = []
     for name, number in _ids(target).items():
         kind = COLUMNS[name].split(" NOT")[0].split(" USING")[0]
@@ -134,10 +134,10 @@ def _by_field_id(target: Aim) -> str:
     return f"MAP {{{', '.join(fields)}}}"
 
 
-def _ids(target: Aim) -> dict[str, int]:
-    """Return the field id of each column: by name, or by place where it was renamed.
+def _ids(target: Target) -> dict[str, int]:
+    """Return the field id of each column: by name, or by position if renamed.
 
-    One that the table does not have gets an id that no file has: it is null.
+    A column that the table lacks gets an unused id, so that it is null.
     """
     names = target.fields
     ids = {name: number for number, name in names.items()}

@@ -1,4 +1,4 @@
-"""Data files of the table: their place, and what Iceberg records of them."""
+"""Place data files of the table, and describe them for a commit."""
 
 import uuid
 
@@ -13,12 +13,12 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
-from cclake_extract.bronze import arrow_schema
 from cclake_extract.parquet import Destination, Written
+from cclake_extract.schema import arrow_schema
 
 
 def destination(table: Table) -> Destination:
-    """Return the place of the table's new files, with credentials."""
+    """Return where new files of the table go, with credentials."""
     address = table.location()
     scheme, netloc, path = PyArrowFileIO.parse_location(address)
     io = table.io
@@ -30,12 +30,12 @@ def destination(table: Table) -> Destination:
 
 
 def new_path(table: Table) -> str:
-    """Return the address of a data file that is not there yet."""
+    """Return the address for a new data file."""
     return table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet")
 
 
-def described(table: Table, file: Written) -> DataFile:
-    """Return a finished file as a commit takes it."""
+def data_file(table: Table, file: Written) -> DataFile:
+    """Return the Iceberg description of a finished file."""
     schema, properties = table.schema(), table.properties
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=file.metadata,

@@ -1,4 +1,4 @@
-"""Care that comes by itself after an extraction, when there is enough of it to do."""
+"""Decide when an extraction maintains the table, and do it."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation, Snapshot
 
-from cclake_extract.care.compact import SMALL_ROWS, compact
-from cclake_extract.care.expire import KEEP, expire
-from cclake_extract.care.orphans import sweep_orphans
-from cclake_extract.state import lineage
+from cclake_extract.maintenance.compact import SMALL_ROWS, compact
+from cclake_extract.maintenance.expire import KEEP, expire
+from cclake_extract.maintenance.orphans import sweep_orphans
+from cclake_extract.watermark import lineage
 
 EVERY = 20
 SNAPSHOTS = KEEP + 60
 
 
 def due(table: Table, every: int = EVERY) -> bool:
-    """Return whether enough small commits or snapshots exist; open no file."""
+    """Return whether there are enough small commits or snapshots; open no file."""
     commits = 0
     for snapshot in lineage(table, table.current_snapshot()):
         if not snapshot.summary or snapshot.summary.operation != Operation.APPEND:
@@ -25,8 +25,8 @@ def due(table: Table, every: int = EVERY) -> bool:
     return commits >= every or len(table.metadata.snapshots) > SNAPSHOTS
 
 
-def care(table: Table) -> dict[str, Any]:
-    """Compact, expire, delete; returns what was done."""
+def maintain(table: Table) -> dict[str, Any]:
+    """Compact, expire and delete orphans; return what was done."""
     compacted = compact(table)
     expired = expire(table)
     return {

@@ -1,4 +1,4 @@
-"""What one call of `load` does."""
+"""Run one load by the options of `load`."""
 
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from cclake_common.settings import half_of_memory
 from cclake_lake.metadata import UNREADABLE
 from cclake_lake.settings import Lake
 
-from cclake_load import quick, raw
-from cclake_load.aim import Aim, Unknown
-from cclake_load.database import open_database
+from cclake_load import head, raw
 from cclake_load.outcome import NOTHING
+from cclake_load.target import Target, Unknown
+from cclake_load.warehouse import open_database
 
 LOADS = """
 select
@@ -28,15 +28,15 @@ MEMORY = "500MB"
 
 
 @dataclass
-class Job:
+class Load:
     """One load with its options.
 
     Attributes:
-        lake: Where the table is.
+        lake: The lake that has the table.
         path: The DuckDB file.
-        memory: DuckDB's memory limit, such as `1GB`; None: 500 MB, and half of the
-            machine's where that is too little.
-        wait: Seconds to wait for a locked file.
+        memory: DuckDB's memory limit, such as `1GB`. None: 500 MB, or half of the
+            machine's memory if that is too little.
+        wait: Maximum seconds to wait for a locked file.
     """
 
     lake: Lake
@@ -45,37 +45,37 @@ class Job:
     wait: float = 30.0
 
     def run(self, full: bool, as_of: str | None) -> dict[str, Any]:
-        """Bring DuckDB to the head, or to `as_of`; returns the outcome.
+        """Bring DuckDB to the head, or to `as_of`; return the outcome.
 
         Raises:
-            Failure: The file is locked, the snapshot is missing or unreadable.
+            Failure: The file is locked, or the snapshot is missing or unreadable.
         """
         if not (full or as_of):
-            found = quick.look(self.lake, self.path)
+            found = head.check(self.lake, self.path)
             if isinstance(found, dict):
                 return found
-            if found:  # where it does not do, what follows says why, or does it
+            if found:  # an error is repeated, and reported, below
                 with suppress(Unknown, duckdb.Error, *UNREADABLE):
                     return self._load(found, full, self.memory or MEMORY)
-        # These are most of a load's start.
+        # Importing these takes most of the start of a load.
         from cclake_lake.catalog import DAMAGED, answering, find_table
 
-        from cclake_load.snapshot import target
+        from cclake_load.snapshot import target_of
 
         table = find_table(self.lake)
         if table is None and as_of:
-            raise Failure("there is no table yet", "run `extract` first")
+            raise Failure("there is no table yet", "Run `extract` first.")
         try:
             with answering(self.lake):
-                aim = target(table, as_of) if table else None
+                target = target_of(table, as_of) if table else None
         except (*DAMAGED, OSError) as error:
             raise _unreadable(error) from error
-        # DuckDB holds 2,048 lines at once when it writes them, whatever their length.
+        # DuckDB writes 2,048 lines at once, whatever their length.
         limits = [self.memory] if self.memory else [MEMORY, half_of_memory()]
         for memory in limits:
             try:
                 guard = answering(self.lake)
-                return self._load(aim, full, memory, (*DAMAGED, OSError), guard)
+                return self._load(target, full, memory, (*DAMAGED, OSError), guard)
             except duckdb.Error as error:
                 if "Corrupt database file" in str(error):
                     raise self._damaged(error) from error
@@ -83,12 +83,12 @@ class Job:
                     raise _unreadable(error) from error
         raise Failure(
             f"{limits[-1]} of memory is too little for this load",
-            "give more with --memory-limit or CCLAKE_LOAD_MEMORY",
+            "Set a higher --memory-limit or CCLAKE_LOAD_MEMORY.",
         )
 
     def _load(
         self,
-        aim: Aim | None,
+        target: Target | None,
         full: bool,
         memory: str,
         damaged: tuple[type[Exception], ...] = (),
@@ -99,7 +99,7 @@ class Job:
         with open_database(self.path, memory, self.wait) as db:
             try:
                 with guard or nullcontext():
-                    return loader.load(db, aim, full).as_dict()
+                    return loader.load(db, target, full).as_dict()
             except damaged as error:
                 raise _unreadable(error) from error
 
@@ -110,10 +110,10 @@ class Job:
         )
 
     def stats(self) -> dict[str, Any]:
-        """Return what is loaded now; nothing is changed.
+        """Return what is loaded now; change nothing.
 
         Raises:
-            Failure: The file is locked, or is no DuckDB file.
+            Failure: The file is locked, or is not a DuckDB file.
         """
         nothing = {"total": 0, "extract_run": 0, "snapshot_id": None, "bytes": 0}
         if not self.path.exists():
@@ -137,7 +137,7 @@ class Job:
 
 
 def _is_memory(error: duckdb.Error) -> bool:
-    """Return whether memory was too little; a commit tells it in words only."""
+    """Return whether memory was too little; a commit says so only in its message."""
     said = ("Out of Memory", "failed to pin block", "could not allocate block")
     return isinstance(error, duckdb.OutOfMemoryException) or any(
         words in str(error) for words in said
@@ -148,14 +148,14 @@ def _unreadable(error: Exception) -> Failure:
     if "No space left" in str(error):
         return Failure(
             f"the disk is full: {str(error).splitlines()[0]}",
-            "free some room and run load again; nothing has changed",
+            "Free some space and run load again; nothing has changed.",
             TRY_LATER,
         )
     said = str(error).strip() or type(error).__name__
     return Failure(
         f"a file of the lake can't be read: {said.splitlines()[0]}",
-        "run load again; if it stays, `extract --full-backfill` makes"
-        " the lake again from MongoDB",
+        "Run load again; if that fails, `extract --full-backfill` rebuilds the lake"
+        " from MongoDB.",
     )
 
 
@@ -169,14 +169,14 @@ def text(result: dict[str, Any]) -> str:
             at = one["loaded_at"].replace("T", " ")[:19]
             lines.append(
                 f"{at}Z  {one['mode']:<11}"
-                f" run {one['extract_run']}: {one['rows']:,} rows in,"
-                f" {one['removed']:,} out"
+                f" run {one['extract_run']}: {one['rows']:,} rows added,"
+                f" {one['removed']:,} deleted"
             )
         return "\n".join(lines)
     if result["mode"] == NOTHING:
         return f"nothing new; {result['total']:,} rows"
-    removed = f", {result['removed']:,} out" if result["removed"] else ""
+    removed = f", {result['removed']:,} deleted" if result["removed"] else ""
     return (
-        f"{result['rows']:,} rows in{removed} ({result['mode']});"
+        f"{result['rows']:,} rows added{removed} ({result['mode']});"
         f" {result['total']:,} rows up to run {result['extract_run']}"
     )

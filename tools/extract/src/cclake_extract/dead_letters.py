@@ -1,4 +1,4 @@
-"""Documents that can't become rows: kept aside with the reason."""
+"""Keep documents that can't become rows, with the reason."""
 
 from datetime import UTC, datetime
 
@@ -13,8 +13,8 @@ COLLECTION = "extract_dead_letters"
 class DeadLetters:
     """Collects failures of one run and writes them to MongoDB.
 
-    A letter has the `_id` of its document (or the bytes at its place), so that
-    a document that fails again is there once.
+    A letter has the `_id` of its document, or the bytes in its place. A document
+    that fails again has one letter.
     """
 
     def __init__(self, database: Database[Document]) -> None:
@@ -23,11 +23,11 @@ class DeadLetters:
         self.count = 0
 
     def add(self, raw: bytes, buffer: str, reason: str) -> None:
-        """Note one document, given as BSON that may be broken."""
+        """Add one document, given as BSON that may be invalid."""
         self.count += 1
         self._letters.append(
             {
-                "_id": identity(raw),
+                "_id": document_id(raw),
                 "buffer": buffer,
                 "reason": reason[:500],
                 "at": datetime.now(UTC),
@@ -35,7 +35,7 @@ class DeadLetters:
         )
 
     def write(self) -> None:
-        """Store what was noted; call it before the watermark moves past it."""
+        """Store the letters; call it before the watermark moves past them."""
         if self._letters:
             self._collection.bulk_write(
                 [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in self._letters]
@@ -43,8 +43,8 @@ class DeadLetters:
             self._letters = []
 
 
-def letters(database: Database[Document]) -> list[Document]:
-    """Return all dead letters, newest first, for people and scripts."""
+def list_letters(database: Database[Document]) -> list[Document]:
+    """Return all dead letters, newest first."""
     found = database[COLLECTION].find().sort("at", -1)
     return [
         {
@@ -57,7 +57,7 @@ def letters(database: Database[Document]) -> list[Document]:
     ]
 
 
-def identity(raw: bytes) -> Binary:
+def document_id(raw: bytes) -> Binary:
     """Return the binary `_id` at the start of a BSON document, without decoding it."""
     if raw[4:9] == b"\x05_id\x00":
         size = int.from_bytes(raw[9:13], "little")

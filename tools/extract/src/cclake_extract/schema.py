@@ -1,4 +1,4 @@
-"""The bronze table: its columns, their field ids, and how it is kept."""
+"""Define the bronze table: its columns, their field ids and its properties."""
 
 import contextlib
 import random
@@ -36,22 +36,22 @@ S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
 T, B, X = TimestamptzType(), BooleanType(), BinaryType()
 
 # name, type, required, meaning; the field id is the place in the list, from 1.
-# Append new columns at the end: an id is never used twice.
+# Append new columns at the end: an id is never reused.
 COLUMNS: tuple[tuple[str, PrimitiveType, bool, str], ...] = (
     ("doc_id", S, True, "_id of the document in hex"),
     ("part", I, True, "0: the line; n: its n-th salvaged record"),
     ("record_kind", S, True, "line, salvaged or chunk"),
     ("host", S, False, "machine that the file is on"),
-    ("buffer", S, True, "id of the buffer that took the line in"),
+    ("buffer", S, True, "id of the buffer that stored the line"),
     ("seq", L, True, "number of the line in that buffer"),
-    ("extract_run", L, True, "number of the commit that added the row, rising"),
+    ("extract_run", L, True, "number of the commit that added the row"),
     ("project_id", S, False, "project folder"),
     ("source_file", S, False, "path of the file, relative to its root"),
     ("file_key", S, False, "key of the file, constant through renames"),
     ("gen", I, False, "generation of the file in which it was first seen"),
     ("off", L, False, "byte offset of the line"),
-    ("len", L, False, "bytes of the line, newline counted"),
-    ("session_id", S, False, "session of the entry, else of the path"),
+    ("len", L, False, "bytes of the line, with its newline"),
+    ("session_id", S, False, "session of the entry, or of the path"),
     ("type", S, False, "type of the entry"),
     ("subtype", S, False, "subtype, data.type or attachment.type of the entry"),
     ("uuid", S, False, "uuid of the entry"),
@@ -83,9 +83,9 @@ PROPERTIES = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
     "write.parquet.compression-level": "3",
-    # A retry inside pyiceberg would commit rows twice that another run committed.
+    # A retry inside pyiceberg could commit rows that another run has committed.
     "commit.retry.num-retries": "0",
-    # Without these four a commit grows with the number of commits before it.
+    # Without these four, each commit is slower than the one before it.
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "20",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -139,9 +139,9 @@ def _add_columns(table: Table, transaction: Transaction) -> None:
 
 
 def create_table(lake: Lake, catalog: Catalog) -> Table:
-    """Create namespace and table; another process may do the same.
+    """Create namespace and table; another process may do so at the same time.
 
-    Some catalogs answer the second of two at the same moment with an error of theirs.
+    Some catalogs then answer the second request with a server error.
     """
     for _ in range(TRIES - 1):
         try:

@@ -12,10 +12,10 @@ import gridfs
 import orjson
 import pytest
 from bson.raw_bson import RawBSONDocument
-from cclake_extract import shares
+from cclake_extract import splits
 from cclake_extract.backfill import backfill
-from cclake_extract.run import extract
-from cclake_extract.state import state_of
+from cclake_extract.incremental import extract
+from cclake_extract.watermark import state_of
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from documents import acknowledge, document, documents, entry, store
@@ -29,7 +29,7 @@ ROWS = 100
 
 @pytest.fixture(autouse=True)
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "FILE_ROWS", ROWS)
+    monkeypatch.setattr(splits, "FILE_ROWS", ROWS)
 
 
 def data_files(lake: Lake) -> set[str]:

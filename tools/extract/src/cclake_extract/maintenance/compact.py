@@ -1,4 +1,4 @@
-"""Merging small data files without changing a row."""
+"""Merge small data files without changing a row."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
 from cclake_extract.commit import remove, replace
-from cclake_extract.datafile import described, destination, new_path
+from cclake_extract.data_files import data_file, destination, new_path
 from cclake_extract.parquet import ParquetFile
 from cclake_extract.reader import FILE_BYTES
-from cclake_extract.shares import FILE_ROWS
-from cclake_extract.state import state_of
+from cclake_extract.splits import FILE_ROWS
+from cclake_extract.watermark import state_of
 
-# A merged file below this is merged again later; above it, it rests. So each
-# compaction rewrites a bounded number of rows, however long the history is.
+# A merged file above this size is not merged again, so that each compaction rewrites a
+# bounded number of rows, however long the history is.
 SMALL_ROWS = FILE_ROWS // 2
 SMALL_BYTES = 32 << 20
 GROUP_ROWS = 5_000
@@ -24,7 +24,7 @@ GROUP_ROWS = 5_000
 
 @dataclass
 class Compaction:
-    """What a compaction did: files and rows that went into how many new files."""
+    """The number of merged files, of their rows, and of new files."""
 
     files: int = 0
     rows: int = 0
@@ -34,27 +34,27 @@ class Compaction:
 def compact(table: Table, at_least: int = 2) -> Compaction:
     """Merge the small files of the head into files of about 50,000 rows.
 
-    It is one snapshot that deletes the small files and adds the merged ones,
-    and carries the watermark on; every row keeps its extraction run.
+    One snapshot deletes the small files and adds the merged ones. It has the watermark
+    of the snapshot before, and every row keeps its extraction run.
 
     Args:
         table: The table; holds the new head afterwards.
-        at_least: Do nothing with fewer small files than this.
+        at_least: Minimum number of small files; with fewer, nothing is done.
     """
     tasks = small(table)
     if len(tasks) < max(at_least, 2):
         return Compaction()
     merged = _merge(table, tasks)
-    gone = [task.file for task in tasks]
+    merged_away = [task.file for task in tasks]
     try:
-        replace(table, lambda: gone, merged, lambda: state_of(table))
+        replace(table, lambda: merged_away, merged, lambda: state_of(table))
     except ValidationException:
-        # Another compaction or a rebuild took the same files: its result stands.
+        # Another compaction or a rebuild replaced the same files.
         remove(table, [file.file_path for file in merged])
         table.refresh()
         return Compaction()
-    rows = sum(file.record_count for file in gone)
-    return Compaction(len(gone), rows, len(merged))
+    rows = sum(file.record_count for file in merged_away)
+    return Compaction(len(merged_away), rows, len(merged))
 
 
 def small(table: Table) -> list[FileScanTask]:
@@ -87,10 +87,10 @@ def _merge(table: Table, tasks: list[FileScanTask]) -> list[DataFile]:
                 writer.write(batch)
             size += task.file.file_size_in_bytes
             if writer.rows >= FILE_ROWS or size >= FILE_BYTES:
-                done.append(described(table, writer.close()))
+                done.append(data_file(table, writer.close()))
                 writer, size = None, 0
         if writer is not None:
-            done.append(described(table, writer.close()))
+            done.append(data_file(table, writer.close()))
             writer = None
     finally:
         if writer is not None:

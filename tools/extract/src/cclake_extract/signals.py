@@ -1,4 +1,4 @@
-"""Work that a Ctrl-C does not tear apart."""
+"""Defer Ctrl-C during work that must not be interrupted."""
 
 import signal
 import threading
@@ -8,11 +8,11 @@ from types import FrameType
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let a Ctrl-C wait until the work inside is through; a second one does not wait.
+def defer_sigint() -> Iterator[None]:
+    """Deliver a Ctrl-C after the block; a second one interrupts at once.
 
-    A commit that is interrupted leaves files of which nobody knows whether the
-    table holds them; and where a library runs callbacks, the exception is lost.
+    An interrupted commit leaves files that may or may not belong to the table. If a
+    library runs callbacks, the exception is lost.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

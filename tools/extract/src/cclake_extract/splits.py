@@ -1,4 +1,4 @@
-"""What is to be read, divided into shares that each become one commit."""
+"""Divide the documents to read into splits that each become one commit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from cclake_archive.client import Document
 from pymongo.database import Database
 
-from cclake_extract.mongo import Range, count, seq_of_place
+from cclake_extract.mongo import Range, count, nth_seq
 
 FILE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
-class Share:
+class Split:
     """Documents that become one commit.
 
     Attributes:
-        ranges: At most one of each buffer.
-        run: Number that their rows carry.
-        path: Address of the data file; further ones have a number behind it.
+        ranges: One range of each buffer at most.
+        run: Run number of their rows.
+        path: Address of the data file; further files add a number to it.
     """
 
     ranges: tuple[Range, ...]
@@ -26,25 +26,25 @@ class Share:
     path: str
 
     def file(self, number: int) -> str:
-        """Address of its n-th data file, from 0."""
+        """Return the address of its n-th data file, from 0."""
         if not number:
             return self.path
         return f"{self.path.removesuffix('.parquet')}-{number}.parquet"
 
 
-def divided(
+def split_ranges(
     database: Database[Document], ranges: list[Range]
 ) -> Iterator[tuple[Range, ...]]:
     """Divide ranges into groups of about `FILE_ROWS` documents, in their order.
 
-    Numbers have gaps: where a range may be too long, MongoDB is asked which of its
-    documents is the last one that fits; its index answers that.
+    Sequence numbers have gaps. If a range may be too long, an index of MongoDB gives
+    the number of the last document that fits.
     """
     found: list[Range] = []
     room = FILE_ROWS
     for buffer, after, up_to in ranges:
         while up_to - after > room:
-            edge = seq_of_place(database, (buffer, after, up_to), room)
+            edge = nth_seq(database, (buffer, after, up_to), room)
             if edge is None:
                 break
             yield (*found, (buffer, after, edge))
@@ -60,6 +60,6 @@ def divided(
         yield tuple(found)
 
 
-def most(ranges: list[Range]) -> int:
-    """Return how many groups `divided` gives at most."""
+def max_splits(ranges: list[Range]) -> int:
+    """Return the maximum number of groups that `split_ranges` yields."""
     return 1 + sum(up_to - after for _, after, up_to in ranges) // FILE_ROWS

@@ -1,1 +1,0 @@
-"""Table care: few files, few snapshots, no leftovers."""

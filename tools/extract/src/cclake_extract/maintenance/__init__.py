@@ -1,0 +1,1 @@
+"""Maintain the table: merge files, expire snapshots, delete orphans."""
