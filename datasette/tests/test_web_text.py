@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from cclake_common.search import CLOSE, OPEN, whole_marks
 from cclake_common.words import ALONE, text_of, words_of
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
 from cclake_web.render.markdown import markdown
@@ -155,7 +155,7 @@ def test_a_patch_may_have_any_shape(patch: object) -> None:
      (4_200_000, "4.2M"), (7_000_000_000, "7B")],
 )  # fmt: skip
 def test_counts_are_short(value: float | None, text: str) -> None:
-    assert fmt.count(value) == text
+    assert formatting.count(value) == text
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_counts_are_short(value: float | None, text: str) -> None:
     ],
 )
 def test_money_is_plain(value: float | None, text: str) -> None:
-    assert fmt.money(value) == text
+    assert formatting.money(value) == text
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_money_is_plain(value: float | None, text: str) -> None:
     ],
 )
 def test_durations_have_two_parts_at_most(value: float | None, text: str) -> None:
-    assert fmt.duration(value) == text
+    assert formatting.duration(value) == text
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ def test_durations_have_two_parts_at_most(value: float | None, text: str) -> Non
      ("claude-3-5-haiku", "haiku 3.5"), (None, "")],
 )  # fmt: skip
 def test_models_have_short_names(model: str | None, name: str) -> None:
-    assert fmt.model_name(model) == name
+    assert formatting.model_name(model) == name
 
 
 def test_one_line_has_no_marks_but_a_command_keeps_them() -> None:
-    assert fmt.one_line("## **Fix** the\n`parser`") == "Fix the parser"
-    assert fmt.squeeze("ls **/*.py\n | wc") == "ls **/*.py | wc"
+    assert formatting.one_line("## **Fix** the\n`parser`") == "Fix the parser"
+    assert formatting.squeeze("ls **/*.py\n | wc") == "ls **/*.py | wc"
 
 
 def test_words_are_those_of_gold() -> None:

@@ -11,7 +11,7 @@ from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.data.thread import LONGEST_TURN, PAGE, Mark, pages
 from cclake_web.live.reading import line_of
 from cclake_web.render.cards import cards_of
-from cclake_web.render.toolview import view
+from cclake_web.render.tool_view import view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from cclake_web.data import dashboard, overtime
+from cclake_web.data import dashboard, over_time
 from cclake_web.data.filters import Filters
 from cclake_web.pages.queries import sql_of
 from harness import BIN
@@ -54,7 +54,7 @@ def test_charts_count_what_their_sql_counts(
 
         days = {
             day.isoformat(): (round(done.cost, 4), done.responses)
-            for day, done in overtime.days(export, chosen).items()
+            for day, done in over_time.days(export, chosen).items()
         }
         assert days == {
             row["day"]: (row["cost_usd"] or 0, row["responses"])

@@ -289,7 +289,7 @@ def test_an_extraction_that_others_always_overtake_does_not_say_that_it_is_done(
 
     store(db, list(documents(1, 20)))
     monkeypatch.setattr(incremental, "_extract", overtaken)
-    with pytest.raises(Failure, match="not all is extracted") as failed:
+    with pytest.raises(Failure, match="extraction is incomplete") as failed:
         extract(lake, db)
     assert failed.value.code == TRY_LATER
 

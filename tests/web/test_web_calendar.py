@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cclake_web.charts.calendar import drawn
-from cclake_web.data import overtime
+from cclake_web.data import over_time
 from cclake_web.data.calendar import FEW, ROWS, WEEKS, Calendar, calendar
 from cclake_web.data.filters import Filters
 from export import Export
@@ -34,7 +34,7 @@ def shown(folder: Path, ago: tuple[int, ...], **chosen: str) -> Calendar | None:
     connection = sqlite3.connect(export.write(folder / "c.db"))
     filters = Filters.from_args(chosen, ZONE)
     whenever = replace(filters, since="", until="")
-    found = calendar(overtime.days(connection, whenever), filters)
+    found = calendar(over_time.days(connection, whenever), filters)
     connection.close()
     return found
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.data.labels import of_models, of_projects, told_apart
 from export import Export
 from webface import Web, serving
@@ -63,5 +63,5 @@ def test_labels_are_the_shortest_that_tell_apart() -> None:
     assert of_projects([("a", "w", None), ("b", "w", None)]) == {"a": "a", "b": "b"}
     forms = {"1": ("x", "y", "1"), "2": ("x", "z", "2"), "3": ("y", "q", "3")}
     assert told_apart(forms) == {"1": "1", "2": "z", "3": "y"}
-    assert fmt.missing(0, 2) == "2 responses logged without token counts"
-    assert (fmt.missing(0, 0), fmt.no_cost(0)) == ("", "no usage")
+    assert formatting.missing(0, 2) == "2 responses logged without token counts"
+    assert (formatting.missing(0, 0), formatting.no_cost(0)) == ("", "no usage")

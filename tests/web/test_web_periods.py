@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from html import unescape
 
 import pytest
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.charts.svg import Chart, Series, lines
 from cclake_web.data.periods import PRESETS, period
 from export import Export
@@ -159,8 +159,10 @@ def test_a_line_breaks_where_more_than_a_week_is_missing() -> None:
 
 
 def test_changes_are_said_in_few_signs() -> None:
-    said = [fmt.change(now, 10.0) for now in (0, 9.96, 10, 12, 19.9, 20, 34, 5000)]
+    said = [
+        formatting.change(now, 10.0) for now in (0, 9.96, 10, 12, 19.9, 20, 34, 5000)
+    ]
     assert said == ["−100%", "±0%", "±0%", "+20%", "+99%", "×2.0", "×3.4", "×500"]
-    assert fmt.change(1, 0) == ""
-    assert fmt.points(0.5, 0.49) == "+1 point"
-    assert fmt.points(0.5, 0.7) == "−20 points"
+    assert formatting.change(1, 0) == ""
+    assert formatting.points(0.5, 0.49) == "+1 point"
+    assert formatting.points(0.5, 0.7) == "−20 points"

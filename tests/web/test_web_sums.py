@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cclake_web.charts.scale import start_of
-from cclake_web.data import dashboard, overtime, zones
+from cclake_web.data import dashboard, over_time, zones
 from cclake_web.data.durations import median
 from cclake_web.data.filters import Filters
 from cclake_web.data.sessions import page, totals
@@ -69,8 +69,8 @@ def opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def span_of(connection: sqlite3.Connection, chosen: Filters) -> overtime.Span | None:
-    return overtime.span(connection, chosen, overtime.days(connection, chosen))
+def span_of(connection: sqlite3.Connection, chosen: Filters) -> over_time.Span | None:
+    return over_time.span(connection, chosen, over_time.days(connection, chosen))
 
 
 def facts(sums: sqlite3.Connection, chosen: Filters) -> list[sqlite3.Row]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from cclake_common.masking import SHORTEST, mask, mask_value
 
-from cclake_web.jsontext import dumps, loads
+from cclake_web.json_text import dumps, loads
 
 
 def masked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> sqlite3.Row:

@@ -11,7 +11,7 @@ from datasette.utils.asgi import Forbidden, Request
 from itsdangerous import BadSignature
 
 from cclake_web.export import NAME
-from cclake_web.guard import SIGNED_IN_S
+from cclake_web.security import SIGNED_IN_S
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported

@@ -15,9 +15,8 @@ from jinja2 import Environment
 from pluggy import HookimplMarker
 
 from cclake_web.descriptions import metadata
+from cclake_web.downloads.datasette_csv import safe_csv
 from cclake_web.export import NAME, REVEALING
-from cclake_web.exporting.datasette_csv import safe_csv
-from cclake_web.guard import App, Guard
 from cclake_web.live.stream import live_stream
 from cclake_web.pages.canned import canned
 from cclake_web.pages.compare import compare_page
@@ -35,6 +34,7 @@ from cclake_web.pages.web import asset_url, environment
 from cclake_web.permissions import refused, reveals, signed_in_until
 from cclake_web.render.code import warm
 from cclake_web.render.safe import finalize, visible
+from cclake_web.security import App, Guard
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported

@@ -11,13 +11,13 @@ from cclake_common.masking import mask
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import calls_of
-from cclake_web.data.family import family
+from cclake_web.data.session_tree import family
 from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
-from cclake_web.fmt import one_line
+from cclake_web.formatting import one_line
 from cclake_web.masking import mask_names
-from cclake_web.nesting import Ask, Loose, Nester
 from cclake_web.render.cards import Card, cards_of
+from cclake_web.subagents import Ask, Loose, Nester
 
 FOLLOWED = 400  # entries that an open page shows of a running thread
 WHOLE_DEEPEST = 40  # levels of subagents in an export

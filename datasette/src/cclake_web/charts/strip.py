@@ -8,7 +8,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from cclake_web.data.thread import Mark, Page
-from cclake_web.fmt import count
+from cclake_web.formatting import count
 
 COLUMNS = 240
 NARROWEST = 90  # columns; fewer bars are not drawn wider

@@ -12,7 +12,7 @@ from cclake_web.data import zones
 from cclake_web.data.filters import Filters
 from cclake_web.data.quarters import chosen_days, local
 from cclake_web.data.sessions import subset
-from cclake_web.fmt import plural
+from cclake_web.formatting import plural
 from cclake_web.render.safe import plain
 
 HEIGHT = 46

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from cclake_web.data.filters import Filters
-from cclake_web.data.overtime import Done
+from cclake_web.data.over_time import Done
 
 WEEKS = 53  # of a row
 ROWS = 3  # at most

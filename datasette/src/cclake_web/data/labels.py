@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from cclake_web.fmt import model_name
+from cclake_web.formatting import model_name
 
 
 def told_apart(forms: Mapping[str, Sequence[str]]) -> dict[str, str]:

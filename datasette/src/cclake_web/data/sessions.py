@@ -10,7 +10,7 @@ from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.data.quarters import chosen_days, local
 from cclake_web.data.zones import slot_of
-from cclake_web.jsontext import dumps
+from cclake_web.json_text import dumps
 
 PAGE = 100
 _METRICS = "left join agg_session_metrics m on m.session_id = s.session_id"

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from cclake_web.jsontext import loads
+from cclake_web.json_text import loads
 
 PREFIX = "line:"  # of the key of an image that is still only in its line
 Part = dict[str, Any]

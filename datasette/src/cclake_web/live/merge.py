@@ -8,7 +8,7 @@ from typing import Any
 from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
 from cclake_web.live.tables import Tables
-from cclake_web.nesting import Ask
+from cclake_web.subagents import Ask
 from cclake_web.threadpage import Live, Thread, load
 
 # What newer lines change of a session that the export has; its numbers stay.

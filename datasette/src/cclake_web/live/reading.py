@@ -13,7 +13,7 @@ from typing import Any
 from cclake_archive.client import Document
 
 from cclake_web.data.blocks import Block
-from cclake_web.jsontext import dumps, loads
+from cclake_web.json_text import dumps, loads
 from cclake_web.live.images import images_in, key_of, lighten
 
 # What Claude Code and an IDE put beside the words of the user.

@@ -15,14 +15,14 @@ from urllib.parse import unquote
 import orjson
 from datasette.utils.asgi import Request
 
-from cclake_web import stopping
-from cclake_web.guard import Receive, Send
+from cclake_web import shutdown
 from cclake_web.live import merge
 from cclake_web.live.overlay import Overlay
-from cclake_web.nesting import Ask
 from cclake_web.pages.web import environment, zone_of
 from cclake_web.permissions import ensure_visible, may_reveal
+from cclake_web.security import Receive, Send
 from cclake_web.state import state_of
+from cclake_web.subagents import Ask
 from cclake_web.threadpage import Live
 
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
@@ -72,7 +72,7 @@ async def live_stream(
 ) -> None:
     """Send `lines` events with the HTML of all lines that are not yet published."""
     await ensure_visible(datasette, request.actor)
-    stopping.watch()
+    shutdown.watch()
     args = request.args
     reveal = args.get("reveal") == "1" and await may_reveal(datasette, request.actor)
     ask = Ask(
@@ -99,7 +99,7 @@ async def _follow(
 ) -> None:
     export = state_of(datasette).export
     quiet = 0
-    while not gone.done() and not stopping.stopping() and export.look():
+    while not gone.done() and not shutdown.requested() and export.look():
         await tail.overlay.look(export)
         event = "away" if tail.overlay.status.away else await export.read(tail.look)
         if event:

@@ -15,7 +15,7 @@ from cclake_common.times import moment
 from cclake_common.words import words_of
 
 from cclake_web.data.blocks import CHUNK, Block
-from cclake_web.jsontext import dumps
+from cclake_web.json_text import dumps
 from cclake_web.live.reading import (
     MOST_PROMPT,
     MOST_TITLE,

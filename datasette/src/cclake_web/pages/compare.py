@@ -9,12 +9,12 @@ from typing import Any
 
 from datasette.utils.asgi import Response
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.charts.svg import Chart, Series, lines
 from cclake_web.data import dashboard as numbers
-from cclake_web.data import overtime
+from cclake_web.data import over_time
 from cclake_web.data.filters import CHOICES, Filters
-from cclake_web.data.overtime import Day, Done
+from cclake_web.data.over_time import Day, Done
 from cclake_web.data.periods import DEFAULT, PRESETS, Period, period
 from cclake_web.data.quarters import chosen
 from cclake_web.export import Export
@@ -194,7 +194,7 @@ def titles(sides: Sequence[Side], names: Mapping[str, dict[str, str]]) -> list[s
         ]
         if not differ or sides[0].period != sides[1].period:
             parts.append(str(side.period))
-        found.append(fmt.one_line(", ".join(parts), 60))
+        found.append(formatting.one_line(", ".join(parts), 60))
     return found if found[0] != found[1] else [f"{found[0]} (1)", f"{found[1]} (2)"]
 
 
@@ -205,16 +205,16 @@ def measures(one: Side, other: Side) -> list[Measure]:
     """Return rows: a name, both values, and the change against the second."""
     a, b = one.found, other.found
     pairs: tuple[tuple[str, float, float, Callable[[float], str]], ...] = (
-        ("Cost", a.total.cost, b.total.cost, fmt.money),
-        ("Cost of a day in use", *_each(one, other, lambda s: len(s.days)), fmt.money),
+        ("Cost", a.total.cost, b.total.cost, formatting.money),
+        ("Cost of a day in use", *_each(one, other, lambda s: len(s.days)), formatting.money),
         ("Cost of a response", *_each(one, other, lambda s: s.found.total.responses),
-         fmt.money),
-        ("Days in use", len(one.days), len(other.days), fmt.count),
-        ("Sessions", a.sessions, b.sessions, fmt.count),
-        ("Responses", a.total.responses, b.total.responses, fmt.count),
-        ("Output tokens", a.total.output, b.total.output, fmt.count),
-        ("Input tokens", a.total.context, b.total.context, fmt.count),
-        ("Tool calls", a.calls, b.calls, fmt.count),
+         formatting.money),
+        ("Days in use", len(one.days), len(other.days), formatting.count),
+        ("Sessions", a.sessions, b.sessions, formatting.count),
+        ("Responses", a.total.responses, b.total.responses, formatting.count),
+        ("Output tokens", a.total.output, b.total.output, formatting.count),
+        ("Input tokens", a.total.context, b.total.context, formatting.count),
+        ("Tool calls", a.calls, b.calls, formatting.count),
     )  # fmt: skip
     shares = (
         ("From the cache", a.total.cached, b.total.cached),
@@ -223,9 +223,15 @@ def measures(one: Side, other: Side) -> list[Measure]:
     )
     known = a.total.responses and b.total.responses
     return [
-        (name, number(x), number(y), fmt.change(x, y)) for name, x, y, number in pairs
+        (name, number(x), number(y), formatting.change(x, y))
+        for name, x, y, number in pairs
     ] + [
-        (name, f"{x * 100:.1f}%", f"{y * 100:.1f}%", fmt.points(x, y) if known else "")
+        (
+            name,
+            f"{x * 100:.1f}%",
+            f"{y * 100:.1f}%",
+            formatting.points(x, y) if known else "",
+        )
         for name, x, y in shares
     ]
 
@@ -268,7 +274,7 @@ def added_up(sides: Sequence[Side]) -> Panel | None:
         (
             name,
             *(
-                fmt.money(one.values[n]) if one.values[n] >= 0 else "–"
+                formatting.money(one.values[n]) if one.values[n] >= 0 else "–"
                 for one in series
             ),
         )
@@ -294,11 +300,11 @@ def _lists(
     sides: Sequence[Side], models: dict[str, str], projects: dict[str, str]
 ) -> list[dict[str, Any]]:
     kinds: tuple[tuple[str, str, Callable[[str], str], Callable[[float], str]], ...] = (
-        ("Models", "models", lambda m: models.get(m) or fmt.model_name(m) or "unknown",
-         fmt.money),
+        ("Models", "models", lambda m: models.get(m) or formatting.model_name(m) or "unknown",
+         formatting.money),
         ("Projects", "projects", lambda p: projects.get(p) or p or "no project",
-         fmt.money),
-        ("Tools, calls", "tools", lambda t: t, fmt.count),
+         formatting.money),
+        ("Tools, calls", "tools", lambda t: t, formatting.count),
     )  # fmt: skip
     found = []
     for title, name, called, number in kinds:
@@ -310,7 +316,7 @@ def _lists(
             {
                 "name": called(key), "one": number(one.get(key, 0.0)),
                 "other": number(other.get(key, 0.0)),
-                "change": fmt.change(one.get(key, 0.0), other.get(key, 0.0)),
+                "change": formatting.change(one.get(key, 0.0), other.get(key, 0.0)),
             }
             for key in keys[:ROWS]
         ]  # fmt: skip

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from datasette.utils.asgi import Response
 
 from cclake_web.data import dashboard as numbers
-from cclake_web.data import overtime
+from cclake_web.data import over_time
 from cclake_web.data.calendar import calendar
 from cclake_web.data.filters import Filters
-from cclake_web.data.overtime import Done
+from cclake_web.data.over_time import Done
 from cclake_web.data.periods import DEFAULT, MONTH, PRESETS, Period, period
 from cclake_web.export import NAME, Export
 from cclake_web.pages.panels import panels
@@ -68,7 +68,7 @@ def days_in_use(
     """Return the sums of all days of a selection, whatever its dates are."""
     whenever = replace(filters, since="", until="")
     key = (whenever, filters.zone)
-    return export.keep("days", MOST, key, lambda: overtime.days(connection, whenever))
+    return export.keep("days", MOST, key, lambda: over_time.days(connection, whenever))
 
 
 def presets(days: Mapping[date, Done], today: date) -> dict[str, str]:
@@ -94,7 +94,7 @@ def gathered(
     """
     drawn = calendar(days, filters)
     used = drawn.used if drawn else []
-    span = overtime.span(connection, filters, used)
+    span = over_time.span(connection, filters, used)
     calls = numbers.calls(connection, filters)
     earlier = shown.before()
     return {

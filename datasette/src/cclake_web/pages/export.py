@@ -15,8 +15,8 @@ from markupsafe import Markup
 from cclake_web.data import sessions
 from cclake_web.data.blocks import Entry
 from cclake_web.data.filters import Filters
-from cclake_web.exporting import markdown
-from cclake_web.exporting.records import (
+from cclake_web.downloads import markdown
+from cclake_web.downloads.records import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
     csv_text,

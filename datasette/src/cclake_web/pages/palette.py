@@ -9,7 +9,7 @@ from cclake_common.search import question
 from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import like
-from cclake_web.fmt import one_line
+from cclake_web.formatting import one_line
 from cclake_web.pages.web import Visit, view
 
 EACH = 8

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.charts.scale import label
 from cclake_web.charts.svg import Chart, Number, Series, bars, heatmap, lines
 from cclake_web.data.filters import WEEKDAYS, Filters
 from cclake_web.data.labels import of_models
-from cclake_web.data.overtime import Day, Span
+from cclake_web.data.over_time import Day, Span
 
 MODELS = 6  # with a colour of their own; the rest is "other"
 
@@ -74,7 +74,11 @@ def _cost(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
         rest = [sum(day.by_model.get(m, 0.0) for m in ranked[MODELS:]) for day in line]
         series.append(Series("other", rest, 8))
     rows = [
-        (name, *(fmt.money(one.values[n]) for one in series), fmt.money(line[n].cost))
+        (
+            name,
+            *(formatting.money(one.values[n]) for one in series),
+            formatting.money(line[n].cost),
+        )
         for n, name in enumerate(names)
     ]
     return Panel(
@@ -94,11 +98,11 @@ def _tokens(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
         for name, key, n in kinds
     ]
     rows = [
-        (name, *(fmt.count(one.values[n]) for one in series))
+        (name, *(formatting.count(one.values[n]) for one in series))
         for n, name in enumerate(names)
     ]
     return Panel(
-        "Tokens by kind", bars(chart(series, fmt.count)),
+        "Tokens by kind", bars(chart(series, formatting.count)),
         ("", *(one.name for one in series)), rows, "tokens_by_day",
         [(one.name, one.colour) for one in series],
     )  # fmt: skip
@@ -111,11 +115,11 @@ def _heat(hours: list[list[int]], filters: Filters) -> Panel:
         return f"/?{base}{'&' if base else ''}slot={slot}"
 
     def number(value: float) -> str:
-        return fmt.plural(value, "response")
+        return formatting.plural(value, "response")
 
     drawn = heatmap(hours, WEEKDAYS, number, href)
     rows = [
-        (name, *(fmt.count(v) for v in row))
+        (name, *(formatting.count(v) for v in row))
         for name, row in zip(WEEKDAYS, hours, strict=True)
     ]
     head = ("", *(str(hour) for hour in range(24)))
@@ -125,7 +129,7 @@ def _heat(hours: list[list[int]], filters: Filters) -> Panel:
 def _cache(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
     share = [day.read / day.context if day.context else -1.0 for day in line]
     rows = [
-        (name, percent(value) if value >= 0 else "–", fmt.count(day.read))
+        (name, percent(value) if value >= 0 else "–", formatting.count(day.read))
         for name, value, day in zip(names, share, line, strict=True)
     ]
     drawn = lines(chart([Series("Read from the cache", share, 1)], percent), 1.0)
@@ -137,11 +141,15 @@ def _context(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
     widest = [float(day.widest) if day.responses else -1.0 for day in line]
     series = [Series("Largest", widest, 3), Series("Mean", mean, 1)]
     rows = [
-        (name, fmt.count(one) if one >= 0 else "–", fmt.count(two) if two >= 0 else "–")
+        (
+            name,
+            formatting.count(one) if one >= 0 else "–",
+            formatting.count(two) if two >= 0 else "–",
+        )
         for name, one, two in zip(names, mean, widest, strict=True)
     ]
     return Panel(
-        "Context of a response", lines(chart(series, fmt.count)),
+        "Context of a response", lines(chart(series, formatting.count)),
         ("", "Mean", "Largest"), rows, "context", [("Largest", 3), ("Mean", 1)],
     )  # fmt: skip
 
@@ -151,7 +159,7 @@ def _agents(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
     own = [day.cost - day.side_cost for day in line]
     series = [Series("Main thread", own, 1), Series("Subagents", side, 2)]
     rows = [
-        (name, fmt.money(a), fmt.money(b))
+        (name, formatting.money(a), formatting.money(b))
         for name, a, b in zip(names, own, side, strict=True)
     ]
     return Panel(
@@ -163,7 +171,7 @@ def _agents(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
 
 def axis_money(value: float) -> str:
     """Money at an axis: whole dollars where they are whole."""
-    return f"${value:,.0f}" if value == int(value) else fmt.money(value)
+    return f"${value:,.0f}" if value == int(value) else formatting.money(value)
 
 
 def percent(value: float) -> str:

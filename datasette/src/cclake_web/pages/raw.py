@@ -9,7 +9,7 @@ from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
-from cclake_web.jsontext import dumps
+from cclake_web.json_text import dumps
 from cclake_web.live.lines import Unreachable
 from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view

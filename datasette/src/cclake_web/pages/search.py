@@ -22,7 +22,7 @@ from datasette.utils.asgi import Response
 from markupsafe import Markup
 
 from cclake_web.data.filters import Filters
-from cclake_web.fmt import title
+from cclake_web.formatting import title
 from cclake_web.live import merge
 from cclake_web.live.merge import NEWER
 from cclake_web.pages.sessions import choices

@@ -13,7 +13,7 @@ from cclake_web.charts.timeline import UNITS, timeline
 from cclake_web.data import sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.export import Export
-from cclake_web.fmt import day, title
+from cclake_web.formatting import day, title
 from cclake_web.live import merge
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view

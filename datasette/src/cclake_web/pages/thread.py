@@ -12,12 +12,12 @@ from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import SORTS, Filters
-from cclake_web.fmt import model_name, title
+from cclake_web.formatting import model_name, title
 from cclake_web.live import merge
 from cclake_web.live.tables import Tables
-from cclake_web.nesting import Ask
 from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
+from cclake_web.subagents import Ask
 from cclake_web.threadpage import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept

@@ -19,7 +19,7 @@ from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.export import Export
 from cclake_web.live.overlay import Overlay
 from cclake_web.permissions import ensure_visible, may_reveal
@@ -164,7 +164,7 @@ def environment() -> Environment:
     )
     made.globals.update(
         icon=icon,
-        fmt=fmt,
+        fmt=formatting,
         asset=asset_url,
         visible=visible,
         tools=tools,
@@ -172,8 +172,8 @@ def environment() -> Environment:
     )
     made.filters.update(
         url=_quoted, exact=escape, shell=_shell,
-        count=fmt.count, money=fmt.money, duration=fmt.duration, model=fmt.model_name,
-        line=fmt.one_line,
+        count=formatting.count, money=formatting.money, duration=formatting.duration,
+        model=formatting.model_name, line=formatting.one_line,
     )  # fmt: skip
     return made
 

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from markupsafe import escape
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.charts.calendar import drawn
 from cclake_web.data.calendar import Calendar
 from cclake_web.data.filters import Filters
-from cclake_web.data.overtime import Done
+from cclake_web.data.over_time import Done
 from cclake_web.pages.panels import Panel
 
 
@@ -29,24 +29,24 @@ def year(shown: Calendar, filters: Filters) -> Panel:
 
     def tip(day: date) -> str:
         done = shown.days[day]
-        said = fmt.plural(done.responses, "response")
-        return f"{_named(day)}\n{fmt.money(done.cost)}, {said}"
+        said = formatting.plural(done.responses, "response")
+        return f"{_named(day)}\n{formatting.money(done.cost)}, {said}"
 
     months: dict[date, list[Done]] = {}
     for day in sorted(shown.days):
         months.setdefault(day.replace(day=1), []).append(shown.days[day])
     rows = [
         (f"{month:%b %Y}", str(len(days)),
-         fmt.count(sum(one.responses for one in days)),
-         fmt.money(sum(one.cost for one in days)))
+         formatting.count(sum(one.responses for one in days)),
+         formatting.money(sum(one.cost for one in days)))
         for month, days in months.items()
     ]  # fmt: skip
-    run = fmt.plural(shown.longest, "day")
-    note = f"{fmt.plural(len(shown.used), 'day')} in use, longest run {run}"
+    run = formatting.plural(shown.longest, "day")
+    note = f"{formatting.plural(len(shown.used), 'day')} in use, longest run {run}"
     if shown.since or shown.until:
         note += "; the other days are pale"
     older = sum(day < shown.first for day in shown.days)
-    note += f"; {fmt.plural(older, 'older day')} in the table" if older else ""
+    note += f"; {formatting.plural(older, 'older day')} in the table" if older else ""
     return Panel(
         "Day by day", drawn(shown, tip, href), ("", "Days in use", "Responses", "Cost"),
         rows, "days", note=note, wide=True,

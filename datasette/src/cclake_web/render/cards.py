@@ -7,7 +7,7 @@ from cclake_common.times import moment
 
 from cclake_web.data.blocks import Call, Entry
 from cclake_web.data.thread import Sums
-from cclake_web.fmt import duration, model_name, money, no_cost, plural
+from cclake_web.formatting import duration, model_name, money, no_cost, plural
 from cclake_web.render.items import Item, items_of, model_change
 
 PROMPTS = ("prompt", "agent_prompt")  # by a human, or by the agent's caller

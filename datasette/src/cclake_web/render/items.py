@@ -8,12 +8,12 @@ from markupsafe import Markup
 
 from cclake_web.data.blocks import Block, Call, Entry
 from cclake_web.deadline import check
-from cclake_web.fmt import model_name, one_line
+from cclake_web.formatting import model_name, one_line
 from cclake_web.render.code import clip
 from cclake_web.render.markdown import markdown
-from cclake_web.render.parts import View, pre
 from cclake_web.render.safe import plain
-from cclake_web.render.toolview import view
+from cclake_web.render.tool_view import view
+from cclake_web.render.view import View, pre
 
 LONGEST = 30_000  # characters of one text that are shown
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")

@@ -8,7 +8,7 @@ import signal
 import threading
 from types import FrameType
 
-_state = {"watched": False, "stopping": False}
+_state = {"watched": False, "requested": False}
 
 
 def watch() -> None:
@@ -20,13 +20,13 @@ def watch() -> None:
         before = signal.getsignal(number)
 
         def note(got: int, frame: FrameType | None, before: object = before) -> None:
-            _state["stopping"] = True
+            _state["requested"] = True
             if callable(before):
                 before(got, frame)
 
         signal.signal(number, note)
 
 
-def stopping() -> bool:
+def requested() -> bool:
     """Return whether the server is about to stop."""
-    return _state["stopping"]
+    return _state["requested"]

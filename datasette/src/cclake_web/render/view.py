@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.fmt import plural, squeeze
+from cclake_web.formatting import plural, squeeze
 from cclake_web.render.code import clip, colour, lexer_for, lexer_named
 from cclake_web.render.safe import plain
 

@@ -6,11 +6,12 @@ from typing import Any
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.fmt import one_line, squeeze
-from cclake_web.jsontext import dumps
-from cclake_web.render.filetools import edit, read, write
+from cclake_web.formatting import one_line, squeeze
+from cclake_web.json_text import dumps
+from cclake_web.render.file_tools import edit, read, write
 from cclake_web.render.markdown import markdown
-from cclake_web.render.parts import (
+from cclake_web.render.safe import plain
+from cclake_web.render.view import (
     Fields,
     View,
     output,
@@ -20,7 +21,6 @@ from cclake_web.render.parts import (
     source,
     text_in,
 )
-from cclake_web.render.safe import plain
 
 
 def view(call: Call) -> View:

@@ -3,9 +3,10 @@
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.fmt import plural
+from cclake_web.formatting import plural
 from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
-from cclake_web.render.parts import (
+from cclake_web.render.safe import plain
+from cclake_web.render.view import (
     Fields,
     View,
     output,
@@ -14,7 +15,6 @@ from cclake_web.render.parts import (
     source,
     text_in,
 )
-from cclake_web.render.safe import plain
 
 MAX_HUNKS = 20
 Hunks = list[tuple[int, list[str]]]

@@ -5,7 +5,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from cclake_web.exporting.records import csv_cell
+from cclake_web.downloads.records import csv_cell
 
 
 class _Writer:

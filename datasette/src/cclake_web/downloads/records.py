@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cclake_web.data.blocks import Block, Entry, entry_of, fill
-from cclake_web.jsontext import dumps
+from cclake_web.json_text import dumps
 from cclake_web.masking import mask_names
 from cclake_web.render.safe import visible
 

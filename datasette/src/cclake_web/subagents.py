@@ -9,7 +9,7 @@ from cclake_common.masking import mask
 from cclake_web.data import thread
 from cclake_web.data.blocks import Call, Entry, calls_of
 from cclake_web.data.thread import Page, Sums
-from cclake_web.fmt import one_line, squeeze
+from cclake_web.formatting import one_line, squeeze
 from cclake_web.render.cards import Card, cards_of
 
 NESTED = 400  # entries of subagents that one page shows in place

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from cclake_web.data.blocks import Block, Entry
 from cclake_web.data.sessions import Row
-from cclake_web.exporting.records import line
-from cclake_web.fmt import money, one_line
+from cclake_web.downloads.records import line
+from cclake_web.formatting import money, one_line
 from cclake_web.render.safe import visible
 
 LONGEST = 20_000  # characters of one tool's output
