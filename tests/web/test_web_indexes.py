@@ -12,8 +12,8 @@ from cclake_metabase.check import render
 from cclake_metabase.model import FILTERS, load
 from cclake_publish.indexes import INDEXES, columns_of
 from cclake_report import activity, explain
+from cclake_report.export import Gold
 from cclake_report.filters import Filters
-from cclake_report.source import Gold
 from cclake_web import export as served
 from export import SCHEMA
 from sample import FORK, LONG, MAIN, sample

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from cclake_report.activity import blocks, errors, tools
+from cclake_report.export import open_gold
 from cclake_report.filters import Filters
-from cclake_report.source import open_gold
 from gold_usage import MODELS, START, make_export, response
 from harness import BIN
 

@@ -10,7 +10,7 @@ import pytest
 from cclake_common.failure import Failure
 from cclake_report import budgets, hooks
 from cclake_report.budgets import Budget, Use, load, use
-from cclake_report.source import open_gold
+from cclake_report.export import open_gold
 from cclake_report.statusline import Options, line
 from cclake_report.timezones import bounds
 from gold_usage import make_export, response

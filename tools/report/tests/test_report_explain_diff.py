@@ -180,7 +180,7 @@ def test_money_that_ccusage_leaves_out_is_explained(tmp_path: Path) -> None:
     cost = 0.6 + 0.6 + 0.015 + 0.3
     found = differences(tmp_path, rows, {"monthly": [theirs(rows, cost=cost)]})
     assert {row["reason"].split(";")[0]: row["cost_usd"] for row in found["rows"]} == {
-        "above 200,000 tokens the higher rate holds for the whole request": (
+        "above 200,000 tokens the higher rate applies to the whole request": (
             pytest.approx(0.6075)
         ),
         "web search fee": pytest.approx(0.02),
@@ -219,7 +219,7 @@ def test_copies_under_another_request_id_are_a_likely_reason(tmp_path: Path) -> 
     rows = [ours(1, sessions=2)]
     twice = theirs([*rows, *rows])
     found = differences(tmp_path, rows, {"monthly": [twice]})
-    assert found["rows"][0]["reason"].startswith("probably: 1 responses stand in")
+    assert found["rows"][0]["reason"].startswith("probably: 1 responses have copies in")
     assert found["rows"][0]["input_tokens"] == -rows[0]["input_tokens"]
 
 
@@ -227,7 +227,7 @@ def test_periods_that_only_one_of_them_has_are_named(tmp_path: Path) -> None:
     only_here, only_there = ours(1), theirs([ours(2)]) | {"month": "2025-01"}
     found = differences(tmp_path, [only_here], {"monthly": [only_there]})
     reasons = {row["period"]: row["reason"].split(":")[0] for row in found["rows"]}
-    assert reasons == {"2025-01": "only ccusage has it", "2026-11": "only here"}
+    assert reasons == {"2025-01": "only in ccusage", "2026-11": "only in gold"}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"daily": [{"date": 1}]}', '{"x": 1}'])

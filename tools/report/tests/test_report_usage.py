@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cclake_report.export import open_gold
 from cclake_report.filters import Filters, day
 from cclake_report.model import Report
 from cclake_report.render import as_csv
-from cclake_report.source import open_gold
 from cclake_report.timezones import zone
 from cclake_report.usage import By, usage
 from gold_usage import MODELS, START, items, make_export, response

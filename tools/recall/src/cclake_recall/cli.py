@@ -23,14 +23,14 @@ from cclake_common.times import day_start
 from cclake_recall import conversation, render, resume, sessions
 from cclake_recall.find import Row, find
 
-MAXIMUM = 10_000  # rows that one command prints
+MAXIMUM = 10_000  # default number of rows to print
 CHOICES = 20  # sessions that `resume` offers
 COMMANDS = ("search", "list", "show", "files", "resume", "mcp")
-NOTHING = 1  # the exit code where nothing was found, as that of grep
+NOTHING = 1  # exit code if nothing was found, as in grep
 
 
 class _Help(argparse.HelpFormatter):
-    """Prints help as the other tools do, alike in every version of Python."""
+    """Prints help like the other tools, in the same way with every Python."""
 
     def add_usage(
         self, usage: Any, actions: Any, groups: Any, prefix: Any = None
@@ -38,7 +38,9 @@ class _Help(argparse.HelpFormatter):
         super().add_usage(usage, actions, groups, "Usage: ")
 
     def _format_action(self, action: argparse.Action) -> str:
-        if isinstance(action, argparse._SubParsersAction):  # without a line of its own
+        if isinstance(
+            action, argparse._SubParsersAction
+        ):  # printed without a line of its own
             commands = self._iter_indented_subactions(action)
             return self._join_parts(list(map(self._format_action, commands)))
         return super()._format_action(action)
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "words",
         nargs="+",
         metavar="words",
-        help='All of them; "several words" as they stand, word* for a beginning.',
+        help='All must occur; "several words" for a phrase, word* for a prefix.',
     )
     one.add_argument(
         "-b",
@@ -312,7 +314,7 @@ def _search(given: argparse.Namespace) -> int:
             limit=min(given.limit, MAXIMUM), best=given.best,
         )  # fmt: skip
     if loose:
-        _note("nothing has all these words; the best with some of them")
+        _note("nothing has all these words; these have some of them")
     style, zone = _style(), _zone(given)
     if given.json or not sys.stdout.isatty():
         as_line = render.json_line if given.json else render.hit_line
@@ -493,7 +495,7 @@ def _main() -> None:
     try:
         sys.exit(given.what(given))
     except BrokenPipeError:
-        return  # `run` notices it
+        return  # `run` handles it
 
 
 def main() -> NoReturn:

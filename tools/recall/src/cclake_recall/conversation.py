@@ -1,4 +1,4 @@
-"""A conversation as its messages with their blocks, secrets masked."""
+"""Read a conversation: its messages with their blocks, secrets masked."""
 
 import json
 import sqlite3
@@ -24,8 +24,8 @@ def messages(
     Args:
         connection: Of the export.
         session: Its id.
-        agent: A subagent, whose messages are yielded instead.
-        turn: The only turn to yield.
+        agent: Yield the messages of this subagent instead.
+        turn: Yield only this turn.
         since: Position of the first message.
     """
     agents = dict(

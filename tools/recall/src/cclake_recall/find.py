@@ -1,4 +1,4 @@
-"""Find what was said and done: hits of the full-text index, secrets masked."""
+"""Search the full-text index; secrets in hits are masked."""
 
 import os
 import sqlite3
@@ -22,11 +22,11 @@ def find(
     best: bool = False,
     offset: int = 0,
 ) -> tuple[list[Row], bool]:
-    """Return hits with all words; where there is none, the best ones with some.
+    """Return hits with all words or, if there are none, the best with some of them.
 
     Returns:
-        The hits, and whether some of the words were enough. The excerpt of a hit has
-        the marks `OPEN` and `CLOSE` around the words that were found.
+        The hits, and whether they have only some of the words. In the excerpt of a
+        hit, `OPEN` and `CLOSE` mark the words that were found.
     """
     asked = question(words)
     if not asked.match:
@@ -41,7 +41,7 @@ def find(
 
 
 def _hit(row: Row) -> Row:
-    # Secrets are searched for in the whole text: a rule does not know a part of one.
+    # Masking needs the whole text: the rules do not match part of a secret.
     whole = row["text"] or ""
     masked = mask(whole)
     snippet = row["snippet"] or ""
@@ -60,7 +60,7 @@ def _hit(row: Row) -> Row:
 
 
 def title(row: Row) -> str:
-    """Return what a session is called: its title, or its first prompt."""
+    """Return the title of a session, or its first prompt."""
     return mask(row["title"] or row["first_prompt"] or "")
 
 
@@ -69,7 +69,7 @@ def permalink(session: str, message: str | None = None) -> str:
 
     Args:
         session: Its id.
-        message: The message to begin at.
+        message: The message to jump to.
     """
     port = os.environ.get("WEB_PORT") or "3000"
     at = f"?at={quote(message, safe='')}" if message else ""

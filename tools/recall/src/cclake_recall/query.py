@@ -1,4 +1,4 @@
-"""Sums of tokens and cost, and SQL that can only read."""
+"""Sum tokens and cost, and run read-only SQL."""
 
 import sqlite3
 import time
@@ -11,11 +11,11 @@ from cclake_common.search import Within
 
 from cclake_recall.find import Row
 
-SECONDS = 5.0  # that one query may take
+SECONDS = 5.0  # maximum seconds for a query
 ROWS = 200
-CELL = 500  # characters of one value
-STEPS = 10_000  # of SQLite between two looks at the clock
-LENGTH = 20_000_000  # bytes of one value while a query runs
+CELL = 500  # maximum characters of a value
+STEPS = 10_000  # SQLite steps between two checks of the time
+LENGTH = 20_000_000  # maximum bytes of a value while a query runs
 _QUARTER = timedelta(minutes=15)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GROUPS = {
@@ -40,7 +40,7 @@ def usage(
     zone: tzinfo | None,
     limit: int,
 ) -> list[Row]:
-    """Return tokens and cost of API responses, the newest day or the dearest first.
+    """Return tokens and cost of API responses, newest or most expensive first.
 
     Args:
         connection: Of the export.
@@ -90,7 +90,7 @@ def _quarter(time: str) -> int:
 def select(
     connection: sqlite3.Connection, sql: str, seconds: float = SECONDS
 ) -> tuple[list[str], list[list[Any]], bool]:
-    """Run one SELECT, and nothing else.
+    """Run one SELECT, and refuse anything else.
 
     Secrets in values are masked, and long values are cut.
 
@@ -124,7 +124,7 @@ def _allow(action: int, first: str | None, second: str | None, *_: str | None) -
     allowed = (
         (action in _READING and str(second).lower() not in _REFUSED)
         or (action == sqlite3.SQLITE_PRAGMA and (first, bool(second)) in _PRAGMAS)
-        # SQLite declares the full-text index so; a real change of it is refused.
+        # SQLite reports reads of the full-text index so; a real update is refused.
         or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

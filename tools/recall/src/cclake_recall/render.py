@@ -1,4 +1,4 @@
-"""Hits, sessions and conversations as text, for people and for pipes."""
+"""Render hits, sessions and conversations as text, for people and for pipes."""
 
 import json
 import re
@@ -20,7 +20,7 @@ NAMES = {
     "tool_result": "result", "agent_prompt": "task", "compact_summary": "summary",
     "api_error": "API error",
 }  # fmt: skip
-# The fields of a tool's input that say what a call does, the best first.
+# Fields of a tool's input that describe a call, the best first.
 _TELLING = (
     "command", "file_path", "notebook_path", "pattern", "query", "url", "description",
     "prompt",
@@ -31,7 +31,7 @@ _TICKS = re.compile(r"`{3,}")
 
 
 class Style:
-    """How text is set off: with escape sequences on a terminal, else not at all."""
+    """Styles text with escape sequences on a terminal, and not elsewhere."""
 
     def __init__(self, colour: bool) -> None:
         self._colour = colour
@@ -45,11 +45,11 @@ class Style:
         return self._set("2", text)
 
     def hit(self, text: str) -> str:
-        """Return the words of a hit."""
+        """Return the found words of a hit."""
         return self._set("1;33", text)
 
     def bad(self, text: str) -> str:
-        """Return what failed."""
+        """Return the text of a failure."""
         return self._set("31", text)
 
     def _set(self, code: str, text: str) -> str:
@@ -57,7 +57,7 @@ class Style:
 
 
 def json_line(row: Row) -> str:
-    """Return a row as one line of JSON, in ASCII; the marks of hits are left out."""
+    """Return a row as one line of ASCII JSON, without the marks of hits."""
     text = json.dumps(row)
     return text.replace("\\ue000", "").replace("\\ue001", "")
 
@@ -68,7 +68,7 @@ def tabs(values: Iterable[Any]) -> str:
 
 
 def line(value: Any, limit: int = 0) -> str:
-    """Return a value as one line that controls no terminal.
+    """Return a value as one line without control characters.
 
     Args:
         value: Text or a number; None is "".
@@ -88,7 +88,7 @@ def hit_line(row: Row) -> str:
 
 
 def hit_groups(rows: list[Row], style: Style, zone: tzinfo | None) -> Iterator[str]:
-    """Yield lines for a terminal; successive hits of one session stand together."""
+    """Yield lines for a terminal, with successive hits of a session grouped."""
     for number, (_, group) in enumerate(groupby(rows, key=itemgetter("session"))):
         some = list(group)
         if number:
@@ -151,7 +151,7 @@ def session_row(row: Row, style: Style, zone: tzinfo | None, width: int) -> str:
 
 
 def money(value: float | None) -> str:
-    """Return dollars with cents; "" where they are not known."""
+    """Return dollars with cents, or "" if the cost is unknown."""
     return "" if value is None else f"{value:.2f}"
 
 
@@ -231,7 +231,7 @@ def _indented(text: str) -> Iterator[str]:
 
 
 def telling(given: Any) -> str:
-    """Return the field of a tool's input that says what the call does."""
+    """Return the field of a tool's input that describes the call."""
     if not isinstance(given, dict):
         return "" if given is None else str(given)
     for name in _TELLING:
@@ -243,7 +243,7 @@ def telling(given: Any) -> str:
 def markdown(
     session: Row, messages: Iterable[Row], zone: tzinfo | None
 ) -> Iterator[str]:
-    """Yield a conversation as Markdown; calls and results stand in fences."""
+    """Yield a conversation as Markdown, with calls and results in fences."""
     yield f"# {line(session['title']) or 'Untitled session'}"
     yield ""
     yield f"{session['url']}"

@@ -11,7 +11,7 @@ from cclake_common.visible import visible
 
 from cclake_recall.find import Row
 
-# Session ids are UUIDs; nothing else of a log may become an argument of a command.
+# Session ids are UUIDs; no other text of a log becomes an argument of a command.
 _ID = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f-]{7,63}")
 
 
@@ -36,7 +36,7 @@ def as_shell(folder: str, words: list[str]) -> str:
 
 
 def pick(lines: list[str]) -> int:
-    """Ask which of some lines is meant, on the terminal; return its index.
+    """Ask the user to choose a line on the terminal; return its index.
 
     Raises:
         Failure: None was chosen.

@@ -1,4 +1,4 @@
-"""Sessions and the files that they changed."""
+"""Query sessions and the files that they changed."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -58,13 +58,13 @@ def sessions(
     limit: int = 20,
     offset: int = 0,
 ) -> list[Row]:
-    """Return sessions of a selection in an order, the first of it first.
+    """Return the first sessions of a selection in an order.
 
     Args:
         connection: Of the export.
         within: The selection.
         words: Each must be in the title, the first prompt or the project's name.
-        folder: Only those that ran in this folder.
+        folder: Return only those that ran in this folder.
         sort: A key of `SORTS`.
         limit: Maximum number of sessions.
         offset: Number of sessions to leave out.
@@ -120,7 +120,7 @@ def session(connection: sqlite3.Connection, given: str) -> Row:
 
 
 def _session(row: Row) -> Row:
-    # The folder stays as it is: `resume` must find it.
+    # The folder is not masked, since `resume` must find it.
     return {
         "session": row["session_id"],
         "title": title(row),

@@ -1,12 +1,12 @@
-"""What else was done: five-hour blocks, tools, errors."""
+"""Report tools, errors and five-hour blocks."""
 
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cclake_report.export import Gold, moment
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
-from cclake_report.source import Gold, moment
 
 _TOOLS = """
 select
@@ -91,9 +91,9 @@ def blocks(
 
     Args:
         gold: The export.
-        filters: Only the days and the time zone count here.
-        active: Only the window that is open now.
-        now: The time; None: the clock.
+        filters: The days and the time zone; other filters are ignored.
+        active: Return only the window that is open now.
+        now: The time; None: the current time.
     """
     now = now or datetime.now(UTC)
     zone = ZoneInfo(filters.timezone)

@@ -1,8 +1,8 @@
-"""Money and tokens in few characters."""
+"""Format money and tokens in few characters."""
 
 
 def amount(value: float, unit: str) -> str:
-    """Return an amount as people read it: `$12.30`, `4.5M tokens`."""
+    """Return an amount with its unit: `$12.30`, `4.5M tokens`."""
     return f"${value:,.2f}" if unit == "usd" else f"{short(value)} tokens"
 
 

@@ -1,4 +1,4 @@
-"""Budgets: the limits of `budgets.toml`, what is used of them, and until when."""
+"""Read the budgets of `budgets.toml`, and compute what is used of them."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cclake_common.failure import Failure
 
+from cclake_report.export import IN_PROJECT, Gold
 from cclake_report.live import Sums, published
-from cclake_report.source import IN_PROJECT, Gold
 from cclake_report.timezones import bounds, quarter_no
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Budget(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What names the budget as long as nobody edits it."""
+        """Identify the budget as long as it is not edited."""
         return json.dumps(list(self))
 
 
@@ -63,10 +63,10 @@ class Use(NamedTuple):
         budget: The budget.
         used: What is used, in its unit.
         missing: Responses whose cost is not known; `used` is a lower bound then.
-        start: The begin of the period.
+        start: The start of the period.
         end: Its end.
-        spent_at: When it will be spent at the period's rate; None: not in this period,
-            or it is spent.
+        spent_at: When it will be used up at the current rate; None: not in this period,
+            or it already is.
     """
 
     budget: Budget
@@ -93,7 +93,7 @@ def load(path: Path) -> Budgets:
     Raises:
         Failure: There is no such file, it cannot be read, or it is wrong.
     """
-    import tomllib  # most runs of `report` need it not
+    import tomllib  # most commands do not need it
 
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ def use(
         budget: The budget.
         timezone: IANA name of the time zone that days are counted in.
         now: The time.
-        extra: Returns what the export has not, between two times.
+        extra: Returns the use between two times that is not in the export yet.
     """
     start, end = bounds(budget.period, timezone, now)
     condition = "t.quarter_no >= ? and t.quarter_no < ?"
@@ -204,7 +204,7 @@ def _spent_at(
 
 def report(uses: Sequence[Use], timezone: str) -> "Report":
     """Return a report of budgets, the tightest first."""
-    from cclake_report.model import Column, Report  # the status line needs it not
+    from cclake_report.model import Column, Report  # the status line does not need it
 
     rows = []
     for use in sorted(uses, key=lambda use: -use.share):

@@ -1,4 +1,4 @@
-"""Reading a report of ccusage (`ccusage claude daily --json` and the like)."""
+"""Read a report of ccusage, such as `ccusage claude daily --json`."""
 
 import json
 import re
@@ -21,11 +21,11 @@ _NAMES = ("inputTokens", "outputTokens", "cacheCreationTokens", "cacheReadTokens
 
 
 @dataclass(frozen=True)
-class Theirs:
-    """What ccusage counted.
+class CcusageReport:
+    """The counts of a ccusage report.
 
     Attributes:
-        period: What it grouped by.
+        period: The period that it groups by.
         counts: (period key, model) to the four token counts and `cost_usd`.
     """
 
@@ -33,8 +33,8 @@ class Theirs:
     counts: dict[tuple[str, str], dict[str, float]]
 
 
-def read(path: Path) -> Theirs:
-    """Read a report; fast mode, which ccusage lists apart, joins its model.
+def read(path: Path) -> CcusageReport:
+    """Read a report, and add up fast mode, which ccusage lists apart, with its model.
 
     Raises:
         Failure: It is not a report of ccusage by day, week, month or session.
@@ -55,7 +55,7 @@ def read(path: Path) -> Theirs:
             "Make one with `ccusage claude daily --json --offline -z UTC`"
             " (or weekly, monthly, session).",
         ) from error
-    return Theirs(period, counts)
+    return CcusageReport(period, counts)
 
 
 def plain_model(name: str) -> str:

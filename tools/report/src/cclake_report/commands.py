@@ -25,9 +25,9 @@ from cclake_report import (
     statusline,
     usage,
 )
+from cclake_report.export import Gold, open_gold
 from cclake_report.filters import Filters, day
 from cclake_report.model import Report
-from cclake_report.source import Gold, open_gold
 from cclake_report.timezones import zone
 
 app = make_app(
@@ -122,8 +122,8 @@ def blocks(
     _emit([found], as_json, as_csv)
 
 
-_usage_command("models", "Tokens and cost by model, the dearest first.")
-_usage_command("projects", "Tokens and cost by project, the dearest first.")
+_usage_command("models", "Tokens and cost by model, the most expensive first.")
+_usage_command("projects", "Tokens and cost by project, the most expensive first.")
 
 
 def _activity_command(
@@ -212,7 +212,7 @@ def statusline_command(
 
 @app.command("explain")
 def explain_command(
-    message_id: Annotated[str, typer.Argument(help="Such as msg_01…")],
+    message_id: Annotated[str, typer.Argument(help="Its id, such as msg_01…")],
     as_json: Json = False,
     export_dir: ExportDir = None,
 ) -> None:

@@ -1,15 +1,15 @@
-"""Every difference from a report of ccusage, with its reason."""
+"""Explain every difference from a report of ccusage."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from cclake_report.ccusage import TOKENS, Period, Theirs
+from cclake_report.ccusage import TOKENS, CcusageReport, Period
+from cclake_report.export import Gold, Row
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report
 from cclake_report.reasons import HINTS, REASONS, Reason, concerned
-from cclake_report.source import Gold, Row
 
-# ccusage prints floating point; less than this does not count as a difference.
+# ccusage prints floating point numbers; smaller differences are ignored.
 _TOLERANCE = 1e-6
 _BUCKETS: dict[Period, str] = {
     "daily": "local_day(:zone, quarter_no)",
@@ -17,8 +17,8 @@ _BUCKETS: dict[Period, str] = {
     "monthly": "local_month(:zone, quarter_no)",
     "session": "session_id",
 }
-# Responses, and items of the responses that have several; an item takes the columns
-# that it lacks from its response.
+# Responses, and the items of those that have several. Columns that an item lacks come
+# from its response.
 _COLUMNS = (
     "session_id", "project_key", "host", "model", "model_name", "responded_at",
     "usage_final", "is_priced", "is_us_only", "long_from_tokens", "price_multiplier",
@@ -38,13 +38,13 @@ _PARTS = f"""(
 )"""
 
 
-def diff(gold: Gold, theirs: Theirs, filters: Filters, this_host: str) -> Report:
+def diff(gold: Gold, theirs: CcusageReport, filters: Filters, this_host: str) -> Report:
     """Compare gold with a report of ccusage, by period and model.
 
     Args:
         gold: The export.
         theirs: The report.
-        filters: What to compare; its time zone must be that of the report.
+        filters: The selection; its time zone must be that of the report.
         this_host: The machine that the report was made on.
     """
     ours = {
@@ -127,7 +127,7 @@ def _compare(
     ours: Row | None,
     theirs: dict[str, float] | None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one period and model: one per reason, and what is left over."""
+    """Yield the rows of one period and model: one for each reason, and the rest."""
     names = (*TOKENS, "cost_usd")
     left = {
         name: (ours or {}).get(name, 0) - (theirs or {}).get(name, 0) for name in names
@@ -154,9 +154,11 @@ def _part(reason: Reason, ours: Row) -> dict[str, Any]:
 
 def _hint(period: Period, ours: Row | None, theirs: dict[str, float] | None) -> str:
     if ours is None:
-        return "only ccusage has it: outside of the filters, or not yet in gold"
+        return "only in ccusage: excluded by the filters, or not yet in gold"
     if theirs is None:
-        return "only here: gone from the disk, not read by ccusage, or out of its range"
+        return (
+            "only in gold: deleted from disk, not read by ccusage, or out of its range"
+        )
     found = [
         text.format(n=ours[name])
         for name, periods, text in HINTS

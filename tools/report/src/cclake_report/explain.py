@@ -1,12 +1,12 @@
-"""Why one message costs what it costs."""
+"""Explain the cost of one message."""
 
 from decimal import Decimal
 from typing import Any
 
 from cclake_common.failure import Failure
 
+from cclake_report.export import Gold, Row
 from cclake_report.model import Column, Report
-from cclake_report.source import Gold, Row
 
 RESPONSES = """
 select r.*, p.project_name, s.title,
@@ -45,12 +45,14 @@ def explain(gold: Gold, message_id: str) -> list[Report]:
             " model <synthetic> is an error, not a response.",
         )
     return [
-        _report(row, gold.rows(_ITEMS, [row["response_key"]]) if _several(row) else [])
+        _report(
+            row, gold.rows(_ITEMS, [row["response_key"]]) if _has_items(row) else []
+        )
         for row in found
     ]
 
 
-def _several(row: Row) -> bool:
+def _has_items(row: Row) -> bool:
     return bool(row["price_parts"] > 1)
 
 
@@ -72,7 +74,7 @@ def _report(row: Row, items: list[Row]) -> Report:
         columns,
         parts,
         totals | {name: row[name] for name in facts},
-        [*_who(row), *_rules(row, items)],
+        [*_context(row), *_rules(row, items)],
     )
 
 
@@ -110,7 +112,7 @@ def _parts(row: Row, named: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
-def _who(row: Row) -> list[str]:
+def _context(row: Row) -> list[str]:
     where = row["title"] or row["session_id"]
     agent = f", agent {row['agent_id']}" if row["agent_id"] else ""
     return [
@@ -120,7 +122,7 @@ def _who(row: Row) -> list[str]:
 
 
 def _rules(row: Row, items: list[Row]) -> list[str]:
-    """Return the rules that decided this price, in the order in which they apply."""
+    """Return the rules that determined this price, in the order of application."""
     rules = []
     if row["records"] > 1:
         rules.append(
@@ -129,17 +131,19 @@ def _rules(row: Row, items: list[Row]) -> list[str]:
         )
     if row["sessions"] > 1:
         rules.append(
-            f"{row['sessions']} sessions hold it (copies of a fork or a resumed"
+            f"{row['sessions']} sessions have it (copies of a fork or a resumed"
             " session); it is counted in the earliest."
         )
     if row["request_id"] is None:
-        rules.append("It has no request id; it is known by its message id alone.")
+        rules.append("It has no request id; its message id alone identifies it.")
     if row["is_from_progress"]:
-        rules.append("Only a progress record of its parent has it; no agent file does.")
-    if _several(row):
+        rules.append(
+            "Only a progress record of its parent has it, not the file of its agent."
+        )
+    if _has_items(row):
         rules.append(f"{row['price_parts']} iterations, each priced as its own model.")
     if row["input_tokens"] is None:
-        rules.append("LOGGED WITHOUT TOKEN COUNTS: absence is not zero.")
+        rules.append("LOGGED WITHOUT TOKEN COUNTS: missing does not mean zero.")
     else:
         batch = row["service_tier"] == "batch"
         priced = items or [row | {"is_batch": batch, "model_name": row["model"]}]
@@ -155,12 +159,12 @@ def _rules(row: Row, items: list[Row]) -> list[str]:
 
 
 def _price_rules(item: Row) -> list[str]:
-    """Return the rules that decided the price of a response or an item."""
+    """Return the rules that determined the price of a response or an item."""
     rules = []
     if item["long_from_tokens"] is not None:
         rules.append(
             f"Its context is above {item['long_from_tokens']:,} tokens: the higher rate"
-            " holds for the whole request."
+            " applies to the whole request."
         )
     multiplier = item["price_multiplier"]
     if multiplier is not None and multiplier != Decimal(1):

@@ -1,4 +1,4 @@
-"""What a report is about: a range of days, a project, a model, a host, a time zone."""
+"""Select what a report counts: days, project, model, host and time zone."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -6,13 +6,13 @@ from typing import Any
 
 from cclake_common.failure import Failure
 
-from cclake_report.source import IN_PROJECT
+from cclake_report.export import IN_PROJECT
 from cclake_report.timezones import midnight, quarter_no
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters of a report; None: no restriction.
+    """The filters of a report; None does not restrict.
 
     Attributes:
         since: First day, in the time zone.
@@ -31,7 +31,7 @@ class Filters:
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        """Refuse a range that holds no day."""
+        """Refuse a range without days."""
         if self.since and self.until and self.since > self.until:
             raise Failure(f"{self.since} is after {self.until}", code=2)
 
@@ -58,7 +58,7 @@ class Filters:
         return sql, [value for _, values in parts for value in values]
 
     def _midnight(self, at: str, day: date) -> int | str:
-        """Return the begin of a local day, as the column `at` counts or writes time."""
+        """Return the start of a local day, in the form of the column `at`."""
         utc = midnight(self.timezone, day)
         if at == "quarter_no":
             return quarter_no(utc)

@@ -1,4 +1,4 @@
-"""The command that runs once when a limit is reached."""
+"""Run a command once when a limit is reached."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _WAIT_S = 60.0
 
 
 def due(home: Path, budgets: Budgets, uses: Sequence[Use]) -> list[Use]:
-    """Return the budgets that are over and whose hook has not run in this period."""
+    """Return the budgets over their limit whose hook has not run in this period."""
     ran = _ran(home / STATE)
     over = [use for use in uses if use.is_over] if budgets.hook else []
     return [use for use in over if ran.get(use.budget.key) != use.start.isoformat()]
@@ -27,16 +27,16 @@ def due(home: Path, budgets: Budgets, uses: Sequence[Use]) -> list[Use]:
 def run_due(
     home: Path, budgets: Budgets, uses: Sequence[Use], wait: bool = True
 ) -> list[Use]:
-    """Run the hook for each budget whose limit was reached since it ran last.
+    """Run the hook for each budget whose limit was reached since the last run.
 
-    It gets a sentence as its last argument, and the budget in its environment. No shell
-    reads any of it.
+    Its last argument is a sentence, and its environment has the budget. No shell is
+    involved.
 
     Args:
         home: The data directory.
         budgets: The file of budgets.
         uses: What is used of them.
-        wait: Wait until it ends, at most a minute.
+        wait: Wait for its end, at most a minute.
 
     Returns:
         The budgets that it ran for.
@@ -50,7 +50,7 @@ def run_due(
         with exclusive(home / ".budgets.lock", wait=wait):
             found = due(home, budgets, uses)
             for use in found:
-                # Noted first, so that a run that is killed does not repeat it.
+                # Recorded first, so that a kill does not lead to a repeat.
                 before = _ran(home / STATE)
                 note = {use.budget.key: use.start.isoformat()}
                 _write(home / STATE, budgets, before | note)
@@ -105,7 +105,7 @@ def _start(hook: list[str], use: Use, wait: bool) -> None:
 
 
 def _ran(path: Path) -> dict[str, str]:
-    """Return for each budget the begin of the period in which its hook ran last."""
+    """Return, for each budget, the start of the period in which its hook last ran."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

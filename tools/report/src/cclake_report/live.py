@@ -1,15 +1,15 @@
-"""Use up to this moment: the export, and what a running session has since written."""
+"""Sum up usage until now: the export, and the end of a running transcript."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cclake_report.source import Gold, moment
+from cclake_report.export import Gold, moment
 from cclake_report.transcript import Part, Response, Tail, read_tail
 
 BLOCK_S = 5 * 3600
 _SEARCH_USD = 0.01
-# Files of one session are archived one after the other; ids say what is published.
+# Files of a session are archived one by one, so ids decide what is published.
 _OVERLAP_S = 300
 _KINDS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
 _RECENT = 1_000
@@ -51,11 +51,11 @@ class Sums(NamedTuple):
 
 
 class Unpublished(NamedTuple):
-    """Responses of the running session that the export has not, the oldest first.
+    """Responses of the running session that are not in the export, oldest first.
 
     Attributes:
         priced: The time of each response, in seconds since 1970, and what it used.
-        is_whole: No older ones were left out.
+        is_whole: Whether no older ones were left out.
         context_tokens: Tokens that the model read last; 0 if unknown.
     """
 
@@ -64,7 +64,7 @@ class Unpublished(NamedTuple):
     context_tokens: int = 0
 
     def between(self, start: float, end: float) -> Sums:
-        """Return the sums of the responses of a time."""
+        """Return the sums of the responses between two times."""
         found = Sums(missing=0 if self.is_whole else 1)
         for at, sums in self.priced:
             if start <= at < end:
@@ -89,16 +89,16 @@ class Block(NamedTuple):
 
 
 def published(gold: Gold, condition: str, values: Iterable[Any]) -> Sums:
-    """Return the sums of the export over rows of `agg_response_quarters as t`."""
+    """Return sums of the export over rows of `agg_response_quarters as t`."""
     row = gold.rows(_SUMS.format(condition), list(values))[0]
     return Sums(float(row["cost_usd"] or 0), row["tokens"], row["unpriced"])
 
 
 def unpublished(gold: Gold | None, session_id: str, transcript: Path) -> Unpublished:
-    """Return what a session has used that is not in the export.
+    """Return the use of a session that is not in the export.
 
     Args:
-        gold: The export; without one there are no prices.
+        gold: The export; None: no prices are known.
         session_id: The session.
         transcript: Its file.
     """
@@ -119,7 +119,7 @@ def unpublished(gold: Gold | None, session_id: str, transcript: Path) -> Unpubli
 
 
 def _known(gold: Gold, tail: Tail) -> set[str]:
-    """Return the ids that the export has: a fork begins with copies of another."""
+    """Return the ids in the export, since a fork begins with copies."""
     ids = [r.message_id for r in tail.responses]
     found: set[str] = set()
     for at in range(0, len(ids), 500):
@@ -138,7 +138,7 @@ class _Prices:
         self._rates: dict[tuple[str, bool, bool, bool], list[float] | None] = {}
 
     def sums(self, response: Response) -> Sums:
-        """Return what a response used; its cost only where every part has a price."""
+        """Return the use of a response; its cost only if every part has a price."""
         tokens, costs = 0, []
         for part in response.parts:
             tokens += sum(part.counts[kind] for kind in _KINDS)

@@ -1,4 +1,4 @@
-"""A report: columns, rows, totals and what has to be said with them."""
+"""Hold a report: columns, rows, totals and notes."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,14 +40,14 @@ class Column:
 
 @dataclass
 class Report:
-    """What a report found.
+    """A report.
 
     Attributes:
         name: Name of the report.
         columns: The columns of the printed table; rows may hold more.
         rows: The rows; a row with `breakdown` has rows of its own there.
         totals: Sums over all rows, if they make sense.
-        notes: Sentences that belong to the numbers.
+        notes: Sentences to print with the numbers.
     """
 
     name: str
@@ -65,11 +65,11 @@ def add_up(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return sums
 
 
-def honesty(parts: list[dict[str, Any]]) -> list[str]:
-    """Return what the totals cannot say: missing prices, missing counts, lower bounds.
+def caveats(parts: list[dict[str, Any]]) -> list[str]:
+    """Return notes on missing prices, missing counts and lower bounds.
 
     Args:
-        parts: Sums by model (and whatever else).
+        parts: Sums by model, and by anything else.
     """
     totals = add_up(parts)
     notes = []

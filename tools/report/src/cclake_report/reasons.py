@@ -1,4 +1,4 @@
-"""What ccusage and gold count differently, measured in gold."""
+"""Measure what ccusage and gold count differently."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,14 @@ from cclake_report.ccusage import Period
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that the two count differently.
+    """A rule that the two do not share.
 
     Attributes:
         name: Name of the measure.
-        text: The sentence for the reader.
-        rows: SQL condition of the responses that it concerns. What ccusage does not
-            have at all is no matter of prices: `concerned` leaves it out.
-        cost: SQL expression of what it adds to our cost, per response.
-        tokens: Whether their tokens are missing in ccusage as well.
+        text: Its description for the reader.
+        rows: SQL condition of the responses that it concerns.
+        cost: SQL expression of what it adds to our cost of a response.
+        tokens: Whether the tokens of these responses are missing in ccusage, too.
     """
 
     name: str
@@ -25,8 +24,8 @@ class Reason:
     tokens: bool = False
 
 
-# Above 200,000 tokens ccusage raises the price of the tokens beyond, not of all.
-# The plain rates are half of the long ones, two thirds for output.
+# Above 200,000 tokens, ccusage raises the price of the tokens above, not of all. The
+# normal rates are half of the long ones, and two thirds for output.
 _MARGINAL = "iif({t} > 200000, 200000, {t}) * {p} * (1 - {r})"
 _IS_LONG = "coalesce(long_from_tokens = 200000, false)"
 _LONG = (
@@ -46,14 +45,14 @@ _LONG = (
 REASONS = (
     Reason(
         "other_host",
-        "logged on another machine; ccusage sees one",
+        "logged on another machine; ccusage reads one",
         "host is not this_host",
         "cost_usd",
         tokens=True,
     ),
     Reason(
         "salvaged",
-        "recovered from a broken line that ccusage skips",
+        "recovered from a damaged line that ccusage skips",
         "is_salvaged",
         "cost_usd",
         tokens=True,
@@ -67,7 +66,7 @@ REASONS = (
     ),
     Reason(
         "long_context",
-        "above 200,000 tokens the higher rate holds for the whole request",
+        "above 200,000 tokens the higher rate applies to the whole request",
         _IS_LONG,
         _LONG,
     ),
@@ -82,10 +81,10 @@ REASONS = (
 
 
 def concerned(reason: Reason) -> str:
-    """Return the SQL condition of responses that differ for a reason, and none before.
+    """Return the SQL condition of responses whose first applicable reason this is.
 
-    A response that ccusage does not have belongs to the first reason for that, and
-    to no reason that is about its price.
+    A response that ccusage lacks belongs to the first reason for that, and to none
+    about its price.
     """
     gone = [other.rows for other in REASONS if other.tokens]
     before = gone[: gone.index(reason.rows)] if reason.tokens else gone
@@ -95,7 +94,7 @@ def concerned(reason: Reason) -> str:
 
 
 ALL_PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "session")
-# What may explain the rest: (count in gold, where it can matter, sentence).
+# Likely reasons for the rest: (count in gold, where it can matter, sentence).
 HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
     (
         "requestless",
@@ -106,24 +105,23 @@ HINTS: tuple[tuple[str, tuple[Period, ...], str], ...] = (
     (
         "copied",
         ("session",),
-        "{n} responses also stand in other sessions: counted here at their earliest"
-        " copy",
+        "{n} responses have copies in other sessions: counted here in the earliest",
     ),
     (
         "copied",
         ("daily", "weekly", "monthly"),
-        "{n} responses stand in several sessions: ccusage counts one again that has"
-        " another request id there",
+        "{n} responses have copies in other sessions: ccusage counts a copy with"
+        " another request id again",
     ),
     (
         "iterated",
         ALL_PERIODS,
-        "{n} responses of several iterations, each priced by itself",
+        "{n} responses of several iterations, each with its own price",
     ),
     (
         "long",
         ALL_PERIODS,
-        "{n} responses at the higher rate of a limit that ccusage may not have",
+        "{n} responses at the higher rate of a limit that ccusage may not know",
     ),
     ("unpriced", ALL_PERIODS, "{n} responses without a price here"),
 )

@@ -1,4 +1,4 @@
-"""Reports as text, JSON and CSV. Text from logs never controls the terminal."""
+"""Render reports as text, JSON and CSV; text from logs never controls the terminal."""
 
 import csv
 import io
@@ -48,8 +48,8 @@ def as_json(report: Report) -> str:
 def as_csv(report: Report) -> str:
     """Return the rows as CSV, with a header; breakdowns are left out.
 
-    A text that a spreadsheet would take for a formula begins with `'`: names come
-    from logs, which others write. Numbers stay numbers.
+    A text that a spreadsheet would read as a formula gets a leading `'`, since names
+    come from logs. Numbers stay numbers.
     """
     out = io.StringIO()
     names = [name for name in (report.rows or [{}])[0] if name != "breakdown"]
@@ -66,7 +66,7 @@ def as_table(report: Report, width: int, bold: bool = False) -> str:
 
     Args:
         report: The report.
-        width: Columns of the terminal; texts that may be cut are cut to fit.
+        width: Columns of the terminal; some texts are cut to fit.
         bold: Whether header and totals may be bold.
     """
     if not report.rows:
@@ -87,7 +87,7 @@ def as_table(report: Report, width: int, bold: bool = False) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a text of the logs in one line that cannot control a terminal."""
+    """Return a text of the logs as one line without control characters."""
     return visible(_SPACE.sub(" ", text).strip())
 
 
@@ -173,7 +173,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def size(text: str) -> int:
-    """Columns that a text takes on a terminal."""
+    """Return the columns that a text takes on a terminal."""
     if text.isascii():
         return len(text)
     return sum(

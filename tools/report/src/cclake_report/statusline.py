@@ -1,7 +1,7 @@
-"""One line for the status line of Claude Code.
+"""Print the status line of Claude Code.
 
-Claude Code runs this after each answer and waits for it. So nothing is imported that a
-line rarely needs, and whatever fails is a few words in the line.
+Claude Code runs this after each answer and waits for it. Modules that are rarely needed
+are imported late, and a failure becomes a few words in the line.
 """
 
 import json
@@ -23,8 +23,8 @@ from cclake_common.visible import visible
 
 from cclake_report import live
 from cclake_report.amounts import short
+from cclake_report.export import Gold, open_gold
 from cclake_report.live import Block, Sums, Unpublished
-from cclake_report.source import Gold, open_gold
 from cclake_report.timezones import bounds, quarter_no, zone
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ FIELDS = (
     "block_left", "block_rate", "context", "model", "budget", "five_hour", "seven_day",
     "lines_added", "lines_removed",
 )  # fmt: skip
-"""The names that a template may have."""
+"""Names of the fields of a template."""
 OPTIONS = {
     "--template": "template",
     "--timezone": "timezone",
@@ -49,7 +49,7 @@ UNKNOWN = "-"
 _MAX_INPUT = 1_000_000
 _LONGEST = 120
 _FIELD = re.compile(r"\{(\w+)\}")
-# What certainly is not a secret; to look for one takes longer than all else.
+# Texts that are no secret for certain, since the search for secrets is slow.
 _PLAIN = re.compile(
     r"((Claude|day|week|month) )?[A-Za-z]{1,12}( \d{1,2}(\.\d{1,2})?)?"
     r"( \(\d+[MKmk] context\))?"
@@ -68,7 +68,7 @@ class Options(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the line; whatever happens, it is one line and the exit code 0."""
+    """Print the line; even after an error, print one line and return 0."""
     os.umask(0o077)
     try:
         text = line(options(arguments), _status_text(), datetime.now(UTC))
@@ -85,7 +85,7 @@ def options(arguments: Sequence[str]) -> Options:
     """Read the options without typer.
 
     Raises:
-        Failure: One of them is unknown or lacks its value.
+        Failure: An option is unknown or lacks its value.
     """
     found: dict[str, Any] = {
         "timezone": os.environ.get("CCLAKE_TIMEZONE") or "local",
@@ -144,7 +144,7 @@ def _is_unknown(part: str, fields: dict[str, str]) -> bool:
 
 
 class Status:
-    """The status of Claude Code; what is missing or of another kind is None."""
+    """The status of Claude Code; missing and invalid values are None."""
 
     def __init__(self, text: bytes) -> None:
         self.is_readable = True
@@ -163,7 +163,7 @@ class Status:
         return float(found) if 0 <= found < 1e15 and math.isfinite(found) else None
 
     def text(self, *path: str) -> str:
-        """Return a text, "" if there is none that can be written."""
+        """Return a text, or "" if it is missing or not valid Unicode."""
         found = self._at(path)
         try:
             return found if isinstance(found, str) and found.encode() else ""
@@ -178,7 +178,7 @@ class Status:
 
 
 class _Found:
-    """What is known at a moment, as the fields of a template."""
+    """The values of the fields of a template."""
 
     def __init__(self, given: Options, status: Status, now: datetime) -> None:
         self.notes: list[str] = []
@@ -191,20 +191,20 @@ class _Found:
     def fields(self) -> dict[str, str]:
         """Return the text of each field."""
         found = dict.fromkeys(FIELDS, UNKNOWN)
-        found |= self._of_status()
+        found |= self._status_fields()
         folder = self._given.export_dir or in_home("EXPORT_DIR", "exports")
         if (folder / "conversations.db").exists():
-            with self._noting(), open_gold(folder, wait_s=0.02) as gold:
-                return found | self._of_use(gold)
+            with self._failures_noted(), open_gold(folder, wait_s=0.02) as gold:
+                return found | self._usage_fields(gold)
         else:
             self.notes.append("no export yet")
-        with self._noting():
-            return found | self._of_use(None)
+        with self._failures_noted():
+            return found | self._usage_fields(None)
         return found
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Have a failure be a note, so that the rest of the line is printed."""
+    def _failures_noted(self) -> Iterator[None]:
+        """Turn a failure into a note, so that the rest of the line is printed."""
         try:
             yield
         except Failure as failure:
@@ -212,7 +212,7 @@ class _Found:
         except (OSError, sqlite3.Error, ValueError, TypeError, KeyError) as error:
             self.notes.append(f"{type(error).__name__}")
 
-    def _of_status(self) -> dict[str, str]:
+    def _status_fields(self) -> dict[str, str]:
         status = self._status
         name = status.text("model", "display_name")
         found = {"model": _plain(name or short_name(status.text("model", "id")))}
@@ -244,12 +244,12 @@ class _Found:
             return self._share(share / 100)
         return short(used) if used else ""
 
-    def _of_use(self, gold: Gold | None) -> dict[str, str]:
+    def _usage_fields(self, gold: Gold | None) -> dict[str, str]:
         timezone = self._zone()
         new = self._unpublished(gold)
-        found = self._of_session(gold, new)
+        found = self._session_fields(gold, new)
         if found_block := live.block(gold, new, self._now.timestamp()):
-            found |= self._of_block(found_block)
+            found |= self._block_fields(found_block)
         if new.context_tokens and not self._context():
             found["context"] = short(new.context_tokens)
         if gold:
@@ -259,7 +259,7 @@ class _Found:
             today = live.published(gold, condition, quarters)
             today = today.plus(new.between(start.timestamp(), end.timestamp()))
             found |= {"today": _money(today), "today_tokens": short(today.tokens)}
-            with self._noting():
+            with self._failures_noted():
                 found["budget"] = self._budget(gold, new, timezone)
         return found
 
@@ -277,8 +277,8 @@ class _Found:
             return Unpublished([])
         return live.unpublished(gold, session, Path(path).expanduser())
 
-    def _of_session(self, gold: Gold | None, new: Unpublished) -> dict[str, str]:
-        """Return Claude Code's own cost, else that of the export and the tail."""
+    def _session_fields(self, gold: Gold | None, new: Unpublished) -> dict[str, str]:
+        """Return the cost by Claude Code, or else by the export and the transcript."""
         sums = new.between(-math.inf, math.inf)
         session = self._status.text("session_id")
         if gold and session:
@@ -291,7 +291,7 @@ class _Found:
         tokens = short(sums.tokens) if sums.tokens else UNKNOWN
         return {"session": text or UNKNOWN, "session_tokens": tokens}
 
-    def _of_block(self, found: Block) -> dict[str, str]:
+    def _block_fields(self, found: Block) -> dict[str, str]:
         end = found.end
         resets_at = self._status.number("rate_limits", "five_hour", "resets_at")
         now = self._now.timestamp()
@@ -323,7 +323,7 @@ class _Found:
         if found.hook and any(use.is_over for use in uses):
             from cclake_report import hooks
 
-            with self._noting():
+            with self._failures_noted():
                 hooks.run_due(folder, found, uses, wait=False)
         if not uses:
             return UNKNOWN
@@ -335,7 +335,7 @@ class _Found:
         return f"{_plain(use.budget.name)} {more}{share}"
 
     def _extra(self, new: Unpublished) -> "Callable[[Budget, float, float], Sums]":
-        """Return what the running session adds to a budget."""
+        """Return a function that sums up the unpublished part of a budget."""
         folder = self._status.text("workspace", "project_dir")
         folder = folder or self._status.text("workspace", "current_dir")
         folder = (folder or self._status.text("cwd")).lower()
@@ -364,9 +364,9 @@ def _colored(text: str, share: float, color: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of others without secrets and control characters, not too long.
+    """Return a text from outside without secrets and control characters.
 
-    A long one loses its middle: a message with a path says what is wrong at its end.
+    Of a long text the middle is cut, since a message may end with the problem.
     """
     if text and not _PLAIN.fullmatch(text):
         from cclake_common.masking import mask

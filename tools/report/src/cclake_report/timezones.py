@@ -1,4 +1,4 @@
-"""The time zone that days are counted in, and where its days begin."""
+"""Find the time zone of the days, and where its days begin."""
 
 import os
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,8 +12,8 @@ def zone(name: str) -> str:
     """Return the IANA name of a time zone; `local` is the zone of this machine.
 
     Raises:
-        Failure: There is no such zone, or that of this machine has no IANA name:
-            `TZ` may also be a rule such as `CET-1CEST`, which is not a name.
+        Failure: There is no such zone, or `TZ` is a rule such as `CET-1CEST`, not an
+            IANA name.
     """
     local = name == "local"
     if local:
@@ -42,7 +42,7 @@ def local_zone() -> str:
 
 
 def midnight(zone: str, day: date) -> datetime:
-    """Return the begin of a local day, in UTC."""
+    """Return the start of a local day, in UTC."""
     local = datetime.combine(day, time(), ZoneInfo(zone))
     try:
         return local.astimezone(UTC)
@@ -51,7 +51,7 @@ def midnight(zone: str, day: date) -> datetime:
 
 
 def bounds(period: str, timezone: str, now: datetime) -> tuple[datetime, datetime]:
-    """Return the begin and the end of the current day, week or month, in UTC."""
+    """Return the start and the end of the current day, week or month, in UTC."""
     today = now.astimezone(ZoneInfo(timezone)).date()
     if period == "day":
         first, after = today, today + timedelta(days=1)

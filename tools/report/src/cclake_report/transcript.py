@@ -1,4 +1,4 @@
-"""API responses at the end of a transcript that Claude Code is still writing."""
+"""Read API responses from the end of a transcript that Claude Code is writing."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MAX_BYTES = 4_000_000
-"""Bytes that are read of all files of a session."""
+"""Maximum number of bytes read from all files of a session."""
 _CHUNK = 64 * 1024
 _SYNTHETIC = "<synthetic>"
 _HUGE = 10**12
@@ -16,7 +16,7 @@ Counts = dict[str, int]
 
 
 class Part(NamedTuple):
-    """What one model did in a response."""
+    """The part of one model in a response."""
 
     model: str
     is_fast: bool
@@ -25,14 +25,14 @@ class Part(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An API response, all of its records together.
+    """An API response, merged from all of its records.
 
     Attributes:
         message_id: Its id.
         at: The time of its first record, in seconds since 1970.
-        parts: What each model did.
+        parts: The part of each model.
         context_tokens: The tokens that the model read.
-        is_sidechain: Whether it is of a subagent.
+        is_sidechain: Whether a subagent requested it.
     """
 
     message_id: str
@@ -43,11 +43,11 @@ class Response(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """The newest responses of a session, the oldest first.
+    """The newest responses of a session, oldest first.
 
     Attributes:
         responses: The responses.
-        is_whole: No older ones were left out.
+        is_whole: Whether no older ones were left out.
     """
 
     responses: list[Response]
@@ -58,8 +58,8 @@ def read_tail(transcript: Path, since: float | None) -> Tail:
     """Return the responses of a session that began after a time.
 
     Args:
-        transcript: The file of the session; its subagents lie in the folder beside it.
-        since: The time, in seconds since 1970; None: the session is not known yet.
+        transcript: The file of the session; its subagents are in the folder beside it.
+        since: The time, in seconds since 1970; None: the session is not published.
     """
     records: list[dict[str, Any]] = []
     left, is_whole = MAX_BYTES, True
@@ -97,7 +97,7 @@ def _read_back(
         The number of bytes read, and whether nothing newer was left out.
     """
     try:
-        # Never wait for a writer, as a named pipe would.
+        # Opening a named pipe would wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return 0, True  # a session without an answer yet
@@ -105,7 +105,7 @@ def _read_back(
         return 0, False
     try:
         size = at = os.fstat(fd).st_size
-        begun: list[bytes] = []  # the parts of a line whose begin is not read yet
+        begun: list[bytes] = []  # parts of a line whose start is not read yet
         while at > 0:
             length = min(_CHUNK, at, limit - (size - at))
             if length <= 0:
@@ -144,7 +144,7 @@ def _collect(
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return what counts of a record; None if it is torn or not a response."""
+    """Return the usage of a record; None if it is incomplete or not a response."""
     try:
         entry = json.loads(line)
         if entry["type"] != "assistant":
@@ -219,7 +219,7 @@ def _response(record: dict[str, Any]) -> Response:
     counts = record["counts"]
     parts = [Part(record["model"], *modes, counts)]
     items = [item for item in record["items"] if any(item[1].values())]
-    if len(items) > 1:  # the top level is only the last of them
+    if len(items) > 1:  # the top level has only the last of them
         parts = [
             Part(model if isinstance(model, str) else record["model"], *modes, sums)
             for model, sums in items

@@ -1,16 +1,16 @@
-"""Tokens and money: by day, week, month, session, model and project."""
+"""Report tokens and money by day, week, month, session, model and project."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
+from cclake_report.export import Gold, Row, local_minute
 from cclake_report.filters import Filters
-from cclake_report.model import Column, Report, add_up, honesty
-from cclake_report.source import Gold, Row, local_minute
+from cclake_report.model import Column, Report, add_up, caveats
 
 By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
 
 _MODEL = "(coalesce(t.model, '') || ' ' || coalesce(t.logged_model, ''))"
-# What each report groups by. A quarter of an hour belongs to one day in every zone.
+# The groups of each report. A quarter of an hour is in one day in every time zone.
 _BUCKETS: dict[By, str] = {
     "daily": "local_day(:zone, quarter_no)",
     "weekly": "local_week(:zone, quarter_no)",
@@ -79,13 +79,13 @@ _COLUMNS: dict[By, tuple[Column, ...]] = {
 
 
 def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Report:
-    """Tokens and cost, grouped.
+    """Return tokens and cost, grouped.
 
     Args:
         gold: The export.
-        by: What to group by.
-        filters: What to count.
-        breakdown: Give each row a `breakdown` by model.
+        by: The kind of groups.
+        filters: The selection.
+        breakdown: Add a `breakdown` by model to each row.
     """
     where, values = filters.where("quarter_no", _MODEL)
     bucket = _BUCKETS[by]
@@ -95,7 +95,7 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
     for part in parts:
         for name in ("first_at", "last_at"):
             part[name] = local_minute(filters.timezone, part[name])
-    totals, notes = add_up(parts), honesty(parts)
+    totals, notes = add_up(parts), caveats(parts)
     rows = [_row(by, key, found) for key, found in _grouped(parts).items()]
     if by in _ADORN:
         _ADORN[by](gold, rows, filters)
@@ -117,7 +117,7 @@ def _grouped(parts: list[Row]) -> dict[str, list[Row]]:
 def _row(by: By, key: str, parts: list[Row]) -> dict[str, Any]:
     known = [(p["first_at"], p["last_at"]) for p in parts if p["first_at"]]
     sums = add_up(parts)
-    # A model may have a part in a response that is counted for another model.
+    # A response of one model can have parts of another.
     for part in parts:
         part["responses"] = part.pop("model_responses")
         part["unpriced_responses"] = part.pop("model_unpriced")
@@ -141,7 +141,9 @@ def _order(by: By) -> Callable[[dict[str, Any]], Any]:
     return lambda row: str(row[_KEYS[by]])
 
 
-def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -> None:
+def _describe_sessions(
+    gold: Gold, rows: list[dict[str, Any]], _filters: Filters
+) -> None:
     names = {
         row.pop("session_id"): row
         for row in gold.rows(
@@ -156,7 +158,9 @@ def _adorn_sessions(gold: Gold, rows: list[dict[str, Any]], _filters: Filters) -
         row["session"] = row["session_id"][:8]
 
 
-def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) -> None:
+def _describe_projects(
+    gold: Gold, rows: list[dict[str, Any]], filters: Filters
+) -> None:
     where, values = filters.where("quarter_no", _MODEL)
     names = {
         row.pop("project_key"): row
@@ -177,6 +181,6 @@ def _adorn_projects(gold: Gold, rows: list[dict[str, Any]], filters: Filters) ->
 
 _Adorn = Callable[[Gold, list[dict[str, Any]], Filters], None]
 _ADORN: dict[By, _Adorn] = {
-    "session": _adorn_sessions,
-    "projects": _adorn_projects,
+    "session": _describe_sessions,
+    "projects": _describe_projects,
 }

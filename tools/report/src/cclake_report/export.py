@@ -1,4 +1,4 @@
-"""Where reports read: the SQLite export, opened only for reading."""
+"""Query the SQLite export, opened read-only."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +14,14 @@ from cclake_common.export import open_export
 from cclake_common.sqlite import WAIT_S
 
 Row = dict[str, Any]
-# Gold keeps money with ten decimals; the export has it as floating point.
+# Gold has money with ten decimals; the export has floating point numbers.
 _CENTS = Decimal("1.0000000000")
 _MONEY = ("_usd", "_price", "_multiplier")
 IN_PROJECT = """t.project_key in (
     select project_key from dim_projects
     where instr(lower(project_name), lower(?)) > 0
     or instr(lower(project_path), lower(?)) > 0 or project_key = ?)"""
-"""The condition that a row of `t` is of a project; its part of a name stands thrice."""
+"""SQL condition that a row of `t` is of a project; takes a part of its name thrice."""
 
 
 class Gold:
@@ -102,7 +102,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "local_week": _week,
     "local_month": _month,
     "local_minute": local_minute,
-    "lower": _folded,  # SQLite's own knows ASCII only
+    "lower": _folded,  # SQLite's own handles only ASCII
 }
 
 
@@ -120,7 +120,7 @@ class _Ordered:
 
 class _Median(_Ordered):
     def finalize(self) -> int | None:
-        """Return the median, rounded half to even, of two middle ones their mean."""
+        """Return the median, rounded half to even; of two middle values, their mean."""
         values = sorted(self.values)
         if not values:
             return None
