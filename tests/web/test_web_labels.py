@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from cclake_web import formatting
-from cclake_web.data.labels import of_models, of_projects, told_apart
+from cclake_web.data.labels import distinct_labels, of_models, of_projects
 from export import Export
 from webface import Web, serving
 
@@ -56,12 +56,12 @@ def test_responses_without_counts_are_not_called_unpriced(web: Web) -> None:
 
 
 def test_labels_are_the_shortest_that_tell_apart() -> None:
-    assert told_apart({}) == {}
+    assert distinct_labels({}) == {}
     assert of_models(["claude-opus-4-6"]) == {"claude-opus-4-6": "opus 4.6"}
     same = [("a", "web", "/x/y/web"), ("b", "web", "/z/y/web"), ("c", None, None)]
     assert of_projects(same) == {"a": "/x/y/web", "b": "/z/y/web", "c": "c"}
     assert of_projects([("a", "w", None), ("b", "w", None)]) == {"a": "a", "b": "b"}
     forms = {"1": ("x", "y", "1"), "2": ("x", "z", "2"), "3": ("y", "q", "3")}
-    assert told_apart(forms) == {"1": "1", "2": "z", "3": "y"}
+    assert distinct_labels(forms) == {"1": "1", "2": "z", "3": "y"}
     assert formatting.missing(0, 2) == "2 responses logged without token counts"
     assert (formatting.missing(0, 0), formatting.no_cost(0)) == ("", "no usage")

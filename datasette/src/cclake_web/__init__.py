@@ -1,1 +1,1 @@
-"""The web face: a Datasette plugin that shows conversations, search and dashboards."""
+"""Show conversations, search and dashboards: a plugin for Datasette."""

@@ -1,4 +1,4 @@
-"""Access to the pages: the host of a request, the site it comes from, its token."""
+"""Control access to the pages by the host, the origin and the token of a request."""
 
 import hashlib
 import re
@@ -14,10 +14,10 @@ from cclake_web.config import Config
 
 Scope = dict[str, Any]
 COOKIE = "cclake"
-KEPT_S = 90 * 86400  # seconds that a browser keeps the token's cookie
-# Links on other sites may lead to pages that cost little.
+KEPT_S = 90 * 86400  # lifetime of the cookie with the token, in seconds
+# Links on other sites may lead to cheap pages.
 _CHEAP = re.compile(r"/|/dashboard|/runs|/session/[^/]+")
-_FREE = "/-/cclake/"  # our stylesheet and script, which hold nothing of the logs
+_FREE = "/-/cclake/"  # our stylesheet and script, which have no text of logs
 _FOREIGN = (
     "This page is served to this machine only. To reach it by another name, add that "
     "name to CCLAKE_ALLOWED_HOSTS and restart cclake."
@@ -31,7 +31,7 @@ _LOCKED = (
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer in place of a page: it lets the browser in, or refuses it."""
+    """An answer in place of a page, which admits the browser or refuses it."""
 
     status: int
     text: str
@@ -39,7 +39,7 @@ class Entry:
 
 
 def refusal(scope: Scope, config: Config) -> str:
-    """Return why a request is refused, or "" where it may be answered."""
+    """Return why a request is refused, or "" if it may be answered."""
     named = _all(scope, b"host")
     if len(named) != 1 or host_name(named[0]) not in config.hosts:
         return _FOREIGN
@@ -58,7 +58,7 @@ def entry(scope: Scope, token: str) -> Entry | None:
     if given and secrets.compare_digest(given.encode(), token.encode()):
         rest = urlencode([pair for pair in query if pair[0] != "token"])
         place = scope.get("raw_path", scope["path"].encode()).partition(b"?")[0]
-        # Two slashes would be another host.
+        # Two slashes would name another host.
         place = b"/" + place.lstrip(b"/\\") + (f"?{rest}".encode() if rest else b"")
         cookie = f"{COOKIE}={key}; Path=/; Max-Age={KEPT_S}; HttpOnly; SameSite=Lax"
         headers = ((b"location", place), (b"set-cookie", cookie.encode()))
@@ -80,7 +80,7 @@ def _cookie(scope: Scope) -> str:
 
 
 def _is_foreign(scope: Scope, host: str) -> bool:
-    """Return whether a browser says that a page of another site sent the request."""
+    """Return whether, according to the browser, a page of another site sent it."""
     site = "".join(_all(scope, b"sec-fetch-site")[:1]).lower() or "none"
     if site not in ("none", "same-origin"):
         return True
@@ -91,7 +91,7 @@ def _is_foreign(scope: Scope, host: str) -> bool:
 
 
 def _is_link(scope: Scope) -> bool:
-    """Return whether a person follows a link to a page that costs little."""
+    """Return whether a person follows a link to a cheap page."""
     kind = [_all(scope, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest")]
     asks = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), True))
     return (

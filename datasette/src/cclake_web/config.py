@@ -1,4 +1,4 @@
-"""The settings of the web face, from the environment."""
+"""Read the settings of the pages from the environment."""
 
 import os
 from dataclasses import dataclass, field
@@ -16,16 +16,16 @@ from cclake_common.settings import (
 
 @dataclass(frozen=True)
 class Config:
-    """What the web face needs to know of its surroundings.
+    """The settings of the pages.
 
     Attributes:
-        export: The SQLite export that `publish` swaps in.
-        record: The pipeline's record of its runs, where it belongs to this export.
+        export: The SQLite export that `publish` writes.
+        record: The pipeline's log of runs, if it belongs to this export.
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
         reveal: Whether secrets can be shown on request.
-        token: What opens the pages, "" where nothing is needed.
-        mongo_uri: Where the lines themselves are.
+        token: The secret that opens the pages, or "" if none is needed.
+        mongo_uri: The MongoDB that has the lines.
         mongo_db: The database that holds `conversations`.
     """
 
@@ -42,7 +42,9 @@ class Config:
 def from_environ() -> Config:
     """Read `EXPORT_DIR`, `CCLAKE_ALLOWED_HOSTS`, `MONGO_URI` and the others."""
     exports = in_home("EXPORT_DIR", "exports")
-    ours = exports.name == "exports"  # of a data directory, as its record beside it
+    ours = (
+        exports.name == "exports"
+    )  # an export of a data directory, with the log of runs beside it
     return Config(
         export=exports / "conversations.db",
         record=exports.parent / "pipeline.db" if ours else None,

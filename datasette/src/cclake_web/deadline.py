@@ -1,4 +1,4 @@
-"""The time limit of a page, for all its work besides SQL."""
+"""Limit the time of a page for its work besides SQL."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ _END: ContextVar[float] = ContextVar("cclake_deadline", default=float("inf"))
 
 @contextmanager
 def within(seconds: float) -> Iterator[float]:
-    """Make `check` fail after some seconds; yield that moment (time.monotonic)."""
+    """Make `check` fail after some seconds; yield that time (time.monotonic)."""
     end = time.monotonic() + seconds
     token = _END.set(end)
     try:
@@ -21,7 +21,7 @@ def within(seconds: float) -> Iterator[float]:
 
 
 def check() -> None:
-    """Give up if the time is over.
+    """Raise an error if the time is over.
 
     Raises:
         sqlite3.OperationalError: "interrupted", as for a query that takes too long.

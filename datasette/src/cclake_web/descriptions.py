@@ -1,4 +1,4 @@
-"""What Datasette's own pages say about the tables: the descriptions of dbt."""
+"""Give Datasette's own pages the descriptions of tables from dbt."""
 
 import os
 from functools import cache
@@ -14,9 +14,9 @@ _REPOSITORY = Path(__file__).parents[3]
 
 @cache
 def metadata() -> dict[str, Any]:
-    """Descriptions of tables and columns; empty where dbt's files are not found.
+    """Return descriptions of tables and columns; {} if dbt's files are not found.
 
-    `CCLAKE_DBT_DIR` names the dbt project, when it is not beside this one.
+    `CCLAKE_DBT_DIR` names the dbt project if it is not beside this one.
     """
     folder = Path(os.environ.get("CCLAKE_DBT_DIR") or _REPOSITORY / "dbt")
     tables: dict[str, Any] = {}
@@ -31,7 +31,7 @@ def _tables(file: Path) -> dict[str, Any]:
         models = content.get("models") or []
         return {model["name"]: _table(model) for model in models}
     except (OSError, BadMetadataError, AttributeError, KeyError, TypeError):
-        return {}  # half written, or not ours: the pages do without
+        return {}  # incomplete or foreign files are ignored
 
 
 def _table(model: dict[str, Any]) -> dict[str, Any]:

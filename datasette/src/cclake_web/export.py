@@ -1,9 +1,8 @@
-"""The export that is served: one SQLite file, which `publish` changes in place.
+"""Read the served export: one SQLite file, which `publish` changes in place.
 
-A change is one transaction, so each reading sees the state before it or after it. An
-export that is written in full takes the name of the one before; stock Datasette would
-keep serving the old file. Here the name is looked at, and the connections are opened
-again where it leads to another file.
+A change is one transaction, so each reading sees the state before or after it. A full
+publication replaces the file under its name, and stock Datasette would keep serving the
+old one. This module checks the name, and reopens the connections if the file changed.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ from datasette.database import Database
 from cclake_web import deadline
 from cclake_web.masking import masked_row
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
 
 NAME = "conversations"
-# Whether the request at hand asked for secrets and may see them.
+# Whether the current request asked for secrets and may see them.
 REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
-LIMIT_MS = 5000  # a page's query is ended after this time
-STEPS = 20_000  # of SQLite between two looks at the clock
-LOOK_EVERY = 0.4  # seconds between two looks at the name of the file
-WATCH_EVERY = 10.0  # the same while nobody asks for a page
+LIMIT_MS = 5000  # time limit of the query of a page, in seconds
+STEPS = 20_000  # SQLite steps between two checks of the time
+LOOK_EVERY = 0.4  # seconds between two checks of the name of the file
+WATCH_EVERY = 10.0  # the same while no page is requested
 
-LONGEST = 2**31 - 1  # bytes of a cell on our pages: whatever SQLite allows
+LONGEST = 2**31 - 1  # maximum bytes of a cell on our pages: the limit of SQLite
 LARGEST = 8_000_000  # the same on Datasette's own pages
-ANSWER = 16_000_000  # characters and bytes of all cells of an answer
-_ROOM = "narrow the question, or read the export with sqlite3"
+ANSWER = 16_000_000  # maximum size of all cells of an answer
+_ROOM = "narrow the query, or read the export with sqlite3"
 
 # Columns that an export of this version has.
 NEEDED = {
@@ -62,11 +61,11 @@ T = TypeVar("T")
 
 @dataclass
 class Published:
-    """One published state of the export, and what was read from it.
+    """A published state of the export, with cached results.
 
     Attributes:
         info: The rows of `export_info`.
-        kept: Results by kind, then by what was asked.
+        kept: Cached results by kind and key.
     """
 
     info: dict[str, str] = field(default_factory=dict)
@@ -74,16 +73,16 @@ class Published:
 
     @property
     def export_id(self) -> str:
-        """Its id; another one after each publication."""
+        """Its id, which each publication changes."""
         return self.info.get("export_id", "")
 
 
-# What the thread at hand reads.
+# The snapshot that the current thread reads.
 _READING: ContextVar[Published | None] = ContextVar("cclake_reading", default=None)
 
 
 class Export(Database):  # type: ignore[misc]
-    """The export, opened read-only, whichever file its name leads to."""
+    """The export under its name, opened read-only."""
 
     def __init__(self, ds: Datasette, path: Path) -> None:
         super().__init__(ds, str(path), is_mutable=True)
@@ -94,7 +93,7 @@ class Export(Database):  # type: ignore[misc]
         self._refused: tuple[object, ...] | None = None
 
     def look(self) -> bool:
-        """Return whether there is an export; look at its name at most every 0.4 s."""
+        """Return whether there is an export; check its name at most every 0.4 s."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
@@ -105,35 +104,35 @@ class Export(Database):  # type: ignore[misc]
         return self._file is not None
 
     async def watch(self) -> None:
-        """Look at the name forever, so that a file that was replaced can be freed."""
+        """Check the name forever, so that a replaced file is closed."""
         while True:
             self.look()
             await asyncio.sleep(WATCH_EVERY)
 
     @property
     def published(self) -> str:
-        """When the export that is read was published, "" where it does not say."""
+        """The time of publication, or "" if the export does not have it."""
         return self.info.get("published_at", "")
 
     @property
     def info(self) -> dict[str, str]:
-        """`export_info` of what this thread reads, else of what was last read."""
+        """`export_info` of the state that this thread reads, or that was last read."""
         return self._now().info
 
     async def export_id(self) -> str:
-        """Return the id of what is published now."""
+        """Return the id of the current publication."""
         return await self.read(lambda _connection: self._now().export_id)
 
     def keep(self, kind: str, most: int, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` gives, once for each key until the next publication.
+        """Return the result of `make`, cached by key until the next publication.
 
-        Call it within `read`: it then belongs to what that reading sees.
+        Call it within `read`, so that the result belongs to the state that is read.
 
         Args:
-            kind: Which results these are.
-            most: How many of them are kept; those that came first go first.
-            key: What was asked.
-            make: Reads the answer.
+            kind: The kind of result.
+            most: Maximum number of cached results; the oldest is dropped.
+            key: The key of the result.
+            make: Computes the result.
         """
         known: dict[Hashable, T] = self._now().kept.setdefault(kind, {})
         if key not in known:
@@ -157,7 +156,7 @@ class Export(Database):  # type: ignore[misc]
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """Read one state in several calls, whatever is published meanwhile."""
+        """Return a snapshot, to read one state in several calls."""
         file = self._file
         assert file is not None
         held = await asyncio.to_thread(file.connect)
@@ -169,7 +168,7 @@ class Export(Database):  # type: ignore[misc]
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function with a connection in a worker thread.
 
-        All that Datasette itself reads comes from here, and is masked.
+        Datasette itself reads everything with this, and gets it masked.
         """
         return await self._in_thread(fn)
 
@@ -177,11 +176,11 @@ class Export(Database):  # type: ignore[misc]
     _execute_fn = execute_fn
 
     def connect(self, write: bool = False) -> sqlite3.Connection:
-        """Open the file, only for reading."""
+        """Open the file read-only."""
         return _connect(self._name)
 
     def close(self) -> None:
-        """Close every connection that nobody reads."""
+        """Close every connection that is not in use."""
         if self._file:
             self._file.close()
 
@@ -221,7 +220,7 @@ class Export(Database):  # type: ignore[misc]
             reason = str(error)
         else:
             if _stamp(self._name) != stamp:
-                new.close()  # replaced just now: the next look sees it
+                new.close()  # just replaced: the next check finds it
                 return
             missing = NEEDED - new.columns()
             if not missing:
@@ -238,14 +237,14 @@ class Export(Database):  # type: ignore[misc]
     def _show(self, new: _File) -> None:
         old, self._file = self._file, new
         self._cached_table_counts = None
-        # Replaced, not changed: a request in flight keeps the dictionary it has.
+        # Replace the dictionary, since a running request may hold the old one.
         self.ds.databases = {**self.ds.databases, NAME: self}
         if old:
             old.close()
 
 
 class Snapshot:
-    """One state of the export, for several readings."""
+    """A state of the export, for several readings."""
 
     def __init__(self, export: Export, held: _Held) -> None:
         self._export, self._held = export, held
@@ -267,7 +266,7 @@ class _Held:
 
 
 class _File:
-    """One file that the name of the export has led to, with its connections."""
+    """A file that had the name of the export, with its connections."""
 
     def __init__(self, ds: Datasette, path: Path, stamp: tuple[object, ...]) -> None:
         self.stamp, self.state = stamp, Published()
@@ -277,7 +276,7 @@ class _File:
         self.give(self.connect())
 
     def connect(self) -> _Held:
-        """Open one more connection, in a transaction that has begun."""
+        """Open another connection, and begin a transaction in it."""
         connection = _connect(self._path)
         try:
             self._ds._prepare_connection(connection, NAME)
@@ -298,7 +297,7 @@ class _File:
             self.give(one)
 
     def take(self) -> _Held:
-        """Take a connection that nobody uses, or a new one, in a transaction."""
+        """Take an idle connection, or a new one, in a transaction."""
         try:
             one = self._free.get_nowait()
         except queue.Empty:
@@ -307,14 +306,14 @@ class _File:
         return one
 
     def give(self, one: _Held) -> None:
-        """Give a connection back; its transaction ends."""
+        """Return a connection, and end its transaction."""
         one.connection.rollback()
         self._free.put(one)
         if self._closed:
             self.close()
 
     def begin(self, one: _Held) -> None:
-        """Begin a transaction and note the state that it sees."""
+        """Begin a transaction and record the state that it reads."""
         connection = one.connection
         connection.row_factory = None
         connection.execute("begin")
@@ -328,11 +327,11 @@ class _File:
         except sqlite3.OperationalError as error:
             if "no such" not in str(error):
                 raise
-            known = self.state  # an export of another make
+            known = self.state  # an export of another version
         one.state = known
 
     def close(self) -> None:
-        """Close what is free now; what is in use is closed when it is given back."""
+        """Close idle connections now, and the others when they are returned."""
         self._closed = True
         with contextlib.suppress(queue.Empty):
             while True:
@@ -344,7 +343,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _stamp(path: Path) -> tuple[object, ...] | None:
-    """Identify the file that a name leads to, whatever is written into it."""
+    """Return the identity of the file under a name, independent of its content."""
     try:
         real = path.resolve(strict=True)
         stat = real.stat()
@@ -371,7 +370,7 @@ def _limited(
 
 def _read(one: _Held, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
     connection = one.connection
-    # Datasette's own pages ask anything; `read` sets both for ours.
+    # For Datasette's own pages, which run any query; `read` sets both for ours.
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
     token = _READING.set(one.state)
     try:
@@ -385,7 +384,7 @@ def _read(one: _Held, fn: Callable[[sqlite3.Connection], T], reveal: bool) -> T:
 
 
 class _Rows:
-    """Makes the rows of one query, within the limits of size and time."""
+    """Makes the rows of a query, within the limits of size and time."""
 
     def __init__(self, make: Callable[[sqlite3.Cursor, tuple[Any, ...]], Any]) -> None:
         self.make, self.size = make, 0

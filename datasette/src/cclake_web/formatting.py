@@ -1,4 +1,4 @@
-"""Numbers, times and short texts as people read them."""
+"""Format numbers, times and short texts for people."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def count(value: float | None) -> str:
-    """1234 as 1,234; 12345 as 12.3k; 4200000 as 4.2M."""
+    """Return 1234 as 1,234, 12345 as 12.3k and 4200000 as 4.2M."""
     if value is None:
         return "–"
     number = float(value)
@@ -31,7 +31,7 @@ def count(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """Dollars with cents; small sums as <$0.01, unknown ones as a dash."""
+    """Return dollars with cents; small sums as <$0.01, unknown ones as a dash."""
     if value is None:
         return "–"
     if 0 < value < 0.005:
@@ -40,18 +40,18 @@ def money(value: float | None) -> str:
 
 
 def no_cost(unpriced: int) -> str:
-    """Why no cost is known at all: no price, or no token counts."""
+    """Return why the cost is unknown: no price, or no token counts."""
     return "no price" if unpriced else "no usage"
 
 
 def missing(unpriced: int, uncounted: int) -> str:
-    """Return what a sum of costs leaves out, in the words of `report`."""
+    """Return what a sum of costs leaves out, as `report` words it."""
     said = ((unpriced, "without a price"), (uncounted, "logged without token counts"))
     return ", ".join(f"{plural(n, 'response')} {why}" for n, why in said if n)
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as 8s, 2m 10s, 3h 5m or 2d 4h."""
+    """Return seconds as 8s, 2m 10s, 3h 5m or 2d 4h."""
     if seconds is None:
         return "–"
     if 0 < seconds < 1:
@@ -66,7 +66,7 @@ def duration(seconds: float | None) -> str:
 
 
 def plural(number: float | None, word: str) -> str:
-    """1 call, 12 calls, 12 entries, 12 days."""
+    """Return a number with its noun: 1 call, 12 calls, 12 entries, 12 days."""
     if number != 1:
         soft = word.endswith("y") and word[-2:-1] not in "aeiou"  # entry, not day
         word = word[:-1] + "ies" if soft else word + "s"
@@ -102,19 +102,19 @@ def there(text: str | None, zone: tzinfo) -> datetime | None:
 
 def clock(text: str | None, zone: tzinfo) -> str:
     """Return the time of day in the viewer's zone: 14:05."""
-    found = there(text, zone)
+    found = in_zone(text, zone)
     return found.strftime("%H:%M") if found else ""
 
 
 def full(text: str | None, zone: tzinfo) -> str:
-    """Date and time in the viewer's zone, for titles."""
-    found = there(text, zone)
+    """Return date and time in the viewer's zone, for tooltips."""
+    found = in_zone(text, zone)
     return found.strftime("%a %-d %B %Y, %H:%M:%S") if found else ""
 
 
 def day(text: str | None, zone: tzinfo, today: date) -> str:
-    """Today, Yesterday, Mon 2 November, or with the year where it is another."""
-    found = there(text, zone)
+    """Return Today, Yesterday or Monday, 2 November; with the year of other years."""
+    found = in_zone(text, zone)
     if not found:
         return "No date"
     that = found.date()
@@ -125,12 +125,12 @@ def day(text: str | None, zone: tzinfo, today: date) -> str:
 
 
 def one_line(text: str | None, limit: int = 160) -> str:
-    """Return a text as one line, without the marks of markdown and of wrappers."""
+    """Return a text as one line, without Markdown marks and wrapper tags."""
     return squeeze(_MARKS.sub("", (text or "")[: limit * 8]), limit)
 
 
 def squeeze(text: str | None, limit: int = 160) -> str:
-    """Return a text as one line, every mark of it kept."""
+    """Return a text as one line, otherwise unchanged."""
     plain = _SPACE.sub(" ", visible((text or "")[: limit * 8])).strip()
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
 

@@ -1,4 +1,4 @@
-"""Any value as JSON text, also what orjson refuses."""
+"""Read and write JSON text, including values that orjson refuses."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 
 
 def dumps(value: Any, indent: bool = False) -> str:
-    """JSON on one line, or indented by two spaces."""
+    """Return JSON on one line, or indented by two spaces."""
     option = orjson.OPT_INDENT_2 if indent else None
     try:
         return orjson.dumps(value, option=option, default=str).decode()
@@ -16,7 +16,7 @@ def dumps(value: Any, indent: bool = False) -> str:
 
 
 def loads(text: bytes | str) -> Any:
-    """Return the value of JSON text, or None where it is none."""
+    """Return the value of JSON text, or None if it is invalid."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

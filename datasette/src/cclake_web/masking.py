@@ -1,4 +1,4 @@
-"""Secrets in the rows that Datasette reads, shown as dots."""
+"""Mask secrets in the rows that Datasette reads."""
 
 import sqlite3
 from typing import Any
@@ -9,7 +9,7 @@ from cclake_web.json_text import dumps, loads
 
 
 def masked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> sqlite3.Row:
-    """Return a row of any query with the secrets in its cells masked."""
+    """Return a row with the secrets in its cells masked."""
     return sqlite3.Row(cursor, tuple(map(_cell, row)))
 
 
@@ -20,7 +20,7 @@ def _cell(value: Any) -> Any:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            return value  # an image, or what no page shows as text
+            return value  # images and other bytes, which no page shows as text
         masked = mask_json(text)
         return value if masked == text else masked.encode()
     return value
@@ -37,7 +37,7 @@ def mask_json(text: str) -> str:
 
 
 def mask_names(row: dict[str, Any], *kept: str) -> dict[str, Any]:
-    """Return a row with its texts masked, except for those that are addresses."""
+    """Return a row with its texts masked, except addresses."""
     return {
         name: mask(value) if isinstance(value, str) and name not in kept else value
         for name, value in row.items()

@@ -1,4 +1,4 @@
-"""Who may see what, asked of Datasette 0.65 and of the 1.0 alphas alike."""
+"""Check permissions, with Datasette 0.65 and the 1.0 alphas."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cclake_web.export import NAME
 from cclake_web.security import SIGNED_IN_S
 from cclake_web.state import state_of
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
 
 MAY_REVEAL = "cclake-reveal-secrets"
-# Tables that hold numbers, times and names, but nothing that anybody wrote.
+# Tables with numbers, times and names, but without texts of conversations.
 NO_TEXT = (
     "agg_", "dim_date", "dim_models", "dim_tools", "dim_projects", "export_info",
     "fct_api_responses", "fct_response_items", "fct_messages", "thread_entries",
@@ -48,7 +48,7 @@ async def ensure_visible(datasette: Datasette, actor: Any) -> None:
 
 
 async def may_reveal(datasette: Datasette, actor: Any) -> bool:
-    """Return whether a visitor may see secrets: if one is set, by password."""
+    """Return whether a visitor may see secrets; a password, if set, decides."""
     config = state_of(datasette).config
     if not config.reveal:
         return False
@@ -87,10 +87,10 @@ def signed_in_until(datasette: Datasette, cookie: str) -> str:
 async def refused(
     datasette: Datasette, actor: Any, action: str, resource: Any
 ) -> bool | None:
-    """Return False for what would show secrets to somebody who may not see them.
+    """Return False for an action that could show secrets to somebody who may not.
 
-    SQL can take a secret apart and filters can guess it letter by letter, so
-    both stay with those who may see it anyway.
+    SQL can take a secret apart, and filters can guess it letter by letter, so both are
+    only for visitors who may see secrets.
     """
     if action == "view-table":
         name = resource[1] if isinstance(resource, tuple) else ""

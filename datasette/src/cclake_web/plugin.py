@@ -1,4 +1,4 @@
-"""The hooks that Datasette calls."""
+"""Implement the hooks of Datasette."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from cclake_web.render.safe import finalize, visible
 from cclake_web.security import App, Guard
 from cclake_web.state import state_of
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
 
 hookimpl = HookimplMarker("datasette")
@@ -48,10 +48,10 @@ Route = tuple[str, Callable[..., Awaitable[Response | None]]]
 
 @hookimpl
 def startup(datasette: Datasette) -> Awaitable[None] | None:
-    """Open the export, if there is one; nothing else is served."""
+    """Open the export, if there is one; serve nothing else."""
     from datasette import handle_exception  # type: ignore[attr-defined]
 
-    # With it tracebacks show what variables hold: texts of the log, at great length.
+    # It would print the values of variables, which are texts of logs, in tracebacks.
     handle_exception.rich = None
     datasette.databases = {
         name: db for name, db in datasette.databases.items() if name != "_memory"
@@ -64,7 +64,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     if not state.config.reveal and not stable:
         raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
     state.export.look()
-    # The first page shall not wait for templates, nor for the tables of languages.
+    # Load templates and lexers now, so that the first page does not wait for them.
     for name in environment().list_templates():
         environment().get_template(name)
     Thread(target=warm, daemon=True).start()
@@ -72,7 +72,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
 
 
 async def _add_queries(datasette: Datasette) -> None:
-    """Datasette 1.0 keeps queries in a database of its own."""
+    """Add queries to Datasette 1.0, which keeps them in a database of its own."""
     for name, query in canned().items():
         await datasette.add_query(
             NAME, name, query["sql"], title=query["title"], is_trusted=True
@@ -106,7 +106,7 @@ def register_routes() -> list[Route]:
 
 @hookimpl(trylast=True)
 def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
-    """Stand before everything else: hosts, headers, and the newest export."""
+    """Wrap the application in `Guard`."""
     state = state_of(datasette)
 
     def wrap(app: App) -> App:
@@ -126,7 +126,7 @@ def get_metadata() -> dict[str, Any]:
 
 @hookimpl
 def canned_queries(database: str) -> dict[str, dict[str, str]]:
-    """Questions that users ask most."""
+    """Return frequent queries."""
     return canned() if database == NAME else {}
 
 
@@ -138,7 +138,7 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 @hookimpl
 def extra_css_urls(datasette: Datasette) -> list[str]:
-    """Datasette's own pages in our colours, light and dark."""
+    """Give Datasette's own pages our colours, light and dark."""
     return [datasette.urls.path(asset_url("stock.css"))]
 
 
@@ -150,7 +150,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
 
 @hookimpl
 def render_cell(value: Any) -> str | None:
-    """Odd characters are shown on Datasette's pages too; secrets are masked before."""
+    """Make odd characters visible on Datasette's pages; secrets are already masked."""
     if not isinstance(value, str):
         return None
     shown = visible(value)
@@ -161,7 +161,7 @@ def render_cell(value: Any) -> str | None:
 def permission_allowed(
     datasette: Datasette, actor: Any, action: str, resource: Any
 ) -> Awaitable[bool | None] | bool | None:
-    """With a password, nothing is for visitors who did not give it."""
+    """Refuse visitors without the password, if one is set."""
     if state_of(datasette).config.password and actor is None:
         return False
     if action in ("execute-sql", "view-table"):
@@ -171,7 +171,7 @@ def permission_allowed(
 
 @hookimpl
 def forbidden(datasette: Datasette, request: Request) -> Response | None:
-    """Lead a visitor without the password to where it is asked for."""
+    """Redirect a visitor without the password to the sign-in page."""
     if state_of(datasette).config.password and request.actor is None:
         return Response.redirect(datasette.urls.path("/-/login"))
     return None
@@ -179,7 +179,7 @@ def forbidden(datasette: Datasette, request: Request) -> Response | None:
 
 @hookimpl
 def menu_links(datasette: Datasette, request: Request | None) -> list[dict[str, str]]:
-    """Return the way back from Datasette's own pages, and to what is masked on them."""
+    """Return links from Datasette's own pages to ours, and to unmasked content."""
     links = [
         {"href": datasette.urls.path("/"), "label": "Sessions"},
         {"href": datasette.urls.path("/search"), "label": "Search"},

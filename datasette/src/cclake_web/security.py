@@ -1,4 +1,4 @@
-"""Checks of every request, its time limit, and the headers of its answer."""
+"""Check every request, limit its time, and set the headers of its answer."""
 
 import asyncio
 import base64
@@ -32,9 +32,9 @@ _ALWAYS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
 }
-PAGE_S = 30  # seconds until an answer begins, whatever is done for it
-EXPORT_S = 150  # the same for a file, which may hold a whole conversation
-FORM = 1_000_000  # bytes that a form may send
+PAGE_S = 30  # maximum seconds until an answer begins
+EXPORT_S = 150  # the same for a file, which may have a whole conversation
+FORM = 1_000_000  # maximum bytes of a form
 SIGNED_IN_S = 30 * 86400
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -47,8 +47,8 @@ def strict_policy(nonce: str) -> str:
 def stock_policy() -> str:
     """Return the policy of Datasette's pages: its files and its known inline scripts.
 
-    They have small scripts of their own in their templates; each is allowed by
-    its hash, so that a script that came from data is not.
+    Their templates have small inline scripts. Each is allowed by its hash, so that a
+    script from data is not.
     """
     hashes = " ".join(f"'sha256-{digest}'" for digest in _stock_hashes())
     styles = "img-src 'self' data:; style-src 'self' 'unsafe-inline'"
@@ -70,7 +70,7 @@ Renew = Callable[[str], str]
 
 
 class Guard:
-    """ASGI middleware: refuses what is foreign, adds the headers of every answer."""
+    """ASGI middleware that refuses foreign requests and adds security headers."""
 
     def __init__(
         self, app: App, config: Config, export: Export, reveals: Ask, renew: Renew
@@ -98,11 +98,11 @@ class Guard:
         if scope["method"] in ("POST", "PUT", "PATCH"):
             body = await _body(receive)
             if body is None:
-                return  # the client hung up; nobody reads an answer
+                return  # the client closed the connection
             if len(body) > FORM:
                 await say(send, 413, "This form is too large.")
                 return
-            receive = _again(body, receive)
+            receive = _replay(body, receive)
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +118,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                limit.reschedule(None)  # a file is read as long as its reader likes
+                limit.reschedule(None)  # a download has no time limit once it has begun
                 headers = _headers(message, policy, self.renew)
                 message = {**message, "headers": headers}
             await send(message)
@@ -135,7 +135,7 @@ class Guard:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read a form, up to a little above its limit; return None if it breaks off."""
+    """Read a form, up to its limit and a little more; None if it is incomplete."""
     body = b""
     more = True
     while more and len(body) <= FORM:
@@ -147,8 +147,8 @@ async def _body(receive: Receive) -> bytes | None:
     return body
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a receiver that passes on what was read."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a receiver that replays what was read."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def read() -> Message:

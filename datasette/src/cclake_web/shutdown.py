@@ -1,7 +1,7 @@
-"""Lets long answers end when the server is asked to stop.
+"""End long answers when the server is to stop.
 
-The server waits for its open connections at SIGTERM, and an event stream never
-ends by itself.
+At SIGTERM the server waits for open connections, and an event stream never ends by
+itself.
 """
 
 import signal
@@ -12,7 +12,7 @@ _state = {"watched": False, "requested": False}
 
 
 def watch() -> None:
-    """Take note of SIGTERM and SIGINT, and leave them to the server as before."""
+    """Record SIGTERM and SIGINT, and pass them on to the server."""
     if _state["watched"] or threading.current_thread() is not threading.main_thread():
         return
     _state["watched"] = True

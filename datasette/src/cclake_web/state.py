@@ -1,4 +1,4 @@
-"""What the plugin keeps for each Datasette that runs it."""
+"""Hold the state of the plugin for each Datasette instance."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cclake_web.export import Export
 from cclake_web.live.lines import Lines
 from cclake_web.live.overlay import Overlay
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
 
 
 @dataclass
 class State:
-    """The settings, the export, and what MongoDB has above it."""
+    """The settings, the export and the overlay."""
 
     config: Config
     export: Export
@@ -29,7 +29,7 @@ _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
 
 
 def state_of(datasette: Datasette) -> State:
-    """Return the state of a Datasette, made from the environment at first sight."""
+    """Return the state of a Datasette instance; create it from the environment."""
     state = _STATES.get(datasette)
     if state is None:
         config = from_environ()

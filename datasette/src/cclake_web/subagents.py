@@ -1,4 +1,4 @@
-"""The threads of subagents within the calls that started them."""
+"""Show the threads of subagents within the calls that started them."""
 
 import sqlite3
 import sys
@@ -12,13 +12,13 @@ from cclake_web.data.thread import Page, Sums
 from cclake_web.formatting import one_line, squeeze
 from cclake_web.render.cards import Card, cards_of
 
-NESTED = 400  # entries of subagents that one page shows in place
-DEEPEST = 8  # levels; deeper ones are loaded as they are unfolded
+NESTED = 400  # maximum number of subagent entries on a page
+DEEPEST = 8  # maximum depth; deeper ones are loaded on demand
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What the reader wants to see."""
+    """The thread and the options of a request."""
 
     session_id: str
     page: int = 0
@@ -33,7 +33,7 @@ class Nested:
     """A subagent's thread within its call; without cards it is loaded on demand.
 
     Attributes:
-        is_again: An earlier call on the page names the same agent, and shows it.
+        is_again: Whether an earlier call on the page shows the same agent.
     """
 
     agent: str
@@ -45,7 +45,7 @@ class Nested:
 
 @dataclass(frozen=True)
 class Loose:
-    """A subagent that no call of the session names."""
+    """A subagent without a call in the session."""
 
     agent: str
     size: int
@@ -113,16 +113,16 @@ class Nester:
         return found
 
     def _seen(self, text: str | None) -> str:
-        # Masked before it is cut: half a secret is none that a rule knows.
+        # Mask before cutting, since the rules do not match part of a secret.
         return (text or "") if self.ask.reveal else mask(text or "")
 
     def named(self, agent: str | None) -> tuple[str, str]:
-        """Return type and description of an agent, empty where it has none."""
+        """Return the type and the description of an agent, or ""."""
         kind, what = self.about.get(agent or "", ("", ""))
         return squeeze(self._seen(kind), 40), one_line(self._seen(what), 120)
 
     def loose(self) -> list[Loose]:
-        """Return the agents that no call of the session names."""
+        """Return the agents without a call in the session."""
         started = {child for many in self.children.values() for child in many}
         left = [agent for agent in self.sizes if agent not in started]
         asked = thread.tasks(self.connection, self.ask.session_id, left)

@@ -1,1 +1,1 @@
-"""Charts drawn as SVG on the server."""
+"""Draw charts as SVG on the server."""

@@ -1,4 +1,4 @@
-"""The calendar: a square for each day, weeks side by side, as SVG."""
+"""Draw the calendar: a square for each day, weeks side by side, as SVG."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from markupsafe import Markup
 from cclake_web.charts.svg import anchored
 from cclake_web.data.calendar import WEEKS, Calendar
 
-SIDE = 20  # of a day with the gap around it
+SIDE = 20  # size of a day with the gap around it
 LEFT, TOP, BELOW = 34, 18, 14
-LEVELS = (0.28, 0.46, 0.64, 0.82, 1.0)  # how strong the fifths of all days are
+LEVELS = (0.28, 0.46, 0.64, 0.82, 1.0)  # opacity of each fifth of the days
 _NAMES = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
 
 
 def drawn(
     shown: Calendar, tip: Callable[[date], str], href: Callable[[date], str]
 ) -> Markup:
-    """Return all days; one with something in it says so and leads to its sessions.
+    """Return all days; a day with activity has a tooltip and a link to its sessions.
 
     Args:
         shown: The days.
-        tip: What a day says, escaped.
-        href: Where it leads, escaped.
+        tip: Returns the tooltip of a day, escaped.
+        href: Returns the link of a day, escaped.
     """
     strong = _strengths(shown)
     monday = shown.last - timedelta(days=shown.last.weekday())
@@ -76,7 +76,7 @@ def _names(start: date, top: int, first: date) -> list[str]:
 
 
 def _strengths(shown: Calendar) -> dict[date, float]:
-    """By rank, not by size: one great day would leave all others pale."""
+    """Return an opacity by rank, since one large day would make all others pale."""
     paid = any(done.cost for done in shown.days.values())
     sizes = {d: done.cost if paid else done.responses for d, done in shown.days.items()}
     ranked = sorted(sizes.values())

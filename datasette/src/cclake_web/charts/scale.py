@@ -1,4 +1,4 @@
-"""Axes: round ticks, and days without gaps."""
+"""Compute axes: round ticks, and periods without gaps."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ WEEKS = 150  # more weeks than these are drawn as months
 
 
 def ticks(highest: float, wanted: int = 4) -> list[float]:
-    """Round values from 0 to at least `highest`, in steps of 1, 2 or 5."""
+    """Return round values from 0 to at least `highest`, in steps of 1, 2 or 5."""
     if highest < 1e-12 or not math.isfinite(highest):
         return [0.0, 1.0]
     rough = highest / wanted
@@ -49,7 +49,7 @@ def after(start: date, unit: str) -> date:
 
 @lru_cache(maxsize=4096)
 def label(start: date, unit: str, year: bool = False) -> str:
-    """Return a period as a short text; with its year where several are shown."""
+    """Return a period as a short text, with its year if several are shown."""
     if unit == "month":
         return start.strftime("%b %Y")
     return start.strftime("%-d %b %Y" if year else "%-d %b")

@@ -1,4 +1,4 @@
-"""The context strip: how full the window was over a session, with its marks."""
+"""Draw the context strip: the size of the context over a session, with marks."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from cclake_web.data.thread import Mark, Page
 from cclake_web.formatting import count
 
 COLUMNS = 240
-NARROWEST = 90  # columns; fewer bars are not drawn wider
+NARROWEST = 90  # number of columns; fewer bars are not wider
 HEIGHT = 34
 _SPACE = Markup('<rect class="space" x="{}" width="1" height="{}"/>')
 
@@ -37,7 +37,7 @@ def contexts(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
 
 
 def failures(connection: sqlite3.Connection, session_id: str) -> set[str]:
-    """Entries of the main thread that made a call which failed."""
+    """Return entries of the main thread with a failed call."""
     rows = connection.execute(
         """select call_entry_key from fct_tool_calls
         where session_id = ? and is_error = 1 and agent_id is null""",
@@ -53,7 +53,7 @@ def strip(
     pages: Sequence[Page],
     page: Page | None,
 ) -> Strip | None:
-    """Draw it: bars for the context, a dot for each prompt, red for errors."""
+    """Draw bars for the context, a dot for each prompt, and errors in red."""
     highest = max(sizes.values(), default=0)
     if not highest or len(marks) < 3:
         return None
@@ -79,7 +79,7 @@ def _bar(
     tip += ", an error" if bad else ""
     key = quote(column[0].key, safe="")
     marked = f'<rect class="asked" x="{x}" y="0" width="0.8" height="4"/>'
-    # Numbers, our own words and a quoted key: nothing here needs to be escaped.
+    # Numbers, our own words and a quoted key need no escaping.
     return Markup(
         f'<a href="?at={key}#e-{key}" data-tip="{tip}" aria-label="{tip}" '
         f'tabindex="-1"><rect class="{"bad" if bad else "size"}" x="{x}" '

@@ -1,4 +1,4 @@
-"""Bars, lines and a heatmap as SVG; every part says what it is and leads there."""
+"""Draw bars, lines and a heatmap as SVG; each part has a tooltip and a link."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Chart:
 
 
 def bars(chart: Chart) -> Markup:
-    """Stacked bars, one per period; where there is none, nothing leads anywhere."""
+    """Return stacked bars, one for each period; empty periods have no link."""
     totals = [sum(column) for column in zip(*_columns(chart), strict=True)] or [0.0]
     marks = ticks(max(totals))
     width = (WIDTH - LEFT - RIGHT) / max(len(chart.starts), 1)
@@ -112,7 +112,7 @@ def heatmap(
     number: Number,
     href: Callable[[int], str],
 ) -> Markup:
-    """Seven rows of 24 hours; a cell with something in it leads to `href(cell)`."""
+    """Return seven rows of 24 hours; a cell with a value links to `href(cell)`."""
     highest = max((value for row in values for value in row), default=0) or 1
     width, height = (WIDTH - LEFT - RIGHT) / 24, 24
     parts: list[str] = []
@@ -207,8 +207,8 @@ def _tip(chart: Chart, index: int, total: float | None) -> str:
 def linked(inner: str, href: str, tip: str) -> str:
     """Return a part of a chart with its label, inside a link if it has one.
 
-    Plain strings, as there are a thousand of them; what comes in as text is escaped
-    here, `inner` is markup.
+    These are plain strings, since there are a thousand of them. Texts are escaped
+    here; `inner` is markup.
     """
     said = str(plain(tip))
     if not href:
@@ -217,7 +217,7 @@ def linked(inner: str, href: str, tip: str) -> str:
 
 
 def anchored(inner: str, href: str, said: str) -> str:
-    """Return the same of an address and words that are escaped already."""
+    """Return the same for an address and a label that are already escaped."""
     label = said.replace("\n", ", ")
     return (
         f'<a href="{href}" data-tip="{said}" aria-label="{label}" '

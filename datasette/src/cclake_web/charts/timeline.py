@@ -1,4 +1,4 @@
-"""The chart above the list: messages by hour, day or week; its bars filter."""
+"""Draw the chart above the list: messages by hour, day or week, as filters."""
 
 import sqlite3
 from collections import Counter
@@ -17,13 +17,13 @@ from cclake_web.render.safe import plain
 
 HEIGHT = 46
 UNITS = ("hour", "day", "week")
-FEWEST = 28  # bars; the time before is shown as empty
-HOURS = 14 * 24  # at most, so that bars stay wide enough to hit
+FEWEST = 28  # minimum number of bars; earlier time is shown as empty
+HOURS = 14 * 24  # maximum number of bars, so that they can be clicked
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The drawing, and the unit that it is drawn by."""
+    """The drawing, and its unit of time."""
 
     svg: Markup
     unit: str
@@ -34,7 +34,7 @@ class Timeline:
 def timeline(
     connection: sqlite3.Connection, filters: Filters, unit: str = ""
 ) -> Timeline | None:
-    """Messages over time in the viewer's zone; None where there are none."""
+    """Return messages over time in the viewer's zone, or None without any."""
     if unit == "hour":
         counts = _hours(connection, filters)
         return _by_hour(counts, filters) if counts else None
@@ -45,7 +45,7 @@ def timeline(
     unit = unit if unit in UNITS else found
     if unit != found:
         starts = _starts(starts, unit, max(days))
-    while len(starts) < FEWEST:  # few bars would be as wide as a hand
+    while len(starts) < FEWEST:  # a few bars would be very wide
         starts.insert(0, start_of(starts[0] - timedelta(days=1), unit))
     sizes: Counter[date] = Counter()
     for day, number in days.items():
@@ -70,7 +70,7 @@ def _days(connection: sqlite3.Connection, filters: Filters) -> dict[date, int]:
 def _hours(connection: sqlite3.Connection, filters: Filters) -> dict[datetime, int]:
     hour = f"{local(connection, filters, 'agg_message_quarters')} / 4"
     rows = _spoken(connection, filters, hour)
-    begin = zones.EPOCH.replace(tzinfo=None)  # as the clocks there show it
+    begin = zones.EPOCH.replace(tzinfo=None)  # in local time
     return {begin + timedelta(hours=hour): number for hour, number in rows}
 
 
@@ -79,7 +79,7 @@ def _spoken(
 ) -> sqlite3.Cursor:
     """Return messages of the chosen sessions, within the chosen days."""
     within, days = chosen_days(filters)
-    # What was said on these days is of sessions that were open then.
+    # Messages of these days belong to sessions that were open then.
     whenever = filters if filters.slot else replace(filters, since="", until="")
     chosen, values = subset(connection, whenever)
     return connection.execute(

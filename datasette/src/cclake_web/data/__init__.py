@@ -1,1 +1,1 @@
-"""Questions to the export; each takes a connection and gives plain rows."""
+"""Query the export: each function takes a connection and returns plain rows."""

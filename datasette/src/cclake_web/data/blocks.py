@@ -1,4 +1,4 @@
-"""Entries with their content blocks, calls paired with their results."""
+"""Read entries with their content blocks, and calls with their results."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from cclake_common.masking import mask, mask_value
 
 from cclake_web.deadline import check
 
-CHUNK = 500  # keys in one query
-Key = tuple[str, str]  # of an entry: its own session and its name
+CHUNK = 500  # maximum number of keys in a query
+Key = tuple[str, str]  # of an entry: its session and its key
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Block:
 
 @dataclass
 class Entry:
-    """One canonical entry at its place in a thread."""
+    """A canonical entry at its position in a thread."""
 
     key: str
     kind: str
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass
 class Call:
-    """A tool call with its result, wherever in the session that stands."""
+    """A tool call with its result, which may be anywhere in the session."""
 
     block: Block
     entry: Entry
@@ -66,7 +66,7 @@ class Call:
 
 
 def parse(text: str | None, reveal: bool) -> Any:
-    """JSON text as a value with its secrets masked; None where it is none."""
+    """Return the value of JSON text with its secrets masked, or None if invalid."""
     if not text:
         return None
     try:
@@ -127,7 +127,7 @@ def fill(
 def calls_of(
     connection: sqlite3.Connection, entries: Sequence[Entry], reveal: bool = False
 ) -> dict[str, Call]:
-    """Return the calls made by entries, by id, with results from anywhere."""
+    """Return the calls of entries by id, with results from anywhere in the session."""
     calls = {
         block.tool_use_id: Call(block, entry)
         for entry in entries
@@ -161,7 +161,7 @@ def _attach_loose(
     results: dict[Key, Call],
     reveal: bool,
 ) -> None:
-    """Images of a result's entry that do not name their call; its document."""
+    """Attach images that do not name their call, and the document of the result."""
     images = "select * from thread_blocks where {} and image_key is not null"
     for row in _of_entries(connection, images, results):
         if not row["tool_use_id"]:
@@ -176,7 +176,7 @@ def _attach_loose(
 def _of_entries(
     connection: sqlite3.Connection, sql: str, entries: Iterable[Key]
 ) -> Iterable[sqlite3.Row]:
-    """Return rows of entries, by their session too, because they lie together."""
+    """Return rows of entries; with the session, since its rows are stored together."""
     by_owner: dict[str, list[str]] = {}
     for owner, key in entries:
         by_owner.setdefault(owner, []).append(key)

@@ -9,12 +9,12 @@ from cclake_web.data.over_time import Done
 
 WEEKS = 53  # of a row
 ROWS = 3  # at most
-FEW = 8  # weeks that get no row of their own
+FEW = 8  # maximum number of weeks that get no row of their own
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Days with something in them, some of which may be older than what is shown.
+    """Days with activity, some of which may be before the first day that is shown.
 
     Attributes:
         days: Their sums, whatever the chosen dates are.

@@ -1,4 +1,4 @@
-"""Numbers of the dashboard that are not over time."""
+"""Query the numbers of the dashboard that are not over time."""
 
 import sqlite3
 from collections import defaultdict
@@ -14,14 +14,14 @@ from cclake_web.data.quarters import chosen, local
 
 BLOCK = 5  # hours
 SHOWN_BLOCKS = 10
-RECENT = 30 * 24  # hours in which they are looked for first
+RECENT = 30 * 24  # hours that are searched first
 TOOLS = 16
 KINDS = 12
 
 
 @dataclass
 class Block:
-    """Five hours of work that count as one window."""
+    """A five-hour window of a subscription."""
 
     start: datetime
     end: datetime
@@ -31,7 +31,7 @@ class Block:
 
     @property
     def hours(self) -> float:
-        """How long the block was in use, at least one hour."""
+        """The hours from its start to its last response, at least one."""
         return max((self.end - self.start).total_seconds() / 3600, 1.0)
 
 
@@ -50,7 +50,7 @@ def heat(connection: sqlite3.Connection, filters: Filters) -> list[list[int]]:
 
 
 def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
-    """Return the last windows of five hours; each begins with a response's hour."""
+    """Return the last five-hour windows; each begins with the hour of a response."""
     where, values = chosen(filters)
     sql = f"select max(quarter_no) from agg_response_quarters where {where}"
     (newest,) = connection.execute(sql, values).fetchone()
@@ -87,9 +87,9 @@ def _not_before(values: dict[str, Any], hour: int) -> dict[str, Any]:
 def _starts(hours: list[int], *, whole: bool) -> list[int]:
     """Return the hours that windows begin with.
 
-    A window begins with the first response after the end of the one before. Where the
-    hours do not begin with the history, they are read from the first pause on that is
-    as long as a window: after it one begins, whatever was before.
+    A window begins with the first response after the end of the previous one. If the
+    hours do not begin with the history, they are read from the first pause as long as
+    a window, since a new one begins after that in any case.
     """
     begun, starts = whole, list[int]()
     for before, hour in pairwise([hours[0] if hours else 0, *hours]):
@@ -113,7 +113,7 @@ def _block(rows: list[sqlite3.Row], zone: tzinfo) -> Block:
 
 
 def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
-    """Return money and tokens by project, the dearest first."""
+    """Return money and tokens by project, the most expensive first."""
     where, values = chosen(filters)
     rows = connection.execute(
         f"""select project_key as project, sum(cost_usd) as cost,
@@ -127,7 +127,7 @@ def projects(connection: sqlite3.Connection, filters: Filters) -> list[dict[str,
 
 @dataclass
 class Calls:
-    """Calls of tools, in all and by kind of failure, the most first."""
+    """Calls by tool and by kind of failure, the most frequent first."""
 
     tools: list[dict[str, Any]]
     errors: list[dict[str, Any]]

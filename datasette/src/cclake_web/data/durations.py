@@ -1,4 +1,4 @@
-"""Medians of durations that the export has in steps of 8 %.
+"""Compute medians of durations, which the export has in steps of 8 %.
 
 A duration is two hexadecimal digits n: at least 1.08^n ms, and less than 8 % more.
 """
@@ -10,7 +10,7 @@ STEP = 1.08
 
 
 def median(codes: str) -> float | None:
-    """Return the median of durations in seconds, to two digits; None where none is."""
+    """Return the median of durations in seconds, to two digits, or None without any."""
     counts = sorted(Counter(bytes.fromhex(codes)).items())
     below = list(accumulate(count for _, count in counts))
     if not below:

@@ -1,4 +1,4 @@
-"""What the reader chose: project, model, branch, host, dates, words, errors."""
+"""Read the filters of a page from its address, and write them as SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from cclake_common.search import Within
 from cclake_common.times import day_start
 
-# What sessions `s` and their metrics `m` are sorted by, and what that is called.
+# Orders of sessions `s` and their metrics `m`, with their labels.
 SORTS = {
     "recent": ("coalesce(s.ended_at, s.started_at, '')", "Newest"),
     "cost": ("coalesce(m.cost_usd, 0)", "Cost"),
@@ -19,14 +19,14 @@ SORTS = {
     "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
 }
 CHOICES = ("project", "model", "branch", "host")
-# Where a chart leads: a tool, a kind of failure, an hour of the week (0 to 167).
+# Links of charts: a tool, a kind of failure, an hour of the week (0 to 167).
 DEEPER = ("tool", "kind", "slot")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """A selection of sessions; its query string is its only state."""
+    """A selection of sessions; the query string is its only state."""
 
     project: str = ""
     model: str = ""
@@ -44,7 +44,7 @@ class Filters:
 
     @classmethod
     def from_args(cls, args: Mapping[str, str], zone: tzinfo) -> "Filters":
-        """Read the query string; what can't be understood is left out."""
+        """Read the query string; ignore invalid values."""
         names = (*CHOICES, "q", "tool", "kind")
         known = {name: args.get(name, "").strip() for name in names}
         sort, slot = args.get("sort", ""), args.get("slot", "")
@@ -59,7 +59,7 @@ class Filters:
         )
 
     def query(self, **changes: Any) -> str:
-        """Return the query string of this selection with changes, without defaults."""
+        """Return the query string of this selection with changes; omit defaults."""
         now = replace(self, **{k: v for k, v in changes.items() if hasattr(self, k)})
         names = (*CHOICES, "since", "until", "q", *DEEPER)
         pairs = {name: getattr(now, name) for name in names}
@@ -70,12 +70,12 @@ class Filters:
 
     @property
     def active(self) -> bool:
-        """Whether anything is filtered at all."""
+        """Whether there is any filter."""
         return replace(self, sort="recent") != Filters()
 
     @property
     def deeper(self) -> list[tuple[str, str]]:
-        """What only a chart can choose: the filter's name, and what it means."""
+        """The filters that only charts set: their names and meanings."""
         hour = int(self.slot or 0)
         said = (
             ("tool", self.tool and f"called {self.tool}"),
@@ -85,11 +85,11 @@ class Filters:
         return [(name, words) for name, words in said if words]
 
     def bounds(self) -> tuple[str, str]:
-        """Return the first moment and the end, as the export writes them."""
+        """Return the start and the end, as the export writes times."""
         return day_start(self.since, self.zone), day_start(self.until, self.zone, 1)
 
     def within(self) -> Within:
-        """Return which blocks a search looks at."""
+        """Return the kinds of blocks that a search covers."""
         low, high = self.bounds()
         return Within(
             projects=(self.project,) if self.project else (),

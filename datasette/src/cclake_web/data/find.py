@@ -1,4 +1,4 @@
-"""Finds words within one session, as they stand, whatever their case."""
+"""Find a phrase within one session, ignoring case."""
 
 import re
 import sqlite3
@@ -12,9 +12,9 @@ from cclake_common.masking import mask
 from cclake_web.render.items import QUIET
 from cclake_web.render.safe import visible
 
-MOST = 300  # places that are listed
-LONGEST = 200  # characters of the words
-BEFORE, AFTER = 48, 110  # characters around a place that are shown
+MOST = 300  # maximum number of listed places
+LONGEST = 200  # maximum characters of the phrase
+BEFORE, AFTER = 48, 110  # number of characters shown around a place
 _MARKS = re.compile(r"[*`]{1,3}|^#+\s+", re.MULTILINE)
 _SPACE = re.compile(r"\s+")
 _PLACES = """select e.entry_key, e.agent_id, e.message_kind, b.block_kind, b.text,
@@ -26,15 +26,15 @@ where e.session_id = ? order by e.position, b.block_no"""
 
 @dataclass(frozen=True)
 class Place:
-    """Where the words stand, with a little of what is around them.
+    """A place where the phrase occurs, with some text around it.
 
     Attributes:
         key: The entry.
         agent: The subagent whose thread it is in, "" in the main thread.
-        kind: What says it: prompt, answer, thinking, tool_use, tool_result, …
-        before: The text before the words, on one line.
-        words: They themselves, in their own case.
-        after: The text that follows.
+        kind: The kind of text: prompt, answer, thinking, tool_use, tool_result, …
+        before: The text before the phrase, on one line.
+        words: The phrase as the text has it.
+        after: The text after the phrase.
     """
 
     key: str
@@ -53,15 +53,15 @@ def places(
     everything: bool = False,
     reveal: bool = False,
 ) -> list[Place]:
-    """Return all places of some words in a session, in its order; one more than `MOST`.
+    """Return all places of a phrase in a session, in order; at most `MOST` + 1.
 
-    Words inside a masked secret are not found: that would tell what it is.
+    Text inside a masked secret is not found, since that would reveal it.
 
     Args:
         connection: Of the export.
         session_id: The session.
-        words: What is looked for; any white space counts as one space.
-        everything: Whether system lines are shown, and so looked at.
+        words: The phrase; any white space counts as one space.
+        everything: Whether system lines are shown, and therefore searched.
         reveal: Whether secrets are shown.
     """
     wanted = _SPACE.sub(" ", words.strip())[:LONGEST]
@@ -110,7 +110,7 @@ def _around(row: sqlite3.Row, text: str, match: re.Match[str]) -> Place:
 
 
 def _texts(row: sqlite3.Row) -> Iterator[str]:
-    """Yield what a block says: as it looks, then as it is written."""
+    """Yield the texts of a block: as rendered, then as written."""
     text = row["text"] or ""
     if row["block_kind"] == "tool_use":
         yield f"{row['tool_name'] or ''} {_said(row['tool_input'] or '')}"
@@ -121,7 +121,7 @@ def _texts(row: sqlite3.Row) -> Iterator[str]:
 
 
 def _said(tool_input: str) -> str:
-    """Return the strings of a tool's input; as it is where it is no JSON."""
+    """Return the strings of a tool's input, or the input itself if it is not JSON."""
     try:
         return "\n".join(_strings(orjson.loads(tool_input)))
     except orjson.JSONDecodeError:

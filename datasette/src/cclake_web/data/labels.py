@@ -1,4 +1,4 @@
-"""Labels that distinguish values."""
+"""Choose short labels that distinguish values."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from cclake_web.formatting import model_name
 
 
-def told_apart(forms: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return a label for each value: the first of its forms that no other value shares.
+def distinct_labels(forms: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return a label for each value: the first of its forms that is unique.
 
     Args:
-        forms: For each value its forms, the shortest first; all have as many.
+        forms: The forms of each value, the shortest first; each value has as many.
     """
     labels: dict[str, str] = {}
     rest: Mapping[str, Sequence[str]] = forms
@@ -29,17 +29,17 @@ def told_apart(forms: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def of_models(models: Sequence[str]) -> dict[str, str]:
-    """Models as people say them; in full, where two are called the same."""
-    return told_apart({model: (model_name(model), model) for model in models})
+    """Return short names of models, and full names if two would be equal."""
+    return distinct_labels({model: (model_name(model), model) for model in models})
 
 
 def of_projects(named: Sequence[tuple[str, str | None, str | None]]) -> dict[str, str]:
-    """Projects by name, and by more of their path where others have that name.
+    """Return names of projects, with more of their paths if names are equal.
 
     Args:
         named: Key, name and path of each.
     """
-    return told_apart({
+    return distinct_labels({
         key: (name or key, _end(path) or name or key, path or key, key)
         for key, name, path in named
     })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Numbers over time: the sums of a selection by day, week or month, and by model."""
+"""Sum up a selection by day, week or month, and by model."""
 
 import sqlite3
 from collections import defaultdict
@@ -14,7 +14,7 @@ from cclake_web.data.filters import Filters
 from cclake_web.data.quarters import chosen, local
 
 MODELS = 20  # that are listed
-# What is added up, and how: the fields of a day, in their order.
+# The fields of a day, in order, and how each is summed up.
 _ADDED = {
     "responses": "api_responses",
     "parts": "model_responses",
@@ -61,7 +61,7 @@ class Day:
 
     @property
     def context(self) -> int:
-        """Tokens that went in, from the cache or not."""
+        """Input tokens, from the cache or not."""
         return self.input + self.written + self.read
 
     @property
@@ -80,10 +80,10 @@ class Span:
     """A selection over time.
 
     Attributes:
-        unit: What one period is: day, week or month.
+        unit: The unit of a period: day, week or month.
         starts: The first day of every period, without gaps.
         line: The sums of each period.
-        models: The sums of each model, the dearest first.
+        models: The sums of each model, the most expensive first.
         total: The sums of all.
     """
 
@@ -126,7 +126,7 @@ def span(
     Args:
         connection: Of the export.
         filters: The selection.
-        known: The days that it has; without any, there is nothing to sum up.
+        known: The days of the selection; without any, there are no sums.
     """
     if not known:
         return None
@@ -144,7 +144,7 @@ def span(
 
 def _summed(unit: str, starts: list[date], rows: Iterable[Sequence[Any]]) -> Span:
     by_day = {start.toordinal() - zones.DAYS: n for n, start in enumerate(starts)}
-    # Plain lists, as there may be thousands of rows.
+    # Plain lists, since there may be thousands of rows.
     line = [[0.0] * _WIDE for _ in starts]
     models: dict[str, list[float]] = defaultdict(lambda: [0.0] * _WIDE)
     widest = [0] * len(starts)

@@ -1,4 +1,4 @@
-"""A selection as conditions on the sums of the export by quarters of an hour."""
+"""Write a selection as SQL conditions on the sums by quarters of an hour."""
 
 import sqlite3
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ _COLUMNS = {
 
 
 def chosen(filters: Filters) -> tuple[str, dict[str, Any]]:
-    """Return the condition of a selection on responses or calls, and its values."""
+    """Return the condition of a selection on responses or calls, with its values."""
     within, values = chosen_days(filters)
     picked = {name: value for name in _COLUMNS if (value := getattr(filters, name))}
     parts = [f"{_COLUMNS[name]} = :{name}" for name in picked]
@@ -40,7 +40,7 @@ def _begin(filters: Filters, day: str, later: int, beyond: int) -> int:
 
 
 def local(connection: sqlite3.Connection, filters: Filters, mart: str) -> str:
-    """Return the quarters of a mart as the clocks of the viewer's zone show them."""
+    """Return SQL for the quarters of a mart in the viewer's local time."""
     within, values = chosen_days(filters)
     ends = [
         connection.execute(

@@ -1,4 +1,4 @@
-"""The record of pipeline runs: as it is now, else as the export has it."""
+"""Read the log of pipeline runs from the pipeline, or else from the export."""
 
 import sqlite3
 from contextlib import closing
@@ -22,7 +22,7 @@ left join stages s on s.run_id = r.run_id order by r.run_id desc, s.rowid"""
 
 @dataclass
 class Stage:
-    """One step of a run."""
+    """A stage of a run."""
 
     name: str
     rows: int | None
@@ -33,7 +33,7 @@ class Stage:
 
 @dataclass
 class Run:
-    """One run of the pipeline."""
+    """A run of the pipeline."""
 
     number: int
     started_at: str
@@ -44,13 +44,13 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, None while it runs."""
+        """Its duration in seconds, or None while it runs."""
         begin, end = moment(self.started_at), moment(self.ended_at)
         return (end - begin).total_seconds() if begin and end else None
 
     @property
     def bad(self) -> bool:
-        """Whether it did not come to its end."""
+        """Whether it failed."""
         return self.outcome in ("failed", "interrupted")
 
 
@@ -59,8 +59,8 @@ def runs(connection: sqlite3.Connection, record: Path | None) -> list[Run]:
 
     Args:
         connection: Of the export.
-        record: The pipeline's own record, which also knows of runs that failed
-            and so published nothing; None where it is not at hand.
+        record: The pipeline's own log, which also has the runs that failed and
+            published nothing; None if it is not available.
     """
     if record and record.exists():
         try:
@@ -68,16 +68,18 @@ def runs(connection: sqlite3.Connection, record: Path | None) -> list[Run]:
                 own.row_factory = sqlite3.Row
                 return _gathered(own.execute(_RECORD, (MOST,)).fetchall())
         except sqlite3.Error:
-            pass  # of another version, or just being made: the export has it too
+            pass  # written by another version, or incomplete: use the export
     try:
         found = _gathered(connection.execute(_EXPORT).fetchall())
     except sqlite3.OperationalError as error:
-        if "no such" in str(error):  # an export of an older version
+        if "no such" in str(error):  # the export of an older version
             return []
         raise
     for run in found[:1]:
-        # It was running while it published, and can't say how it ended.
-        run.outcome = "made this export" if run.outcome == "running" else run.outcome
+        # The run that published was still running then.
+        run.outcome = (
+            "published this export" if run.outcome == "running" else run.outcome
+        )
     return found
 
 

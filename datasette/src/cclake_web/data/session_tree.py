@@ -1,4 +1,4 @@
-"""The tree of forks and resumes that a session belongs to."""
+"""Read the tree of forks and resumes that a session belongs to."""
 
 import sqlite3
 
@@ -10,10 +10,10 @@ _COLUMNS = """session_id, title, first_prompt, relation, started_at, ended_at,
 
 
 def family(connection: sqlite3.Connection, session_id: str) -> list[Row]:
-    """Root first, then its descendants, each with its `depth`; [] if alone.
+    """Return the root, then its descendants, each with its `depth`; [] if alone.
 
-    Walks are guarded against cycles. One look at a time: asked at once, SQLite
-    reads all sessions for a filter of its own.
+    Cycles end the walk. Each session is a query of its own, since SQLite would read all
+    sessions for one query.
     """
     root = _root(connection, session_id)
     return _below(connection, root) if _has_kin(connection, root) else []

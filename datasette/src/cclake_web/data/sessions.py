@@ -1,4 +1,4 @@
-"""The list of sessions: rows of a selection, page by page, and its totals."""
+"""Query the list of sessions: the pages of a selection, and its totals."""
 
 import sqlite3
 from collections.abc import Collection
@@ -41,7 +41,7 @@ def page(
     Args:
         connection: Of the export.
         filters: The selection and its order.
-        after: The cursor that the page before gave.
+        after: The cursor from the previous page.
     """
     conditions, values = selected(connection, filters)
     order = SORTS[filters.sort][0]
@@ -114,8 +114,8 @@ def selected(
 ) -> tuple[list[str], dict[str, Any]]:
     """Return the conditions of a selection on sessions, and their values."""
     conditions, values = filters.where()
-    # The plus lets SQLite read all sessions in their order: each is looked up in a set
-    # of ids faster than found by its id.
+    # The plus makes SQLite read all sessions in order and look each up in a set of ids,
+    # which is faster than finding each by its id.
     called = (
         (filters.tool, "tool_name = :tool"), (filters.kind, "error_kind = :kind"),
     )  # fmt: skip
@@ -138,7 +138,7 @@ def selected(
 def subset(
     connection: sqlite3.Connection, filters: Filters
 ) -> tuple[str, dict[str, Any]]:
-    """Return the chosen sessions as a query of their ids; "" where all are."""
+    """Return a query for the ids of the chosen sessions, or "" for all."""
     conditions, values = selected(connection, filters)
     if not conditions:
         return "", values
@@ -146,7 +146,7 @@ def subset(
 
 
 def _from(*used: str) -> str:
-    """Return the sessions, with their metrics where these are used."""
+    """Return the FROM clause, with the metrics if these are used."""
     return f"from dim_sessions s {_METRICS if 'm.' in ' '.join(used) else ''}"
 
 
@@ -182,7 +182,7 @@ def one(connection: sqlite3.Connection, session_id: str) -> Row | None:
 
 
 def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, int]]]:
-    """Return what can be chosen: for each filter (value, label, number of sessions)."""
+    """Return the choices of each filter: (value, label, number of sessions)."""
     found: dict[str, list[tuple[str, str, int]]] = {}
     for name, column in (
         ("project", "project_key"), ("branch", "git_branch"), ("host", "host"),
@@ -203,7 +203,7 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     ranked = sorted(models.items(), key=lambda pair: (-pair[1], pair[0]))
     said = labels.of_models([model for model, _ in ranked])
     found["model"] = [(model, said[model], number) for model, number in ranked]
-    # Values that need masking can't be offered: the page would contain them.
+    # Values with secrets are not offered, since the page would contain them.
     return {
         name: [
             one for one in some if mask(f"{one[0]} {one[1]}") == f"{one[0]} {one[1]}"

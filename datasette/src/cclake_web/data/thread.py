@@ -1,4 +1,4 @@
-"""A session's thread: its outline, its pages, and the sums of its turns."""
+"""Read the thread of a session: its outline, its pages, and sums of its turns."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from cclake_web.data.blocks import Entry, entry_of, fill
 
-MOST_TASKS = 60  # agents whose task is looked up for a list
-PAGE = 200  # entries; a page extends to the end of its turn
-LONGEST_TURN = 300  # entries; a longer turn is cut before an answer
+MOST_TASKS = 60  # maximum number of agents in a list with their tasks
+PAGE = 200  # entries of a page, which extends to the end of its turn
+LONGEST_TURN = 300  # entries of a turn; a longer one is cut before an answer
 
 
 class Mark(NamedTuple):
-    """One entry in the outline: enough to cut pages and to draw the strip."""
+    """An entry in the outline, with what pages and the strip need."""
 
     position: int
     turn: int
@@ -35,7 +35,7 @@ class Page:
 
 @dataclass
 class Sums:
-    """Tokens and money of some responses, calls and errors beside them."""
+    """Sums of tokens, money, calls and errors."""
 
     responses: int = 0
     final: int = 0
@@ -52,7 +52,7 @@ class Sums:
 
     @property
     def known_cost(self) -> float | None:
-        """The dollars; None where no response has any that is known."""
+        """The dollars, or None if no response has a known cost."""
         return self.cost if self.cost or not self.unpriced + self.uncounted else None
 
 
@@ -72,7 +72,7 @@ def outline(
 def pages(marks: Sequence[Mark]) -> list[Page]:
     """Cut a thread: at prompts, and inside a very long turn before an answer.
 
-    A call and its result can't be parted: results are shown with their call.
+    A result is shown with its call, so a cut between them does no harm.
     """
     found: list[Page] = []
     start = 0
@@ -130,7 +130,7 @@ def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
 def turn_sums(
     connection: sqlite3.Connection, session_id: str, first: int, last: int
 ) -> dict[int, Sums]:
-    """Return sums of each turn in a range, its subagents' included."""
+    """Return sums of each turn in a range, subagents included."""
     rows = connection.execute(
         """select e.turn_number as turn, r.* from (
             select distinct coalesce(turn_number, 0) as turn_number, message_id
@@ -150,7 +150,7 @@ def turn_sums(
 def tasks(
     connection: sqlite3.Connection, session_id: str, agents: Sequence[str]
 ) -> dict[str, str]:
-    """Return what each agent was asked: the first text of its thread."""
+    """Return the task of each agent: the first text of its thread."""
     sql = """select b.text from thread_entries e
     join thread_blocks b on b.session_id = e.owner_session_id
         and b.entry_key = e.entry_key and b.block_kind = 'text'
@@ -186,7 +186,7 @@ def agents(connection: sqlite3.Connection, session_id: str) -> dict[str, int]:
 
 
 def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sums]:
-    """Return sums of each agent of a session, without those that it started."""
+    """Return sums of each agent of a session, without the agents that it started."""
     found: dict[str, Sums] = {}
     rows = connection.execute(
         """select e.agent_id as agent, r.* from (
@@ -211,7 +211,7 @@ def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sum
 
 
 def _asked(connection: sqlite3.Connection, row: sqlite3.Row) -> set[str]:
-    """Return the models of a response's items: advisors, those before a fallback."""
+    """Return the models of a response's items: advisors, and those before a fallback."""
     if row["price_parts"] < 2:
         return set()
     sql = "select distinct model_name from fct_response_items where response_key = ?"

@@ -1,7 +1,7 @@
-"""Time zones as SQL: when their offset from UTC changes, and quarters of an hour.
+"""Write local times as SQL over quarters of an hour.
 
-A quarter of an hour belongs to one hour and one day in every time zone of today, so
-that the sums of the export by quarters (`quarter_no`, counted from 1970) serve all.
+A quarter of an hour is within one hour and one day in every current time zone. So the
+sums of the export by `quarter_no`, counted from 1970, serve all zones.
 """
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
-LAST = 7_258_118_400 // 900  # quarters up to the year 2200; later ones are mistakes
+LAST = 7_258_118_400 // 900  # quarters up to the year 2200; later times are mistakes
 DAY = 96  # quarters
 DAYS = date(1970, 1, 1).toordinal()
 
@@ -18,7 +18,7 @@ DAYS = date(1970, 1, 1).toordinal()
 def changes(
     zone: tzinfo, first_year: int, last_year: int
 ) -> list[tuple[datetime, int]]:
-    """Return until when (UTC) which offset in minutes holds; the last one stays."""
+    """Return pairs of an end (UTC) and the offset in minutes until then."""
     at, found = datetime(first_year, 1, 1, tzinfo=UTC), []
     end = datetime(last_year, 12, 31, tzinfo=UTC)
     while at < end:
@@ -38,17 +38,17 @@ def _minutes(zone: tzinfo, moment: datetime) -> int:
 
 
 def quarter_of(moment: datetime) -> int:
-    """Return the first quarter that does not begin before a moment."""
+    """Return the first quarter that begins at or after a time."""
     return -(-(moment - EPOCH) // QUARTER)
 
 
 def local_quarter(zone: tzinfo, first: int, last: int) -> str:
-    """Return `quarter_no` as the clocks of a zone show it, as SQL.
+    """Return SQL for `quarter_no` in the local time of a zone.
 
     Args:
         zone: The time zone.
-        first: The first quarter that is asked for.
-        last: The last one.
+        first: The first quarter of the query.
+        last: The last quarter of the query.
     """
     years = [(EPOCH + QUARTER * number).year for number in (first, last)]
     *earlier, (_, minutes) = changes(zone, *years)
@@ -63,7 +63,7 @@ def local_quarter(zone: tzinfo, first: int, last: int) -> str:
 
 def day_of(quarter: str) -> str:
     """Return the number of a local quarter's day, from 1970, as SQL."""
-    # From the day before 1970: what is below zero would be rounded up.
+    # Add a day, since a negative number would be rounded up.
     return f"(({quarter} + {DAY}) / {DAY} - 1)"
 
 
@@ -91,6 +91,6 @@ def midnight(day: date, zone: tzinfo) -> datetime:
     """Return when a day begins in a zone.
 
     Raises:
-        OverflowError: Nobody lived or will live then.
+        OverflowError: The year is out of range.
     """
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,1 +1,1 @@
-"""Selections of the archive as files."""
+"""Write selections of the archive as files to download."""

@@ -1,4 +1,4 @@
-"""The CSV of Datasette's own pages, as safe for a spreadsheet as ours."""
+"""Make the CSV of Datasette's own pages as safe for a spreadsheet as ours."""
 
 import csv
 import types
@@ -20,9 +20,9 @@ class _Writer:
 
 
 def safe_csv() -> None:
-    """Make Datasette escape the cells of its CSV; it has no hook for that.
+    """Make Datasette escape the cells of its CSV, for which it has no hook.
 
-    A query that takes too long gets an error there, as it does on the page.
+    A query that takes too long returns an error, as it does on the page.
     """
     from datasette.database import QueryInterrupted
     from datasette.views import base

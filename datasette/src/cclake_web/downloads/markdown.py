@@ -1,4 +1,4 @@
-"""A thread as Markdown that reads well as plain text."""
+"""Write a thread as Markdown that reads well as plain text."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from cclake_web.downloads.records import line
 from cclake_web.formatting import money, one_line
 from cclake_web.render.safe import visible
 
-LONGEST = 20_000  # characters of one tool's output
+LONGEST = 20_000  # maximum characters of the output of a tool
 _TICKS = re.compile(r"`+")
 _HEADS = {
     "prompt": "You", "queued_prompt": "You, while it worked", "answer": "Claude",
@@ -21,7 +21,7 @@ _HEADS = {
 
 
 def head(session: Row) -> str:
-    """Return the title and what is known of the session."""
+    """Return the title and the properties of the session."""
     title = one_line(session["title"] or session["first_prompt"], 200)
     facts = (
         ("Session", f"`{session['session_id']}`"),
@@ -36,7 +36,7 @@ def head(session: Row) -> str:
 
 
 def body(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield each entry; what a reader of the page does not see is left out."""
+    """Yield each entry that the page shows."""
     speaker = ""
     for entry in entries:
         parts = [visible(text) for b in entry.blocks if (text := _block(b))]
@@ -52,7 +52,7 @@ def body(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """Return a text in a fence that it can't close."""
+    """Return a text in a fence that its content can't close."""
     longest = max((len(run) for run in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     cut = f"\n… {len(text) - LONGEST:,} more characters" if len(text) > LONGEST else ""

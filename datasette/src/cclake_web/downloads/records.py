@@ -1,4 +1,4 @@
-"""Sessions and messages as plain records, for JSON, JSON Lines and CSV."""
+"""Write sessions and messages as records for JSON, JSON Lines and CSV."""
 
 import csv
 import io
@@ -98,7 +98,7 @@ def csv_text(rows: Iterable[Record], columns: Sequence[str], head: bool) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a text that no spreadsheet takes for a formula.
+    """Return a text that no spreadsheet reads as a formula.
 
     Control and direction characters are made visible, as on pages.
     """

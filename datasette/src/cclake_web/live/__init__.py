@@ -1,1 +1,1 @@
-"""What is archived in MongoDB and not yet published, shown beside the export."""
+"""Show lines that are archived in MongoDB and not yet published."""

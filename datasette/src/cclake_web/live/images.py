@@ -1,4 +1,4 @@
-"""Images of lines that the pipeline has not read yet, straight from MongoDB."""
+"""Serve images of unpublished lines from MongoDB."""
 
 import base64
 import binascii
@@ -7,17 +7,17 @@ from typing import Any
 
 from cclake_web.json_text import loads
 
-PREFIX = "line:"  # of the key of an image that is still only in its line
+PREFIX = "line:"  # prefix of the key of an image that is only in its line
 Part = dict[str, Any]
 
 
 def key_of(doc_id: str, number: int) -> str:
-    """Return what stands for the n-th image of a line."""
+    """Return the key of the n-th image of a line."""
     return f"{PREFIX}{doc_id}:{number}"
 
 
 def address(key: str) -> str:
-    """Return where the image of such a key is served."""
+    """Return the address of the image with such a key."""
     doc_id, _, number = key.removeprefix(PREFIX).partition(":")
     return f"/line-image/{doc_id}/{number}"
 
@@ -44,12 +44,12 @@ def image_of(line: bytes, number: int) -> tuple[str, bytes] | None:
 
 
 def lighten(entry: Part) -> None:
-    """Remove the images' bytes from an entry: pages get them from its line."""
+    """Remove the bytes of images from an entry; pages load them from its line."""
     for part, _ in images_in(entry.get("message")):
         if isinstance(part.get("source"), dict):
             part["source"].pop("data", None)
     if _is_image(entry):
-        del entry["toolUseResult"]  # the same image once more
+        del entry["toolUseResult"]  # a copy of the same image
 
 
 def _is_image(entry: Part) -> bool:

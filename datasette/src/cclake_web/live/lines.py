@@ -1,4 +1,4 @@
-"""The lines themselves, from MongoDB; the web face works without it too."""
+"""Read lines from MongoDB; the pages also work without it."""
 
 import binascii
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 TIMEOUT_MS = 2000
-ASK_S, READ_S = 2.0, 10.0  # limits of the question whether there is news, and of news
-LARGEST = 4_000_000  # bytes of a line that is read for the list, search and threads
+ASK_S, READ_S = 2.0, 10.0  # time limits for watermarks and for lines, in seconds
+LARGEST = 4_000_000  # maximum bytes of a line that the list, search and threads read
 _READ = {
     "entry": 1, "buffer": 1, "seq": 1, "sessionId": 1, "host": 1, "projectId": 1,
     "sourceFile": 1, "timestamp": 1, "ingestedAt": 1, "source.file": 1, "source.len": 1,
-    # Only where the entry is not there as BSON.
+    # Only if the entry is not in the document as BSON.
     "raw": {"$cond": [{"$eq": [{"$type": "$entry"}, "object"]}, "$$REMOVE", "$raw"]},
 }  # fmt: skip
 
@@ -32,7 +32,7 @@ class Unreachable(Exception):
 
 
 class Lines:
-    """Reads `conversations`; connects at the first question."""
+    """Reads `conversations`; connects at the first query."""
 
     def __init__(self, uri: str, name: str) -> None:
         self.uri, self.name = uri, name
@@ -58,7 +58,7 @@ class Lines:
             raise Unreachable(str(error)) from error
 
     def line(self, doc_id: str) -> tuple[Document, bytes] | None:
-        """Return a document and the bytes of its line; None where there is none.
+        """Return a document and the bytes of its line, or None if it does not exist.
 
         Raises:
             Unreachable: MongoDB does not answer.

@@ -1,4 +1,4 @@
-"""What pages show of the export and of the lines above it, as one."""
+"""Merge the export with the lines above it for the pages."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -9,9 +9,9 @@ from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
 from cclake_web.live.tables import Tables
 from cclake_web.subagents import Ask
-from cclake_web.threadpage import Live, Thread, load
+from cclake_web.thread_page import Live, Thread, load
 
-# What newer lines change of a session that the export has; its numbers stay.
+# What newer lines change of a published session; its numbers stay.
 MOVED = ("ended_at", "wall_s", "git_branch", "claude_version", "models")
 Row = dict[str, Any]
 PAGE = 40  # hits
@@ -24,8 +24,8 @@ class Selected:
 
     Attributes:
         rows: By id, as the list shows them.
-        touched: All that have any, selected or not.
-        fresh: Number of those that the export does not have.
+        touched: All sessions with newer lines, selected or not.
+        fresh: Number of sessions that the export does not have.
     """
 
     rows: dict[str, Row]
@@ -52,12 +52,12 @@ def selected(
 def list_page(
     rows: Sequence[Row], following: str, after: str, filters: Filters, live: Selected
 ) -> list[Row]:
-    """Return a page of the list, with sessions that have newer lines at their places.
+    """Return a page of the list, with the sessions that have newer lines in order.
 
     Args:
         rows: The page of the export.
         following: The cursor of its next page, "" at the end.
-        after: The cursor that the page was asked with.
+        after: The cursor in the request.
         filters: The selection and its order.
         live: Its sessions with newer lines.
     """
@@ -113,13 +113,13 @@ def around(
 
 
 def thread(found: Thread | None, tables: Tables | None, ask: Ask) -> Thread | None:
-    """Add what is newer than the export to the end of a thread.
+    """Add newer lines to the end of a thread.
 
-    The first page of what is newer stands on the last page of the export. Returns None
-    where neither knows the session.
+    The first page of newer lines is part of the last page of the export. Return None if
+    neither has the session.
 
     Args:
-        found: The page of the export; None where it does not know the session.
+        found: The page of the export; None if it does not have the session.
         tables: The lines above the export.
         ask: The thread and its page.
     """
@@ -160,7 +160,7 @@ def thread(found: Thread | None, tables: Tables | None, ask: Ask) -> Thread | No
 def _page_number(
     ask: Ask, found: Thread | None, newer: Thread, shift: int, last: int
 ) -> int:
-    """Return the number of the page that is asked for, of both together."""
+    """Return the number of the requested page, counted over both."""
     number = ask.page
     if found and found.page and any(mark.key == ask.at for mark in found.marks):
         number = found.page.number
@@ -170,19 +170,19 @@ def _page_number(
 
 
 def live_part(tables: Tables, ask: Ask, shown: Thread, part: int) -> Live:
-    """Return what a page, and the stream that continues it, show of newer lines."""
+    """Return the newer lines for a page and for the stream that continues it."""
     loose = [] if ask.agent else shown.loose
     entries = tables.entries(ask.session_id, ask.agent)
     return Live(shown.cards, loose, part, len(entries))
 
 
 def tail(tables: Tables | None, ask: Ask, whole: bool = False) -> Thread | None:
-    """Read what is newer than the export in a thread; None where there is nothing.
+    """Read the newer lines of a thread, or return None if there are none.
 
     Args:
         tables: The lines above the export.
-        ask: The thread; its `page` counts the pages of what is newer.
-        whole: Whether all pages from that one on are shown as one.
+        ask: The thread; its `page` counts pages of newer lines.
+        whole: Whether that page includes all later ones.
     """
     if tables is None or ask.session_id not in tables.sessions:
         return None
@@ -196,9 +196,9 @@ def hits_page(
 
     Args:
         newer: Hits above the export; None on the pages after them.
-        find: Finds hits in the export from an offset on. Both have one more than a page
-            if there are more.
-        offset: Of the hits above the export, or of those in it.
+        find: Returns hits in the export from an offset. Both have one hit more than a
+            page if there are more.
+        offset: Offset in the hits above the export, or in those of the export.
     """
     if newer is not None and len(newer) > PAGE:
         return list(newer[:PAGE]), f"{NEWER}{offset + PAGE}"
@@ -219,7 +219,7 @@ def _row(export: sqlite3.Connection, tables: Tables, session_id: str) -> Row | N
 
 
 def _matches(row: Row, filters: Filters) -> bool:
-    """Return whether a session belongs to a selection, as `Filters.where` has it."""
+    """Return whether a session is in a selection, like `Filters.where`."""
     low, high = filters.bounds()
     ended = row["ended_at"] or row["started_at"] or ""
     models = [name.strip() for name in (row["models"] or "").split(",")]

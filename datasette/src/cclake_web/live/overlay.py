@@ -1,8 +1,8 @@
-"""Keeps the tables of what is archived and not yet published up to date.
+"""Keep the tables of unpublished lines up to date.
 
-Lines above the export's watermarks are read from MongoDB when a page asks, each once,
-in a thread: a page waits a moment for them and never longer. What the pipeline has
-published leaves the tables before the next page reads.
+When a page is requested, a thread reads the lines above the watermarks of the export
+from MongoDB, each once. The page waits for it only briefly. Published lines are deleted
+from the tables before the next page reads them.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from cclake_web.live.lines import Lines, Unreachable
 from cclake_web.live.reading import Line, line_of
 from cclake_web.live.tables import Tables
 
-EVERY = 0.2  # seconds between two looks into MongoDB
-# A look that took long is followed by a rest of so many times its length: while there
-# are more lines than are kept, the pipeline needs the machine more.
+EVERY = 0.2  # seconds between two queries of MongoDB
+# After a slow query, the pause is its duration times this factor, since the pipeline
+# needs the machine more while there is a backlog.
 REST, REST_OF_BACKLOG = 1, 8
-PATIENCE = 0.25  # seconds that a page waits for a look
-LONGEST_PAUSE = 15.0  # seconds between two looks while MongoDB does not answer
-MOST_LINES, MOST_BYTES = 10_000, 48_000_000  # that are kept
-BATCH = 100  # lines that are added while readers wait
+PATIENCE = 0.25  # seconds that a page waits for a query
+LONGEST_PAUSE = 15.0  # seconds between two queries while MongoDB does not answer
+MOST_LINES, MOST_BYTES = 10_000, 48_000_000  # maximum that is kept
+BATCH = 100  # lines that are added at once, while readers wait
 _BASE = "select name, value from export_info where name in ('export_id', 'watermarks')"
 
 
 class Opener(Protocol):
-    """The export, as far as the overlay needs it."""
+    """The part of the export that the overlay uses."""
 
     def connect(self) -> sqlite3.Connection:
-        """Open the export, only for reading."""
+        """Open the export read-only."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """The published state that the tables lie over."""
+    """The published state below the tables."""
 
     export_id: str = ""
     marks: dict[str, int] = field(default_factory=dict)
@@ -59,11 +59,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Status:
-    """What a page says of the overlay.
+    """The state of the overlay, for a page.
 
     Attributes:
         away: Whether MongoDB does not answer.
-        cut: Whether there are more lines than are kept.
+        cut: Whether some lines exceed the maximum and are not shown.
     """
 
     away: bool = False
@@ -88,7 +88,7 @@ class Overlay:
 
     @property
     def status(self) -> Status:
-        """How it is."""
+        """The state of the overlay."""
         return Status(self._away, bool(self._left))
 
     async def look(self, export: Opener) -> None:
@@ -102,14 +102,14 @@ class Overlay:
 
     @contextmanager
     def over(self, export: sqlite3.Connection) -> Iterator[Tables | None]:
-        """Give the tables of all that a reading of the export lacks; None if empty."""
+        """Provide the tables of the lines that a reading of the export lacks."""
         with self._lock:
             self._settle(export)
             yield self._tables
 
     def _looked(self, done: asyncio.Future[None]) -> None:
         self._look = None
-        done.exception()  # it was printed by asyncio, were it not asked for
+        done.exception()  # otherwise asyncio would print it
 
     def _ask(self, export: Opener) -> None:
         begin = time.monotonic()
@@ -157,7 +157,7 @@ class Overlay:
         for start in range(0, len(lines), BATCH):
             with self._lock:
                 self._enter(export, lines[start : start + BATCH])
-            time.sleep(0)  # readers go first
+            time.sleep(0)  # let readers go first
 
     def _enter(self, export: sqlite3.Connection, lines: Sequence[Line]) -> None:
         assert self._base
@@ -176,7 +176,7 @@ class Overlay:
             self._held += new
 
     def _settle(self, export: sqlite3.Connection) -> Base:
-        """Let go of what a reading of the export has."""
+        """Delete the lines that a reading of the export has."""
         base = _base(export)
         if base != self._base:
             if self._base and base.is_behind(self._base):

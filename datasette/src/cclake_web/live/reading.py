@@ -1,7 +1,7 @@
-"""A light reading of lines fresh from MongoDB, before the pipeline has seen them.
+"""Parse unpublished lines for display.
 
-It is for the eye only: the numbers come with the next pipeline run. Entries have the
-keys that gold gives them, so that links stay and no entry is shown twice.
+Numbers come with the next pipeline run. Entries have the same keys as in gold, so that
+links stay valid and no entry is shown twice.
 """
 
 import re
@@ -16,7 +16,7 @@ from cclake_web.data.blocks import Block
 from cclake_web.json_text import dumps, loads
 from cclake_web.live.images import images_in, key_of, lighten
 
-# What Claude Code and an IDE put beside the words of the user.
+# Tags that Claude Code and IDEs add to the text of the user.
 _TAGS = ("ide_opened_file", "ide_selection", "ide_diagnostics", "system-reminder")
 _CONTEXT = re.compile(
     "(" + "|".join(rf"<{tag}(?:\s[^>]*)?>.*?</{tag}>" for tag in _TAGS) + ")", re.DOTALL
@@ -24,30 +24,30 @@ _CONTEXT = re.compile(
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 _AGENT_FILE = re.compile(r"(?:^|/)agent-([^/]+)\.jsonl$")
 _DRIVE = re.compile(r"[A-Za-z]:(?:[\\/]|$)|[\\/]{2}")
-_DATE = re.compile(r"(?<=\d)-20\d{6}$")  # of a model; gold's names go without
+_DATE = re.compile(r"(?<=\d)-20\d{6}$")  # suffix of a model, which gold removes
 _SPACE = re.compile(r"\s+")
-MOST_TITLE, MOST_PROMPT = 200, 2000  # characters, as in gold
+MOST_TITLE, MOST_PROMPT = 200, 2000  # maximum characters, as in gold
 
 
 @dataclass(slots=True)
 class Line:
-    """What the pages show of a line.
+    """The parts of a line that pages show.
 
     Attributes:
         buffer: The buffer that archived it.
         seq: Its number in that buffer.
         doc_id: Its document, hex.
-        size: Bytes that it takes in its file.
-        session_id: The session that it belongs to.
+        size: Its bytes in the file.
+        session_id: Its session.
         host: The machine.
-        folder: The project folder that its file is in.
+        folder: The project folder of its file.
         said_at: Its time, as the export writes times.
         key: The entry's key, as in gold.
-        kind: What says it; "" where nothing is shown.
+        kind: The kind of message; "" if it is not shown.
         agent_id: The subagent whose thread it is in, "" in the main thread.
-        title: The title that it gives to its session.
-        origin: The session that it was forked from, if it says so.
-        agent: The subagent that its tool result names.
+        title: The title of the session, if the line sets one.
+        origin: The session that it was forked from, if known.
+        agent: The subagent in its tool result.
     """
 
     buffer: str
@@ -75,12 +75,12 @@ class Line:
 
     @property
     def words(self) -> str:
-        """The text of the entry, without the context that was added to it."""
+        """The text of the entry, without added context."""
         return "\n".join(one.text for one in self.blocks if one.kind == "text")
 
 
 def line_of(document: Document) -> Line | None:
-    """Read a document; None where it belongs to no session."""
+    """Read a document, or return None if it has no session."""
     session_id = document.get("sessionId")
     path = _string(document.get("sourceFile"))
     if not isinstance(session_id, str) or not session_id or path.startswith("../"):
@@ -110,7 +110,7 @@ def line_of(document: Document) -> Line | None:
 
 
 def stamp(moment: Any) -> str:
-    """Write a time as the export does; "" for what is not one."""
+    """Return a time as the export writes it, or "" for another value."""
     if not isinstance(moment, datetime):
         return ""
     there = moment.astimezone(UTC) if moment.tzinfo else moment
@@ -118,7 +118,7 @@ def stamp(moment: Any) -> str:
 
 
 def key_in_gold(entry: dict[str, Any], session_id: str) -> str:
-    """Return the key that gold gives to an entry."""
+    """Return the key of an entry in gold."""
     uuid = _forked(entry, "messageUuid") or _string(entry.get("uuid"))
     named = f"u:{uuid}" if uuid else f"x:{session_id}:{_md5(dumps(entry))}"
     return _md5(named)
@@ -129,13 +129,13 @@ def _forked(entry: dict[str, Any], name: str) -> str:
 
 
 def title_in(entry: dict[str, Any]) -> str:
-    """Return the title that an entry gives to its session, or ""."""
+    """Return the title that an entry sets for its session, or ""."""
     given = entry.get("customTitle") or entry.get("aiTitle")
     return _SPACE.sub(" ", _string(given)).strip()[:MOST_TITLE]
 
 
 def project_path(cwd: str, folder: str) -> str:
-    """Return the project of a working folder, as the dbt macro `project_path` does."""
+    """Return the project of a working folder, like the dbt macro `project_path`."""
     path = cwd
     if _DRIVE.match(path):
         path = path.replace("\\", "/")
@@ -154,12 +154,12 @@ def project_path(cwd: str, folder: str) -> str:
 
 
 def project_key(path: str) -> str:
-    """Return the key that gold gives to the project of a path."""
+    """Return the key in gold of the project at a path."""
     return _md5(path)
 
 
 def call_id(given: str, line: Line) -> str:
-    """Return the id of a call, unique among all sessions, as the dbt macro does."""
+    """Return the id of a call, unique across sessions, like the dbt macro."""
     counted = "toolu_" not in given and (
         len(given) < 16 or "@" in given or re.search(r":[0-9]+$", given) is not None
     )
@@ -170,7 +170,7 @@ def call_id(given: str, line: Line) -> str:
 
 
 def _read(line: Line, entry: dict[str, Any]) -> None:
-    """Add what is shown of an entry to its line."""
+    """Add the visible parts of an entry to its line."""
     message = entry.get("message")
     if line.type not in ("user", "assistant") or not isinstance(message, dict):
         return
@@ -207,7 +207,7 @@ def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _apart(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a text of the user, split from the context that was added to it."""
+    """Split a text of the user from the context that was added to it."""
     text = part.get("text")
     if part.get("type") != "text" or not isinstance(text, str) or "<" not in text:
         return [part]

@@ -1,7 +1,7 @@
-"""`/live/<session>`: new lines of a running session, as they are written.
+"""Serve `/live/<session>`: new lines of a running session, as an event stream.
 
-An event stream that continues what the page shows above the export. It looks into
-MongoDB once a second, and only while a page of a running session is open.
+The stream continues the unpublished lines of a page. It queries MongoDB once a second,
+and only while a page of a running session is open.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.security import Receive, Send
 from cclake_web.state import state_of
 from cclake_web.subagents import Ask
-from cclake_web.threadpage import Live
+from cclake_web.thread_page import Live
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
 
-EVERY = 1.0  # seconds between two looks
-KEEP_ALIVE = 15  # looks without news after which a comment is sent
+EVERY = 1.0  # seconds between two queries
+KEEP_ALIVE = 15  # number of queries without new lines after which a comment is sent
 
 
 @dataclass
 class Tail:
-    """What an open page shows above the export.
+    """The unpublished lines on an open page.
 
     Attributes:
-        overlay: The lines above the export.
-        ask: The thread; its `page` is the first of the pages of such lines.
+        overlay: The overlay.
+        ask: The thread; its `page` is the first page of such lines.
         entries: Number of entries that the page shows.
-        keys: Their keys; None before the first look.
+        keys: Their keys; None before the first query.
     """
 
     overlay: Overlay
@@ -50,7 +50,7 @@ class Tail:
     news: Live | None = field(default=None, init=False)
 
     def look(self, export: sqlite3.Connection) -> str:
-        """Return the event that there is: `lines`, `published`, or "" for none."""
+        """Return the next event: `lines`, `published`, or "" for none."""
         with self.overlay.over(export) as tables:
             now = tables.entries(self.ask.session_id, self.ask.agent) if tables else []
             before, self.keys = self.keys, frozenset(now)
@@ -70,7 +70,7 @@ class Tail:
 async def live_stream(
     request: Request, datasette: Datasette, receive: Receive, send: Send
 ) -> None:
-    """Send `lines` events with the HTML of all lines that are not yet published."""
+    """Send `lines` events with the HTML of all unpublished lines."""
     await ensure_visible(datasette, request.actor)
     shutdown.watch()
     args = request.args

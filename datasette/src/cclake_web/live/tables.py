@@ -1,7 +1,7 @@
-"""The lines that the export lacks, as rows of the export's own tables, in memory.
+"""Hold unpublished lines in an in-memory copy of the tables of the export.
 
-The tables, indexes and the full-text index are those of the export itself, so that the
-same questions can be put to both.
+Tables, indexes and the full-text index have the schema of the export, so that the same
+queries work on both.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ from cclake_web.live.reading import (
 )
 
 Row = dict[str, Any]
-# All but what belongs to SQLite, and the tables that a full-text index makes itself.
+# Without the tables of SQLite and those that a full-text index creates.
 _SCHEMA = r"""select sql from sqlite_master where sql is not null
 and name not like 'sqlite\_%' escape '\' and name not like 'search\_fts\_%' escape '\'
 order by rowid"""
@@ -38,9 +38,9 @@ class Session:
     Attributes:
         row: Its row of `dim_sessions`.
         sums: Its row of `agg_session_metrics`.
-        known: Whether the export has it; its numbers are then those of the export.
-        turn: The number of its turn now.
-        kin: Sessions of the export that it copies lines of.
+        known: Whether the export has it; if so, its numbers come from there.
+        turn: The number of its current turn.
+        kin: Sessions of the export that it has copies of.
     """
 
     row: Row
@@ -51,7 +51,7 @@ class Session:
 
 
 class Tables:
-    """A database in memory; hold the overlay's lock while using it."""
+    """A database in memory; hold the lock of the overlay while using it."""
 
     def __init__(self, export: sqlite3.Connection) -> None:
         self.connection = sqlite3.connect(
@@ -71,11 +71,11 @@ class Tables:
 
     @property
     def sessions(self) -> list[str]:
-        """The ids of the sessions that have lines here."""
+        """The ids of the sessions with lines here."""
         return list(self._sessions)
 
     def is_new(self, session_id: str) -> bool:
-        """Return whether the export has nothing of a session."""
+        """Return whether the export lacks a session."""
         return not self._sessions[session_id].known
 
     def entries(self, session_id: str, agent: str | None = None) -> list[str]:
@@ -93,7 +93,7 @@ class Tables:
         """Add lines, in the order in which they were archived.
 
         Args:
-            export: The export; what it has already is left out.
+            export: The export; entries that it has are left out.
             lines: The lines.
         """
         by_session: dict[str, list[Line]] = defaultdict(list)
@@ -109,7 +109,7 @@ class Tables:
             copied = _keys(export, sorted(session.kin), some)
             for line in some:
                 is_copy = line.key in copied
-                self._tell(session, line, is_copy)
+                self._describe(session, line, is_copy)
                 if line.kind and line.key not in seen and not self._has(line):
                     self._enter(export, session, line, is_copy)
                     self._count(session, line)
@@ -159,7 +159,7 @@ class Tables:
     def _find_kin(
         self, export: sqlite3.Connection, session: Session, lines: list[Line]
     ) -> None:
-        """Note the sessions whose API messages these lines repeat."""
+        """Record the sessions whose API messages these lines repeat."""
         found = _in_chunks(
             export,
             """select distinct session_id from fct_api_responses
@@ -171,8 +171,8 @@ class Tables:
         }
         session.kin |= named - {session.row["session_id"]}
 
-    def _tell(self, session: Session, line: Line, is_copy: bool) -> None:
-        """Note what a line says of its session."""
+    def _describe(self, session: Session, line: Line, is_copy: bool) -> None:
+        """Update the row of a session from a line."""
         row = session.row
         if line.said_at and not is_copy:
             row["started_at"] = min(row["started_at"] or line.said_at, line.said_at)
@@ -298,7 +298,7 @@ class Tables:
             self.connection.execute(sql, (search_id, words))
 
     def _answer(self, line: Line, block: Block) -> None:
-        """Note the result of a call."""
+        """Record the result of a call."""
         called = moment(self._calls[block.tool_use_id].said_at)
         came = moment(line.said_at)
         took = (came - called).total_seconds() * 1000 if called and came else None
@@ -329,7 +329,7 @@ class Tables:
         self._insert(table, row)
 
     def _insert(self, table: str, row: Row) -> None:
-        """Insert what a table of the export has of these columns; not into views."""
+        """Insert the columns that a table of the export has; skip views."""
         if table not in self._columns:
             sql = """select c.name from sqlite_master t join pragma_table_info(t.name) c
             where t.name = ? and t.type = 'table'"""
@@ -343,7 +343,7 @@ class Tables:
 
 
 def _begun(lines: list[Line]) -> Row:
-    """Return the row of a session that the export does not have."""
+    """Return the first row of a session that the export lacks."""
     first = lines[0]
     said = min((line.said_at for line in lines if line.said_at), default=None)
     return {
@@ -358,7 +358,7 @@ def _begun(lines: list[Line]) -> Row:
 def _keys(
     export: sqlite3.Connection, sessions: Iterable[str], lines: Iterable[Line]
 ) -> set[str]:
-    """Return the entries of these lines that some sessions of the export have."""
+    """Return the entries of these lines that the sessions of the export have."""
     sql = """select entry_key from thread_entries
     where session_id = ? and entry_key in ({})"""
     wanted = {line.key for line in lines if line.kind}

@@ -168,7 +168,7 @@ def _found(connection: sqlite3.Connection, filters: Filters) -> Found:
     )
     calls = numbers.calls(connection, filters)
     return Found(
-        total=overtime.total(connection, filters),
+        total=over_time.total(connection, filters),
         sessions=sessions,
         models={model: cost or 0.0 for model, cost in by_model},
         projects={

@@ -104,7 +104,7 @@ def gathered(
         "year": year(drawn, filters) if drawn and used else None,
         "total": span.total if span else None,
         "earlier": earlier,
-        "before": overtime.total(connection, earlier.of(filters)) if earlier else None,
+        "before": over_time.total(connection, earlier.of(filters)) if earlier else None,
         "models": span.models if span else [],
         "blocks": numbers.blocks(connection, filters),
         "projects": numbers.projects(connection, filters),

@@ -28,7 +28,7 @@ from cclake_web.downloads.records import (
 )
 from cclake_web.pages.files import IMAGES
 from cclake_web.pages.web import Visit, asset, environment, message, view
-from cclake_web.threadpage import load_whole
+from cclake_web.thread_page import load_whole
 
 TYPES = {
     "json": "application/json; charset=utf-8",

@@ -18,7 +18,7 @@ from cclake_web.live.tables import Tables
 from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.subagents import Ask
-from cclake_web.threadpage import Thread, agent_at, load
+from cclake_web.thread_page import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # a session may resume this long after its end

@@ -1,1 +1,1 @@
-"""Log text, which is hostile, as safe HTML."""
+"""Render hostile log text as safe HTML."""

@@ -1,4 +1,4 @@
-"""Addresses in a thread: of a message, of its line in the log, of an image."""
+"""Write the addresses of messages, lines and images in a thread."""
 
 from functools import lru_cache
 from urllib.parse import quote
@@ -11,12 +11,12 @@ from cclake_web.render.icons import icon
 
 
 def tools(entry: Entry, session_id: str) -> Markup:
-    """Return both links of a message; there are hundreds on a page."""
+    """Return both links of a message."""
     key = quote(entry.key, safe="")
     here = f"/session/{_part(session_id)}?at={key}#e-{key}"
     line = f"/raw/{quote(entry.doc_id, safe='')}" if entry.doc_id else ""
     raw = f'<a href="{line}" {_ABOUT_LINE}>{icon("braces")}</a>' if line else ""
-    # Quoted parts and our own words: nothing here needs to be escaped.
+    # Quoted parts and our own words need no escaping.
     return Markup(
         f'<span class="tools"><a class="perma" href="{here}" {_ABOUT_LINK}>'
         f"{icon('link')}</a>{raw}</span>"
@@ -24,7 +24,7 @@ def tools(entry: Entry, session_id: str) -> Markup:
 
 
 def image_address(key: str) -> str:
-    """Return where an image is served: from the export, or from its line."""
+    """Return the address of an image, in the export or in its line."""
     return address(key) if key.startswith(PREFIX) else f"/image/{quote(key, safe='')}"
 
 

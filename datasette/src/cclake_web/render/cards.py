@@ -1,4 +1,4 @@
-"""Turn cards: the prompt, one folded line of work, and the answer."""
+"""Group a thread into cards: the prompt, folded work, and the answer of a turn."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from cclake_web.data.thread import Sums
 from cclake_web.formatting import duration, model_name, money, no_cost, plural
 from cclake_web.render.items import Item, items_of, model_change
 
-PROMPTS = ("prompt", "agent_prompt")  # by a human, or by the agent's caller
+PROMPTS = ("prompt", "agent_prompt")  # by a person, or by the caller of the agent
 Nest = Callable[[Call], object]
 
 
 @dataclass
 class Card:
-    """One turn as it is read.
+    """A turn as the page shows it.
 
     Attributes:
-        turn: Its number; 0 is what stands before the first prompt.
+        turn: Its number; 0 is what comes before the first prompt.
         asked: The prompt, with its images.
         lead: Commands and notices before the first step.
-        work: What was done, folded.
+        work: The steps, folded.
         answer: The text at the end.
-        sums: Tokens, money, calls and errors of the turn, None where they are
-            shown elsewhere.
+        sums: Tokens, money, calls and errors of the turn; None if they are shown
+            elsewhere.
         continued: Whether its prompt is on an earlier page.
     """
 
@@ -42,7 +42,7 @@ class Card:
 
     @property
     def empty(self) -> bool:
-        """Whether it shows nothing at all."""
+        """Whether it shows nothing."""
         return not (self.asked or self.lead or self.work or self.answer)
 
     @property
@@ -57,7 +57,7 @@ class Card:
 
     @property
     def line(self) -> list[str]:
-        """The words of the folded line."""
+        """The text of the folded line."""
         words = [plural(self.calls, "call")] if self.calls else []
         if not words:
             kinds = {item.kind for item in self.work}
@@ -90,7 +90,7 @@ def cards_of(
         calls: Every call that they make, by id.
         nest: Gives the thread of the subagent that a call started.
         sums: By turn.
-        everything: Whether system lines are shown too.
+        everything: Whether system lines are shown.
     """
     cards: list[Card] = []
     model = ""
@@ -109,7 +109,7 @@ def cards_of(
             if item.call:
                 item.nested = nest(item.call)
             asked = entry.kind in PROMPTS and not card.work
-            if asked and item.kind == "notice":  # context beside the words
+            if asked and item.kind == "notice":  # context beside the text
                 card.lead.append(item)
             else:
                 (card.asked if asked else card.work).append(item)
@@ -127,7 +127,7 @@ def _time(card: Card, entry: Entry) -> None:
 
 
 def _part_answer(card: Card) -> None:
-    """Split a turn: what follows the last step is the answer, the rest is work."""
+    """Split a turn into work and the answer, which follows the last step."""
     # A call with its thinking is a step.
     steps = [n for n, item in enumerate(card.work) if item.kind in ("call", "thinking")]
     end = steps[-1] + 1 if steps else 0

@@ -1,4 +1,4 @@
-"""Source code with Pygments classes, and long texts cut short."""
+"""Render source code with Pygments classes, and cut long texts."""
 
 from functools import lru_cache
 
@@ -15,8 +15,8 @@ _COMMON = (
     "py", "ts", "tsx", "js", "json", "md", "sh", "html", "css", "yml", "toml", "rs",
     "go", "java", "sql", "txt",
 )  # fmt: skip
-LONGEST = 20_000  # characters; longer code is shown without colours
-LONGEST_FENCE = 4_000  # the same where the text itself names the language
+LONGEST = 20_000  # maximum characters of coloured code
+LONGEST_FENCE = 4_000  # the same if the text names the language
 _FORMAT = HtmlFormatter(nowrap=True)
 
 
@@ -49,14 +49,14 @@ def _coloured(code: str, lexer: Lexer) -> str:
 
 
 def colour(code: str, lexer: Lexer | None) -> Markup:
-    """Code as HTML, coloured where a lexer is known and it isn't too long."""
+    """Return code as HTML, coloured if a lexer is known and it is not too long."""
     if lexer is None or len(code) > LONGEST:
         return plain(code)
     return Markup(_coloured(visible(code), lexer))
 
 
 def warm() -> None:
-    """Load what the first page would wait for."""
+    """Load lexers, so that the first page does not wait for them."""
     for name in _COMMON:
         colour("x = 1", lexer_for(f"x.{name}"))
     for name in ("python", "bash", "json", "typescript"):
@@ -64,7 +64,7 @@ def warm() -> None:
 
 
 def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:
-    """Return the first lines of a text, and how many characters were left out."""
+    """Return the first lines of a text, and the number of characters left out."""
     end = min(len(text), chars)
     at = -1
     for _ in range(lines):

@@ -1,4 +1,4 @@
-"""Differences between texts, to the word."""
+"""Render differences between texts, word by word."""
 
 import difflib
 import re
@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from cclake_web.render.safe import plain
 
-MAX_LINES = 400  # of one diff; the rest is left out and said so
-MAX_WORDS = 2000  # characters in a run of changed lines that is compared by word
+MAX_LINES = 400  # maximum lines of a diff, which then says that there are more
+MAX_WORDS = 2000  # maximum characters of changed lines that are compared by word
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -82,7 +82,7 @@ def _by_word(old: str, new: str) -> tuple[list[Markup], list[Markup]]:
 
 
 def _marked(tag: str, text: str) -> Markup:
-    """Words in a mark, which ends and begins again at each line's end."""
+    """Return words in a mark, closed and reopened at line ends."""
     lines = (
         Markup(f"<{tag}>{{}}</{tag}>").format(plain(part)) if part else Markup("")
         for part in text.split("\n")

@@ -1,4 +1,4 @@
-"""Calls that read and change files."""
+"""Render calls that read and change files."""
 
 from markupsafe import Markup
 
@@ -21,7 +21,7 @@ Hunks = list[tuple[int, list[str]]]
 
 
 def read(call: Call, given: Fields) -> View:
-    """Return a file's content, as the log's structured result has it."""
+    """Return the content of a file from the structured result."""
     path = text_in(given, "file_path", "notebook_path", "path")
     file = result_of(call).get("file")
     content = text_in(file, "content")
@@ -32,7 +32,7 @@ def read(call: Call, given: Fields) -> View:
 
 
 def edit(call: Call, given: Fields) -> View:
-    """Return a change: the real patch, else the difference of what was asked for."""
+    """Return a change: the patch, or else the difference in the request."""
     hunks = patch_hunks(result_of(call).get("structuredPatch"))
     if not hunks:
         edits = given.get("edits")
@@ -43,7 +43,7 @@ def edit(call: Call, given: Fields) -> View:
 
 
 def write(call: Call, given: Fields) -> View:
-    """Return a whole file: what changed in it, else its content."""
+    """Return a written file: its changes, or else its content."""
     path, content = text_in(given, "file_path"), text_in(given, "content")
     hunks = patch_hunks(result_of(call).get("structuredPatch"))
     if hunks:

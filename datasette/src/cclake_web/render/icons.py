@@ -1,4 +1,4 @@
-"""Small drawn signs, so that no font has to have the glyphs."""
+"""Draw icons, so that no font needs the glyphs."""
 
 from functools import cache, lru_cache
 from importlib import resources
@@ -15,7 +15,7 @@ def _paths() -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def icon(name: str) -> Markup:
-    """Return the sign of a name, in the colour and size of the text around it."""
+    """Return an icon by name, in the colour and size of the text around it."""
     path = _paths().get(name) or _paths()["tool"]
     return Markup(
         '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">'

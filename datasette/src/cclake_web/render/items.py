@@ -1,4 +1,4 @@
-"""Entries as the items that a reader sees: texts, calls, marks and notices."""
+"""Turn entries into items: texts, calls, marks and notices."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from cclake_web.render.safe import plain
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View, pre
 
-LONGEST = 30_000  # characters of one text that are shown
+LONGEST = 30_000  # maximum characters of a text
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
 _WRAPPER = re.compile(r"\s*<([\w-]+)")
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
-# Shown only when the reader asks for everything.
+# Shown only with "everything".
 EMPTY = Markup("")
 QUIET = {"meta", "attachment", "title", "other", "system"}
 _NOTICES = {
@@ -39,16 +39,16 @@ _LABELS = {
 
 @dataclass
 class Item:
-    """One thing to see.
+    """A visible part of a thread.
 
     Attributes:
         kind: text, thinking, call, image, queued, error, compact, summary,
             notice or model.
-        entry: Where it stands.
-        html: What it says, safe.
-        label: A few words for its summary line.
+        entry: Its entry.
+        html: Its content as safe HTML.
+        label: The text of its summary line.
         nested: The thread of the subagent that a call started.
-        first: Whether it carries the anchor of its entry.
+        first: Whether it has the anchor of its entry.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Item:
 
 
 def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Item]:
-    """Return what an entry shows; nothing for a result that is shown with its call."""
+    """Return the items of an entry; none for a result, which its call shows."""
     if entry.kind in QUIET and not _is_compaction(entry) and not everything:
         return []
     if _is_compaction(entry):

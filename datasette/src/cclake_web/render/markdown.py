@@ -1,4 +1,4 @@
-"""Markdown as safe HTML: no HTML of the log, no image, no relative link."""
+"""Render Markdown as safe HTML, without raw HTML, images and relative links."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from cclake_web.render.code import LONGEST_FENCE, colour, lexer_named
 from cclake_web.render.safe import plain, visible
 
-LONGEST = 200_000  # characters; a longer text is shown as it is
-LONGEST_LINKED = 8_000  # characters; a longer one has the links that are marked
+LONGEST = 200_000  # maximum characters; a longer text is shown as plain text
+LONGEST_LINKED = 8_000  # maximum characters in which bare addresses become links
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6",
     "hr", "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th",
@@ -34,7 +34,7 @@ class _Renderer(RendererHTML):
         options: OptionsDict,
         env: EnvType,
     ) -> str:
-        """Return a label in place of the image, which nobody shall fetch."""
+        """Return a label instead of an image, which must not be fetched."""
         label = tokens[idx].content or str(tokens[idx].attrGet("src") or "")
         return f'<span class="no-image">image: {escape(label)}</span>'
 
@@ -65,10 +65,10 @@ def markdown(text: str) -> Markup:
 
 @lru_cache(maxsize=2048)
 def _rendered(text: str) -> Markup:
-    # To look for bare addresses takes quadratic time where a text is made for it.
+    # Looking for bare addresses can take quadratic time.
     made = _LINKING if len(text) <= LONGEST_LINKED else _PLAIN
     clean = nh3.clean(
-        # Alignment comes as a style attribute, which our policy forbids.
+        # Alignment is a style attribute, which our policy forbids.
         made.render(visible(text)).replace(
             ' style="text-align:right"', ' class="right"'
         ),

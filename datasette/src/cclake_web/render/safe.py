@@ -1,4 +1,4 @@
-"""Characters that deceive the eye are shown, terminal colours are dropped."""
+"""Make deceptive characters visible, and remove terminal sequences."""
 
 import re
 
@@ -9,8 +9,8 @@ _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\-_=>c78]"
 )
-# Controls except tab and newline, direction marks, invisible and odd spaces. What joins
-# letters of Persian and Hindi, or the parts of an emoji, stays as it is.
+# Controls except tab and newline, direction marks, invisible and odd spaces. Joiners of
+# Persian and Hindi letters and of emoji are kept.
 _ODD = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
@@ -35,10 +35,10 @@ def _shown(match: re.Match[str]) -> str:
 
 
 def plain(text: str) -> Markup:
-    """Text as HTML text: visible and escaped."""
+    """Return a text as HTML: visible and escaped."""
     return escape(visible(text))
 
 
 def finalize(value: object) -> object:
-    """Make a text visible where a template prints it, wherever that is."""
+    """Make a text visible when a template prints it."""
     return visible(value) if type(value) is str else value

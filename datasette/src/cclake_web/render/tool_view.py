@@ -1,4 +1,4 @@
-"""How a tool call looks: its sign, one line, and what unfolds below it."""
+"""Render a tool call: its icon, its summary line, and its folded content."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ from cclake_web.render.view import (
 
 
 def view(call: Call) -> View:
-    """Return the view of a call; of any shape, since logs hold anything."""
+    """Return the view of a call, whatever its shape."""
     name = call.block.tool_name or "tool"
     given = call.block.input if isinstance(call.block.input, dict) else {}
     make = _VIEWS.get(name)

@@ -1,4 +1,4 @@
-"""Pieces that every tool's view is made of."""
+"""Build the parts of the view of a tool call."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 @dataclass
 class View:
-    """A call as it is shown: its sign, a word, one line, and what unfolds."""
+    """A call as it is shown: icon, name, summary line, and folded content."""
 
     icon: str
     label: str
@@ -33,13 +33,13 @@ def text_in(fields: Any, *names: str) -> str:
 
 
 def result_of(call: Call) -> Fields:
-    """Return the structured result of a call; empty where there is none."""
+    """Return the structured result of a call, or {}."""
     found = call.result.result if call.result else None
     return found if isinstance(found, dict) else {}
 
 
 def pre(text: str, *, kind: str = "out") -> Markup:
-    """Return a block of text in fixed width, cut where it is very long."""
+    """Return a block of text in fixed width, cut if it is very long."""
     if not text.strip():
         return Markup("")
     shown, left = clip(text)
@@ -47,7 +47,7 @@ def pre(text: str, *, kind: str = "out") -> Markup:
 
 
 def source(text: str, filename: str = "", language: str = "") -> Markup:
-    """Source code with colours, cut where it is very long."""
+    """Return source code with colours, cut if it is very long."""
     if not text.strip():
         return Markup("")
     shown, left = clip(text)
@@ -62,7 +62,7 @@ def _block(kind: str, html: Markup, left: int) -> Markup:
 
 
 def output(call: Call) -> Markup:
-    """Return what came back, as text."""
+    """Return the result of a call as text."""
     if call.result is None:
         return Markup('<p class="cut">No result was recorded.</p>')
     return pre(call.result.text, kind="out err" if call.is_error else "out")

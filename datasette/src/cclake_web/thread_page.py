@@ -1,4 +1,4 @@
-"""Gathers all that one page of a thread shows."""
+"""Gather the content of one page of a thread."""
 
 import sqlite3
 import sys
@@ -19,8 +19,8 @@ from cclake_web.masking import mask_names
 from cclake_web.render.cards import Card, cards_of
 from cclake_web.subagents import Ask, Loose, Nester
 
-FOLLOWED = 400  # entries that an open page shows of a running thread
-WHOLE_DEEPEST = 40  # levels of subagents in an export
+FOLLOWED = 400  # maximum number of entries on an open page of a running thread
+WHOLE_DEEPEST = 40  # maximum depth of subagents in a download
 
 
 @dataclass
@@ -35,13 +35,13 @@ class Prompt:
 
 @dataclass
 class Live:
-    """What a page shows of lines that are archived and not yet published.
+    """The unpublished lines of a page.
 
     Attributes:
         cards: The cards.
-        loose: Subagents that have such lines.
-        part: The first of the pages of such lines that is shown.
-        entries: Number of entries that the session has among them.
+        loose: Subagents with such lines.
+        part: Number of the first page of such lines that is shown.
+        entries: Number of entries of the session in them.
     """
 
     cards: list[Card]
@@ -66,7 +66,7 @@ class Thread:
     total: int
     strip: Strip | None = None
     sums: Sums | None = None
-    agent: tuple[str, str] = ("", "")  # type and description of the one that is shown
+    agent: tuple[str, str] = ("", "")  # type and description of the shown subagent
     live: Live | None = None
     is_last: bool = True  # whether it is the last page
 
@@ -76,7 +76,7 @@ Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
 
 @dataclass
 class Around:
-    """What is the same on all pages of a thread."""
+    """The content that all pages of a thread share."""
 
     session: Row | None
     marks: list[Mark]
@@ -90,14 +90,14 @@ class Around:
 def load(
     connection: sqlite3.Connection, ask: Ask, keep: Keep, whole: bool = False
 ) -> Thread | None:
-    """Read one page of a thread; None where there is no such session.
+    """Read one page of a thread, or return None if there is no such session.
 
     Args:
         connection: Of the export, or of the lines above it.
         ask: The thread and its page.
-        keep: Gives what is around the page again to those who turn pages.
-        whole: Whether the page extends to the end of the thread; its beginning is left
-            out if that is far.
+        keep: Caches what is around the page, for the next pages.
+        whole: Whether the page extends to the end of the thread; its start is left out
+            if the page would be too long.
     """
     key = (ask.session_id, ask.agent)
     around = keep(key, lambda: _around(connection, *key))
@@ -163,7 +163,7 @@ def _shown(session: Mapping[str, Any], ask: Ask) -> Row:
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:
-    """Return the agent in whose thread an entry stands, None for the main thread."""
+    """Return the agent whose thread has an entry, or None for the main thread."""
     row = connection.execute(
         """select agent_id from thread_entries where session_id = ? and entry_key = ?
         order by agent_id is not null limit 1""",
@@ -199,7 +199,7 @@ def _cards(
 
 
 def _open(cards: list[Card], key: str) -> None:
-    """Unfold the card whose work holds the entry that was asked for."""
+    """Unfold the card whose work has the requested entry."""
     for card in cards:
         if key and any(item.entry.key == key for item in card.work):
             card.open = True
