@@ -31,7 +31,7 @@ def test_a_price_is_explained_by_its_parts_and_rules(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     for words in (
         "3 records of this response",
-        "2 sessions hold it",
+        "2 sessions have it",
         "no request id",
         "2 iterations",
         "above 100,000 tokens",
@@ -137,7 +137,7 @@ def test_an_advisor_is_compared_as_its_own_model(tmp_path: Path) -> None:
     [
         ({"host": "tower"}, "logged on another machine"),
         ({"is_from_progress": True}, "only in a progress record"),
-        ({"entry_key": "salvaged"}, "recovered from a broken line"),
+        ({"entry_key": "salvaged"}, "recovered from a damaged line"),
         (
             {
                 "host": "tower",

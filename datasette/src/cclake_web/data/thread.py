@@ -211,7 +211,7 @@ def agent_sums(connection: sqlite3.Connection, session_id: str) -> dict[str, Sum
 
 
 def _asked(connection: sqlite3.Connection, row: sqlite3.Row) -> set[str]:
-    """Return the models of a response's items: advisors, and those before a fallback."""
+    """Return the models of the other items of a response, such as advisors."""
     if row["price_parts"] < 2:
         return set()
     sql = "select distinct model_name from fct_response_items where response_key = ?"
