@@ -91,8 +91,8 @@ def points(now: float, before: float) -> str:
     return f"{said} {'point' if abs(moved) == 1 else 'points'}"
 
 
-def there(text: str | None, zone: tzinfo) -> datetime | None:
-    """Return the same in a zone; None where the calendar there does not have it."""
+def in_zone(text: str | None, zone: tzinfo) -> datetime | None:
+    """Return a time in a zone, or None if it is out of the range of years."""
     found = moment(text)
     try:
         return found.astimezone(zone) if found else None

@@ -206,7 +206,8 @@ def measures(one: Side, other: Side) -> list[Measure]:
     a, b = one.found, other.found
     pairs: tuple[tuple[str, float, float, Callable[[float], str]], ...] = (
         ("Cost", a.total.cost, b.total.cost, formatting.money),
-        ("Cost of a day in use", *_each(one, other, lambda s: len(s.days)), formatting.money),
+        ("Cost of a day in use", *_each(one, other, lambda s: len(s.days)),
+         formatting.money),
         ("Cost of a response", *_each(one, other, lambda s: s.found.total.responses),
          formatting.money),
         ("Days in use", len(one.days), len(other.days), formatting.count),
@@ -300,7 +301,8 @@ def _lists(
     sides: Sequence[Side], models: dict[str, str], projects: dict[str, str]
 ) -> list[dict[str, Any]]:
     kinds: tuple[tuple[str, str, Callable[[str], str], Callable[[float], str]], ...] = (
-        ("Models", "models", lambda m: models.get(m) or formatting.model_name(m) or "unknown",
+        ("Models", "models",
+         lambda m: models.get(m) or formatting.model_name(m) or "unknown",
          formatting.money),
         ("Projects", "projects", lambda p: projects.get(p) or p or "no project",
          formatting.money),
