@@ -32,11 +32,12 @@ SCHEMA = {
     "thread_blocks": "search_id integer primary key, session_id, entry_key, block_no integer, block_kind, tool_use_id, tool_name, is_error, image_key, text, tool_input, result_json, words",
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
-    "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer",
+    "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer, turn_number integer, entry_key, input_usd real, cache_write_5m_usd real, cache_write_1h_usd real, cache_read_price real, price_multiplier real",
     "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
     "fct_file_operations": "tool_use_id, session_id, project_key, host, operation, tool_name, file_path, is_error, lines_added integer, lines_removed integer, called_at",
-    "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key",
+    "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key, turn_number integer",
 }
+_COUNTED = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
 INDEXES = (
     ("thread_entries", "session_id, position"),
     ("thread_entries", "session_id, entry_key"),
@@ -257,6 +258,7 @@ class Session:
                 "fct_tool_calls", tool_use_id=one, message_id=message,
                 session_id=self.id, project_key=self.project, tool_name=name, is_error=0,
                 called_at=stamp(self.clock), agent_id=self.agent, call_entry_key=key,
+                turn_number=self.turn,
             )  # fmt: skip
         usage = {
             "input_tokens": 12, "output_tokens": 340, "cache_write_5m_tokens": 900,
@@ -269,7 +271,8 @@ class Session:
             responded_at=stamp(self.clock), agent_id=self.agent,
             is_sidechain=int(bool(self.agent)), usage_final=1, speed="standard",
             web_search_requests=0, cost_usd=cost, **usage,
-            context_tokens=912 + usage["cache_read_tokens"],
+            context_tokens=912 + usage["cache_read_tokens"], turn_number=self.turn,
+            entry_key=key, total_tokens=sum(usage[name] for name in _COUNTED),
         )  # fmt: skip
         for name, value in usage.items():
             self.count[name] += value

@@ -113,7 +113,7 @@ def test_where_nothing_may_be_revealed_nobody_runs_sql_of_their_own(
     links = re.findall(
         r'href="(/conversations/[^"]+)">SQL', closed.get("/dashboard?period=30").text
     )
-    assert len(links) == 12
+    assert len(links) == 13
     assert {closed.get(link).status_code for link in links} == {200}
     assert SECRET not in closed.get(f"/session/{MAIN}?reveal=1").text
     assert SECRET not in closed.get(f"/session/{MAIN}/export.md?reveal=1").text

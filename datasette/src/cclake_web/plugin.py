@@ -20,6 +20,7 @@ from cclake_web.export import NAME, REVEALING
 from cclake_web.live.stream import live_stream
 from cclake_web.pages.canned import canned
 from cclake_web.pages.compare import compare_page
+from cclake_web.pages.costs import cost_page
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.files import asset_file, image_file, line_image
@@ -85,6 +86,7 @@ def register_routes() -> list[Route]:
     return [
         (r"^/$", sessions_page),
         (r"^/session/(?P<session_id>[^/]+)$", thread_page),
+        (r"^/session/(?P<session_id>[^/]+)/cost$", cost_page),
         (rf"^/session/(?P<session_id>[^/]+)/export\.{_FORMATS}$", session_export),
         (
             r"^/export/(?P<what>sessions|messages)\.(?P<format>json|jsonl|csv|md)$",

@@ -14,6 +14,7 @@ _TITLES = {
     "models": "Models, and how final their counts are",
     "tools": "Tools, their errors and durations",
     "errors": "Errors by kind and tool",
+    "dearest_prompts": "The dearest prompts",
     "blocks": "Responses and cost by hour",
 }
 _MORE = {

@@ -16,6 +16,7 @@ from cclake_web.data.filters import Filters
 from cclake_web.data.over_time import Done
 from cclake_web.data.periods import DEFAULT, MONTH, PRESETS, Period, period
 from cclake_web.export import NAME, Export
+from cclake_web.pages.costs import dearest
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import MOST, choices
@@ -108,6 +109,7 @@ def gathered(
         "models": span.models if span else [],
         "blocks": numbers.blocks(connection, filters),
         "projects": numbers.projects(connection, filters),
+        "dearest": dearest(connection, filters),
         "tools": calls.tools,
         "errors": calls.errors,
         "names": dict(map(tuple, connection.execute(_NAMES))),

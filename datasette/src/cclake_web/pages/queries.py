@@ -112,6 +112,13 @@ select coalesce(c.error_kind, 'other') as error_kind, c.tool_name, count(*) as e
 from fct_tool_calls as c
 {where}group by 1, 2
 order by errors desc""",
+    "dearest_prompts": """\
+select t.session_id, s.title, t.turn_number, t.started_at, t.tool_calls,
+    t.api_responses, t.total_tokens, round(t.cost_usd, 4) as cost_usd
+from agg_turn_metrics as t
+join dim_sessions as s on s.session_id = t.session_id
+{where}order by t.cost_usd desc
+limit 100""",
     "blocks": """\
 select substr({at}, 1, 13) || ':00' as hour,
     sum(is_response) as responses, round(sum(cost_usd), 4) as cost_usd
@@ -122,16 +129,18 @@ order by hour desc""",
 
 FIRST_YEAR = 2025  # of Claude Code
 _CALLS = {"tools", "errors"}
+_TURNS = "dearest_prompts"
 
 
 def sql_of(name: str, filters: Filters | None = None) -> str:
     """Return the SQL of a chart; it counts what the chart of this selection counts."""
     chosen = filters or Filters()
-    conditions = _calls(chosen) if name in _CALLS else _responses(chosen)
+    whose = _calls if name in _CALLS else _turns if name == _TURNS else _responses
+    conditions = whose(chosen)
     if name == "errors":
         conditions.insert(0, "c.is_error")
     joined = "\n    and ".join(conditions)
-    return ("" if name in _CALLS else PARTS) + QUERIES[name].format(
+    return (PARTS if whose is _responses else "") + QUERIES[name].format(
         at=local_time("r.responded_at", chosen.zone),
         where=f"where {joined}\n" if joined else "",
     )
@@ -159,6 +168,19 @@ def _calls(chosen: Filters) -> list[str]:
         (chosen.host, sessions + "host = {})"),
         (chosen.branch, sessions + "git_branch = {})"),
         (low, "c.called_at >= {}"), (high, "c.called_at < {}"),
+    )  # fmt: skip
+    return [sql.format(literal(value)) for value, sql in pairs if value]
+
+
+def _turns(chosen: Filters) -> list[str]:
+    low, high = chosen.bounds()
+    pairs = (
+        ("turns", "t.cost_usd > 0 and t.turn_number > 0"),
+        (chosen.project, "s.project_key = {}"), (chosen.host, "s.host = {}"),
+        (chosen.branch, "s.git_branch = {}"),
+        (chosen.model and f",{chosen.model},",
+         "instr(',' || replace(s.models, ', ', ',') || ',', {})"),
+        (low, "t.started_at >= {}"), (high, "t.started_at < {}"),
     )  # fmt: skip
     return [sql.format(literal(value)) for value, sql in pairs if value]
 

@@ -50,6 +50,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_agents", "agent_id"),
     ("agg_session_metrics", "session_id"),
     ("agg_turn_metrics", "session_id, turn_number"),
+    ("agg_turn_metrics", "cost_usd, started_at, session_id, turn_number"),
     ("agg_call_quarters", "session_id"),
     ("agg_message_quarters", "session_id"),
     ("agg_response_quarters", "session_id"),
