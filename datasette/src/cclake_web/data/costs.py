@@ -9,7 +9,7 @@ from typing import Any
 
 from cclake_common.times import moment
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.data.filters import Filters
 
 PROMPTS = 10
@@ -264,15 +264,17 @@ def sentence(miss: Miss) -> str:
     """Return a cache miss as a sentence."""
     who = "A subagent: " if miss.agent_id else ""
     models = [
-        fmt.model_name(one) or "another model" for one in (miss.before, miss.model)
+        formatting.model_name(one) or "another model"
+        for one in (miss.before, miss.model)
     ]
     reason = {
-        "pause": f"after a pause of {fmt.duration(miss.seconds)}",
+        "pause": f"after a pause of {formatting.duration(miss.seconds)}",
         "model": f"after a switch from {models[0]} to {models[1]}",
         "compaction": "after a compaction",
     }.get(miss.cause, "because what came before had changed")
-    cost = fmt.money(miss.cost) if miss.cost is not None else "an unknown sum"
+    cost = formatting.money(miss.cost) if miss.cost is not None else "an unknown sum"
+    tokens = f"{formatting.count(miss.tokens)} tokens"
     return (
-        f"{who}Turn {miss.turn} sent {fmt.count(miss.tokens)} tokens again {reason}; "
+        f"{who}Turn {miss.turn} sent {tokens} again {reason}; "
         f"reading them from the cache would have saved {cost}."
     )

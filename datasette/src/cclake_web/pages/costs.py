@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
-from cclake_web import fmt
+from cclake_web import formatting
 from cclake_web.data import sessions, thread
 from cclake_web.data.costs import Costs, Row, costs, sentence
 from cclake_web.data.costs import dearest as dearest_turns
@@ -33,7 +33,7 @@ async def cost_page(visit: Visit) -> Response:
         return visit.page(
             "costs.html",
             s=mask_names(session, "session_id", "project_key"),
-            title=mask(fmt.title(session)),
+            title=mask(formatting.title(session)),
             costs=found,
             turns=[prompt(row) for row in found.turns],
             agents=agents,
@@ -56,7 +56,8 @@ def place(session_id: str, key: str) -> str:
 def prompt(row: Row) -> dict[str, Any]:
     """Return a turn as it is listed: its words in one line, without secrets."""
     return row | {
-        "words": fmt.one_line(mask(row["text"]), 140) or f"Turn {row['turn_number']}",
+        "words": formatting.one_line(mask(row["text"]), 140)
+        or f"Turn {row['turn_number']}",
         "href": place(row["session_id"], row["entry_key"]),
     }
 
@@ -64,7 +65,7 @@ def prompt(row: Row) -> dict[str, Any]:
 def dearest(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
     """Return the dearest prompts of a selection as they are listed."""
     rows = dearest_turns(connection, filters)
-    return [prompt(row) | {"title": mask(fmt.title(row))} for row in rows]
+    return [prompt(row) | {"title": mask(formatting.title(row))} for row in rows]
 
 
 def named_agents(
@@ -78,6 +79,8 @@ def named_agents(
     for one in found.agents:
         kind, what = about.get(one["agent"], ("", ""))
         words = what or asked.get(one["agent"], "") or f"Subagent {one['agent']}"
-        shown = fmt.one_line(mask(words), 90) if one["agent"] else "Main thread"
-        listed.append(one | {"kind": fmt.one_line(mask(kind), 30), "words": shown})
+        shown = formatting.one_line(mask(words), 90) if one["agent"] else "Main thread"
+        listed.append(
+            one | {"kind": formatting.one_line(mask(kind), 30), "words": shown}
+        )
     return listed
