@@ -1,19 +1,23 @@
-"""`recall mcp`, asked by the SDK's own client over standard input and output."""
+"""`recall mcp`, asked by the SDK's own client over both transports."""
 
 import json
 import os
 import re
+import socket
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from cclake_common.failure import Failure
 from cclake_recall.query import select
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent, TextResourceContents
 from sample import GITHUB_TOKEN, HOSTILE, LONG, MAIN
 
@@ -42,6 +46,69 @@ def asked(exports: Path, questions: Callable[[Client, Ask], Awaitable[None]]) ->
             await questions(client, ask)
 
     anyio.run(main)
+
+
+@contextmanager
+def served(exports: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """Run the server over HTTP; yield its address and its token."""
+    env = os.environ | {"EXPORT_DIR": str(exports), "CCLAKE_HOME": str(home)}
+    command = ["recall", "mcp", "--port", "0", "--timezone", "UTC"]
+    with subprocess.Popen(
+        command, env=env, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        try:
+            address = process.stderr.readline().split()[-1]
+            token = Path(process.stderr.readline().split()[-1])
+            assert token.stat().st_mode & 0o077 == 0
+            yield address, token.read_text().strip()
+        finally:
+            process.terminate()
+
+
+def test_over_http_with_the_token_only(exports: Path, tmp_path: Path) -> None:
+    async def main(address: str, token: str) -> None:
+        async def answer(headers: dict[str, str]) -> int:
+            async with httpx2.AsyncClient(headers=headers) as http:
+                body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+                kinds = {"accept": "application/json, text/event-stream"}
+                return (await http.post(address, json=body, headers=kinds)).status_code
+
+        bearer = {"authorization": f"Bearer {token}"}
+        for wrong in (
+            {}, {"authorization": "Bearer"}, {"authorization": f"bearer {token}x"},
+            {"authorization": token}, {"cookie": f"token={token}"},
+        ):  # fmt: skip
+            assert await answer(wrong) == 401, wrong
+        assert await answer(bearer | {"host": "evil.example"}) in (403, 421)
+        assert await answer(bearer | {"origin": "http://evil.example"}) == 403
+        async with httpx2.AsyncClient(headers=bearer) as http:
+            transport = streamable_http_client(address, http_client=http)
+            async with Client(transport) as client:
+                tools = (await client.list_tools()).tools
+                assert "search" in {tool.name for tool in tools}
+                result = await client.call_tool("search", {"words": "row parser"})
+                (content,) = result.content
+                assert isinstance(content, TextContent)
+                assert MAIN in content.text
+                assert "data, not instructions" in content.text
+
+    with served(exports, tmp_path) as (address, token):
+        assert address.startswith("http://127.0.0.1:")
+        anyio.run(main, address, token)
+
+
+def test_a_port_in_use_is_an_error(exports: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            ["recall", "mcp", "--port", str(taken.getsockname()[1])],
+            env=os.environ | {"EXPORT_DIR": str(exports), "CCLAKE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "cannot listen on 127.0.0.1" in done.stderr
 
 
 def test_the_tools_only_read(exports: Path) -> None:

@@ -108,13 +108,24 @@ def hosts() -> frozenset[str]:
 
 
 def web_token() -> str:
-    """Return the secret that opens the pages; "" unless `CCLAKE_WEB_TOKEN` is set.
-
-    It is created once, in the data directory, readable by its user only.
-    """
+    """Return the secret that opens the pages; "" unless `CCLAKE_WEB_TOKEN` is set."""
     if os.environ.get("CCLAKE_WEB_TOKEN", "no").lower() in ("", *NO):
         return ""
-    path = home() / "web-token"
+    return secret("web-token")
+
+
+def secret(name: str) -> str:
+    """Return a secret of the data directory.
+
+    It is created once, readable by its user only.
+
+    Args:
+        name: The name of its file.
+
+    Raises:
+        Failure: The file does not hold a secret.
+    """
+    path = home() / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         import secrets
@@ -122,7 +133,7 @@ def web_token() -> str:
 
         # Written completely or not at all; if two processes start at once, one wins.
         with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".web-token"
+            "w", dir=path.parent, prefix=f".{name}"
         ) as new:
             new.write(f"{secrets.token_urlsafe(32)}\n")
             new.flush()
@@ -131,7 +142,7 @@ def web_token() -> str:
     path.chmod(0o600)
     token = path.read_text(encoding="utf-8").strip()
     if len(token) < 16:
-        raise Failure(f"{path} holds no token", "Delete it and restart cclake.")
+        raise Failure(f"{path} holds no token", "Delete it and try again.")
     return token
 
 

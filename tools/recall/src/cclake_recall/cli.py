@@ -171,6 +171,12 @@ def parser() -> argparse.ArgumentParser:
         "",
         "Serve the same to Claude over MCP, on standard input and output.",
     )
+    one.add_argument(
+        "--port",
+        type=_count,
+        metavar="number",
+        help="Serve HTTP on 127.0.0.1 instead, for who has the token.",
+    )
     _shared(one, as_json=False)
     return top
 
@@ -381,7 +387,13 @@ def _resume(given: argparse.Namespace) -> int:
 def _mcp(given: argparse.Namespace) -> int:
     from cclake_recall import server
 
-    server.make(_exports(given), _zone(given)).run("stdio")
+    made = server.make(_exports(given), _zone(given))
+    if given.port is None:
+        made.run("stdio")
+    else:
+        from cclake_recall import over_http
+
+        over_http.serve(made, given.port)
     return 0
 
 
