@@ -241,6 +241,26 @@ format: _dev
 map:
     @python tests/support/structure.py
 
+# Install the plugin for Claude Code, and links to recall and report in ~/.local/bin
+[group('run')]
+[no-exit-message]
+plugin:
+    @mkdir -p ~/.local/bin
+    @for tool in recall report; do \
+        link=~/.local/bin/$tool; \
+        if [ -e "$link" ] && [ ! -L "$link" ]; then \
+            echo "just plugin: $link exists and is not a link" >&2; exit 1; \
+        fi; \
+        ln -sfn "{{ justfile_directory() }}/.venv/bin/$tool" "$link"; \
+    done
+    @command -v claude > /dev/null || { \
+        echo "just plugin: claude is not on the PATH" >&2; exit 1; }
+    @claude plugin marketplace add "{{ justfile_directory() }}"
+    @claude plugin install cclake@cclake
+    @claude plugin update cclake@cclake
+    @case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) \
+        echo "Add ~/.local/bin to the PATH, or Claude Code does not find recall." ;; esac
+
 # Measure ratios against floors and peers: just bench ingest
 [group('check')]
 bench name *options: _dev

@@ -25,7 +25,7 @@ from cclake_recall.find import Row, find
 
 MAXIMUM = 10_000  # default number of rows to print
 CHOICES = 20  # sessions that `resume` offers
-COMMANDS = ("search", "list", "show", "files", "resume", "mcp")
+COMMANDS = ("search", "list", "show", "files", "resume", "mcp", "hook")
 NOTHING = 1  # exit code if nothing was found, as in grep
 
 
@@ -176,6 +176,14 @@ def parser() -> argparse.ArgumentParser:
         type=_count,
         metavar="number",
         help="Serve HTTP on 127.0.0.1 instead, for who has the token.",
+    )
+    _shared(one, as_json=False)
+
+    one = command(
+        "hook",
+        _hook,
+        "",
+        "Name the last sessions of a folder at the start of a new one, as a hook.",
     )
     _shared(one, as_json=False)
     return top
@@ -394,6 +402,14 @@ def _mcp(given: argparse.Namespace) -> int:
         from cclake_recall import over_http
 
         over_http.serve(made, given.port)
+    return 0
+
+
+def _hook(given: argparse.Namespace) -> int:
+    from cclake_recall import hook
+
+    if answer := hook.context(sys.stdin.read(1_000_000), _exports(given), _zone(given)):
+        print(answer)
     return 0
 
 
