@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -34,10 +35,11 @@ SCHEMA = {
     "image_data": "image_key primary key, data blob",
     "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer, turn_number integer, entry_key, input_usd real, cache_write_5m_usd real, cache_write_1h_usd real, cache_read_price real, price_multiplier real",
     "fct_response_items": "response_key, item_no integer, message_id, session_id, project_key, host, model_name, responded_at, agent_id, is_sidechain, is_main, is_response, is_first_of_model, is_first_unpriced, is_priced, usage_final, input_tokens integer, output_tokens integer, cache_write_tokens integer, cache_read_tokens integer, total_tokens integer, context_tokens integer, cost_usd real",
-    "fct_file_operations": "tool_use_id, session_id, project_key, host, operation, tool_name, file_path, is_error, lines_added integer, lines_removed integer, called_at",
+    "fct_file_operations": "tool_use_id, session_id, project_key, host, agent_id, tool_name, operation, file_path, file_name, file_extension, is_error, lines_added integer, lines_removed integer, called_at",
     "fct_tool_calls": "tool_use_id, message_id, session_id, project_key, tool_name, is_error, error_kind, duration_ms, called_at, agent_id, subagent_id, call_entry_key, result_entry_key, turn_number integer",
 }
 _COUNTED = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
+OPERATIONS = {"Read": "read", "Edit": "edit", "Write": "create"}
 INDEXES = (
     ("thread_entries", "session_id, position"),
     ("thread_entries", "session_id, entry_key"),
@@ -50,7 +52,7 @@ INDEXES = (
     ("fct_tool_calls", "tool_use_id"),
     ("dim_sessions", "ended_at"),
     ("dim_sessions", "started_at"),
-    *(one for one in PUBLISHED if one[0] in quarters.MARTS),
+    *(one for one in PUBLISHED if one[0] in (*quarters.MARTS, "fct_file_operations")),
 )
 
 
@@ -252,7 +254,7 @@ class Session:
                 "tool_input": json.dumps(given),
             })  # fmt: skip
         key = self.entry("answer", blocks, message_id=message, model=model, **values)
-        for one, (name, _) in zip(ids, tools, strict=True):
+        for one, (name, given) in zip(ids, tools, strict=True):
             self.count["tool_calls"] += 1
             self.export.add(
                 "fct_tool_calls", tool_use_id=one, message_id=message,
@@ -260,6 +262,8 @@ class Session:
                 called_at=stamp(self.clock), agent_id=self.agent, call_entry_key=key,
                 turn_number=self.turn,
             )  # fmt: skip
+            if name in OPERATIONS:
+                self._file(one, name, given["file_path"])
         usage = {
             "input_tokens": 12, "output_tokens": 340, "cache_write_5m_tokens": 900,
             "cache_write_1h_tokens": 0, "cache_write_tokens": 900,
@@ -284,6 +288,30 @@ class Session:
             self.count["cost_usd"] += cost
         return ids
 
+    def _file(self, tool: str, name: str, path: str) -> None:
+        self.export.add(
+            "fct_file_operations", tool_use_id=tool, session_id=self.id,
+            project_key=self.project, host=self.host, agent_id=self.agent,
+            tool_name=name, operation=OPERATIONS[name], file_path=path,
+            file_name=re.split(r"[/\\]", path)[-1], called_at=stamp(self.clock),
+        )  # fmt: skip
+
+    def _file_result(self, tool: str, result: Any, error: bool) -> None:
+        for row in self.export.rows["fct_file_operations"]:
+            if row["tool_use_id"] == tool:
+                is_known = isinstance(result, dict) and not error
+                hunks = result.get("structuredPatch") if is_known else None
+                lines = [
+                    line
+                    for hunk in (hunks if isinstance(hunks, list) else [])
+                    for line in (hunk["lines"] if isinstance(hunk, dict) else [])
+                ]
+                row.update(
+                    is_error=int(error),
+                    lines_added=sum(line.startswith("+") for line in lines),
+                    lines_removed=sum(line.startswith("-") for line in lines),
+                )
+
     def result(
         self, tool: str, text: str, result: Any = None, *, error: bool = False
     ) -> str:
@@ -302,6 +330,7 @@ class Session:
                     result_entry_key=key, is_error=int(error), duration_ms=2000,
                     error_kind="command_failed" if error else None,
                 )  # fmt: skip
+        self._file_result(tool, result, error)
         self.count["tool_errors"] += error
         return key
 

@@ -239,6 +239,7 @@ VECTORS = (
     "soft\u00adhy\u034fphen \ufeff\u200b\U000e0041\u3164 \u061c\u200e\u200f\u2028\u2029 end",
     "[t](https://me:pw@evil.example/ 'x\" onclick=window.pwned=1 \"') <ruby onclick=window.pwned=1>",
 )
+ODD_PATH = "\n\n".join(VECTORS)
 ODD_MODEL = (
     "claude-\u001b]52;c;cHduZWQ=\u0007\u202eeno\u0000<script>window.pwned=1</script>"
 )

@@ -20,12 +20,13 @@ from sample import FORK, LONG, MAIN, sample
 
 # These grow with the messages; an index of one costs every publication.
 LARGE = {"fct_messages", "thread_entries", "thread_blocks", "fct_api_responses",
-         "fct_tool_calls"}  # fmt: skip
+         "fct_tool_calls", "fct_file_operations"}  # fmt: skip
 PAGES = (
     "/", f"/session/{MAIN}", f"/session/{LONG}?page=3", f"/session/{FORK}",
     "/search?q=row", "/search?q=row&project=alpha&order=best", "/palette.json?q=row",
     f"/session/{MAIN}/find.json?q=row", f"/session/{MAIN}/export.json",
     f"/session/{MAIN}/export.html", "/dashboard?period=all&model=claude-opus-4-6",
+    "/files", "/file?path=/home/me/alpha/src/parser.py", "/search?q=parser.py",
     "/export/messages.csv", "/conversations/prompts_about?words=row",
 )  # fmt: skip
 # How publish finds the rows of a session that has changed.

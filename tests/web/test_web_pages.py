@@ -16,7 +16,8 @@ pytest_plugins = ("webfixtures",)
 PAGES = (
     "/", "/search?q=parser", "/dashboard?period=all", f"/session/{MAIN}", f"/session/{FORK}",
     f"/session/{HOSTILE}", f"/session/{LONG}?page=3", f"/session/{RUNNING}", "/search",
-    f"/session/{MAIN}?agent=a1b2c3d4", f"/session/{MAIN}?all=1", "/?sort=cost", "/runs",
+    f"/session/{MAIN}?agent=a1b2c3d4", f"/session/{MAIN}?all=1", "/?sort=cost", "/runs", "/files",
+    "/file?path=/home/me/alpha/src/parser.py",
 )  # fmt: skip
 
 

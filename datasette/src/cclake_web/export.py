@@ -49,6 +49,7 @@ NEEDED = {
     "agg_response_quarters.quarter_no",
     "agg_session_metrics.uncounted_responses",
     "dim_sessions.session_id",
+    "fct_file_operations.file_name",
     "thread_entries.owner_session_id",
     "thread_blocks.search_id",
 }

@@ -23,6 +23,7 @@ from cclake_web.pages.compare import compare_page
 from cclake_web.pages.costs import cost_page
 from cclake_web.pages.dashboard import dashboard_page
 from cclake_web.pages.export import selection_export, session_export
+from cclake_web.pages.file_history import file_page, files_page
 from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.find import find_in_session
 from cclake_web.pages.palette import palette
@@ -96,6 +97,8 @@ def register_routes() -> list[Route]:
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
         (r"^/compare$", compare_page),
+        (r"^/file$", file_page),
+        (r"^/files$", files_page),
         (r"^/runs$", runs_page),
         (r"^/palette\.json$", palette),
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),

@@ -3,7 +3,7 @@
 import sqlite3
 import sys
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cclake_common.masking import mask
@@ -11,6 +11,7 @@ from cclake_common.masking import mask
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
 from cclake_web.data.blocks import calls_of
+from cclake_web.data.file_operations import File, of_session, shown
 from cclake_web.data.session_tree import family
 from cclake_web.data.sessions import Row
 from cclake_web.data.thread import Mark, Page, Sums
@@ -69,6 +70,7 @@ class Thread:
     agent: tuple[str, str] = ("", "")  # type and description of the shown subagent
     live: Live | None = None
     is_last: bool = True  # whether it is the last page
+    files: list[File] = field(default_factory=list)
 
 
 Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
@@ -85,6 +87,7 @@ class Around:
     failed: set[str]
     texts: dict[str, str]
     family: list[Row]
+    files: list[File]
 
 
 def load(
@@ -122,6 +125,7 @@ def load(
         sums=nester.total(ask.agent) if ask.agent else None,
         agent=nester.named(ask.agent),
         is_last=page is None or page.number == len(pages),
+        files=shown(around.files, around.session["project_path"] or "", ask.reveal),
     )  # fmt: skip
 
 
@@ -137,6 +141,7 @@ def _around(
         failed=failures(connection, session_id) if whole else set(),
         texts=thread.prompts(connection, session_id) if whole else {},
         family=family(connection, session_id),
+        files=of_session(connection, session_id) if whole else [],
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cclake_web.data.blocks import Entry, entry_of, fill
 
+PROMPT_CHARS = 2000  # of a prompt, where only its beginning is shown
 MOST_TASKS = 60  # maximum number of agents in a list with their tasks
 PAGE = 200  # entries of a page, which extends to the end of its turn
 LONGEST_TURN = 300  # entries of a turn; a longer one is cut before an answer
@@ -117,7 +118,7 @@ def entries(
 def prompts(connection: sqlite3.Connection, session_id: str) -> dict[str, str]:
     """Return the beginning of each prompt of the main thread, by entry."""
     rows = connection.execute(
-        """select e.entry_key, substr(b.text, 1, 2000) from thread_entries e
+        f"""select e.entry_key, substr(b.text, 1, {PROMPT_CHARS}) from thread_entries e
         join thread_blocks b
             on b.session_id = e.owner_session_id and b.entry_key = e.entry_key
         where e.session_id = ? and e.agent_id is null and e.message_kind = 'prompt'

@@ -8,6 +8,7 @@ from cclake_common.masking import mask
 from cclake_common.search import question
 from datasette.utils.asgi import Response
 
+from cclake_web.data import file_operations
 from cclake_web.data.filters import like
 from cclake_web.formatting import one_line
 from cclake_web.pages.web import Visit, view
@@ -24,7 +25,7 @@ async def palette(visit: Visit) -> Response:
     overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Found:
-        kinds = [_sessions, _projects, _prompts] if text else [_sessions]
+        kinds = [_sessions, _projects, _files, _prompts] if text else [_sessions]
         with overlay.over(connection) as tables:
             newer = [kind(tables.connection, text) if tables else [] for kind in kinds]
         found: Found = []
@@ -81,6 +82,15 @@ def _projects(connection: sqlite3.Connection, text: str) -> Found:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _files(connection: sqlite3.Connection, text: str) -> Found:
+    found = []
+    for path in file_operations.named(connection, text):
+        name = path.replace("\\", "/").rpartition("/")[2]
+        folder = path[: len(path) - len(name)]
+        found.append(_entry("File", name, folder, f"/file?{urlencode({'path': path})}"))
+    return found
 
 
 def _prompts(connection: sqlite3.Connection, text: str) -> Found:

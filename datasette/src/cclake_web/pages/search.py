@@ -21,6 +21,7 @@ from cclake_common.search import (
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
+from cclake_web.data import file_operations
 from cclake_web.data.filters import Filters
 from cclake_web.formatting import title
 from cclake_web.live import merge
@@ -76,6 +77,7 @@ async def search_page(visit: Visit) -> Response:
             following=following,
             groups=_groups([_shown(row) for row in rows]),
             choices=choices(connection, visit.export),
+            files=[] if offset else file_operations.named(connection, filters.q),
             switches={kind: "1" for kind in kinds if kinds != ["text"]}
             | ({"order": "best"} if best else {}),
         )

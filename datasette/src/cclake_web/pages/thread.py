@@ -22,6 +22,7 @@ from cclake_web.thread_page import Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # a session may resume this long after its end
+MOST_FILES = 100  # of a session that are listed
 BESIDE = 40  # sessions above and below this one in the list beside the thread
 
 
@@ -159,6 +160,7 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
         ask=ask,
         href=partial(_href, ask, listed.query),
         listed=listed,
+        most_files=MOST_FILES,
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),
         follow=_stream(thread) if ended >= running_since(FOLLOWED) else "",

@@ -147,7 +147,7 @@
     return box;
   };
   const KEYS = [
-    ["Ctrl K", "Go to a session, project or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
+    ["Ctrl K", "Go to a session, project, file or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
     ["J K", "Next, previous session of the list"],
     ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
     ["x", "Next error"], ["f", "Find in this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
@@ -166,7 +166,7 @@
   const palette = () => {
     if ($("dialog")) return;
     const field = make("input");
-    field.placeholder = "Session, project or prompt";
+    field.placeholder = "Session, project, file or prompt";
     field.setAttribute("aria-label", field.placeholder);
     const list = make("ul");
     list.setAttribute("role", "listbox");

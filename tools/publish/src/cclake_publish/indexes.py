@@ -91,7 +91,13 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("fct_tool_calls", "tool_use_id"),
     ("fct_tool_calls", "session_id, called_at"),
     ("fct_file_operations", "session_id"),
-    ("fct_file_operations", "file_path"),
+    # All that the page of the files reads, so that it need not read the rows.
+    (
+        "fct_file_operations",
+        "file_path, operation, called_at, session_id, lines_added, lines_removed,"
+        " is_error",
+    ),
+    ("fct_file_operations", "file_name, file_path"),
 )
 
 
