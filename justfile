@@ -241,6 +241,14 @@ format: _dev
 map:
     @python tests/support/structure.py
 
+# Print the completions of all tools for bash, zsh or fish: source <(./just completions bash)
+[group('run')]
+[no-exit-message]
+completions shell:
+    @for tool in backup buffer extract flusher load pipeline publish report restore stack tailer verify; do \
+        env "_$(echo "$tool" | tr a-z A-Z)_COMPLETE=source_{{ shell }}" "$tool" || exit 1; \
+    done
+
 # Install the plugin for Claude Code, and links to recall and report in ~/.local/bin
 [group('run')]
 [no-exit-message]

@@ -36,7 +36,9 @@ class Failure(Exception):
 
 
 def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
-    """Run a typer application and exit; an expected failure is one line on stderr.
+    """Run an application and exit; an expected failure is one line on stderr.
+
+    `--version` alone prints the version instead.
 
     The files that it and its children make are for this user alone: they hold what
     was said, wherever a setting puts them.
@@ -51,7 +53,11 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     _open_streams()
     os.umask(0o077)
     try:
-        app()
+        if sys.argv[1:] == ["--version"]:
+            print(_version(tool))
+        else:
+            _prepare_completion(tool)
+            app()
     except Failure as failure:
         print(f"{tool}: {visible_lines(str(failure))}", file=sys.stderr)
         if failure.hint:
@@ -77,6 +83,20 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)  # type: ignore[arg-type]
+
+
+def _version(tool: str) -> str:
+    from importlib.metadata import version
+
+    return f"{tool} {version(f'cclake-{tool}')}"
+
+
+def _prepare_completion(tool: str) -> None:
+    """Let a shell ask what can stand at the cursor; see `just completions`."""
+    if f"_{tool.upper()}_COMPLETE" in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
 
 
 def _open_streams() -> None:

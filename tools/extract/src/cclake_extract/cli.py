@@ -116,6 +116,6 @@ def main() -> None:
     """Run the tool; without a command, `run`."""
     gc.set_threshold(100_000)  # imports create many objects and no garbage
     first = sys.argv[1] if len(sys.argv) > 1 else "-"
-    if first.startswith("-") and first not in ("-h", "--help"):
+    if first.startswith("-") and first not in ("-h", "--help", "--version"):
         sys.argv.insert(1, "run")
     run("extract", app, at_once=True)

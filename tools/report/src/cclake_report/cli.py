@@ -15,7 +15,7 @@ def main() -> NoReturn:
         from cclake_report import statusline
 
         run("report", partial(statusline.main, sys.argv[2:]), at_once=True)
-    if first.startswith("-") and first not in ("-h", "--help"):
+    if first.startswith("-") and first not in ("-h", "--help", "--version"):
         sys.argv.insert(1, "daily")
     from cclake_report.commands import app
 
