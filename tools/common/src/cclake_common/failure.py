@@ -94,7 +94,7 @@ def _version(tool: str) -> str:
 def _prepare_completion(tool: str) -> None:
     """Let a shell ask what can stand at the cursor; see `just completions`."""
     if f"_{tool.upper()}_COMPLETE" in os.environ:
-        from typer.completion import completion_init
+        from typer._completion_classes import completion_init
 
         completion_init()
 
