@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +17,7 @@ from cclake_common.search import (
     Question,
     excerpt,
     hits,
+    kinds_of,
     question,
 )
 from datasette.utils.asgi import Response
@@ -41,13 +43,16 @@ async def search_page(visit: Visit) -> Response:
     """Hits of a question within a selection."""
     args = visit.args
     filters = Filters.from_args(args, visit.zone)
-    asked, within = question(filters.q), filters.within()
-    kinds = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
+    asked = question(filters.q, visit.zone)
+    within = replace(filters.within(), operators=asked.operators)
+    chosen = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
+    kinds = asked.kinds(chosen)
     best = args.get("order") == "best"
     start = args.get("start", "")
     newer = start.startswith(NEWER) or not start
     number = start.removeprefix(NEWER)
     offset = int(number) if number.isdecimal() and len(number) < 6 else 0
+    order = {"order": "best"} if best else {}
     overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
@@ -56,6 +61,7 @@ async def search_page(visit: Visit) -> Response:
                 return hits(
                     place, match, kinds, within,
                     limit=merge.PAGE + 1, best=best, offset=start,
+                    words=asked.words,
                 )  # fmt: skip
 
             above = None
@@ -65,12 +71,22 @@ async def search_page(visit: Visit) -> Response:
             return merge.hits_page(above, partial(find, connection), offset)
 
         rows, following, loose = _find(asked, best, ask)
+        match = asked.loose if loose else asked.match
+        found, more = (
+            ({}, False) if asked.is_empty else kinds_of(connection, match, within)
+        )
         return visit.page(
             "search.html",
             filters=filters,
             asked=asked,
             kinds=kinds,
             all_kinds=KINDS,
+            offers=[
+                (kind, f"{number}{'+' if more else ''} more in {KINDS[kind].lower()}")
+                for kind, number in found.items()
+                if kind not in kinds
+            ],
+            offer_of=lambda kind: dict.fromkeys((*kinds, kind), "1") | order,
             best=best,
             loose=loose,
             offset=offset or not newer,
@@ -92,7 +108,7 @@ def _find(
 
     Returns the hits, the start of the next page, and whether any word was enough.
     """
-    if not asked.match:
+    if asked.is_empty:
         return [], "", False
     rows, following = ask(asked.match, best)
     if rows or asked.match == asked.loose:

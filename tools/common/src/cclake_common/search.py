@@ -3,11 +3,13 @@
 import re
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, tzinfo
 from typing import Any
 
-from cclake_common.times import moment
+from cclake_common.times import day_start, moment
 from cclake_common.words import ALONE, text_of, words_of
 
 SECOND = 2**31  # numbers of blocks
@@ -22,7 +24,9 @@ KINDS = {
 # Further kinds that a kind includes.
 _MORE = {"text": ("document", "compaction"), "context": ("other",)}
 OPEN, CLOSE = "\ue000", "\ue001"  # marks of a hit; no text keeps them
-_TOKEN = re.compile(r'"([^"]*)"|(\S+)')
+# A minus, the name of an operator, and a phrase or a word.
+_TOKEN = re.compile(r'(-(?!-))?(?:([a-z]+):(?=\S))?(?:"([^"]*)"|(\S+))')
+_MARKED = re.compile(f"{OPEN}(.*?){CLOSE}", re.DOTALL)
 _WORDS = re.compile(r"[^\W_]")
 # Words that a plain question has and its answer need not have.
 _QUESTION_WORDS = """
@@ -34,7 +38,46 @@ _QUESTION_WORDS = """
 _STOP = frozenset(_QUESTION_WORDS.split())
 
 
-AROUND = 120  # characters beside a hit where secrets are masked
+AROUND = 120  # characters beside a hit
+CANDIDATES = 50  # places of a word that are looked at
+SHORT = 20  # characters of a word that is left out rather than cut
+COUNTED = 1000  # hits of a word, from which on it counts as common
+OFFERED = 500  # newest hits whose kinds are counted
+# Operators, and the condition that each of them is on a block `d`.
+_CALL = """exists (select 1 from fct_tool_calls c
+        where c.tool_use_id = d.tool_use_id and {})"""
+OPERATORS = {
+    "project": """m.project_key in (select project_key from dim_projects
+        where project_key like {0} escape '!' or project_name like {0} escape '!'
+        or project_path like {0} escape '!')""",
+    "model": """d.session_id in (select session_id from dim_sessions
+        where models like {0} escape '!')""",
+    "tool": _CALL.format("c.tool_name like {0} escape '!'"),
+    "file": """d.session_id in (select session_id from fct_file_operations
+        where file_path like {0} escape '!')""",
+    "before": "f.rowid < {0}",
+    "after": "f.rowid >= {0}",
+    "error": _CALL.format(
+        "c.is_error and ({0} = '%any%'"
+        " or coalesce(c.error_kind, 'other') like {0} escape '!')"
+    ),
+}
+_OF_CALLS = {"tool", "error"}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A condition such as `tool:Bash`, or its opposite.
+
+    Attributes:
+        name: A key of `OPERATORS`.
+        value: Part of a name, or the number of the first block of a day.
+        is_negative: Whether hits must not fulfil it.
+    """
+
+    name: str
+    value: str | int
+    is_negative: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +89,7 @@ class Within:
         model: Part of the models of a session, each between commas.
         low: The first time, as the export writes it.
         high: The time after the last one.
+        operators: Further conditions, those of a question.
     """
 
     projects: tuple[str, ...] = ()
@@ -54,34 +98,102 @@ class Within:
     model: str = ""
     low: str = ""
     high: str = ""
+    operators: tuple[Operator, ...] = ()
 
 
 @dataclass(frozen=True)
 class Question:
-    """A search as FTS5 understands it; `match` is "" when there is nothing to find."""
+    """A search as FTS5 understands it; `match` is "" without any word to find.
+
+    Attributes:
+        match: Finds all words.
+        loose: Finds any of the words that matter.
+        operators: Further conditions.
+        words: The words and phrases of `match`, as it has them.
+    """
 
     match: str
     loose: str
+    operators: tuple[Operator, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked."""
+        return not (self.match or self.operators)
+
+    def kinds(self, kinds: Sequence[str]) -> list[str]:
+        """Return the kinds to search: conditions on calls are about tools."""
+        tools = any(
+            one.name in _OF_CALLS and not one.is_negative for one in self.operators
+        )
+        return (
+            ["tool_use", "tool_result"]
+            if tools and list(kinds) == ["text"]
+            else list(kinds)
+        )
 
 
-def question(text: str) -> Question:
-    r"""Any text as a query that can't be an error.
+def question(text: str, zone: tzinfo | None = None) -> Question:
+    r"""Return any text as a query that can't be an error.
 
     Words must all occur, `"several words"` as they stand, and `word*` is a
-    beginning. `loose` finds any of the words that matter instead.
+    beginning. `-word` must not occur. `project:`, `model:`, `tool:`, `file:` and
+    `error:` take part of a name (`error:any` is any failure), `before:` and `after:` a
+    day.
+
+    Args:
+        text: What was asked.
+        zone: The zone of days; None is that of this machine.
     """
     terms: list[str] = []
     words: list[str] = []
-    for phrase, word in _TOKEN.findall(text.replace("\0", " ")[:500]):
-        plain = (phrase or word).replace('"', " ").strip()
+    without: list[str] = []
+    operators: list[Operator] = []
+    for minus, name, phrase, word in _TOKEN.findall(text.replace("\0", " ")[:500]):
+        given = phrase or word
+        if name and (one := _operator(name, given, bool(minus), zone)):
+            operators.append(one)
+            continue
+        plain = (f"{name}:{given}" if name else given).replace('"', " ").strip()
         if not (_WORDS.search(plain) or ALONE.search(plain)):
             continue
         prefix = word.endswith("*") and len(plain) > 2
         term = f'"{words_of(plain.rstrip("*"))}"' + ("*" if prefix else "")
+        if minus:
+            without.append(term)
+            continue
         terms.append(term)
         if plain.lower().strip("?!.,;:") not in _STOP:
             words.append(term)
-    return Question(" ".join(terms[:24]), " OR ".join((words or terms)[:24]))
+    if not terms and not operators:  # only what must not occur: then it is searched for
+        terms, words, without = without, without, []
+    match, loose = " ".join(terms[:24]), " OR ".join((words or terms)[:24])
+    if without and match:
+        unwanted = f" NOT ({' OR '.join(without[:24])})"
+        match, loose = f"({match}){unwanted}", f"({loose}){unwanted}"
+    return Question(match, loose, tuple(operators[:12]), tuple(terms[:24]))
+
+
+def _operator(
+    name: str, value: str, is_negative: bool, zone: tzinfo | None
+) -> Operator | None:
+    """Return an operator; None where the words are only words."""
+    if name not in OPERATORS or not value:
+        return None
+    if name not in ("before", "after"):
+        return Operator(name, f"%{_like(value)}%", is_negative)
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return None
+    start = first_number(day_start(day.isoformat(), zone))
+    return Operator(name, start, is_negative) if start else None
+
+
+def _like(text: str) -> str:
+    """Return a text as a part of a LIKE pattern, with `!` as its escape."""
+    return re.sub(r"([!%_])", r"!\1", text)
 
 
 def hits(
@@ -93,6 +205,7 @@ def hits(
     limit: int,
     best: bool = False,
     offset: int = 0,
+    words: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return hits with their details, newest or best first.
 
@@ -106,32 +219,73 @@ def hits(
         limit: Maximum number of hits.
         best: Whether the best come first.
         offset: Number of hits to leave out.
+        words: Of the `Question`; an excerpt is around the rarest of them.
     """
     conditions, values = _where(within)
     wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
     names = [f":kind{number}" for number, _ in enumerate(wanted)]
     values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
     conditions.append(f"d.block_kind in ({', '.join(names)})")
-    floor = _floor(connection, match) if best else None
+    if match:
+        conditions.append("search_fts match :match")
+    floor = _floor(connection, match) if best and match else None
     if floor is not None:
         conditions.append("f.rowid > :floor")
         values["floor"] = floor
     # Blocks are numbered in the order of time, so the newest come first for free.
-    order = "f.rank" if best else "f.rowid desc"
-    # The view joins the messages, which not every question needs.
-    source = "search_documents" if within.projects or within.host else "thread_blocks"
-    sql = f"""select f.rowid from search_fts f
-    join {source} d on d.search_id = f.rowid
-    {_JOIN if within.branch or within.model else ""}
-    where search_fts match :match and {" and ".join(conditions)}
-    order by {order} limit :limit offset :offset"""
+    order = "f.rank" if best and match else "f.rowid desc"
+    sql = f"""select f.rowid {_source(match, within)}
+    where {" and ".join(conditions)} order by {order} limit :limit offset :offset"""
     values |= {"match": match, "limit": limit, "offset": offset}
-    found = connection.execute(sql, values)
-    return _details(connection, match, [row[0] for row in found])
+    found = connection.execute(_numbered(sql, match), values)
+    return _details(connection, match, words, [row[0] for row in found])
+
+
+def kinds_of(
+    connection: sqlite3.Connection, match: str, within: Within
+) -> tuple[dict[str, int], bool]:
+    """Return how many of the newest hits have which kind, whatever was chosen.
+
+    Returns:
+        The hits by key of `KINDS`, and whether there are more.
+    """
+    conditions, values = _where(within)
+    if match:
+        conditions.append("search_fts match :match")
+    names = {more: kind for kind, each in _MORE.items() for more in each}
+    sql = f"""select block_kind, count(*) from (select d.block_kind
+        {_source(match, within)} where {" and ".join(conditions) or "true"}
+        order by f.rowid desc limit :most) group by 1"""
+    values |= {"match": match, "most": OFFERED}
+    rows = connection.execute(_numbered(sql, match), values)
+    found: Counter[str] = Counter()
+    for kind, number in rows:
+        found[names.get(kind, kind)] += number
+    return {
+        kind: found[kind] for kind in KINDS if found[kind]
+    }, found.total() >= OFFERED
+
+
+def _numbered(sql: str, match: str) -> str:
+    """Return a search with the numbers of blocks from where it reads them."""
+    return sql if match else sql.replace("f.rowid", "d.search_id")
+
+
+def _source(match: str, within: Within) -> str:
+    """Return the tables of a search: blocks `d`, messages `m`, sessions `s`."""
+    found = "from thread_blocks d"
+    if match:
+        found = "from search_fts f join thread_blocks d on d.search_id = f.rowid"
+    is_wide = within.projects or within.host
+    # Not every question needs the messages.
+    if is_wide or any(one.name == "project" for one in within.operators):
+        found += " join fct_messages m"
+        found += " on m.session_id = d.session_id and m.entry_key = d.entry_key"
+    return found + (f" {_JOIN}" if within.branch or within.model else "")
 
 
 def _details(
-    connection: sqlite3.Connection, match: str, found: list[int]
+    connection: sqlite3.Connection, match: str, words: Sequence[str], found: list[int]
 ) -> list[dict[str, Any]]:
     """Return what is shown of hits, in their order.
 
@@ -139,12 +293,15 @@ def _details(
     hit of the words instead of these.
     """
     marks = ", ".join("?" * len(found))
-    snippets = connection.execute(
-        f"""select rowid, snippet(search_fts, 0, ?, ?, '…', 34) from search_fts
-        where search_fts match ? and rowid in ({marks})""",
-        (OPEN, CLOSE, match, *found),
-    )
-    texts = {row[0]: row[1] for row in snippets}
+    texts: dict[int, str] = {}
+    if match:
+        marked = connection.execute(
+            f"""select rowid, highlight(search_fts, 0, ?, ?) from search_fts
+            where search_fts match ? and rowid in ({marks})""",
+            (OPEN, CLOSE, match, *found),
+        )
+        rare = rarest_first(connection, words)
+        texts = {row[0]: centred(whole_marks(text_of(row[1])), rare) for row in marked}
     rows = connection.execute(
         f"""select d.search_id, d.session_id, d.entry_key, d.text,
             d.block_kind, d.said_at,
@@ -158,9 +315,88 @@ def _details(
     )
     by_id = {row["search_id"]: dict(row) for row in rows}
     return [
-        by_id[one] | {"snippet": whole_marks(text_of(texts.get(one, "")))}
+        by_id[one]
+        | {"snippet": texts.get(one) or centred(by_id[one]["text"] or "", ())}
         for one in found
     ]
+
+
+def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[str]:
+    """Return words as they are folded, those with the fewest hits first."""
+
+    def size(word: str) -> int:
+        (number,) = connection.execute(
+            """select count(*) from (select 1 from search_fts where search_fts match ?
+            limit ?)""",
+            (word, COUNTED),
+        ).fetchone()
+        return int(number)
+
+    ranked = sorted(words, key=size) if len(words) > 1 else words
+    return [folded(text_of(word.rstrip("*").strip('"'))) for word in ranked]
+
+
+def folded(text: str) -> str:
+    """Return a text without case and accents, as the index has it."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(one for one in apart if not unicodedata.combining(one))
+
+
+def centred(marked: str, rare: Sequence[str]) -> str:
+    """Return what is around the rarest word of a text, with all marks in it.
+
+    Of several places, it is the one that has most other words beside it.
+
+    Args:
+        marked: The whole text, with its marks.
+        rare: The words that were found, the rarest first, folded.
+    """
+    pieces = _MARKED.split(marked)  # texts and marked words by turns
+    places: list[tuple[int, int, str]] = []  # begin, end and word
+    at = 0
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            places.append((at, at + len(piece), folded(piece)))
+        at += len(piece)
+    text = "".join(pieces)
+    middle = _middle(places, rare)
+    begin = max(0, middle - AROUND)
+    end = min(len(text), max(middle, begin) + AROUND)
+    begin, end = _to_word(text, begin, end)
+    shown, last = [], begin
+    for first, after, _ in places:
+        if first >= begin and after <= end:
+            shown += [text[last:first], OPEN, text[first:after], CLOSE]
+            last = after
+    shown.append(text[last:end])
+    whole = "".join(shown)
+    return ("…" if begin else "") + whole + ("…" if end < len(text) else "")
+
+
+def _middle(places: Sequence[tuple[int, int, str]], rare: Sequence[str]) -> int:
+    for word in rare:
+        mine = [one for one in places if one[2].startswith(word)]
+        if mine:
+            break
+    else:
+        mine = list(places)
+    if not mine:
+        return AROUND
+
+    def beside(place: tuple[int, int, str]) -> int:
+        return len({word for at, _, word in places if abs(at - place[0]) < AROUND})
+
+    best = max(mine[:CANDIDATES], key=beside)
+    return (best[0] + best[1]) // 2
+
+
+def _to_word(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Return the same range without words that it cuts, where these are short."""
+    if begin and (space := text.find(" ", begin, begin + SHORT)) >= 0:
+        begin = space + 1
+    if end < len(text) and (space := text.rfind(" ", end - SHORT, end)) > begin:
+        end = space
+    return begin, end
 
 
 def first_number(time: str) -> int:
@@ -221,8 +457,8 @@ def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
     low, high = within.low, within.high
     projects = {f"project{n}": key for n, key in enumerate(within.projects)}
     pairs = (
-        (projects, f"d.project_key in ({', '.join(f':{name}' for name in projects)})"),
-        (within.host, "d.host = :host"),
+        (projects, f"m.project_key in ({', '.join(f':{name}' for name in projects)})"),
+        (within.host, "m.host = :host"),
         (within.branch, "s.git_branch = :branch"),
         (within.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
         (low or high, "f.rowid >= :low"),
@@ -232,4 +468,9 @@ def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
         "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
         "low": first_number(low) if low else SECOND, "high": first_number(high),
     }  # fmt: skip
-    return [sql for wanted, sql in pairs if wanted], values | projects
+    conditions = [sql for wanted, sql in pairs if wanted]
+    for number, one in enumerate(within.operators):
+        sql = OPERATORS[one.name].format(f":operator{number}")
+        conditions.append(f"not ({sql})" if one.is_negative else sql)
+        values[f"operator{number}"] = one.value
+    return conditions, values | projects

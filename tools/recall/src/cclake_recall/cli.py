@@ -82,7 +82,10 @@ def parser() -> argparse.ArgumentParser:
         "words",
         nargs="+",
         metavar="words",
-        help='All must occur; "several words" for a phrase, word* for a prefix.',
+        help='All must occur; "several words" for a phrase, word* for a prefix, '
+        "-word for what must not occur (after another word, in quotes). Also "
+        "project:, model:, tool:, file:, error: (part of a name, or any) and "
+        "before:, after: (a day).",
     )
     one.add_argument(
         "-b",
@@ -325,7 +328,7 @@ def _search(given: argparse.Namespace) -> int:
     with _export(given) as db:
         rows, loose = find(
             db, " ".join(given.words), kinds, _within(db, given),
-            limit=min(given.limit, MAXIMUM), best=given.best,
+            limit=min(given.limit, MAXIMUM), best=given.best, zone=_zone(given),
         )  # fmt: skip
     if loose:
         _note("nothing has all these words; these have some of them")

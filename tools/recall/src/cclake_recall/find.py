@@ -3,6 +3,8 @@
 import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +23,7 @@ def find(
     limit: int,
     best: bool = False,
     offset: int = 0,
+    zone: tzinfo | None = None,
 ) -> tuple[list[Row], bool]:
     """Return hits with all words or, if there are none, the best with some of them.
 
@@ -28,15 +31,20 @@ def find(
         The hits, and whether they have only some of the words. In the excerpt of a
         hit, `OPEN` and `CLOSE` mark the words that were found.
     """
-    asked = question(words)
-    if not asked.match:
+    asked = question(words, zone)
+    if asked.is_empty:
         return [], False
+    kinds, within = asked.kinds(kinds), replace(within, operators=asked.operators)
     found = hits(
-        connection, asked.match, kinds, within, limit=limit, best=best, offset=offset
-    )
+        connection, asked.match, kinds, within, limit=limit, best=best, offset=offset,
+        words=asked.words,
+    )  # fmt: skip
     loose = not found and not offset and asked.match != asked.loose
     if loose:
-        found = hits(connection, asked.loose, kinds, within, limit=limit, best=True)
+        found = hits(
+            connection, asked.loose, kinds, within, limit=limit, best=True,
+            words=asked.words,
+        )  # fmt: skip
     return [_hit(row) for row in found], loose and bool(found)
 
 

@@ -86,14 +86,16 @@ class Past:
         """Find what was said and done in past conversations, the newest first.
 
         All words must occur; "several words" in quotation marks stand side by side, and
-        word* is a beginning. `kinds` are text (prompts and answers, the default),
+        word* is a beginning. -word must not occur. project:, model:, tool:, file: and
+        error: take part of a name (error:any is any failure), before: and after: a day
+        such as 2026-11-01. `kinds` are text (prompts and answers, the default),
         thinking, tool_use, tool_result and context.
         """
         with self._open() as db:
             within = self._within(db, project, host, since, until)
             rows, loose = find(
                 db, words, kinds or [next(iter(KINDS))], within,
-                limit=limit, best=best, offset=offset,
+                limit=limit, best=best, offset=offset, zone=self._zone,
             )  # fmt: skip
         found = [self._hit(row) for row in rows]
         if loose:
