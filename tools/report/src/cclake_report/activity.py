@@ -36,14 +36,15 @@ where t.message_kind in ('api_error', 'interrupt') and {messages} group by 1, 2,
 order by errors desc, source, what, kind
 """
 _BLOCK_TIMES = ("block_start", "block_end", "first_response_at", "last_response_at")
-_MODEL_OF_CALL = """(
+MODEL_OF_CALL = """(
     select max(coalesce(r.model_name, '') || ' ' || coalesce(r.model, ''))
     from fct_api_responses as r where r.message_id = t.message_id)"""
+"""SQL for the names of the model that made a call of `t`."""
 
 
 def tools(gold: Gold, filters: Filters) -> Report:
     """Return calls, errors and durations by tool."""
-    where, values = filters.where("called_at", _MODEL_OF_CALL)
+    where, values = filters.where("called_at", MODEL_OF_CALL)
     rows = gold.rows(_TOOLS.format(where=where), values)
     columns = (
         Column("tool_name", "Tool", "flex"),
@@ -66,7 +67,7 @@ def tools(gold: Gold, filters: Filters) -> Report:
 
 def errors(gold: Gold, filters: Filters) -> Report:
     """Failed tool calls by kind, API errors and interrupts."""
-    calls, call_values = filters.where("called_at", _MODEL_OF_CALL)
+    calls, call_values = filters.where("called_at", MODEL_OF_CALL)
     messages, message_values = filters.where("said_at")
     rows = gold.rows(
         _ERRORS.format(tools=calls, messages=messages),

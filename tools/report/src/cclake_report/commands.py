@@ -3,9 +3,10 @@
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from cclake_common.cli import ExportDir, Json, make_app
@@ -19,6 +20,8 @@ from cclake_report import (
     budgets,
     ccusage,
     diff,
+    digest,
+    documents,
     explain,
     hooks,
     render,
@@ -155,6 +158,54 @@ _activity_command("tools", activity.tools, "Show calls, errors and durations by 
 _activity_command(
     "errors", activity.errors, "Failed tool calls by kind, API errors and interrupts."
 )
+
+
+@app.command("digest")
+def digest_command(
+    week: Annotated[
+        str | None,
+        typer.Option(
+            "--week", "-w", help="A day of it.", show_default="the last whole week"
+        ),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    project: Project = None,
+    host: Host = None,
+    timezone: Timezone = "local",
+    as_html: Annotated[
+        bool, typer.Option("--html", help="Print a page of HTML, not Markdown.")
+    ] = False,
+    as_json: Json = False,
+    export_dir: ExportDir = None,
+) -> None:
+    """Write the digest of a week for mail or a wiki, as Markdown, HTML or JSON."""
+    if as_html and as_json:
+        raise Failure("only one of --html and --json", code=2)
+    name = zone(timezone)
+    first, last = _days(week, since, until, datetime.now(ZoneInfo(name)).date())
+    filters = Filters(first, last, project, None, host, name)
+    with open_gold(_exports(export_dir)) as gold:
+        found = digest.digest(gold, filters)
+    form = (
+        documents.as_html if as_html else
+        documents.as_json if as_json else documents.as_markdown
+    )  # fmt: skip
+    print(form(found))
+
+
+def _days(
+    week: str | None, since: str | None, until: str | None, today: date
+) -> tuple[date, date]:
+    if week and (since or until):
+        raise Failure("--week goes without --since and --until", code=2)
+    if bool(since) != bool(until):
+        raise Failure("--since and --until belong together", code=2)
+    first, last = day(since), day(until)
+    if first and last:
+        return first, last
+    named = day(week)
+    return digest.week_of(named) if named else digest.last_week(today)
 
 
 @app.command()

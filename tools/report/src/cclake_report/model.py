@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "text",
+    "right",
     "flex",
     "model",
     "count",

@@ -19,7 +19,7 @@ from cclake_report.amounts import amount
 from cclake_report.model import Column, Report
 
 _SPACE = re.compile(r"[ \t\r\n]+")
-_RIGHT = {"amount", "count", "usd", "exact", "signed", "percent", "ms"}
+_RIGHT = {"right", "amount", "count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
 _FORMULA = ("=", "+", "-", "@")
 
@@ -89,6 +89,20 @@ def as_table(report: Report, width: int, bold: bool = False) -> str:
 def clean(text: str) -> str:
     """Return a text of the logs as one line without control characters."""
     return visible(_SPACE.sub(" ", text).strip())
+
+
+def cells(report: Report) -> list[list[str]]:
+    """Return the texts of a printed table: its titles, its rows, and its totals."""
+    rows = [_cells(report.columns, row) for row in report.rows]
+    if report.totals is not None and rows:
+        totals = _cells(report.columns, report.totals)
+        rows.append([totals[0] or "Total", *totals[1:]])
+    return [[column.title for column in report.columns], *rows]
+
+
+def is_right(column: Column) -> bool:
+    """Return whether the values of a column stand on the right."""
+    return column.kind in _RIGHT
 
 
 def _with_breakdown(report: Report) -> list[dict[str, Any]]:
