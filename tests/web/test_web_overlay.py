@@ -546,6 +546,23 @@ def test_without_mongodb_pages_are_as_quick_and_say_what_is_missing(
         server.kill()
 
 
+def test_a_copied_export_misses_no_mongodb(tmp_path: Path) -> None:
+    sample().write(tmp_path / "exports" / "conversations.db")
+    home = tmp_path / "home"
+    home.mkdir()
+    with serving(
+        tmp_path / "exports", tmp_path / "web.log", MONGO_URI="", CCLAKE_HOME=str(home)
+    ) as web:
+        for path in ("/", "/search?q=row", "/dashboard") * 2:
+            assert "MongoDB does not answer" not in web.get(path).text
+        # A private mongod that is down is missed.
+        (home / "mongo").mkdir()
+    with serving(
+        tmp_path / "exports", tmp_path / "web2.log", MONGO_URI="", CCLAKE_HOME=str(home)
+    ) as web:
+        wait_for(lambda: "MongoDB does not answer" in web.get("/").text, "the hint")
+
+
 def test_a_session_with_an_odd_name_opens(world: World) -> None:
     name = 'odd/na me"<b>~é'
     begin(world.shipper, name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cclake_common.settings import (
     LOOPBACK,
     NO,
+    home,
     hosts,
     in_home,
     mongo_uri,
@@ -27,6 +28,7 @@ class Config:
         token: The secret that opens the pages, or "" if none is needed.
         mongo_uri: The MongoDB that has the lines.
         mongo_db: The database that holds `conversations`.
+        has_mongodb: Whether that MongoDB should answer; not with a copied export.
     """
 
     export: Path
@@ -37,6 +39,7 @@ class Config:
     token: str = ""
     mongo_uri: str = ""
     mongo_db: str = "claude_logs"
+    has_mongodb: bool = True
 
 
 def from_environ() -> Config:
@@ -54,4 +57,5 @@ def from_environ() -> Config:
         token=web_token(),
         mongo_uri=mongo_uri(),
         mongo_db=os.environ.get("MONGO_DB") or "claude_logs",
+        has_mongodb=bool(os.environ.get("MONGO_URI")) or (home() / "mongo").is_dir(),
     )

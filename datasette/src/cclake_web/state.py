@@ -38,6 +38,6 @@ def state_of(datasette: Datasette) -> State:
             config,
             Export(datasette, config.export),
             lines,
-            Overlay(lines),
+            Overlay(lines, config.has_mongodb),
         )
     return state

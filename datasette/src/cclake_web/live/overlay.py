@@ -63,18 +63,27 @@ class Status:
 
     Attributes:
         away: Whether MongoDB does not answer.
+        missed: Whether it is away, and should answer.
         cut: Whether some lines exceed the maximum and are not shown.
     """
 
     away: bool = False
+    missed: bool = False
     cut: bool = False
 
 
 class Overlay:
-    """The lines above the export, for all pages of one server."""
+    """The lines above the export, for all pages of one server.
 
-    def __init__(self, lines: Lines) -> None:
+    Args:
+        lines: Where they are.
+        expected: Whether there should be a MongoDB; beside a copied export there is
+            none, and nobody misses it.
+    """
+
+    def __init__(self, lines: Lines, expected: bool = True) -> None:
         self._lines = lines
+        self._expected = expected
         self._lock = threading.RLock()
         self._tables: Tables | None = None
         self._base: Base | None = None
@@ -89,7 +98,7 @@ class Overlay:
     @property
     def status(self) -> Status:
         """The state of the overlay."""
-        return Status(self._away, bool(self._left))
+        return Status(self._away, self._away and self._expected, bool(self._left))
 
     async def look(self, export: Opener) -> None:
         """Read what is new in MongoDB; wait a moment for it, if it has been quick."""
