@@ -44,6 +44,7 @@ _UNSEEN = r"""(() => {
 _HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
 REPOSITORY = Path(__file__).parents[2]
 FILE = "/file?path=/home/me/alpha/src/parser.py"
+KEEP = f"/keep?session={HOSTILE}"
 ODD_FILE = f"/file?path={quote(ODD_PATH)}"
 PAGES = (
     "/", "/search?q=window", "/search?q=window&tool_use=1&tool_result=1&thinking=1",
@@ -53,7 +54,7 @@ PAGES = (
     f"/session/{MAIN}", f"/session/{FORK}", f"/session/{LONG}", "/?errors=1&sort=errors",
     "/search?q=%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E", "/session/%3Cimg%20src=x%3E",
     "/?q=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/conversations",
-    "/files", FILE, ODD_FILE, "/search?q=parser.py", f"/session/{MAIN}?project=%3Cb%3Ebeta%3C%2Fb%3E",
+    KEEP, "/?starred=1", "/files", FILE, ODD_FILE, "/search?q=parser.py", f"/session/{MAIN}?project=%3Cb%3Ebeta%3C%2Fb%3E",
     "/runs", f"/session/{HOSTILE}?page=99", f"/session/{HOSTILE}?page=3&reveal=1",
     "/?sort=cost&by=hour", "/search?q=onerror&order=best&tool_use=1", "/raw/abab",
     "/conversations/models", "/conversations/thread_blocks?_facet=tool_name&_size=20",
@@ -227,7 +228,7 @@ def test_reading_works_without_script(browser: Browser, web: Web) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30",
-                                  f"/session/{HOSTILE}", "/files", FILE, ODD_FILE])  # fmt: skip
+                                  f"/session/{HOSTILE}", "/files", FILE, ODD_FILE, KEEP])  # fmt: skip
 def test_a_phone_needs_no_sideways_scrolling(
     browser: Browser, web: Web, path: str
 ) -> None:
@@ -254,7 +255,7 @@ _AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environm
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30", f"/session/{RUNNING}",
-             "/raw/abab", "/runs", "/files", FILE, f"/session/{LONG}?page=2"]
+             "/raw/abab", "/runs", "/files", FILE, KEEP, f"/session/{LONG}?page=2"]
 )  # fmt: skip
 def test_axe_finds_no_serious_fault(
     browser: Browser, web: Web, path: str, scheme: Any

@@ -22,7 +22,7 @@ COSTLY = (
     "/conversations?sql=select+1", "/conversations/dim_sessions.json", "/search?q=parser", "/?q=x",
     f"/session/{MAIN}/export.json", f"/session/{MAIN}?reveal=1", "/export/sessions.csv", "/raw/abab",
     f"/live/{MAIN}", "/palette.json", "/dashboard?period=all&project=alpha", f"/session/{MAIN}/find.json?q=x",
-    "/image/x", "/-/login", "/files", "/file?path=/home/me/alpha/src/parser.py",
+    "/image/x", "/-/login", "/export/kept.json", f"/keep?session={MAIN}", "/files", "/file?path=/home/me/alpha/src/parser.py",
 )  # fmt: skip
 CHEAP = (
     "/",

@@ -13,7 +13,7 @@ from sample import MAIN, sample
 from webface import serving
 
 PATHS = (
-    "/", f"/session/{MAIN}", f"/session/{MAIN}/export.json", "/search?q=x", "/dashboard?period=30", "/files", "/file?path=x", "/runs", "/line-image/abab/0",
+    "/", f"/session/{MAIN}", f"/session/{MAIN}/export.json", "/search?q=x", "/dashboard?period=30", "/files", "/keep?session=x", "/export/kept.json", "/file?path=x", "/runs", "/line-image/abab/0",
     "/palette.json", "/raw/abab", f"/live/{MAIN}", "/image/x", "/export/sessions.csv",
     "/export/messages.jsonl", "/conversations", "/conversations/dim_sessions.json",
     "/conversations.json?sql=select+1", "/-/metadata", "/-/settings",

@@ -84,9 +84,12 @@ def _is_foreign(scope: Scope, host: str) -> bool:
     site = "".join(_all(scope, b"sec-fetch-site")[:1]).lower() or "none"
     if site not in ("none", "same-origin"):
         return True
+    # Our pages name no referrer, so the origin of their forms is null.
+    own = ["null"] if site == "same-origin" else []
     return any(
         urlsplit(origin).netloc.lower() != host.strip().lower()
         for origin in _all(scope, b"origin")
+        if origin not in own
     )
 
 

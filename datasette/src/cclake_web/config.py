@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cclake_common.kept import default_path
 from cclake_common.settings import (
     LOOPBACK,
     NO,
@@ -21,6 +22,7 @@ class Config:
 
     Attributes:
         export: The SQLite export that `publish` writes.
+        kept: The file of stars, labels and notes.
         record: The pipeline's log of runs, if it belongs to this export.
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
@@ -32,6 +34,7 @@ class Config:
     """
 
     export: Path
+    kept: Path = field(default_factory=default_path)
     record: Path | None = None
     hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
     password: bool = False

@@ -26,6 +26,7 @@ from cclake_web.pages.export import selection_export, session_export
 from cclake_web.pages.file_history import file_page, files_page
 from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.find import find_in_session
+from cclake_web.pages.keep import keep_page, kept_export
 from cclake_web.pages.palette import palette
 from cclake_web.pages.raw import raw_page
 from cclake_web.pages.runs import runs_page
@@ -100,6 +101,8 @@ def register_routes() -> list[Route]:
         (r"^/file$", file_page),
         (r"^/files$", files_page),
         (r"^/runs$", runs_page),
+        (r"^/keep$", keep_page),
+        (r"^/export/kept\.json$", kept_export),
         (r"^/palette\.json$", palette),
         (r"^/raw/(?P<doc_id>[0-9a-f]+)$", raw_page),
         (r"^/live/(?P<session_id>[^/]+)$", live_stream),
@@ -121,6 +124,12 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
         )  # fmt: skip
 
     return wrap
+
+
+@hookimpl
+def skip_csrf(scope: dict[str, Any]) -> bool:
+    """Take our own form without Datasette's token: every request was checked before."""
+    return bool(scope["path"] == "/keep")
 
 
 @hookimpl

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from cclake_common.kept import Store
+
 from cclake_web.config import Config, from_environ
 from cclake_web.export import Export
 from cclake_web.live.lines import Lines
@@ -17,12 +19,13 @@ if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
 
 @dataclass
 class State:
-    """The settings, the export and the overlay."""
+    """The settings, the export, the overlay, and what the user keeps."""
 
     config: Config
     export: Export
     lines: Lines
     overlay: Overlay
+    kept: Store
 
 
 _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()
@@ -39,5 +42,6 @@ def state_of(datasette: Datasette) -> State:
             Export(datasette, config.export),
             lines,
             Overlay(lines, config.has_mongodb),
+            Store(config.kept),
         )
     return state

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from bson import Int64
+from cclake_common.kept import Store, default_path
 from corpus import Archive, document_of, file_key, run, some_lines
 from harness import BIN, PATIENCE, Mongod, connect, wait_for
 from pymongo import ASCENDING, TEXT
@@ -108,6 +109,36 @@ def test_all_collections_and_indexes_come_back(
     )
     assert restored.returncode == 0, restored.stderr
     assert tree(tmp_path / "out") == tree(tmp_path / "projects")
+
+
+def test_stars_labels_and_notes_come_back_and_the_later_change_counts(
+    archive: Archive,
+    other: Database[Document],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep(archive, tmp_path / "projects", OTHER, some_lines(2, 3))
+    backup("save", tmp_path / "backup")
+    here = Store(default_path())
+    here.change("s1", starred=True)
+    here.change("s2", "entry", labels=("a", "b"), note="Zeile 1\nZeile 2 \u202e")
+    assert backup("save", tmp_path / "backup")["part"]
+    assert backup("save", tmp_path / "backup")["part"] is None
+    before = here.change("s1", starred=False)
+    assert backup("save", tmp_path / "backup")["part"]
+    assert load(tmp_path / "backup", other)["kept"] == 0
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "another"))
+    there = Store(default_path())
+    there.change("s3", note="already here")
+    later = there.change("s2", "entry", labels=("c",))
+    assert load(tmp_path / "backup", other)["kept"] == 2
+    found = {(one.session_id, one.entry_key): one for one in there.rows()}
+    assert found["s1", ""] == before
+    assert found["s2", "entry"] == later
+    assert found["s3", ""].note == "already here"
+    path = next((tmp_path / "backup").glob("*/kept.jsonl.gz"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "damaged" in load(tmp_path / "backup", other, status=1)
 
 
 def test_only_its_owner_can_read_a_backup(archive: Archive, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from cclake_common.kept import Kept
 from cclake_common.masking import mask, mask_value
 
 from cclake_web.deadline import check
@@ -48,6 +49,7 @@ class Entry:
     type: str = ""
     owner: str = ""  # the session that has its blocks
     blocks: list[Block] = field(default_factory=list)
+    kept: Kept | None = None  # star, labels and note of the user
 
 
 @dataclass

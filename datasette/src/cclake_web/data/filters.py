@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 from cclake_common.search import Within
 from cclake_common.times import day_start
 
+from cclake_web.json_text import dumps
+
 # Orders of sessions `s` and their metrics `m`, with their labels.
 SORTS = {
     "recent": ("coalesce(s.ended_at, s.started_at, '')", "Newest"),
@@ -39,20 +41,24 @@ class Filters:
     tool: str = ""
     kind: str = ""
     slot: str = ""
+    starred: bool = False
+    label: str = ""
+    kept: tuple[str, ...] = ()  # the sessions with such a star or label
     sort: str = "recent"
     zone: tzinfo = field(default=UTC, compare=False)
 
     @classmethod
     def from_args(cls, args: Mapping[str, str], zone: tzinfo) -> "Filters":
         """Read the query string; ignore invalid values."""
-        names = (*CHOICES, "q", "tool", "kind")
-        known = {name: args.get(name, "").strip() for name in names}
+        names = (*CHOICES, "q", "tool", "kind", "label")
+        known: dict[str, Any] = {name: args.get(name, "").strip() for name in names}
         sort, slot = args.get("sort", ""), args.get("slot", "")
         return cls(
             **known,
             since=_iso(args.get("since", "")),
             until=_iso(args.get("until", "")),
             errors=args.get("errors", "") == "1",
+            starred=args.get("starred", "") == "1",
             slot=slot if slot in _SLOTS else "",
             sort=sort if sort in SORTS else "recent",
             zone=zone,
@@ -61,9 +67,10 @@ class Filters:
     def query(self, **changes: Any) -> str:
         """Return the query string of this selection with changes; omit defaults."""
         now = replace(self, **{k: v for k, v in changes.items() if hasattr(self, k)})
-        names = (*CHOICES, "since", "until", "q", *DEEPER)
+        names = (*CHOICES, "since", "until", "q", *DEEPER, "label")
         pairs = {name: getattr(now, name) for name in names}
         pairs["errors"] = "1" if now.errors else ""
+        pairs["starred"] = "1" if now.starred else ""
         pairs["sort"] = now.sort if now.sort != "recent" else ""
         pairs.update({k: v for k, v in changes.items() if not hasattr(self, k)})
         return urlencode({name: value for name, value in pairs.items() if value})
@@ -83,6 +90,11 @@ class Filters:
             ("slot", self.slot and f"{WEEKDAYS[hour // 24]} {hour % 24}:00"),
         )
         return [(name, words) for name, words in said if words]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether only sessions with some star or label are chosen."""
+        return self.starred or bool(self.label)
 
     def bounds(self) -> tuple[str, str]:
         """Return the start and the end, as the export writes times."""
@@ -112,12 +124,13 @@ class Filters:
             (high, "s.started_at < :high"),
             (self.errors, f"{SORTS['errors'][0]} > 0"),
             (self.q, _ABOUT),
+            (self.keeps, "s.session_id in (select value from json_each(:kept))"),
         )  # fmt: skip
         values = {
             "project": self.project, "branch": self.branch, "host": self.host,
             "tool": self.tool, "kind": self.kind, "slot": int(self.slot or 0),
             "model": f",{self.model},", "low": low, "high": high, "q": self.q,
-            "like": f"%{like(self.q)}%",
+            "like": f"%{like(self.q)}%", "kept": dumps(self.kept),
         }  # fmt: skip
         return [sql for wanted, sql in conditions if wanted], values
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from cclake_common.kept import Kept
+
 from cclake_web.data.blocks import Block, Entry
 from cclake_web.data.sessions import Row
 from cclake_web.downloads.records import line
@@ -30,6 +32,9 @@ def head(session: Row) -> str:
         ("Models", session["models"]),
         ("From", session["started_at"]), ("To", session["ended_at"]),
         ("Cost", money(session["cost_usd"])),
+        ("Starred", "yes" if session.get("starred") else ""),
+        ("Labels", ", ".join(session.get("labels") or ())),
+        ("Note", session.get("note")),
     )  # fmt: skip
     lines = [f"- {name}: {one_line(str(value), 300)}" for name, value in facts if value]
     return f"# {title or 'Session'}\n\n" + "\n".join(lines) + "\n"
@@ -49,6 +54,13 @@ def body(entries: Iterable[Entry]) -> Iterator[str]:
                 speaker = who
             for text in parts:
                 yield f"\n{text}\n"
+            if parts and entry.kept:
+                yield f"\n> {_kept(entry.kept)}\n"
+
+
+def _kept(kept: Kept) -> str:
+    words = ("★" if kept.starred else "", ", ".join(kept.labels), kept.note)
+    return one_line(" · ".join(filter(None, words)), 2000)
 
 
 def fenced(text: str, language: str = "") -> str:

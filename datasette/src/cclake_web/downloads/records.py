@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cclake_common.kept import Kept
+
 from cclake_web.data.blocks import Block, Entry, entry_of, fill
 from cclake_web.json_text import dumps
 from cclake_web.masking import mask_names
@@ -19,11 +21,11 @@ SESSION_COLUMNS = (
     "parent_session_id", "relation", "turns", "messages", "tool_calls", "tool_errors",
     "api_errors", "subagents", "compactions", "input_tokens", "output_tokens",
     "cache_write_tokens", "cache_read_tokens", "total_tokens", "cost_usd",
-    "unpriced_responses",
+    "unpriced_responses", "starred", "labels", "note",
 )  # fmt: skip
 MESSAGE_COLUMNS = (
     "session_id", "position", "turn", "kind", "said_at", "agent_id", "model",
-    "message_id", "is_copy", "tools", "text",
+    "message_id", "is_copy", "tools", "text", "starred", "labels", "note",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "␍")
 
@@ -53,7 +55,14 @@ def message_record(session_id: str, entry: Entry) -> Record:
         "message_id": entry.message_id or None, "is_copy": entry.is_copy,
         "doc_id": entry.doc_id or None,
         "blocks": [_block_record(block) for block in entry.blocks],
-    }  # fmt: skip
+    } | kept_record(entry.kept)  # fmt: skip
+
+
+def kept_record(kept: Kept | None) -> Record:
+    """Return star, labels and note as fields of a record; {} where nothing is kept."""
+    if kept is None:
+        return {}
+    return {"starred": kept.starred, "labels": list(kept.labels), "note": kept.note}
 
 
 def _block_record(block: Block) -> Record:
@@ -102,6 +111,8 @@ def csv_cell(value: Any) -> Any:
 
     Control and direction characters are made visible, as on pages.
     """
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     if isinstance(value, str):
         value = visible(value)
         return "'" + value if value.lstrip(" ").startswith(_FORMULA) else value

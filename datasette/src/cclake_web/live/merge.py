@@ -233,6 +233,7 @@ def _matches(row: Row, filters: Filters) -> bool:
         and (not low or ended >= low)
         and (not high or (row["started_at"] or "") < high)
         and (not filters.errors or _errors(row) > 0)
+        and (not filters.keeps or row["session_id"] in filters.kept)
         and (not words or words in named or row["session_id"] == filters.q)
     )
 

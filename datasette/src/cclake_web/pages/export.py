@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from cclake_common.kept import Kept
 from datasette.utils.asgi import AsgiStream, Response
 from markupsafe import Markup
 
@@ -22,12 +23,15 @@ from cclake_web.downloads.records import (
     csv_text,
     entries_after,
     flat,
+    kept_record,
     line,
     message_record,
     session_record,
 )
+from cclake_web.kept import masked
 from cclake_web.pages.files import IMAGES
 from cclake_web.pages.web import Visit, asset, environment, message, view
+from cclake_web.render.cards import keep
 from cclake_web.thread_page import load_whole
 
 TYPES = {
@@ -38,6 +42,7 @@ TYPES = {
     "html": "text/html; charset=utf-8",
 }
 Chunks = AsyncIterator[str]
+Keeps = dict[str, dict[str, Kept]]
 _MISSING = (
     "A session can be exported after the pipeline run that follows its first line."
 )
@@ -52,10 +57,13 @@ async def session_export(visit: Visit) -> Any:
     session = await visit.export.read(sessions.one, session_id)
     if session is None:
         return message(visit.request, 404, "Nothing to export", _MISSING)
+    kept = _kept(visit, reveal)
+    session |= kept_record(kept.get(session_id, {}).get(""))
     session |= session_record(session, reveal)
     if kind == "html":
-        return await _standalone(visit, session_id, reveal)
-    return _stream(visit, session_id, kind, _messages(visit, [session], kind, reveal))
+        return await _standalone(visit, session_id, reveal, kept.get(session_id, {}))
+    chunks = _messages(visit, [session], kind, reveal, kept)
+    return _stream(visit, session_id, kind, chunks)
 
 
 @view
@@ -63,13 +71,24 @@ async def selection_export(visit: Visit) -> Any:
     """Return the sessions of a selection, or all their messages, as a file."""
     what, kind = visit.part("what"), visit.part("format")
     reveal = await visit.reveals()
-    filters = Filters.from_args(visit.args, visit.zone)
+    filters = visit.filters()
     rows = await visit.export.read(_selected, filters, limit_ms=60_000)
+    kept = _kept(visit, reveal)
     for row in rows:
+        row |= kept_record(kept.get(row["session_id"], {}).get(""))
         row |= session_record(row, reveal)
     if what == "sessions":
         return _stream(visit, what, kind, _sessions(rows, kind, reveal))
-    return _stream(visit, what, kind, _messages(visit, rows, kind, reveal))
+    return _stream(visit, what, kind, _messages(visit, rows, kind, reveal, kept))
+
+
+def _kept(visit: Visit, reveal: bool) -> Keeps:
+    """Return what is kept, by session and then by entry."""
+    found: Keeps = {}
+    for one in visit.kept():
+        shown = one if reveal else masked(one)
+        found.setdefault(one.session_id, {})[one.entry_key] = shown
+    return found
 
 
 def _selected(connection: sqlite3.Connection, filters: Filters) -> list[sessions.Row]:
@@ -95,28 +114,28 @@ async def _sessions(rows: list[sessions.Row], kind: str, reveal: bool) -> Chunks
 
 
 async def _messages(
-    visit: Visit, rows: list[sessions.Row], kind: str, reveal: bool
+    visit: Visit, rows: list[sessions.Row], kind: str, reveal: bool, kept: Keeps
 ) -> Chunks:
     if kind == "md":
         for row in rows:
             yield markdown.head(row)
-            async for _, entries in _batches(visit, [row], reveal):
+            async for _, entries in _batches(visit, [row], reveal, kept):
                 yield "".join(markdown.body(entries))
             yield "\n"
     elif kind == "csv":
         yield csv_text([], MESSAGE_COLUMNS, head=True)
-        async for one, entries in _batches(visit, rows, reveal):
+        async for one, entries in _batches(visit, rows, reveal, kept):
             records = [flat(message_record(one, entry)) for entry in entries]
             yield csv_text(records, MESSAGE_COLUMNS, head=False)
     else:
-        async for text in _json(_records(visit, rows, reveal), kind):
+        async for text in _json(_records(visit, rows, reveal, kept), kind):
             yield text
 
 
 async def _records(
-    visit: Visit, rows: list[sessions.Row], reveal: bool
+    visit: Visit, rows: list[sessions.Row], reveal: bool, kept: Keeps
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    async for one, entries in _batches(visit, rows, reveal):
+    async for one, entries in _batches(visit, rows, reveal, kept):
         yield [message_record(one, entry) for entry in entries]
 
 
@@ -140,7 +159,7 @@ async def _json(batches: AsyncIterator[list[dict[str, Any]]], kind: str) -> Chun
 
 
 async def _batches(
-    visit: Visit, rows: list[sessions.Row], reveal: bool
+    visit: Visit, rows: list[sessions.Row], reveal: bool, kept: Keeps
 ) -> AsyncIterator[tuple[str, list[Entry]]]:
     async with visit.export.snapshot() as export:
         for row in rows:
@@ -151,6 +170,9 @@ async def _batches(
                 )
                 if not entries:
                     break
+                mine = kept.get(row["session_id"], {})
+                for entry in entries:
+                    entry.kept = mine.get(entry.key)
                 yield row["session_id"], entries
                 position = entries[-1].position
 
@@ -173,17 +195,21 @@ def _headers(name: str, kind: str) -> dict[str, str]:
     }
 
 
-async def _standalone(visit: Visit, session_id: str, reveal: bool) -> Response:
+async def _standalone(
+    visit: Visit, session_id: str, reveal: bool, kept: dict[str, Kept]
+) -> Response:
     """Return the whole thread as one page that needs nothing else."""
 
     def make(connection: sqlite3.Connection) -> str:
         thread = load_whole(connection, session_id, reveal)
         assert thread is not None
+        keep(thread.cards, kept)
         picture: Callable[[str], str] = lambda key: _data_url(connection, key)  # noqa: E731
         template = environment().get_template("standalone.html")
         return template.render(
             thread=thread, s=thread.session, ask=thread.ask, zone=visit.zone,
             css=Markup(asset("web.css")[0].decode()), picture=picture, href=None,
+            kept=kept.get(""),
         )  # fmt: skip
 
     body = await visit.export.read(make, limit_ms=120_000)

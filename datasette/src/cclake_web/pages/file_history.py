@@ -7,8 +7,8 @@ from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
 from cclake_web.data import file_operations as files
-from cclake_web.data.filters import Filters
 from cclake_web.formatting import one_line, title
+from cclake_web.kept import labels
 from cclake_web.masking import mask_names
 from cclake_web.pages.sessions import MOST, choices
 from cclake_web.pages.web import Visit, message, view
@@ -64,7 +64,7 @@ def _shown(edit: files.Edit, reveal: bool) -> dict[str, Any]:
 @view
 async def files_page(visit: Visit) -> Response:
     """Return the files that a selection changed most."""
-    filters = Filters.from_args(visit.args, visit.zone)
+    filters = visit.filters()
     order = visit.args.get("order", "")
     order = order if order in files.ORDERS else "lines"
     part = visit.args.get("name", "").strip()[:400]
@@ -87,6 +87,7 @@ async def files_page(visit: Visit) -> Response:
             start=start,
             following=start + files.PAGE if more else None,
             switches=_switches(order, part),
+            labels=labels(visit.kept()),
         )
 
     return await visit.export.read(answer)

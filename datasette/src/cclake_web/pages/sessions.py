@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Any, TypeVar
 
+from cclake_common.kept import Kept
 from datasette.utils.asgi import Response
 
 from cclake_web.charts.timeline import UNITS, timeline
@@ -14,6 +15,7 @@ from cclake_web.data import sessions
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.export import Export
 from cclake_web.formatting import day, title
+from cclake_web.kept import labels, masked
 from cclake_web.live import merge
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
@@ -36,7 +38,7 @@ def choices(connection: sqlite3.Connection, export: Export) -> dict[str, Any]:
 @view
 async def sessions_page(visit: Visit) -> Response:
     """`/`: the sessions of a selection."""
-    filters = Filters.from_args(visit.args, visit.zone)
+    filters = visit.filters()
     after, by = visit.args.get("after", ""), visit.args.get("by", "")
     export = visit.export
     overlay = await visit.live()
@@ -70,10 +72,26 @@ async def sessions_page(visit: Visit) -> Response:
                 lambda: timeline(connection, filters, by),
             ),
             running=running_since(),
+            keeps=_keeps(visit.kept()),
+            labels=labels(visit.kept()),
             sorts={name: label for name, (_, label) in SORTS.items()},
         )
 
     return await export.read(answer)
+
+
+def _keeps(kept: list[Kept]) -> dict[str, Kept]:
+    """Return what is kept of each session, that of its messages included."""
+    found: dict[str, Kept] = {}
+    for one in map(masked, kept):
+        so_far = found.get(one.session_id, Kept(one.session_id))
+        found[one.session_id] = replace(
+            so_far,
+            starred=so_far.starred or one.starred,
+            labels=tuple(dict.fromkeys((*so_far.labels, *one.labels))),
+            note=so_far.note or one.note,
+        )
+    return found
 
 
 def listed(

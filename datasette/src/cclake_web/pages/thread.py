@@ -13,10 +13,12 @@ from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.formatting import model_name, title
+from cclake_web.kept import masked
 from cclake_web.live import merge
 from cclake_web.live.tables import Tables
 from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
+from cclake_web.render.cards import keep
 from cclake_web.subagents import Ask
 from cclake_web.thread_page import Thread, agent_at, load
 
@@ -84,7 +86,7 @@ def _listed(
     tables: Tables | None,
     session_id: str,
 ) -> Listed:
-    filters = Filters.from_args(visit.args, visit.zone)
+    filters = visit.filters()
     is_shown = visit.request.cookies.get("beside") == "1"
     above, below = merge.around(
         connection, tables, filters, session_id, BESIDE if is_shown else 1
@@ -151,6 +153,15 @@ def _href(ask: Ask, listed: str = "", **changes: object) -> str:
 
 def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
     ask = thread.ask
+    keeps = {
+        one.entry_key: one if ask.reveal else masked(one)
+        for one in visit.kept()
+        if one.session_id == ask.session_id
+    }
+    messages = {key: one for key, one in keeps.items() if key}
+    if messages:
+        keep(thread.cards, messages)
+        keep(thread.live.cards if thread.live else [], messages)
     named = title(thread.session)
     ended = thread.session["ended_at"] or ""
     return visit.page(
@@ -160,6 +171,8 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
         ask=ask,
         href=partial(_href, ask, listed.query),
         listed=listed,
+        keeps=keeps,
+        kept_messages=sorted(messages.values(), key=lambda one: one.changed_at),
         most_files=MOST_FILES,
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),

@@ -6,8 +6,9 @@ import hashlib
 import re
 import shlex
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache, cached_property, lru_cache
 from importlib import resources
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
+from cclake_common.failure import Failure
+from cclake_common.kept import Kept
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
 from cclake_web import formatting
+from cclake_web.data.filters import Filters
 from cclake_web.export import Export
 from cclake_web.live.overlay import Overlay
 from cclake_web.permissions import ensure_visible, may_reveal
-from cclake_web.render.anchors import image_address, tools
+from cclake_web.render.anchors import image_address, kept_line, tools
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import finalize, visible
 from cclake_web.state import State, state_of
@@ -31,6 +35,9 @@ from cclake_web.state import State, state_of
 if TYPE_CHECKING:  # it loads its plugins while it is itself imported
     from datasette.app import Datasette
 
+_KEPT_WORDS = re.compile(
+    r'(?:^|(?<=\s))(?:is:starred|label:(?:"([^"]*)"|(\S+)))(?=\s|$)', re.IGNORECASE
+)
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
 
 
@@ -78,6 +85,38 @@ class Visit:
     def today(self) -> date:
         """The day that it is for the viewer."""
         return datetime.now(self.zone).date()
+
+    def filters(self) -> Filters:
+        """Return the selection of the address, with the sessions that are kept.
+
+        `label:name` and `is:starred` among the words choose as well.
+        """
+        args = self.args
+        if words := args.get("q", ""):
+            for match in _KEPT_WORDS.finditer(words):
+                if match[0].strip().lower() == "is:starred":
+                    args["starred"] = "1"
+                else:
+                    args["label"] = match[1] or match[2]
+            args["q"] = _KEPT_WORDS.sub(" ", words)
+        filters = Filters.from_args(args, self.zone)
+        if not filters.keeps:
+            return filters
+        found = {
+            one.session_id
+            for one in self.kept()
+            if (one.starred or not filters.starred)
+            and (not filters.label or filters.label in one.labels)
+        }
+        return replace(filters, kept=tuple(sorted(found)))
+
+    def kept(self) -> list[Kept]:
+        """Return all stars, labels and notes; none where they can't be read."""
+        try:
+            return self.state.kept.all()
+        except Failure as failure:
+            print(f"web: {failure}", file=sys.stderr)
+            return []
 
     async def reveals(self) -> bool:
         """Return whether secrets are asked for, and may be seen by this visitor."""
@@ -168,6 +207,7 @@ def environment() -> Environment:
         asset=asset_url,
         visible=visible,
         tools=tools,
+        kept_line=kept_line,
         image_address=image_address,
     )
     made.filters.update(

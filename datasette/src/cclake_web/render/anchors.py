@@ -1,13 +1,15 @@
 """Write the addresses of messages, lines and images in a thread."""
 
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+from cclake_common.kept import Kept
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Entry
 from cclake_web.live.images import PREFIX, address
 from cclake_web.render.icons import icon
+from cclake_web.render.safe import plain
 
 
 def tools(entry: Entry, session_id: str) -> Markup:
@@ -16,11 +18,36 @@ def tools(entry: Entry, session_id: str) -> Markup:
     here = f"/session/{_part(session_id)}?at={key}#e-{key}"
     line = f"/raw/{quote(entry.doc_id, safe='')}" if entry.doc_id else ""
     raw = f'<a href="{line}" {_ABOUT_LINE}>{icon("braces")}</a>' if line else ""
+    keep = f"/keep?session={_part(session_id)}&amp;entry={key}"
+    name = "keep starred" if entry.kept and entry.kept.starred else "keep"
+    star = f'<a class="{name}" href="{keep}" {_ABOUT_KEEP}>'
     # Quoted parts and our own words need no escaping.
-    return Markup(
-        f'<span class="tools"><a class="perma" href="{here}" {_ABOUT_LINK}>'
+    line_of = Markup(
+        f'<span class="tools">{star}{icon("star")}</a>'
+        f'<a class="perma" href="{here}" {_ABOUT_LINK}>'
         f"{icon('link')}</a>{raw}</span>"
     )
+    return line_of + (kept_line(entry.kept) if entry.kept else Markup(""))
+
+
+def kept_line(kept: Kept, linked: bool = True) -> Markup:
+    """Return the star, the labels and the note of a session or a message.
+
+    Args:
+        kept: What is kept.
+        linked: Whether a label leads to the sessions that have it.
+    """
+    parts = [icon("star")] if kept.starred else []
+    for label in kept.labels:
+        link = Markup('<a class="label" href="/?{}">{}</a>')
+        text = Markup('<span class="label">{}</span>')
+        words = plain(label)
+        query = urlencode({"label": label})
+        parts.append(link.format(query, words) if linked else text.format(words))
+    if kept.note:
+        note = Markup('<span class="note-of">{}</span>')
+        parts.append(note.format(plain(kept.note)))
+    return Markup('<p class="kept">{}</p>').format(Markup("").join(parts))
 
 
 def image_address(key: str) -> str:
@@ -28,6 +55,7 @@ def image_address(key: str) -> str:
     return address(key) if key.startswith(PREFIX) else f"/image/{quote(key, safe='')}"
 
 
+_ABOUT_KEEP = 'title="Star, labels and note" aria-label="Star, labels and note"'
 _ABOUT_LINK = 'title="Link to this message" aria-label="Link to this message"'
 _ABOUT_LINE = 'title="The line in the log" aria-label="The line in the log"'
 

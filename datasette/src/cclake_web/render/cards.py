@@ -1,8 +1,9 @@
 """Group a thread into cards: the prompt, folded work, and the answer of a turn."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cclake_common.kept import Kept
 from cclake_common.times import moment
 
 from cclake_web.data.blocks import Call, Entry
@@ -117,6 +118,15 @@ def cards_of(
     for card in cards:
         _part_answer(card)
     return [card for card in cards if not card.empty]
+
+
+def keep(cards: Iterable[Card], kept: Mapping[str, Kept]) -> None:
+    """Give the messages of cards the stars, labels and notes that they have."""
+    for card in cards if kept else ():
+        for item in (*card.asked, *card.lead, *card.work, *card.answer):
+            item.entry.kept = kept.get(item.entry.key)
+            if item.nested and item.nested.cards:
+                keep(item.nested.cards, kept)
 
 
 def _time(card: Card, entry: Entry) -> None:

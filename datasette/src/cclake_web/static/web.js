@@ -99,6 +99,19 @@
       location.reload();
     }
     if (at("[data-fold]")) foldAll(at("[data-fold]").dataset.fold === "open");
+    const keep = at("a.keep:not(.starred)");
+    if (keep && !event.metaKey && !event.ctrlKey) {
+      event.preventDefault();
+      const asks = new URL(keep.href).searchParams;
+      asks.set("starred", "1");
+      // What answers leads to the message; its page need not be read.
+      fetch("/keep", { method: "POST", body: asks, redirect: "manual" }).then((answer) => {
+        if (answer.type !== "opaqueredirect") { location.href = keep.href; return; }
+        keep.classList.add("starred");
+        keep.dataset.tip = "Starred; again for labels and a note";
+        tell(keep);
+      });
+    }
     const perma = at(".perma");
     if (perma && !event.metaKey && !event.ctrlKey) {
       event.preventDefault();
@@ -150,7 +163,7 @@
     ["Ctrl K", "Go to a session, project, file or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
     ["J K", "Next, previous session of the list"],
     ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
-    ["x", "Next error"], ["f", "Find in this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
+    ["x", "Next error"], ["f", "Find in this session"], ["s", "Star this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
   ];
   const help = () => {
     const list = make("dl");
@@ -239,6 +252,7 @@
       j: () => go(rows(), 1), k: () => go(rows(), -1),
       n: () => go($$(".bubble"), 1), p: () => go($$(".bubble"), -1),
       e: foldWork, a: () => foldAll(!$$(".call").every((one) => one.open)), x: errors,
+      s: () => before !== "g" && $(".star button")?.click(),
       J: () => $("a.to-next")?.click(), K: () => $("a.to-previous")?.click(),
       "[": () => $("[rel=prev]")?.click(), "]": () => $("[rel=next]")?.click(), "?": help,
     }[event.key];

@@ -10,6 +10,7 @@ import typer
 from cclake_common import settings
 from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
 from cclake_common.failure import run
+from cclake_common.kept import default_path
 from cclake_common.progress import bars
 from cclake_common.visible import visible
 
@@ -60,7 +61,9 @@ def save_command(
     mongo_db: MongoDb = DATABASE,
 ) -> None:
     """Save what is new."""
-    source = Source(mongo_uri or settings.mongo_uri(), mongo_db, settings.host())
+    source = Source(
+        mongo_uri or settings.mongo_uri(), mongo_db, settings.host(), default_path()
+    )
     part = _with_progress("saving", lambda tell: save(source, folder, whole, tell))
     made = part.manifest if part else None
     done = {
@@ -82,11 +85,14 @@ def load_command(
 ) -> None:
     """Load a backup into MongoDB."""
     uri = mongo_uri or settings.mongo_uri()
-    loaded = _with_progress("loading", lambda tell: load(uri, mongo_db, folder, tell))
+    loaded = _with_progress(
+        "loading", lambda tell: load(uri, mongo_db, folder, default_path(), tell)
+    )
     done = {
         "inserted": loaded.inserted.total(),
         "present": loaded.present.total(),
         "changed": loaded.changed,
+        "kept": loaded.kept,
         "collections": {
             name: {"inserted": new, "present": loaded.present[name]}
             for name, new in sorted(loaded.inserted.items())

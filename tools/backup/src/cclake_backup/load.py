@@ -22,6 +22,7 @@ from pymongo.database import Database
 from cclake_backup import bsonfile, folder
 from cclake_backup.compatibility import compare
 from cclake_backup.folder import Part
+from cclake_backup.kept import load as load_kept
 from cclake_backup.merge import Lines, insert, merge_files, merge_watermarks
 from cclake_backup.metadata import Metadata
 from cclake_backup.mongo import (
@@ -44,17 +45,20 @@ class Loaded:
         present: Number of documents that existed already; a line in several parts
             counts once for each.
         changed: Number of the latter that were updated from the backup.
+        kept: Number of stars, labels and notes that were added or updated.
     """
 
     inserted: Counter[str] = field(default_factory=Counter)
     present: Counter[str] = field(default_factory=Counter)
     changed: int = 0
+    kept: int = 0
 
 
 def load(
     uri: str,
     database: str,
     place: Path,
+    kept: Path,
     advance: Advance = lambda _collection, _documents: None,
 ) -> Loaded:
     """Load a backup into a database; existing documents stay.
@@ -63,6 +67,7 @@ def load(
         uri: Address of MongoDB.
         database: Name of the database.
         place: The folder of the backup.
+        kept: The file of stars, labels and notes.
         advance: Called with a collection and the number of documents just loaded.
 
     Raises:
@@ -80,6 +85,7 @@ def load(
         done = _Load(db, parts, Lines(db, acked), advance).run()
         if not done.changed and not any(done.inserted[name] for name in GROWING):
             db[LOADS].delete_one({"_id": mark})
+        done.kept = load_kept(parts, kept)
         return done
 
 
@@ -95,7 +101,7 @@ class _Load:
         """Load every collection."""
         names = {
             file.collection for part in self.parts for file in part.manifest.files
-        } - {LOADS}
+        } - {LOADS, ""}
         for name in reversed(save_order(names)):
             self._collection(name)
         return self.done

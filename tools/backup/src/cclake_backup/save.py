@@ -13,7 +13,7 @@ from cclake_archive.lines import CONVERSATIONS
 from cclake_common.failure import Failure
 from pymongo.database import Database
 
-from cclake_backup import bsonfile, folder, metadata
+from cclake_backup import bsonfile, folder, kept, metadata
 from cclake_backup.bsonfile import Writer
 from cclake_backup.delta import Delta
 from cclake_backup.folder import Part
@@ -39,11 +39,13 @@ class Source:
         uri: Address of MongoDB.
         database: Name of the database.
         host: Name of this machine, for the manifest.
+        kept: The file of stars, labels and notes.
     """
 
     uri: str
     database: str
     host: str
+    kept: Path
 
 
 def save(
@@ -112,7 +114,7 @@ class _Save:
             database=self.source.database,
             archive=archive,
             loads=loads,
-            files=list(self._all(delta)),
+            files=[*self._all(delta), *kept.save(self.part, self.source.kept)],
         )
 
     def _all(self, delta: Delta | None) -> Iterator[Saved]:

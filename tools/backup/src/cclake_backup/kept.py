@@ -1,0 +1,53 @@
+"""Save and load stars, labels and notes: `kept.jsonl.gz` in each part."""
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+
+from cclake_common.failure import Failure
+from cclake_common.kept import Store, from_record
+
+from cclake_backup.folder import Part
+from cclake_backup.manifest import Saved
+
+NAME = "kept.jsonl.gz"
+
+
+def save(part: Path, kept: Path) -> list[Saved]:
+    """Write all of them into a part; return its entries for the manifest.
+
+    Equal rows give equal bytes, so that a part is made only if something changed.
+    """
+    rows = [one.record() for one in Store(kept).rows()]
+    if not rows:
+        return []
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    data = gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(part / NAME, flags, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return [Saved(NAME, "", 0, len(data), hashlib.sha256(data).hexdigest())]
+
+
+def load(parts: list[Part], kept: Path) -> int:
+    """Write those that are newer than the existing ones; return how many were.
+
+    Raises:
+        Failure: A file is damaged, or `kept` can't be written.
+    """
+    changed = 0
+    for part in parts:
+        if any(file.path == NAME for file in part.manifest.files):
+            path = part.path / NAME
+            try:
+                lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+                rows = [from_record(json.loads(line)) for line in lines]
+            except (OSError, EOFError, ValueError, zlib.error) as error:
+                raise Failure(f"{path} is damaged") from error
+            changed += Store(kept).merge(rows)
+    return changed

@@ -1,0 +1,221 @@
+"""Read and write stars, labels and notes: `kept.db` in the data directory.
+
+They are the user's own, so no publication touches them. A row is never deleted: an
+empty one says that its star was taken away, so that no older backup brings it back.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cclake_common import settings
+from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly
+
+VERSION = 1
+MOST_LABELS, LONGEST_LABEL, LONGEST_NOTE = 20, 60, 10_000
+LONGEST_KEY = 400  # characters of an id
+_SCHEMA = f"""
+create table if not exists kept (
+    session_id text not null,
+    entry_key text not null,
+    starred integer not null,
+    labels text not null,
+    note text not null,
+    changed_at text not null,
+    primary key (session_id, entry_key)
+) without rowid;
+pragma user_version = {VERSION};
+"""
+_COLUMNS = "session_id, entry_key, starred, labels, note, changed_at"
+_WRITE = f"""insert into kept ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)
+on conflict do update set starred = excluded.starred, labels = excluded.labels,
+note = excluded.note, changed_at = excluded.changed_at
+where excluded.changed_at > kept.changed_at"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the user keeps of a session or of a message.
+
+    Attributes:
+        session_id: The session.
+        entry_key: The entry of the message; "" for the session itself.
+        starred: Whether it has a star.
+        labels: Its labels, in the order in which they were written.
+        note: Its note.
+        changed_at: When this was last changed, ISO 8601 in UTC.
+    """
+
+    session_id: str
+    entry_key: str = ""
+    starred: bool = False
+    labels: tuple[str, ...] = ()
+    note: str = ""
+    changed_at: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept any more."""
+        return not (self.starred or self.labels or self.note)
+
+    def record(self) -> dict[str, Any]:
+        """Return it as a record for JSON."""
+        return asdict(self) | {"labels": list(self.labels)}
+
+
+def default_path() -> Path:
+    """Return where the data directory has them."""
+    return settings.home() / "kept.db"
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """Return the labels of a text that has a comma between them, each once."""
+    found = (" ".join(part.split())[:LONGEST_LABEL] for part in text.split(","))
+    return tuple(dict.fromkeys(filter(None, found)))[:MOST_LABELS]
+
+
+def from_record(record: Any) -> Kept:
+    """Return what a record for JSON holds.
+
+    Raises:
+        ValueError: It is not such a record.
+    """
+    try:
+        labels = tuple(map(str, record["labels"]))
+        return Kept(
+            str(record["session_id"]), str(record["entry_key"]),
+            bool(record["starred"]), labels, str(record["note"]),
+            str(record["changed_at"]),
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a record of what is kept") from error
+
+
+class Store:
+    """The file of stars, labels and notes; it is made by the first change.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._known: list[Kept] = []
+
+    def rows(self) -> list[Kept]:
+        """Return every row, also those that are empty, in the order of their keys.
+
+        Raises:
+            Failure: The file is damaged, or of a newer version.
+        """
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return []
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen != self._seen:
+            with _explained(self.path), closing(connect_readonly(self.path)) as db:
+                _check(db, self.path)
+                sql = f"select {_COLUMNS} from kept order by session_id, entry_key"
+                self._known = list(map(_row, db.execute(sql)))
+            self._seen = seen
+        return self._known
+
+    def all(self) -> list[Kept]:
+        """Return what is kept."""
+        return [one for one in self.rows() if not one.is_empty]
+
+    def of_session(self, session_id: str) -> dict[str, Kept]:
+        """Return what is kept of a session and its messages, by entry."""
+        return {
+            one.entry_key: one for one in self.all() if one.session_id == session_id
+        }
+
+    def change(self, session_id: str, entry_key: str = "", **values: Any) -> Kept:
+        """Change star, labels or note of a session or a message; return the result.
+
+        Raises:
+            Failure: The file can't be written.
+        """
+        with self._writing() as db:
+            sql = f"select {_COLUMNS} from kept where session_id = ? and entry_key = ?"
+            row = db.execute(sql, (session_id, entry_key)).fetchone()
+            before = _row(row) if row else Kept(session_id, entry_key)
+            after = replace(before, **values, changed_at=_after(before.changed_at))
+            db.execute(_WRITE, _values(after))
+        return after
+
+    def merge(self, rows: Iterable[Kept]) -> int:
+        """Write the rows that are newer than those here; return how many were.
+
+        Raises:
+            Failure: The file can't be written.
+        """
+        with self._writing() as db:
+            before = db.total_changes
+            db.executemany(_WRITE, map(_values, rows))
+            return db.total_changes - before
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Only its user may read it, as everything else in the data directory.
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                _check(db, self.path)
+                db.executescript(_SCHEMA)
+                db.execute("pragma synchronous = full")
+                db.execute("begin immediate")
+                yield db
+                db.execute("commit")
+
+
+def _row(row: tuple[Any, ...]) -> Kept:
+    session_id, entry_key, starred, labels, note, changed_at = row
+    return Kept(
+        session_id,
+        entry_key,
+        bool(starred),
+        tuple(json.loads(labels)),
+        note,
+        changed_at,
+    )
+
+
+def _values(one: Kept) -> tuple[Any, ...]:
+    labels = json.dumps(one.labels, ensure_ascii=False)
+    return (
+        one.session_id, one.entry_key, int(one.starred), labels, one.note,
+        one.changed_at,
+    )  # fmt: skip
+
+
+def _after(before: str) -> str:
+    """Return the time now; if the clock went back, a moment after the last change."""
+    now = datetime.now(UTC)
+    if before:
+        now = max(now, datetime.fromisoformat(before) + timedelta(microseconds=1))
+    return now.isoformat(timespec="microseconds")
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("pragma user_version").fetchone()
+    if version > VERSION:
+        raise Failure(f"{path} is of a newer version of cclake")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise Failure(f"cannot use {path}: {error}") from error
