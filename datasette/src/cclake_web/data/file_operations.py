@@ -18,9 +18,9 @@ EDITS = 15  # of one file on a page
 LOOKED_AT = 10_000  # operations in which a search looks for files
 OFFERED = 5  # files that a search offers
 ORDERS = {
-    "lines": ("Most lines", "total(lines_added) + total(lines_removed)"),
-    "edits": ("Most edits", "count(*)"),
-    "sessions": ("Most sessions", "count(distinct session_id)"),
+    "lines": ("Lines", "total(lines_added) + total(lines_removed)"),
+    "edits": ("Edits", "count(*)"),
+    "sessions": ("Sessions", "count(distinct session_id)"),
     "newest": ("Newest", "max(called_at)"),
 }  # fmt: skip
 _CHANGES = "operation in ('create', 'write', 'edit')"
