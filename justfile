@@ -73,19 +73,19 @@ daily:
 [group('lake')]
 [no-exit-message]
 extract *options:
-    @extract run "$@"
+    @cd "${JUST_CALLER:-.}" && extract run "$@"
 
 # Load new rows from Iceberg into DuckDB
 [group('lake')]
 [no-exit-message]
 load *options:
-    @load "$@"
+    @cd "${JUST_CALLER:-.}" && load "$@"
 
 # Inspect or maintain the Iceberg table: info, snapshots, compact, expire, …
 [group('lake')]
 [no-exit-message]
 iceberg *options:
-    @extract table "$@"
+    @cd "${JUST_CALLER:-.}" && extract table "$@"
 
 # Run dbt on the gold project: just dbt build, just dbt test, …
 [group('lake')]
@@ -109,7 +109,7 @@ transform *options:
 [group('lake')]
 [no-exit-message]
 publish *options:
-    @publish "$@"
+    @cd "${JUST_CALLER:-.}" && publish "$@"
 
 # Schedule the pipeline with Prefect, on http://127.0.0.1:4200 (optional)
 [group('lake')]
@@ -162,7 +162,7 @@ validate *options:
 [group('archive')]
 [no-exit-message]
 verify *options:
-    @verify "$@"
+    @cd "${JUST_CALLER:-.}" && verify "$@"
 
 # Recreate the log files from MongoDB, byte for byte: just restore --out DIR
 [group('archive')]
@@ -186,7 +186,7 @@ import-db folder *options:
 [group('archive')]
 [no-exit-message]
 report *options:
-    @report "$@"
+    @cd "${JUST_CALLER:-.}" && report "$@"
 
 # Search and read in the terminal: just recall WORDS; or list, show, files, resume
 [group('archive')]

@@ -443,20 +443,11 @@ def test_a_locked_database_is_a_reason_to_try_later(
     assert refused.value.code == TRY_LATER
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
 def test_a_table_can_be_had_as_a_file(gold: Path, tmp_path: Path, form: str) -> None:
     out = tmp_path / f"sessions.{form}"
     done = subprocess.run(
-        [
-            BIN / "publish",
-            "table",
-            "dim_sessions",
-            "--format",
-            form,
-            "--out",
-            out,
-            "--json",
-        ],
+        [BIN / "publish", "table", "dim_sessions", "--out", out, "--json"],
         env=environment(gold, tmp_path),
         check=True,
         capture_output=True,
@@ -464,6 +455,34 @@ def test_a_table_can_be_had_as_a_file(gold: Path, tmp_path: Path, form: str) -> 
     )
     assert json.loads(done.stdout)["rows"] == 3
     assert duckdb.sql(f"select count(*) from '{out}'").fetchone() == (3,)
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+def test_a_table_goes_to_standard_output(gold: Path, tmp_path: Path, out: str) -> None:
+    command = [BIN / "publish", "table", "dim_sessions", "--out", out]
+    env = environment(gold, tmp_path)
+    printed = subprocess.run(command, env=env, check=True, capture_output=True)
+    assert printed.stdout.startswith(b"session_id,")
+    assert printed.stdout.count(b"\n") == 4
+    binary = [*command, "--format", "parquet"]
+    printed = subprocess.run(binary, env=env, check=True, capture_output=True)
+    assert printed.stdout[:4] == printed.stdout[-4:] == b"PAR1"
+    refused = subprocess.run([*command, "--json"], env=env, capture_output=True)
+    assert refused.returncode == 2
+    assert not list(tmp_path.glob("*dev*"))
+
+
+def test_a_name_that_does_not_say_a_format_is_refused(
+    gold: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [BIN / "publish", "table", "dim_sessions", "--out", tmp_path / "x.txt"],
+        env=environment(gold, tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "End it with .parquet, .csv, .jsonl, .ndjson" in done.stderr
 
 
 def test_only_files_are_replaced_by_a_table(gold: Path, tmp_path: Path) -> None:
@@ -485,7 +504,7 @@ def test_only_files_are_replaced_by_a_table(gold: Path, tmp_path: Path) -> None:
     assert file.read_text().startswith("session_id")
     refused = subprocess.run([*command, pipe], env=env, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert f"{pipe} is no file" in refused.stderr
+    assert f"{pipe} is not a file" in refused.stderr
 
 
 def test_an_unknown_table_names_the_known_ones(gold: Path, tmp_path: Path) -> None:

@@ -6,13 +6,19 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common.cli import DuckDb, ExportDir, Json, make_app
-from cclake_common.failure import run
+from cclake_common.failure import Failure, run
 from cclake_common.progress import bars
 from cclake_common.settings import home, in_home
 from cclake_common.visible import visible
 
 from cclake_publish.export import publish as publish_gold
-from cclake_publish.single import Format, write_table
+from cclake_publish.single import (
+    STDOUT,
+    Format,
+    format_of,
+    print_table,
+    write_table,
+)
 
 app = make_app()
 
@@ -51,7 +57,7 @@ def publish(
 
         publish --full --json      # write both files in full
 
-        publish table fct_api_responses --format parquet --out responses.parquet
+        publish table fct_api_responses --out responses.parquet
     """
     if context.invoked_subcommand:
         return
@@ -78,16 +84,29 @@ def publish(
 @app.command()
 def table(
     name: Annotated[str, typer.Argument(help="A gold table, such as dim_sessions.")],
-    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The file to write; -: standard output.")
+    ],
     form: Annotated[
-        Format, typer.Option("--format", help="The format of the file.")
-    ] = "parquet",
+        Format | None,
+        typer.Option(
+            "--format",
+            help="The format.",
+            show_default="by the ending of the name; csv on standard output",
+        ),
+    ] = None,
     duckdb: DuckDb = None,
     as_json: Json = False,
 ) -> None:
-    """Write one gold table as a Parquet or CSV file."""
+    """Write one gold table as a file of Parquet, CSV or JSON Lines."""
     source = in_home("DUCKDB_PATH", "analytics.duckdb", duckdb)
-    rows = write_table(source, name, form, out)
+    chosen = format_of(out, form)
+    if str(out) in STDOUT:
+        if as_json:
+            raise Failure("--json goes to standard output, as the table does", code=2)
+        print_table(source, name, chosen)
+        return
+    rows = write_table(source, name, chosen, out)
     if as_json:
         print(json.dumps({"rows": rows, "table": name, "file": str(out)}))
     else:

@@ -1,5 +1,8 @@
-"""One gold table as a Parquet or CSV file."""
+"""Write one gold table as a file, or to standard output."""
 
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +12,52 @@ from cclake_common.failure import Failure
 from cclake_publish.atomic import replacing
 from cclake_publish.gold import literal, open_gold
 
-Format = Literal["parquet", "csv"]
-_OPTIONS = {"parquet": "format parquet, compression zstd", "csv": "format csv, header"}
+Format = Literal["parquet", "csv", "jsonl"]
+STDOUT = ("-", "/dev/stdout")
+_OPTIONS = {
+    "parquet": "format parquet, compression zstd",
+    "csv": "format csv, header",
+    "jsonl": "format json",
+}
+_ENDINGS: dict[str, Format] = {
+    ".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+
+
+def format_of(out: Path, given: Format | None) -> Format:
+    """Return the format of a file: the given one, else that of its name's ending.
+
+    Standard output gets CSV.
+
+    Raises:
+        Failure: The ending does not say.
+    """
+    if given:
+        return given
+    if str(out) in STDOUT:
+        return "csv"
+    form = _ENDINGS.get(out.suffix.lower())
+    if form is None:
+        raise Failure(
+            f"the name {out.name} does not say a format",
+            f"End it with {', '.join(_ENDINGS)}, or use --format.",
+            code=2,
+        )
+    return form
+
+
+def print_table(duckdb_path: Path, name: str, form: Format) -> int:
+    """Write one gold table to standard output; return the number of rows.
+
+    Raises:
+        Failure: No such table, or there is no room for a temporary file.
+    """
+    with tempfile.TemporaryDirectory(prefix="cclake-") as folder:
+        file = Path(folder, "table")
+        rows = write_table(duckdb_path, name, form, file)
+        with file.open("rb") as written:
+            shutil.copyfileobj(written, sys.stdout.buffer)
+    return rows
 
 
 def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
@@ -30,9 +77,9 @@ def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
     """
     out = out.resolve()  # a link stays a link, to the new file
     if out.exists() and not out.is_file():
-        raise Failure(f"{out} is no file", "Name one with --out.")
+        raise Failure(f"{out} is not a file", "Name one with --out.")
     if not out.parent.is_dir():
-        raise Failure(f"{out.parent} is not a folder", "Make it first.")
+        raise Failure(f"{out.parent} is not a folder", "Create it first.")
     with open_gold(duckdb_path, out.parent / f".{out.name}.tmp") as gold:
         names = [table.name for table in gold.tables]
         if name not in names:
