@@ -176,3 +176,13 @@ def test_the_flake_parses() -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+
+
+def test_every_promise_has_its_test() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.partition("## Promises")[2].partition("## ")[0]
+    promises = re.findall(r"^\| (.+?) \|", table, re.MULTILINE)[1:]
+    names = ["test_" + re.sub(r"\W+", "_", promise) for promise in promises]
+    tests = (ROOT / "tests" / "test_promises.py").read_text()
+    assert len(names) > 10
+    assert sorted(names) == sorted(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
