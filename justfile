@@ -214,7 +214,7 @@ test-alone: _dev
 soak *options: _dev
     @python tests/support/soak.py "$@"
 
-# Check formatting, types, SQL, shell, and the help in the READMEs
+# Check formatting, types, SQL, shell, the help in the READMEs, and the map
 [group('check')]
 lint: _dev
     @ruff format --check .
@@ -226,15 +226,15 @@ lint: _dev
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
-    @cog --check tools/*/README.md datasette/README.md metabase/README.md
+    @cog --check tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
-# Fix what lint can fix: formatting, import order, SQL, help in the READMEs
+# Fix what lint can fix: formatting, import order, SQL, help in the READMEs, the map
 [group('check')]
 format: _dev
     @ruff check --fix-only .
     @ruff format .
     @sqlfluff format --processes 2 --disable-progress-bar dbt
-    @cog -r tools/*/README.md datasette/README.md metabase/README.md
+    @cog -r tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
 # Show the packages: their modules, lines, and what each imports
 [group('check')]
