@@ -16,8 +16,10 @@ from parity import FIXTURES, generate
 def workshop(
     tmp_path_factory: pytest.TempPathFactory,
     bronze: Bronze,
-) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("gold"), bronze)
+) -> Iterator[Workshop]:
+    made = Workshop(tmp_path_factory.mktemp("gold"), bronze)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,19 @@ REPOSITORY = Path(__file__).parents[2]
 PROJECT = REPOSITORY / "dbt"
 BUILD = ("build", "--exclude-resource-type", "test", "unit_test")
 LAYERS = ("staging", "intermediate", "marts")
+# What the project reads from the environment.
+SETTINGS = ("CCLAKE_PRICES", "CCLAKE_DUCKDB_MEMORY", "DBT_TARGET")
 
 
 class Workshop:
-    """A place where dbt runs: one database path, so that dbt parses once."""
+    """A place where dbt runs: one process and one database path, parsed once."""
 
-    def __init__(self, folder: Path, bronze: Bronze) -> None:
-        self.folder, self.bronze = folder, bronze
+    def __init__(self, folder: Path, bronze: Bronze, project: Path = PROJECT) -> None:
+        self.folder, self.bronze, self.project = folder, bronze, project
         self.database = folder / "work.duckdb"
+        self._log = folder / "dbt.log"
+        self._dbt: subprocess.Popen[str] | None = None
+        self._settings: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def build(
@@ -54,27 +59,56 @@ class Workshop:
 
     def steps(self, steps: Sequence[dict[str, Any]]) -> None:
         """Run steps of dbt_steps.py; fail with dbt's words where one fails."""
-        env = os.environ | {
-            "DUCKDB_PATH": str(self.database),
-            "DBT_TARGET_PATH": str(self.folder / "target"),
-            "DBT_LOG_PATH": str(self.folder / "logs"),
-            "DO_NOT_TRACK": "1",
-        }
-        script = Path(__file__).with_name("dbt_steps.py")
-        done = subprocess.run(
-            [sys.executable, str(script), str(PROJECT)],
-            input="".join(json.dumps(step) + "\n" for step in steps),
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=2 * PATIENCE,
-        )
-        answers = [
-            json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"
-        ]
+        dbt = self._running()
+        answers = [self._step(dbt, step) for step in steps]
         failed = [text for answer in answers for text in answer["failed"]]
-        if failed or len(answers) != len(steps) or not all(a["ok"] for a in answers):
-            raise AssertionError("\n".join(failed) or done.stdout + done.stderr)
+        if failed or not all(answer["ok"] for answer in answers):
+            raise AssertionError("\n".join(failed) or self._log.read_text())
+
+    def close(self) -> None:
+        """End dbt."""
+        if self._dbt:
+            self._dbt.communicate(timeout=PATIENCE)
+            self._dbt = None
+
+    def _running(self) -> "subprocess.Popen[str]":
+        """Return dbt, which is started again if a test has other settings for it."""
+        settings = {name: os.environ.get(name, "") for name in SETTINGS}
+        if self._dbt and settings != self._settings:
+            self.close()
+        if self._dbt is None:
+            self._settings = settings
+            env = os.environ | {
+                "HOME": str(self.folder),
+                "DUCKDB_PATH": str(self.database),
+                "DBT_TARGET_PATH": str(self.folder / "target"),
+                "DBT_LOG_PATH": str(self.folder / "logs"),
+                "DO_NOT_TRACK": "1",
+            }
+            script = Path(__file__).with_name("dbt_steps.py")
+            with self._log.open("w") as log:
+                self._dbt = subprocess.Popen(
+                    [sys.executable, str(script), str(self.project)],
+                    env=env,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+        return self._dbt
+
+    def _step(
+        self, dbt: "subprocess.Popen[str]", step: dict[str, Any]
+    ) -> dict[str, Any]:
+        assert dbt.stdin and dbt.stdout
+        dbt.stdin.write(json.dumps(step) + "\n")
+        dbt.stdin.flush()
+        for line in dbt.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        self.close()
+        raise AssertionError(self._log.read_text())
 
 
 def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
