@@ -17,6 +17,7 @@ settings.register_profile(
     "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("busy")
+ROOT = Path(__file__).parent
 SETTINGS = (
     "CCLAKE_", "CLAUDE_", "MONGO", "SQLITE_PATH", "SYNC_INTERVAL_MS", "BATCH_SIZE",
     "HEALTH_PORT", "WEB_PORT", "DUCKDB_PATH", "DBT_", "ICEBERG_", "EXPORT_DIR",
@@ -33,9 +34,9 @@ LONGEST = (
 # What makes a test slow: fixtures, marks, and folders whose tests start processes.
 HEAVY_FIXTURES = {"mongod", "mongo_db", "bronze", "pricing", "web", "browser"}
 HEAVY_MARKS = ("slow", "fault", "browser")
-HEAVY_FOLDERS = (
+HEAVY = (
     "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
-    "tests/web/", "tests/test_front_door", "tools/publish/",
+    "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
 )  # fmt: skip
 
 
@@ -46,13 +47,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the folders of heavy tests with `--fast`: to import them takes seconds."""
+    name = f"{collection_path.relative_to(ROOT).as_posix()}/"
+    return True if config.getoption("--fast") and name.startswith(HEAVY) else None
+
+
 def is_heavy(item: pytest.Item) -> bool:
     """Return whether a test starts MongoDB, dbt, a browser or many processes."""
     fixtures = set(getattr(item, "fixturenames", ()))
-    return (
-        bool(fixtures & HEAVY_FIXTURES)
-        or item.nodeid.startswith(HEAVY_FOLDERS)
-        or any(item.get_closest_marker(mark) for mark in HEAVY_MARKS)
+    return bool(fixtures & HEAVY_FIXTURES) or any(
+        item.get_closest_marker(mark) for mark in HEAVY_MARKS
     )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from bronze import Bronze
-from cclake_pipeline.dbt_worker import part
 from gold import BUILD, Workshop, arrive, compare, differences, one, query
 from parity import FIXTURES
 
@@ -29,6 +28,8 @@ def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
 def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
     workshop: Workshop, bronze: Bronze, account_logs: Path
 ) -> None:
+    from cclake_pipeline.dbt_worker import part  # loads dbt, which takes seconds
+
     rows = [row for batch in arrive(bronze.rows(account_logs), 3, 4) for row in batch]
     whole = workshop.build("whole", rows)
     parts = workshop.build("parts", rows, args=(*BUILD, *part(1)))
