@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -11,19 +10,17 @@ from harness import Mongod, wait_for
 from live import Live, lines
 
 LONG = 50_000_000
-MOST = 200 << 20
+# The tailer holds such a line once, the others more often.
+MOST = {"tailer": 110 << 20, "buffer": 200 << 20, "flusher": 200 << 20}
 IDLE = 66 << 20
-IDLE_READER = 40 << 20
+# A reader that held the backlog would need 60 MB more.
+MOST_READER = 56 << 20
 
 
 @pytest.fixture
 def live(tmp_path: Path, mongod: Mongod, mongo_db: str) -> Iterator[Live]:
     with Live(tmp_path, mongod.uri, MONGO_DB=mongo_db) as live:
         yield live
-
-
-def _holds_little(reader: psutil.Process) -> bool:
-    return int(reader.memory_info().rss) < IDLE_READER
 
 
 def peak(process: psutil.Process) -> int:
@@ -47,13 +44,15 @@ def test_a_line_of_fifty_megabytes_needs_little_memory(live: Live) -> None:
         "buffer": peak(psutil.Process(live.pair.pid)),
         "flusher": peak(psutil.Process(live.flusher.pid)),
     }
-    assert max(peaks.values()) < MOST, {n: p >> 20 for n, p in peaks.items()}
+    assert {name: peak for name, peak in peaks.items() if peak >= MOST[name]} == {}
     wait_for(lambda: live.queued() == 0)
     live.ledger.assert_exact(live.database)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and glibc")
-def test_after_a_backlog_the_flusher_returns_its_memory(live: Live) -> None:
+def test_a_backlog_takes_memory_of_the_flusher_alone_which_returns_it(
+    live: Live,
+) -> None:
     live.start_pair()
     for number in range(8):
         for n in range(1000 * number, 1000 * (number + 1)):
@@ -62,7 +61,7 @@ def test_after_a_backlog_the_flusher_returns_its_memory(live: Live) -> None:
     wait_for(lambda: live.queued() == 8000, "they wait in the buffer")
     assert live.pair is not None
     for reader in (psutil.Process(live.pair.pid), live.tailer()):
-        wait_for(partial(_holds_little, reader), "the readers give back theirs")
+        assert peak(reader) < MOST_READER
     live.start_flusher()
     live.wait_delivered()
     assert live.flusher is not None
