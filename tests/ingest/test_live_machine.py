@@ -148,6 +148,7 @@ class LiveMachine(RuleBasedStateMachine):
         free = [to for to in PLACES if to not in self.world.files]
         if name in self.world.files and free:
             self.world.rename_at_once(name, free[where % len(free)])
+        self.world.buffer_is_new = True
         self.world.revive()
         self.world.count("buffer lost")
 
@@ -155,6 +156,7 @@ class LiveMachine(RuleBasedStateMachine):
     @rule(stays=st.booleans())
     def kill_mongod(self, stays: bool) -> None:
         """Lines may be written before another step starts it again."""
+        self.world.recover()
         self.world.server.kill()
         if not stays:
             self.world.server.start()

@@ -23,6 +23,7 @@ class World:
     Attributes:
         files: The logs that are there, by name.
         pair_is_down: Tailer and buffer are to stay down for now.
+        buffer_is_new: A new buffer may still have to learn the files from MongoDB.
         done: How often what was done.
     """
 
@@ -37,6 +38,7 @@ class World:
         self.live = Live(self.folder, uri, MONGO_DB=name, CCLAKE_REST_SECONDS="3600")
         self.files: dict[str, Log] = {}
         self.pair_is_down = False
+        self.buffer_is_new = False
         self._former: dict[str, set[str]] = {}
         self._maybe: set[bytes] = set()
         self._groups: set[int] = set()
@@ -150,6 +152,13 @@ class World:
         self.live.kill_flusher()
         for part in ("", "-wal", "-shm"):
             Path(f"{self.live.buffer}{part}").unlink(missing_ok=True)
+
+    def recover(self) -> None:
+        """Wait until a new buffer knows the files: MongoDB alone has their former names."""
+        if self.buffer_is_new:
+            for name in self.files:
+                self.known(name)
+            self.buffer_is_new = False
 
     def end_pair(self, who: str) -> None:
         """Kill the tailer, the buffer or both, or end both in good order."""
