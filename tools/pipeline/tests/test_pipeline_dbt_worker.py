@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,15 @@ from harness import wait_for
 from tiny_dbt import make_project
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt-worker")
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "analytics.duckdb"
+def database(folder: Path) -> Path:
+    path = folder / "analytics.duckdb"
+    path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as db:
         db.execute("create schema raw")
         db.execute(
@@ -25,18 +32,23 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return make_project(tmp_path / "dbt")
+def project(folder: Path, database: Path) -> Path:
+    shutil.rmtree(folder / "dbt", ignore_errors=True)
+    return make_project(folder / "dbt")
 
 
-@pytest.fixture
-def worker(tmp_path: Path, database: Path, project: Path) -> Iterator[Child]:
-    env = os.environ | {
-        "DUCKDB_PATH": str(database),
-        "DBT_TARGET_PATH": str(tmp_path / "target"),
-        "DBT_LOG_PATH": str(tmp_path / "logs"),
+@pytest.fixture(scope="module")
+def worker(folder: Path) -> Iterator[Child]:
+    """One worker for all tests, which change the project and the database under it."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "DUCKDB_PATH": str(folder / "analytics.duckdb"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DO_NOT_TRACK": "1",
     }
-    argv = [sys.executable, "-m", "cclake_pipeline.dbt_worker", str(project)]
+    argv = [sys.executable, "-m", "cclake_pipeline.dbt_worker", str(folder / "dbt")]
     child = Child(argv, env)
     yield child
     child.close()
@@ -94,10 +106,12 @@ def test_an_edited_model_is_parsed_again(
 def test_a_worker_that_gets_ready_leaves_the_database_free(
     worker: Child, project: Path, database: Path
 ) -> None:
+    parsed = project.parent / "target" / "partial_parse.msgpack"
+    parsed.unlink(missing_ok=True)
     with duckdb.connect(str(database)):
         places = ["--project-dir", str(project), "--profiles-dir", str(project)]
         worker.send(json.dumps({"parse": ["build", "--quiet", *places]}))
-        wait_for((project.parent / "target" / "partial_parse.msgpack").exists)
+        wait_for(parsed.exists)
     assert build(worker, project)[0]["ok"]
 
 
