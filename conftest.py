@@ -26,8 +26,9 @@ SETTINGS = (
 
 # What takes a minute and more comes first, so that no worker is alone at the end.
 LONGEST = (
-    "tests/lake/test_pipeline_runs", "tests/cases/", "tests/lake/test_lake_crash",
-    "tests/gold/", "tools/publish/", "tests/test_front_door", "tests/ingest/test_live_",
+    "tests/lake/test_pipeline_", "tests/cases/", "tests/lake/test_lake_crash",
+    "tests/gold/", "tools/publish/", "tests/test_front_door", "tests/test_promises",
+    "tests/ingest/test_live_",
 )  # fmt: skip
 
 

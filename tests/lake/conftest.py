@@ -9,6 +9,7 @@ from cclake_lake.settings import Lake
 from harness import Mongod, connect
 from pymongo.database import Database
 from seaweed import MISSING, WEED, Seaweed, seaweed
+from tiny_dbt import make_project
 
 
 @pytest.fixture
@@ -20,6 +21,13 @@ def lake(tmp_path: Path) -> Lake:
 def db(mongod: Mongod, mongo_db: str) -> Iterator[Database[dict[str, Any]]]:
     with connect(mongod.uri) as client:
         yield client[mongo_db]
+
+
+@pytest.fixture
+def home(tmp_path: Path, mongo_db: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of the pipeline, over a dbt project of one mart."""
+    monkeypatch.setenv("CCLAKE_DBT_DIR", str(make_project(tmp_path / "dbt")))
+    return tmp_path / "cclake"
 
 
 @pytest.fixture(scope="session")
