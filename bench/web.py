@@ -165,7 +165,7 @@ def _copied(table: str, name: str, key: bool, copies: int) -> str:
     """A column in a copy: keys get the copy's number, times move on."""
     if name == "search_id":  # the second, then a number that no other block has
         step = SPAN.total_seconds() / max(copies, 1)
-        shift = f"cast(i * {step} as integer) * {2**31}"
+        shift = f"cast(i * {step} as integer) * {2**8}"
         return f"search_id + {shift} + i * (select count(*) from {table})"
     if name in _TIMES:
         return f"later({name}, i)"

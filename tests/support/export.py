@@ -60,11 +60,17 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _search_id(said_at: str | None, number: int) -> int:
-    """The number of a block, as gold makes it but for the part that is a hash."""
-    moment = datetime.fromisoformat(said_at) if said_at else None
-    seconds = int(moment.timestamp()) if moment else 0
-    return min(max(seconds, 0), 2**32 - 1) * 2**31 + number
+def _search_id(said_at: str | None, taken: set[int]) -> int:
+    """Return a number for a block that is free, as publish does."""
+    if said_at:
+        seconds = int(datetime.fromisoformat(said_at).timestamp())
+        number = min(max(seconds, 0), 2**32 - 1) * 2**8
+    else:
+        number = -(2**31)
+    while number in taken:
+        number += 1
+    taken.add(number)
+    return number
 
 
 class Export:
@@ -92,8 +98,9 @@ class Export:
         connection.executescript("pragma journal_mode = off; pragma synchronous = off;")
         # Blocks are numbered in the order of time.
         said = {row["entry_key"]: row["said_at"] for row in self.rows["thread_entries"]}
-        for number, row in enumerate(self.rows["thread_blocks"]):
-            row["search_id"] = _search_id(said[row["entry_key"]], number)
+        taken: set[int] = set()
+        for row in self.rows["thread_blocks"]:
+            row["search_id"] = _search_id(said[row["entry_key"]], taken)
             text = row.get("text") or ""
             if row["block_kind"] == "tool_use":
                 text = f"{row['tool_name']} {row['tool_input']}"

@@ -269,13 +269,15 @@ blocks as (
 
 select
     -- Rises with time, so that the newest hits of a search are the last row ids. Of times
-    -- before 1970 and after 2106, which only a wrong clock writes, the end is taken.
-    {{ at_least(at_most('coalesce(epoch_ms(said_at), 0) // 1000', 4294967295), 0) }}
-    * 2147483648
-    + cast(
-        cast(('0x' || left(md5(entry_key || '/' || block_no), 8)) as bigint)
-        & 2147483647 as bigint
-    ) as search_id,
+    -- before 1970 and after 2106, which only a wrong clock writes, the end is taken. The
+    -- full-text index stores differences of these numbers, so they lie close together.
+    case
+        when said_at is null
+            then -1 - cast(('0x' || left(md5(entry_key || '/' || block_no), 8)) as bigint)
+        else
+            {{ at_least(at_most('epoch_ms(said_at) // 1000', 4294967295), 0) }} * 256
+            + cast(('0x' || left(md5(entry_key || '/' || block_no), 2)) as bigint)
+    end as search_id,
     session_id,
     entry_key,
     block_no,

@@ -390,6 +390,21 @@ def damage(home: Path) -> None:
         file.write(os.urandom(16384 * 2))
 
 
+def test_an_emptied_buffer_gives_its_space_back(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    body = b'"' + b"x" * 1_000_000 + b'"'
+    offset, records = 0, []
+    for _ in range(12):
+        records.append(line(offset, body))
+        offset += len(body) + 1
+    send(process, *records, checkpoint(offset))
+    wait_for(lambda: queued(tmp_path) == 12, "the lines are stored")
+    file = tmp_path / "buffer.db"
+    deliver(tmp_path)
+    wait_for(lambda: file.stat().st_size < 1 << 20, "the file is small again")
+    assert end(process)[0] == 0
+
+
 def test_a_damaged_buffer_is_set_aside_and_a_new_one_takes_its_place(
     tmp_path: Path,
 ) -> None:

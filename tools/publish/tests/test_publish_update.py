@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from cclake_publish import served, update
+from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
 from gold_tables import add_image, add_session, make_gold, remove_session
 from harness import BIN
@@ -270,7 +271,7 @@ def test_blocks_of_one_number_all_get_their_own(
     )
     assert publish(gold, exports).rows == 1
     numbers = {row[0]: row[2] for row in contents(exports)["search_documents"]}
-    assert numbers[12] == "s3-1"
+    assert numbers[15] == "s3-1"
     assert publish(gold, exports).rows == 0
     # In a new file numbers of the same second may change places; the rest is equal.
     publish(gold, tmp_path / "fresh", full=True)
@@ -279,6 +280,28 @@ def test_blocks_of_one_number_all_get_their_own(
         for folder in (exports, tmp_path / "fresh")
     )
     assert ours == theirs
+
+
+def test_very_many_blocks_of_one_moment_get_their_numbers_in_few_steps(
+    gold: Path, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(gold, exports)
+    statements: list[str] = []
+    run = Bulk.run
+
+    def record(file: Bulk, sql: str) -> list[tuple[object, ...]]:
+        statements.append(sql)
+        return run(file, sql)
+
+    monkeypatch.setattr(Bulk, "run", record)
+    one = "insert into marts.thread_blocks select b.* replace ('{}' || range as entry_key)"
+    one += " from marts.thread_blocks as b, range(3000) where search_id = 300001"
+    for name in "ab":
+        change(gold, f"{one.format(name)} and entry_key like 's3%'")
+        statements.clear()
+        assert publish(gold, exports).rows == 3000
+        assert sum(sql.startswith("create temp table taken") for sql in statements) < 20
+    assert publish(gold, exports).rows == 0
 
 
 def test_where_most_has_changed_a_new_file_is_written(

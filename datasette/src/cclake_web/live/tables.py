@@ -67,7 +67,8 @@ class Tables:
         self._sessions: dict[str, Session] = {}
         self._owners: dict[str, str] = {}  # the session of each entry
         self._calls: dict[str, Line] = {}  # by the id of the call
-        self._position = self._blocks = 0
+        self._taken: set[int] = set()  # numbers of blocks
+        self._position = 0
 
     @property
     def sessions(self) -> list[str]:
@@ -276,8 +277,10 @@ class Tables:
             given = dumps(given)
             if block.tool_use_id:
                 self._call(line, block)
-        self._blocks += 1
-        search_id = first_number(line.said_at) + self._blocks
+        search_id = first_number(line.said_at)
+        while search_id in self._taken:
+            search_id += 1
+        self._taken.add(search_id)
         row = {
             "search_id": search_id,
             "entry_key": line.key, "session_id": line.session_id, "block_no": number,

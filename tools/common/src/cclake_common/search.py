@@ -12,7 +12,7 @@ from typing import Any
 from cclake_common.times import day_start, moment
 from cclake_common.words import ALONE, text_of, words_of
 
-SECOND = 2**31  # numbers of blocks
+SECOND = 2**8  # numbers of blocks
 RANKED = 20_000  # of the hits of a common word the newest are ranked
 KINDS = {
     "text": "Prompts and answers",
@@ -402,7 +402,8 @@ def _to_word(text: str, begin: int, end: int) -> tuple[int, int]:
 def first_number(time: str) -> int:
     """Return the least number that a block of this second has; without a time, 0.
 
-    As gold makes it: times before 1970 and after 2106 are the end of what it can say.
+    As gold makes it: times before 1970 and after 2106 are the end of what it can say,
+    and blocks without a time have numbers below 0.
     """
     at = moment(time)
     return min(max(int(at.timestamp()), 0), 2**32 - 1) * SECOND if at else 0
@@ -466,7 +467,7 @@ def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
     )
     values = {
         "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
-        "low": first_number(low) if low else SECOND, "high": first_number(high),
+        "low": first_number(low), "high": first_number(high),
     }  # fmt: skip
     conditions = [sql for wanted, sql in pairs if wanted]
     for number, one in enumerate(within.operators):

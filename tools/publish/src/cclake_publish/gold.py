@@ -23,6 +23,7 @@ IMAGE_DATA = "image_data"
 INTERNAL = {"updated_run", "price_list"}
 NEEDED_BY_READERS = {"dim_sessions": ("updated_run",)}
 KEPT_AS_VIEWS = {IMAGE_DATA, *VIEWS}
+NUMBERS = 'memory.main."numbers"'
 RANGE_ROWS = 10_000
 RANGES = 64
 
@@ -134,27 +135,27 @@ class Gold:
             return True
         return bool(row and row[0])
 
-    def numbered(self, table: Table) -> str:
-        """Return SQL for the blocks of all sessions, each with a number of its own.
+    def number(self, table: Table) -> None:
+        """Give each block a number of its own; `numbered` has them.
 
         Where several have the same, all but one get the next free number.
         """
         source = self.source(table.name)
-        run = self.connection.execute
-        twice = f"select 1 from {source} group by search_id having count(*) > 1 limit 1"
-        if not run(twice).fetchone():
-            return source
-        numbers = 'memory.main."numbers"'
-        key = "session_id, entry_key, block_no"
-        run(
-            f"create table {numbers} as select {key}, place"
-            " + max(search_id - place) over (order by place) as search_id"
-            f" from (select {key}, search_id, row_number() over"
-            f" (order by search_id, entry_key, block_no) as place from {source})"
+        self.connection.execute(
+            f"create table {NUMBERS} as select row, number from (select row, search_id,"
+            " place + max(search_id - place) over (order by place) as number"
+            " from (select rowid as row, search_id, row_number() over"
+            f" (order by search_id, rowid) as place from {source}))"
+            " where number <> search_id"
         )
+
+    def numbered(self, table: Table, piece: str) -> str:
+        """Return SQL for the blocks of a piece of the table, with those numbers."""
         return (
-            f"(select t.* replace (n.search_id as search_id) from {source} as t"
-            f" join {numbers} as n using ({key}))"
+            "(select t.* exclude (row)"
+            " replace (coalesce(n.number, t.search_id) as search_id)"
+            f" from (select rowid as row, * from {self.source(table.name)}"
+            f" where {piece}) as t left join {NUMBERS} as n on n.row = t.row)"
         )
 
     def ranges(self, table: Table, key: str) -> list[str]:

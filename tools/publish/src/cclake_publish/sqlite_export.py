@@ -81,23 +81,17 @@ def create_table(file: Bulk, name: str, columns: tuple[Column, ...]) -> None:
 
 def _copy_rows(gold: Gold, table: Table, file: Bulk, progress: Progress) -> int:
     """Copy all rows of a table, a chunk at a time; gives their number."""
-    source, pieces = gold.source(table.name), ["true"]
+    sources = [gold.source(table.name)]
     if is_searched(table):
-        source = gold.numbered(table)
+        gold.number(table)
         # In the order of the key SQLite fills each page before it begins another.
-        pieces = [
-            f"{piece} order by search_id" for piece in gold.ranges(table, "search_id")
+        sources = [
+            f"{gold.numbered(table, piece)} order by search_id"
+            for piece in gold.ranges(table, "search_id")
         ]
     return sum(
-        insert(
-            gold,
-            table.name,
-            table.in_sqlite,
-            f"{source} where {piece}",
-            file,
-            progress,
-        )
-        for piece in pieces
+        insert(gold, table.name, table.in_sqlite, source, file, progress)
+        for source in sources
     )
 
 

@@ -20,6 +20,8 @@ SESSIONS = "dim_sessions"
 # new file costs less than changing the old one.
 MANY, PART = 50_000, 3
 MOVED = 'memory.main."moved"'
+# A block keeps its number where that is so little above the one that gold has for it.
+NEAR = 1 << 14
 KEY = 4  # columns by which rows are matched before they are compared
 
 
@@ -161,9 +163,9 @@ def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
     values = ", ".join(f"{expression(c)} as {quote(c.name)}" for c in columns)
     found = gold.connection.execute(f"select {values} from {source}")
     file.keep("new", found.to_arrow_reader())
-    file.run(f"create index temp.new_key on new ({', '.join(map(quote, names[:KEY]))})")
     if is_searched(table):
         _number(file)
+    file.run(f"create index temp.new_key on new ({', '.join(map(quote, names[:KEY]))})")
     same = " and ".join(f"n.{quote(name)} is t.{quote(name)}" for name in names)
     file.run(
         "create temp table same as select t.rowid as there, n.rowid as here"
@@ -218,19 +220,38 @@ def _number(file: Bulk) -> None:
     """Give blocks numbers that no other block has, and those that they had before."""
     same = "o.session_id is n.session_id and o.entry_key is n.entry_key"
     same += " and o.block_no is n.block_no"
-    moved = f"""
-        select n.rowid as row from temp.new as n
-        join {SEARCHED} as o on o.search_id = n.search_id where not ({same})
+    near = f"o.search_id between n.search_id and n.search_id + {NEAR}"
+    file.run(
+        "create temp table kept as select min(n.rowid) as row, o.search_id as number"
+        f" from temp.new as n cross join {SEARCHED} as o on {same} and {near}"
+        " group by o.search_id"
+    )
+    file.run(
+        "create temp table free as select row, place + max(number - place) over"
+        " (order by place) as number from (select rowid as row, search_id as number,"
+        " row_number() over (order by search_id, rowid) as place from temp.new"
+        " where rowid not in (select k.row from temp.kept as k))"
+    )
+    taken = f"""
+        select f.row from temp.free as f join {SEARCHED} as o on o.search_id = f.number
         union
-        select n.rowid from temp.new as n join temp.new as o
-        on o.search_id = n.search_id and o.rowid < n.rowid
+        select row from (
+            select row, row_number() over (partition by number order by row) as place
+            from temp.free
+        ) where place > 1
     """
-    file.run(f"create temp table twice as {moved}")
-    while file.run("select 1 from temp.twice limit 1"):
+    step = 1
+    while file.run(f"select 1 from ({taken}) limit 1"):
+        file.run(f"create temp table taken as {taken}")
         file.run(
-            "update temp.new set search_id = search_id + 1"
-            " where rowid in (select row from temp.twice)"
+            f"update temp.free set number = number + {step}"
+            " where row in (select t.row from temp.taken as t)"
         )
-        file.run("delete from temp.twice")
-        file.run(f"insert into temp.twice {moved}")
-    file.run("drop table temp.twice")
+        file.run("drop table temp.taken")
+        step *= 2  # soon above all numbers of a moment that has very many
+    for numbers in ("kept", "free"):
+        file.run(
+            "update temp.new set search_id = a.number"
+            f" from temp.{numbers} as a where a.row = new.rowid"
+        )
+        file.run(f"drop table temp.{numbers}")
