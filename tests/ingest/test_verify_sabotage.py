@@ -111,7 +111,7 @@ def _build(chain: Chain) -> None:
     chain.db.conversations.update_one(
         {"_id": document["_id"]}, {"$set": {"raw_file": body}, "$unset": {"raw": 1}}
     )
-    done = run("pipeline", "run")
+    done = run("pipeline", "run", env={"CCLAKE_DUCKDB_COPY_HOURS": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     with closing(sqlite3.connect(chain.buffer)) as db, db:
         # A line that waits: it was read again, and MongoDB has it already.

@@ -1,105 +1,129 @@
-"""Every index of the large tables is one that a page, a report or publish asks for."""
+"""Every index of the export is one that a page, a command or publish asks for."""
 
 import asyncio
 import re
+import shutil
 import sqlite3
-from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
+import cclake_recall.cli
 import pytest
 from cclake_metabase.check import render
 from cclake_metabase.model import FILTERS, load
-from cclake_publish.indexes import INDEXES, columns_of
-from cclake_report import activity, explain
-from cclake_report.export import Gold
-from cclake_report.filters import Filters
-from cclake_web import export as served
-from export import SCHEMA
-from sample import FORK, LONG, MAIN, sample
+from cclake_publish.indexes import BY_SESSION
+from cclake_report import explain
+from cclake_report.commands import app as report
+from chain import Chain
+from typer.testing import CliRunner
 
-# These grow with the messages; an index of one costs every publication.
-LARGE = {"fct_messages", "thread_entries", "thread_blocks", "fct_api_responses",
-         "fct_tool_calls", "fct_file_operations"}  # fmt: skip
 PAGES = (
-    "/", f"/session/{MAIN}", f"/session/{LONG}?page=3", f"/session/{FORK}",
-    "/search?q=row", "/search?q=row&project=alpha&order=best", "/palette.json?q=row",
-    f"/session/{MAIN}/find.json?q=row", f"/session/{MAIN}/export.json",
-    f"/session/{MAIN}/export.html", "/dashboard?period=all&model=claude-opus-4-6",
-    "/files", "/file?path=/home/me/alpha/src/parser.py", "/search?q=parser.py",
-    "/export/messages.csv", "/conversations/prompts_about?words=row",
+    "/", "/?q=row&project=x", "/?model=opus", "/?tool=Bash", "/?sort=cost", "/?hour=9",
+    "/session/{one}", "/session/{one}?page=2", "/session/{one}?agent={agent}",
+    "/session/{one}?at={entry}", "/session/{one}/find.json?q=row",
+    "/session/{one}/export.json", "/session/{one}/export.html", "/search?q=row",
+    "/search?q=row&project=x&order=best", "/palette.json?q=row", "/dashboard",
+    "/dashboard?model=opus", "/dashboard?project=x", "/dashboard?host=x", "/year",
+    "/files",
+    "/file?path=/home/me/x.py", "/search?q=parser.py", "/compare", "/session/{one}/cost",
+    "/export/messages.csv", "/export/sessions.csv", "/runs", "/image/{image}",
 )  # fmt: skip
+REPORTS = (
+    "daily", "session", "blocks", "models", "projects", "tools", "errors", "cache",
+    "changes", "hours", "explain {message}",
+)  # fmt: skip
+RECALLS = ("find row", "list", "show {one}", "search row", "files x.py")
+COUNT = re.compile(r"select count\(\*\) from \[\w+\]")
 # How publish finds the rows of a session that has changed.
-OF_SESSION = "select rowid from {} where session_id = 's'"
+OF_SESSION = "select rowid from {} where session_id is 's'"
 
 
-def named(table: str, index: str) -> str:
-    return "__".join(("ix", table, *columns_of(index)))
-
-
-def test_no_index_of_a_large_table_is_without_a_query(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = sample().write(tmp_path / "exports" / "conversations.db")
-    declared = {named(*one) for one in INDEXES if one[0] in LARGE}
+@pytest.fixture
+def export(pricing: Chain, tmp_path: Path) -> Path:
+    """Return a copy of a real export in which no table is known to be small."""
+    path = tmp_path / "exports" / "conversations.db"
+    path.parent.mkdir()
+    shutil.copy(pricing.exports / "conversations.db", path)
     with closing(sqlite3.connect(path)) as db:
-        _as_published(db)
-    asked: set[str] = set()
-    monkeypatch.setenv("EXPORT_DIR", str(path.parent))
-    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9")
-    connect = served._connect
+        db.execute("pragma journal_mode = wal")
+        db.execute("delete from sqlite_stat1")
+        db.commit()
+    return path
 
-    def traced(file: Path) -> sqlite3.Connection:
-        connection = connect(file)
+
+@pytest.mark.slow
+def test_no_index_of_the_export_is_without_a_query(
+    export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_DIR", str(export.parent))
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9")
+    asked: set[str] = set()
+    connect = sqlite3.connect
+
+    def traced(*args: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)  # type: ignore
         connection.set_trace_callback(asked.add)
         return connection
 
-    monkeypatch.setattr(served, "_connect", traced)
-    asyncio.run(_ask())
-    used: dict[str, set[str]] = defaultdict(set)
-    with closing(sqlite3.connect(path)) as db:
-        db.set_trace_callback(asked.add)
-        gold = Gold(db)
-        gold.rows(explain.RESPONSES, ["msg"] * 3)
-        activity.errors(gold, Filters(timezone="UTC"))
-        db.set_trace_callback(None)
-        asked |= {OF_SESSION.format(table) for table in LARGE}
-        values = dict.fromkeys(FILTERS, "x")
-        cards = [card for dashboard in load() for card in dashboard.cards]
-        for card in cards:
-            filled = re.sub(r":\w+", "'x'", render(card.sql, values))
-            with suppress(sqlite3.OperationalError):  # of a table that the sample lacks
-                db.execute(f"explain {filled}")
-                asked.add(filled)
+    names = _names(export)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", traced)
+        asyncio.run(_ask([page.format(**names) for page in PAGES]))
+        for command in REPORTS:
+            CliRunner().invoke(report, command.format(**names).split())
+        for command in RECALLS:
+            arguments = ["recall", *command.format(**names).split()]
+            patch.setattr("sys.argv", arguments)
+            with suppress(SystemExit):
+                cclake_recall.cli.main()
+    asked |= {OF_SESSION.format(table) for table in BY_SESSION}
+    asked |= set(_cards())
+    asked.add(explain._ITEMS.replace("?", "'x'"))  # no response here has several
+    # Datasette counts the rows of a table over any index.
+    asked = {sql for sql in asked if not COUNT.fullmatch(sql)}
+    used: set[str] = set()
+    with closing(sqlite3.connect(export)) as db:
+        db.create_function("search_words", 1, str)
         for sql in asked:
             if sql.lstrip().startswith(("select", "with")):
-                db.create_function("search_words", 1, str)
-                for row in db.execute(f"explain query plan {sql}").fetchall():
-                    for index in re.findall(r"INDEX (ix__\w+)", row[3]):
-                        used[index].add(sql)
-    assert sorted(declared - used.keys()) == []
+                with suppress(sqlite3.OperationalError):  # of the live overlay
+                    for row in db.execute(f"explain query plan {sql}").fetchall():
+                        used |= set(re.findall(r"INDEX (ix__\w+)", row[3]))
+        made = db.execute(
+            "select name from sqlite_master where type = 'index' and name like 'ix%'"
+        )
+        declared = {name for (name,) in made}
+    assert len(declared) > 20
+    assert sorted(declared - used) == []
 
 
-def _as_published(db: sqlite3.Connection) -> None:
-    """Give an export the indexes that publish makes, and no others."""
-    db.execute("pragma legacy_alter_table = on")  # the views stay as they are
-    for table in LARGE:
-        columns = SCHEMA[table].replace("_key primary key", "_key")
-        db.execute(f"alter table {table} rename to former")
-        db.execute(f"create table {table} ({columns})")
-        db.execute(f"insert into {table} select * from former")
-        db.execute("drop table former")
-    db.execute("delete from sqlite_stat1")
-    for table, index in INDEXES:
-        if table in LARGE:
-            db.execute(f"create index {named(table, index)} on {table} ({index})")
-    db.commit()
+def _names(export: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(export)) as db:
+        one, entry = db.execute(
+            "select session_id, entry_key from thread_entries order by 1, 2"
+        ).fetchone()
+        (message,) = db.execute("select message_id from fct_api_responses").fetchone()
+        agent = db.execute("select max(agent_id) from thread_entries").fetchone()[0]
+    return {"one": quote(one), "entry": entry, "message": message,
+            "agent": agent or "a", "image": "0" * 32}  # fmt: skip
 
 
-async def _ask() -> None:
+def _cards() -> Iterator[str]:
+    values = dict.fromkeys(FILTERS, "x")
+    for dashboard in load():
+        for card in dashboard.cards:
+            for given in (values, {}):
+                yield re.sub(r":\w+", "'x'", render(card.sql, given))
+
+
+async def _ask(pages: list[str]) -> None:
     from datasette.app import Datasette
 
     datasette = Datasette([], settings={"num_sql_threads": 2})
-    for page in PAGES:
+    listed = (await datasette.client.get("/conversations.json")).json()["queries"]
+    pages += [f"/conversations/{quote(one['name'])}.json?words=row" for one in listed]
+    for page in pages:
         answer = await datasette.client.get(page)
-        assert answer.status_code == 200, (page, answer.text[:500])
+        assert answer.status_code in (200, 404), (page, answer.text[:500])

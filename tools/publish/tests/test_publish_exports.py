@@ -39,7 +39,7 @@ def query(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def test_every_gold_table_is_in_both_exports(gold: Path, exports: Path) -> None:
-    done = publish(gold, exports)
+    done = publish(gold, exports, copy=True)
     assert done.tables["thread_entries"] == 12
     with duckdb.connect(str(exports / "analytics.duckdb"), read_only=True) as copy:
         for table, rows in done.tables.items():
@@ -156,11 +156,11 @@ def test_the_sqlite_file_is_sound_and_stands_alone(gold: Path, exports: Path) ->
     lite = exports / "conversations.db"
     assert query(lite, "pragma integrity_check") == [("ok",)]
     assert query(lite, "pragma journal_mode") == [("wal",)]
-    assert query(lite, "pragma page_size") == [(8192,)]
+    assert query(lite, "pragma page_size") == [(16384,)]
     publish(gold, exports, full=True)
     names = {entry.name for entry in exports.iterdir()}
     real = lite.readlink().name
-    assert names == {lite.name, real, "analytics.duckdb", ".publish.lock"}
+    assert names == {lite.name, real, ".publish.lock"}
 
 
 def test_a_reader_keeps_its_file_while_a_new_one_appears(
@@ -360,6 +360,45 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     assert "Traceback" not in done.stderr
     assert (exports / "conversations.db").stat() == before
     assert not list(exports.glob(".*.new*"))
+
+
+@pytest.mark.parametrize("part", ["the log", "the file"])
+def test_a_full_disk_leaves_the_changed_export_readable_and_whole(
+    gold: Path, exports: Path, part: str
+) -> None:
+    publish(gold, exports)
+    lite = exports / "conversations.db"
+    length = "select sum(length(text)) from thread_blocks"
+    before = query(lite, length)
+    with duckdb.connect(str(gold)) as writer:
+        writer.execute(
+            "update marts.thread_blocks set text = (select string_agg(md5(range::varchar"
+            " || entry_key), ' ') from range(100))"
+        )
+    # What is written goes to the log first, which grows with it, and then to the file.
+    limit = 64 * 1024 if part == "the log" else lite.stat().st_size
+    done = subprocess.run(
+        [BIN / "publish", "--duckdb", gold, "--export-dir", exports],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    log = Path(f"{lite.resolve()}-wal")
+    if part == "the log":
+        assert done.returncode == 1
+        assert done.stderr.startswith("publish: cannot write the exports: ")
+        assert query(lite, length) == before
+        assert query(lite, "select count(*) from search_fts('whole')") == [(0,)]
+    else:
+        assert done.returncode == 0, done.stderr
+        assert log.stat().st_size > 0  # the file has no room for it yet
+        assert query(lite, length) == [(12 * (100 * 33 - 1),)]
+    assert query(lite, "pragma integrity_check") == [("ok",)]
+    publish(gold, exports)
+    assert query(lite, length) == [(12 * (100 * 33 - 1),)]
+    assert query(lite, "pragma integrity_check") == [("ok",)]
+    assert log.stat().st_size == 0
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(gold: Path) -> None:

@@ -555,8 +555,8 @@ def test_a_damaged_page_is_a_new_file(
         ).fetchall()
     with (exports / "conversations.db").open("r+b") as file:
         for (page,) in pages:
-            file.seek((page - 1) * 8_192)
-            file.write(b"\xff" * 8_192)
+            file.seek((page - 1) * 16_384)
+            file.write(b"\xff" * 16_384)
     moved = "set updated_run = 2 where session_id = 's2'"
     tables = ("dim_sessions", "thread_blocks", "thread_entries")
     change(gold, *(f"update marts.{name} {moved}" for name in tables))
@@ -638,7 +638,7 @@ def test_killed_at_any_step_the_export_is_old_or_new(
     assert len(states) > 4
 
 
-def test_the_copy_for_duckdb_is_renewed_when_it_is_asked_for(
+def test_the_copy_for_duckdb_is_written_when_it_is_asked_for(
     gold: Path, exports: Path
 ) -> None:
     def copied() -> int:
@@ -650,7 +650,9 @@ def test_the_copy_for_duckdb_is_renewed_when_it_is_asked_for(
         assert facts["export_id"]
         return int(found[0][0])
 
-    publish(gold, exports)
+    for full in (True, False):
+        assert publish(gold, exports, full=full).duckdb_bytes == 0
+    publish(gold, exports, copy_hours=1)
     change(gold, "delete from marts.dim_sessions where session_id = 's1'")
     publish(gold, exports, copy_hours=1)
     assert copied() == 4
@@ -666,7 +668,7 @@ def test_the_copy_for_duckdb_is_renewed_when_it_is_asked_for(
     publish(gold, exports, full=True)
     assert copied() == 1
     (exports / "analytics.duckdb").unlink()
-    assert publish(gold, exports).duckdb_bytes == 0
+    assert publish(gold, exports, full=True).duckdb_bytes == 0
 
 
 def test_another_layout_makes_the_export_anew(

@@ -29,33 +29,34 @@ def publish(
     duckdb: DuckDb = None,
     export_dir: ExportDir = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Write both files in full, not only changes.")
+        bool, typer.Option("--full", help="Write a new file, not only changes.")
     ] = False,
     duckdb_copy: Annotated[
-        bool, typer.Option("--duckdb-copy", help="Renew analytics.duckdb, too.")
+        bool, typer.Option("--duckdb-copy", help="Write analytics.duckdb, too.")
     ] = False,
     duckdb_copy_hours: Annotated[
         float | None,
         typer.Option(
             envvar="CCLAKE_DUCKDB_COPY_HOURS",
             min=0,
-            show_default="only with --full or --duckdb-copy",
-            help="Renew analytics.duckdb when it is older than this many hours.",
+            show_default="only with --duckdb-copy; then with each --full",
+            help="Write analytics.duckdb when it is older than this many hours.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish gold for readers: conversations.db (SQLite) and analytics.duckdb.
+    """Publish gold for readers: conversations.db, and analytics.duckdb on demand.
 
-    What has changed is written into conversations.db in one transaction, so
-    readers never wait and never see half an export. analytics.duckdb is a copy
-    for DuckDB, renewed with --full, with --duckdb-copy, or when it is too old.
+    What has changed is written into conversations.db (SQLite) in one
+    transaction, so readers never wait and never see half an export.
+    analytics.duckdb is a copy for DuckDB. It is written with --duckdb-copy;
+    where there is one, --full renews it.
 
     Try:
 
         publish                    # bring conversations.db up to date
 
-        publish --full --json      # write both files in full
+        publish --duckdb-copy      # write the copy for DuckDB, too
 
         publish table fct_api_responses --out responses.parquet
     """

@@ -69,9 +69,9 @@ def publish(
         duckdb_path: The database that dbt writes; only read.
         export_dir: Folder of the exports.
         record: The record of pipeline runs; what it says is published too.
-        full: Write both files again instead of updating the last export.
-        copy: Also write the copy for DuckDB again.
-        copy_hours: Do so as well where the copy is older than this.
+        full: Write a new file instead of updating the last export.
+        copy: Also write the copy for DuckDB.
+        copy_hours: Do so as well where the copy is older than this, or missing.
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
@@ -134,7 +134,8 @@ def _publish(
     moved = update.find(gold, known, _gone(gold, folder)) if known else None
     info = Info(facts(gold), runs.read(record) if record else [])
     with ExitStack() as both:
-        if copy or moved is None:
+        # Nobody needs a copy until somebody has asked for one.
+        if copy or (moved is None and _size(folder / duckdb_export.NAME)):
             both.enter_context(duckdb_export.copying(gold, folder, info))
         if moved is None:
             new = both.enter_context(served.next_file(folder, info.facts["export_id"]))

@@ -1,9 +1,9 @@
 """Keys and indexes of the SQLite export, declared in one place.
 
-Every join and every sort of the readers has its index. In the tables that grow with
-the messages no index is without a query (`tests/web/test_web_indexes.py`): one over
-random keys costs every publication a page of the disk for each row. An index is made
-where the export has the table and all of the columns.
+Every join and every sort of the readers has its index, and no index is without a query
+(`tests/web/test_web_indexes.py`): one over random keys costs every publication a page
+of the disk for each row. An index is made where the export has the table and all of
+the columns.
 """
 
 from hashlib import blake2b
@@ -85,9 +85,6 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("fct_response_items", "session_id"),
     ("fct_api_responses", "session_id, responded_at"),
     ("fct_api_responses", "responded_at"),
-    ("fct_history_prompts", "doc_id, part"),
-    ("fct_history_prompts", "session_id"),
-    ("fct_history_prompts", "prompted_at"),
     ("fct_tool_calls", "tool_use_id"),
     ("fct_tool_calls", "session_id, called_at"),
     ("fct_file_operations", "session_id"),

@@ -20,6 +20,7 @@ _ADD_PRICES = (
     " million tokens), set CCLAKE_PRICES to its path, then run `just down` and"
     " `just up`."
 )
+NO_COPY = "none; `publish --duckdb-copy` writes it"
 SHOWN = 20
 MISSED = ("files", "folders")
 
@@ -117,7 +118,7 @@ def _facts(found: dict[str, Any]) -> Table:
     if found["pipeline"] != found["pipeline_ended"]:
         _add(table, "the one before", _run(found["pipeline_ended"]))
     _add(table, "last publish", export.get("published_at", "never"))
-    _add(table, "copy for DuckDB", found["duckdb_copy"] or "none")
+    _add(table, "copy for DuckDB", found["duckdb_copy"] or NO_COPY)
     return table
 
 
