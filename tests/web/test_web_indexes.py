@@ -24,8 +24,9 @@ PAGES = (
     "/session/{one}", "/session/{one}?page=2", "/session/{one}?agent={agent}",
     "/session/{one}?at={entry}", "/session/{one}/find.json?q=row",
     "/session/{one}/export.json", "/session/{one}/export.html", "/search?q=row",
-    "/search?q=row&project=x&order=best", "/palette.json?q=row", "/dashboard",
-    "/dashboard?model=opus", "/dashboard?project=x", "/dashboard?host=x", "/year",
+    "/search?q=row&project=x&order=best", "/palette.json?q=row", "/dashboard?period=all",
+    "/dashboard?period=all&model=opus", "/dashboard?period=all&project=x",
+    "/dashboard?period=all&host=x", "/year",
     "/files",
     "/file?path=/home/me/x.py", "/search?q=parser.py", "/compare", "/session/{one}/cost",
     "/export/messages.csv", "/export/sessions.csv", "/runs", "/image/{image}",
@@ -125,5 +126,5 @@ async def _ask(pages: list[str]) -> None:
     listed = (await datasette.client.get("/conversations.json")).json()["queries"]
     pages += [f"/conversations/{quote(one['name'])}.json?words=row" for one in listed]
     for page in pages:
-        answer = await datasette.client.get(page)
+        answer = await datasette.client.get(page, follow_redirects=True)
         assert answer.status_code in (200, 404), (page, answer.text[:500])

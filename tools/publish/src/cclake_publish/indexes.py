@@ -35,7 +35,7 @@ BY_SESSION = {
     "thread_entries": "session_id",
 }
 
-# (table, columns): the first of a table is its key.
+# (table, columns).
 INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_sessions", "session_id"),
     ("dim_sessions", "project_key, started_at"),
@@ -43,11 +43,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_sessions", "started_at"),
     ("dim_sessions", "ended_at"),
     ("dim_projects", "project_key"),
-    ("dim_models", "model"),
-    ("dim_tools", "tool_name"),
-    ("dim_date", "date_day"),
     ("dim_agents", "session_id, agent_id"),
-    ("dim_agents", "agent_id"),
     ("agg_session_metrics", "session_id"),
     ("agg_turn_metrics", "session_id, turn_number"),
     ("agg_turn_metrics", "cost_usd, started_at, session_id, turn_number"),
@@ -66,12 +62,10 @@ INDEXES: tuple[tuple[str, str], ...] = (
         " calls, durations, session_id",
     ),
     ("agg_message_quarters", "quarter_no, conversation_messages, session_id"),
-    ("agg_daily_summary", "date_day"),
     ("agg_daily_model_cost", "date_day, model, project_key, host"),
     ("agg_hourly_activity", "date_day, hour_of_day, project_key"),
     ("agg_cache_efficiency", "date_day, model, project_key"),
     ("agg_code_changes", "date_day, project_key, file_extension"),
-    ("agg_tool_efficiency", "tool_name"),
     ("agg_usage_blocks", "block_start"),
     ("fct_messages", "session_id, entry_key"),
     ("thread_entries", "session_id, position"),
@@ -82,7 +76,6 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("images", "image_key"),
     ("fct_api_responses", "message_id"),
     ("fct_response_items", "response_key"),
-    ("fct_response_items", "session_id"),
     ("fct_api_responses", "session_id, responded_at"),
     ("fct_api_responses", "responded_at"),
     ("fct_tool_calls", "tool_use_id"),
