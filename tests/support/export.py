@@ -269,7 +269,7 @@ class Session:
                 called_at=stamp(self.clock), agent_id=self.agent, call_entry_key=key,
                 turn_number=self.turn,
             )  # fmt: skip
-            if name in OPERATIONS:
+            if name in OPERATIONS and "file_path" in given:
                 self._file(one, name, given["file_path"])
         usage = {
             "input_tokens": 12, "output_tokens": 340, "cache_write_5m_tokens": 900,

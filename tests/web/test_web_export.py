@@ -64,7 +64,7 @@ def test_every_query_of_the_pages_runs_on_the_real_tables(web: Web) -> None:
     assert {"fct_api_responses", "thread_entries", "search_fts"} <= {
         table["name"] for table in listed["tables"]
     }
-    assert len(listed["queries"]) == 17
+    assert len(listed["queries"]) == 18
     for query in listed["queries"]:
         answer = web.get(f"/conversations/{quote(query['name'])}.json?words=fix")
         assert answer.status_code == 200, query["name"]

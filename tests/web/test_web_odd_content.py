@@ -120,7 +120,7 @@ def test_texts_made_to_take_long_do_not() -> None:
     hostile = "eyJ" * 100_000
     assert mask(hostile) == hostile
     assert "http" in markdown("http://a[b" * 6_000)
-    assert "<pre>" in markdown("```java\n" + "\n" * 19_000 + "```")
+    assert "<pre " in markdown("```java\n" + "\n" * 19_000 + "```")
 
 
 def test_values_nested_deep_are_hidden() -> None:

@@ -11,7 +11,8 @@ from cclake_web.data.thread import Mark, Page
 from cclake_web.formatting import count
 
 COLUMNS = 240
-NARROWEST = 90  # number of columns; fewer bars are not wider
+WIDE = 10  # pixels of a column in a short session
+FULL = 90  # columns from which on the strip is as wide as the page
 HEIGHT = 34
 _SPACE = Markup('<rect class="space" x="{}" width="1" height="{}"/>')
 
@@ -65,8 +66,11 @@ def strip(
         size = max((sizes.get(mark.message_id, 0) for mark in column), default=0)
         last = size or last
         parts.append(_bar(x, last * (HEIGHT - 8) / highest, column, failed, last))
-    drawn = Markup('<svg viewBox="0 0 {} {}" preserveAspectRatio="none">{}</svg>')
-    svg = drawn.format(max(len(columns), NARROWEST), HEIGHT, Markup("").join(parts))
+    width = f"{len(columns) * WIDE}" if len(columns) < FULL else "100%"
+    drawn = Markup(
+        '<svg viewBox="0 0 {} {}" width="{}" preserveAspectRatio="none">{}</svg>'
+    )
+    svg = drawn.format(len(columns), HEIGHT, width, Markup("").join(parts))
     return Strip(svg, highest)
 
 

@@ -41,12 +41,15 @@ TYPES = {
     "md": "text/markdown; charset=utf-8",
     "html": "text/html; charset=utf-8",
 }
+STYLES = ("theme.css", "web.css")
 Chunks = AsyncIterator[str]
 Keeps = dict[str, dict[str, Kept]]
 _MISSING = (
     "A session can be exported after the pipeline run that follows its first line."
 )
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
+
+STYLES = ("theme.css", "web.css")
 
 
 @view
@@ -208,8 +211,7 @@ async def _standalone(
         template = environment().get_template("standalone.html")
         return template.render(
             thread=thread, s=thread.session, ask=thread.ask, zone=visit.zone,
-            css=Markup(asset("web.css")[0].decode()), picture=picture, href=None,
-            kept=kept.get(""),
+            css=_styles(), picture=picture, href=None, kept=kept.get(""),
         )  # fmt: skip
 
     body = await visit.export.read(make, limit_ms=120_000)
@@ -223,3 +225,7 @@ def _data_url(connection: sqlite3.Connection, key: str) -> str:
     if row is None or row["media_type"] not in IMAGES:
         return ""
     return f"data:{row['media_type']};base64,{base64.b64encode(row['data']).decode()}"
+
+
+def _styles() -> Markup:
+    return Markup("".join(asset(name)[0].decode() for name in STYLES))

@@ -19,6 +19,8 @@ ASSETS = {
     "web.css": "text/css; charset=utf-8",
     "stock.css": "text/css; charset=utf-8",
     "numbers.css": "text/css; charset=utf-8",
+    "theme.css": "text/css; charset=utf-8",
+    "theme.js": "text/javascript; charset=utf-8",
     "web.js": "text/javascript; charset=utf-8",
     "find.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",

@@ -78,4 +78,5 @@ def _rendered(text: str) -> Markup:
         url_relative="deny",
         link_rel="noopener noreferrer nofollow",
     )
-    return Markup(clean)
+    # What scrolls can be reached by keys; a text has no tag of its own any more.
+    return Markup(clean.replace("<pre>", '<pre tabindex="0">'))
