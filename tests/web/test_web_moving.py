@@ -164,3 +164,46 @@ def test_keys_go_to_the_next_session_and_the_list_keeps_its_place(
     expect(page.locator(".beside")).to_be_hidden()
     assert tab.complaints == []
     tab.close()
+
+
+@pytest.mark.browser
+def test_the_key_of_errors_unfolds_the_failed_call(tab: Watched) -> None:
+    page = tab.open(f"/session/{MAIN}")
+    failed = page.locator(".call.failed").first
+    expect(failed).not_to_be_visible()
+    page.keyboard.press("x")
+    expect(failed).to_be_in_viewport()
+    expect(failed.get_by_text("FAILED tests/test_parser.py")).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_find_in_session_covers_no_button_of_the_header(
+    browser: Browser, web: Web, width: int
+) -> None:
+    tab = Watched(browser, web, viewport={"width": width, "height": 844})
+    page = tab.open(f"/session/{MAIN}")
+    page.keyboard.press("f")
+    page.keyboard.type("row")
+    expect(page.locator(".finder li").first).to_be_visible()
+    covered = page.evaluate(
+        """() => {
+            const box = document.querySelector('.finder').getBoundingClientRect();
+            return [...document.querySelectorAll('.acts > *, .acts > details > summary')]
+                .map(one => one.getBoundingClientRect())
+                .filter(one => one.width && one.right > box.left && one.left < box.right
+                    && one.bottom > box.top && one.top < box.bottom).length;
+        }"""
+    )
+    assert covered == 0
+    tab.close()
+
+
+def test_the_page_of_an_agent_is_titled_by_what_it_was_asked(web: Web) -> None:
+    text = web.get(f"/session/{MAIN}?agent=a1b2c3d4").text
+    head = text.split("<h1>")[1].split("</header>")[0]
+    assert head.startswith("Find every caller of read_rows and report.</h1>")
+    assert "Subagent" in head
+    assert "a1b2c3d4" in head
+    assert "<title>Find every caller of read_rows" in text
+    assert "<h1>Subagent nobody</h1>" in web.get(f"/session/{MAIN}?agent=nobody").text

@@ -106,7 +106,7 @@ def test_without_script_a_link_leads_to_the_subagent(
     page.locator(".work > summary").first.click()
     page.locator(".call.agent > summary", has_text="Level 0").click()
     page.get_by_text("Open this subagent on its own page").first.click()
-    expect(page.locator("h1")).to_have_text("Subagent agent0")
+    expect(page.locator(".about-session")).to_contain_text("agent0")
     tab.close()
 
 

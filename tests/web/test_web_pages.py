@@ -173,7 +173,7 @@ def test_a_message_of_a_subagent_is_shown_on_the_subagents_page(web: Web) -> Non
     href = re.search(r'class="hit" href="(/session/[^"#]+)', text)
     assert href
     thread = web.get(href[1].replace("&amp;", "&"), follow_redirects=True)
-    assert "Subagent a1b2c3d4" in thread.text
+    assert "a1b2c3d4" in thread.text.split("<h1>")[1].split("</header>")[0]
 
 
 def test_search_finds_prompts_and_answers_first_and_tools_on_request(web: Web) -> None:

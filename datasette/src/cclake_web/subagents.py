@@ -121,6 +121,17 @@ class Nester:
         kind, what = self.about.get(agent or "", ("", ""))
         return squeeze(self._seen(kind), 40), one_line(self._seen(what), 120)
 
+    def asked(self, agent: str | None) -> tuple[str, str]:
+        """Return the type of an agent and what it was asked, or "".
+
+        That is its description, else the beginning of its task.
+        """
+        kind, what = self.named(agent)
+        if agent and not what:
+            tasks = thread.tasks(self.connection, self.ask.session_id, [agent])
+            what = one_line(self._seen(tasks.get(agent)), 120)
+        return kind, what
+
     def loose(self) -> list[Loose]:
         """Return the agents without a call in the session."""
         started = {child for many in self.children.values() for child in many}

@@ -123,7 +123,7 @@ def load(
         family=[_shown(one, ask) for one in around.family],
         loose=nester.loose() if not ask.agent else [], total=len(marks), strip=drawn,
         sums=nester.total(ask.agent) if ask.agent else None,
-        agent=nester.named(ask.agent),
+        agent=nester.asked(ask.agent),
         is_last=page is None or page.number == len(pages),
         files=shown(around.files, around.session["project_path"] or "", ask.reveal),
     )  # fmt: skip

@@ -226,13 +226,14 @@
     const next = step > 0
       ? seen.find((one) => one.getBoundingClientRect().top > edge)
       : seen.reverse().find((one) => one.getBoundingClientRect().top < edge - 8);
-    if (!next) return;
+    if (!next) return null;
     scrollBy({ top: next.getBoundingClientRect().top - top() });
     (next.matches("a") ? next : $("a, summary", next))?.focus({ preventScroll: true });
+    return next;
   };
   const errors = () => {
     for (const one of $$(".failed, .mark.bad")) unfold(one.parentElement);
-    go($$(".failed, .mark.bad"), 1);
+    unfold(go($$(".failed, .mark.bad"), 1));
   };
   let before = "";
   document.addEventListener("keydown", (event) => {
