@@ -83,7 +83,7 @@ def test_the_first_publication_is_full_and_the_next_ones_are_not(
 
 
 def test_only_their_owner_may_read_the_exports(gold: Path, exports: Path) -> None:
-    publish(gold, exports, full=True)
+    publish(gold, exports, copy=True)
     with reading(exports / "conversations.db") as reader:
         reader.ask("select * from dim_sessions")
         publish(gold, exports)
