@@ -10,6 +10,14 @@ from typing import Any
 import duckdb
 import pytest
 from bson import Int64
+from cclake_common.stop import Stop
+from cclake_pipeline.backlog import follow
+from cclake_pipeline.places import Places
+from cclake_pipeline.project import dbt_project
+from cclake_pipeline.record import Record
+from cclake_pipeline.run import execute
+from cclake_pipeline.stages import Stages
+from cclake_pipeline.watermarks import Watermarks
 from harness import BIN, PATIENCE, Mongod, connect
 from shipping import ship
 
@@ -43,8 +51,46 @@ def rows(result: dict[str, Any]) -> dict[str, int | None]:
     return {stage["stage"]: stage["rows"] for stage in result["stages"]}
 
 
+class LastLook(Watermarks):
+    """Watermarks; with the second look something comes from `end`."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        super().__init__(uri, database)
+        self.end, self._end = os.pipe()
+        self._looks = 0
+
+    def close(self) -> None:
+        for end in (self.end, self._end):
+            os.close(end)
+
+    def total(self) -> int:
+        self._looks += 1
+        if self._looks == 2:
+            os.write(self._end, b"\n")
+        return super().total()
+
+
+def test_what_is_loaded_before_the_run_is_counted_by_it(
+    mongod: Mongod, mongo_db: str, home: Path
+) -> None:
+    ship(FIXTURE / "projects")
+    stages = Stages(Places(home, dbt_project(), "dev", mongod.uri, mongo_db), print)
+    record, stop = Record(home / "pipeline.db"), Stop()
+    with LastLook(mongod.uri, mongo_db) as watermarks:
+        assert follow(stages, watermarks, 0, watermarks.end, stop, many=1)
+        whole = watermarks.total()
+    ended = execute(
+        stages, record, "incremental", watermark=whole, stop=stop, pass_on_stop=True
+    )
+    watermarks.close()
+    found = {stage.stage: stage.rows for stage in ended.stages}
+    assert (ended.outcome, found["extract"], found["load"]) == ("done", whole, whole)
+    totals = run("report", "daily")["totals"]
+    assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])
+
+
 def test_lines_that_come_in_two_runs_cost_what_they_cost(
-    mongod: Mongod, mongo_db: str
+    mongod: Mongod, mongo_db: str, home: Path
 ) -> None:
     ship(FIXTURE / "projects")
     with connect(mongod.uri) as client:
@@ -54,9 +100,17 @@ def test_lines_that_come_in_two_runs_cost_what_they_cost(
         watermarks.update_one({}, {"$set": {"acked_seq": Int64(half)}})
         first = run("pipeline", "run")
         assert rows(first)["extract"] == half
+        watermarks.update_one({}, {"$set": {"acked_seq": Int64(half + 1)}})
+        served = (home / "exports" / "conversations.db").resolve()
+        one = run("pipeline", "run")
+        assert rows(one)["extract"] == 1
+        # Only what differs is written, and into the same file.
+        assert (rows(one)["publish"] or 0) <= (rows(first)["publish"] or 0) / 2
+        assert (home / "exports" / "conversations.db").resolve() == served
         watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole)}})
     second = run("pipeline", "run")
-    assert rows(second)["extract"] == whole - half
+    assert rows(second)["extract"] == whole - half - 1
+    assert dbt_detail(one).endswith("by saved statements")
     assert dbt_detail(second).endswith("by saved statements")
     totals = run("report", "daily")["totals"]
     assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])

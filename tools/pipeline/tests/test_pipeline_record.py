@@ -14,11 +14,13 @@ import pytest
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
 from cclake_pipeline import past
+from cclake_pipeline.backlog import follow
 from cclake_pipeline.places import Places, script
 from cclake_pipeline.project import dbt_project, fingerprint
 from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
 from cclake_pipeline.stages import STAGES, Mode, StageResult, Stages, arguments
+from cclake_pipeline.watermarks import Watermarks
 from harness import BIN
 from tiny_dbt import make_project
 
@@ -123,6 +125,17 @@ def test_a_run_has_reached_what_extract_took_after_its_beginning(
         stages, record, "incremental", watermark=5, stop=Stop(), pass_on_stop=False
     )
     assert ended.watermark == record.recent(1)[0]["watermark"] == reached
+
+
+def test_a_backlog_whose_archiving_has_broken_off_is_not_built(tmp_path: Path) -> None:
+    stages = Extracted(Places(tmp_path, dbt_project(), "dev", "", ""), print)
+    for said in (b"", b"\n"):
+        end, writer = os.pipe()
+        os.write(writer, said)
+        os.close(writer)
+        archived = follow(stages, Watermarks("", ""), 0, end, Stop())
+        assert archived == bool(said)
+        os.close(end)
 
 
 def test_runs_are_shown_newest_first(tmp_path: Path) -> None:

@@ -35,14 +35,19 @@ class Child:
         env: Its environment.
         draws: Whether it draws them. If not, its text is shown without control
             characters.
+        shown: Whether the user sees its stderr.
     """
 
     def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], draws: bool = True
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        draws: bool = True,
+        shown: bool = True,
     ) -> None:
         self._tail: deque[bytes] = deque(maxlen=64)
         self._text = None if draws else codecs.getincrementaldecoder("utf-8")("replace")
-        shown = sys.stderr.isatty()
+        shown = shown and sys.stderr.isatty()
         reader, writer = pty.openpty() if shown and draws else os.pipe()
         columns = str(shutil.get_terminal_size().columns)
         try:

@@ -1,6 +1,7 @@
 """The command line of `pipeline`."""
 
 import json
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
 from cclake_pipeline import past
+from cclake_pipeline.backlog import follow
 from cclake_pipeline.places import Places
 from cclake_pipeline.project import dbt_project
 from cclake_pipeline.record import Record
@@ -57,6 +59,14 @@ def run_once(
         bool,
         typer.Option("--no-wait", help="Exit with 75 when another run is going on."),
     ] = False,
+    backlog: Annotated[
+        bool,
+        typer.Option(
+            "--backlog",
+            help="First extract and load what is being archived, until a line comes"
+            " on stdin.",
+        ),
+    ] = False,
     dbt_dir: DbtDir = None,
     target: Target = "dev",
     uri: MongoUri = None,
@@ -84,6 +94,16 @@ def run_once(
     record, stages = Record(where.record), Stages(where, screen.step)
     work = "pipeline run" if mode == "incremental" else f"pipeline run --{mode}"
     with run_lock(where.home, stop, not no_wait, screen.waiting, work):
+        if backlog:
+            if record.project() != stages.fingerprint():
+                stages.warm_up_dbt()
+            done = record.last_watermark()
+            with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
+                end = sys.stdin.fileno()
+                archived = follow(stages, watermarks, done, end, stop)
+            if not archived:
+                stages.close()
+                raise typer.Exit(INTERRUPTED)
         result = execute(
             stages,
             record,

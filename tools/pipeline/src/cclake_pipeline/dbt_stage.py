@@ -19,6 +19,9 @@ from cclake_pipeline.statements import load
 # Lines of log that dbt takes at once: they fit into the memory that its profile gives
 # DuckDB, whatever the history.
 PART_ROWS = 300_000
+# Nobody reads dbt's log and its JSON files, which take a second; what fails is in the
+# record.
+NO_FILES = ("--no-write-json", "--log-level-file", "none")
 _OUT_OF_MEMORY = "Out of Memory"
 
 
@@ -81,7 +84,7 @@ class Dbt:
     def keep(self) -> None:
         """Save the statements for the next run, if dbt is there and they are other."""
         if self._child and not self._saved():
-            options = ["--exclude", "config.materialized:view"]
+            options = ["--exclude", "config.materialized:view", *NO_FILES]
             asked = [*self._asked("run"), *options]
             self._child.send(json.dumps({"keep": asked} | self._file()))
             self._child.follow(lambda line: "ok" in json.loads(line))

@@ -86,7 +86,8 @@ class Worker:
         if signature != self._signature:
             self._manifest, self._signature = None, signature
         if self._manifest is None:
-            parsed = dbtRunner().invoke(["parse", *project_options(arguments)])
+            options = [*project_options(arguments), "--no-write-json"]
+            parsed = dbtRunner().invoke(["parse", *options])
             if not isinstance(parsed.result, Manifest):
                 return parsed
             self._manifest = parsed.result

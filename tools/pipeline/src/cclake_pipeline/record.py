@@ -132,6 +132,11 @@ class Record:
             ).fetchone()
             return bool(row[0])
 
+    def last_watermark(self) -> int:
+        """Return the watermark of the last run, however it ended; 0 if unknown."""
+        (last,) = self.recent(1) or [{"watermark": 0}]
+        return last["watermark"] or 0
+
     def watermark_of(self, project: str) -> int | None:
         """Return the watermark of the last run, if this dbt project completed it."""
         (last,) = self.recent(1) or [{"outcome": "none"}]

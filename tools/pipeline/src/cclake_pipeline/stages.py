@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cclake_common.stop import Stop
 
 from cclake_pipeline.child import Child
-from cclake_pipeline.dbt_stage import Dbt
+from cclake_pipeline.dbt_stage import NO_FILES, Dbt
 from cclake_pipeline.places import Places, script
 from cclake_pipeline.project import fingerprint
 from cclake_pipeline.ready import LIBRARIES
@@ -26,17 +26,16 @@ _COMMANDS: dict[str, dict[Mode, list[str]]] = {
     "load": {"incremental": [], "full": ["--full-refresh"]},
     "dbt": {
         # Data tests read whole tables: once a day, not for every few lines. Views
-        # and seeds are there since the project was built. dbt's log costs a third
-        # of a second; what fails is in the record.
+        # and seeds are there since the project was built.
         "incremental": [
             *_NO_TESTS,
             *("--exclude-resource-type", "seed"),
             *("--exclude", "config.materialized:view"),
-            *("--no-write-json", "--log-level-file", "none"),
+            *NO_FILES,
         ],
-        "rebuild": ["--full-refresh", *_NO_TESTS],
-        "full": ["--full-refresh", *_NO_UNIT_TESTS],
-        "daily": [*_NO_UNIT_TESTS],
+        "rebuild": ["--full-refresh", *_NO_TESTS, *NO_FILES],
+        "full": ["--full-refresh", *_NO_UNIT_TESTS, *NO_FILES],
+        "daily": [*_NO_UNIT_TESTS, *NO_FILES],
     },
     "publish": {
         "incremental": [],
@@ -109,6 +108,7 @@ class Stages:
         self._places = places
         self._dbt = Dbt(places, show)
         self._ready: dict[str, Child] = {}
+        self._before: dict[str, int] = {}  # rows that were moved before the run
 
     def run(self, stage: str, mode: Mode, stop: Stop | None = None) -> StageResult:
         """Run one stage to its end.
@@ -131,13 +131,34 @@ class Stages:
             stage=stage,
             outcome="done" if ended.ok else "interrupted" if interrupted else "failed",
             seconds=round(time.monotonic() - begin, 3),
-            rows=ended.rows,
+            rows=self._rows(stage, ended),
             detail=ended.detail,
             removal=ended.removal,
             state=ended.state,
             born=ended.born,
             watermark=ended.watermark,
         )
+
+    def _rows(self, stage: str, ended: _Ended) -> int | None:
+        before = self._before.pop(stage, 0)
+        return ended.rows if ended.rows is None else ended.rows + before
+
+    def before(self, stop: Stop) -> bool:
+        """Extract and load what has come, before the run; return whether all is done.
+
+        Nothing of it is shown. What fails is tried again, and told, by the run.
+        """
+        for stage in ("extract", "load"):
+            options = arguments(stage, "incremental")
+            ended = self._run_tool(stage, options, stop, shown=False)
+            if not ended.ok:
+                return False
+            self._before[stage] = self._before.get(stage, 0) + (ended.rows or 0)
+        return True
+
+    def warm_up_dbt(self) -> None:
+        """Start dbt, which takes the longest, and let it read the project."""
+        self._dbt.warm_up(is_small=False)
 
     def skip(self, stage: str) -> StageResult:
         """Return the result of a stage that has nothing to do."""
@@ -175,12 +196,13 @@ class Stages:
         self._ready.clear()
         self._dbt.close()
 
-    def _start(self, stage: str) -> Child:
+    def _start(self, stage: str, shown: bool = True) -> Child:
         ready = [sys.executable, "-m", "cclake_pipeline.ready", script(stage)]
-        return Child([*ready, *LIBRARIES[stage]], self._places.environment())
+        environment = self._places.environment()
+        return Child([*ready, *LIBRARIES[stage]], environment, shown=shown)
 
     def _run_tool(
-        self, stage: str, options: Sequence[str], stop: Stop | None
+        self, stage: str, options: Sequence[str], stop: Stop | None, shown: bool = True
     ) -> _Ended:
         printed: list[str] = []
 
@@ -188,7 +210,7 @@ class Stages:
             printed.extend([line] if line.strip() else [])
             return False
 
-        child = self._ready.pop(stage, None) or self._start(stage)
+        child = self._ready.pop(stage, None) or self._start(stage, shown)
         child.send(json.dumps([*options, "--json"]))
         child.follow(keep, stop)
         code = child.close()

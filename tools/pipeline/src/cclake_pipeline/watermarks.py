@@ -1,6 +1,7 @@
 """How far MongoDB is: the sum of the buffers' watermarks, cheap to ask for."""
 
 from types import TracebackType
+from typing import Self
 
 from cclake_archive.client import Document, connect, reason
 from cclake_archive.watermarks import total
@@ -42,7 +43,7 @@ class Watermarks:
             )
         return self._client
 
-    def __enter__(self) -> "Watermarks":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -12,6 +12,7 @@ from pathlib import Path
 from cclake_common import settings
 from cclake_common.sqlite import connect_readonly
 
+POLL_SECONDS = 0.3
 QUIET_SECONDS = 3.0
 # The tailer sends stats at least every 30 s, however slow it is.
 LIFELESS_SECONDS = 600.0
@@ -121,7 +122,7 @@ def follow(
         if clock() - checked > QUIET_SECONDS:
             check(last)
             checked = clock()
-        sleep(0.1)
+        sleep(POLL_SECONDS)
         now = snapshot(buffer)
         if now != last:
             last, moved = now, clock()

@@ -112,14 +112,17 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
             supervisor.shutdown()
         raise
     archived = None
-    if "ingest" in work:
-        archived = _archive(supervisor, roots, say, console)
     if "pipeline" in work:
-        _first_run(supervisor, say)
+        with _pipeline() as run:
+            if "ingest" in work:
+                archived = _archive(supervisor, roots, say, console)
+            _first_run(run, supervisor, say)
         supervisor.start("pipeline")
         _say_what_is_missing(archived, say)
-    elif archived and archived.missing():
-        say(f"Not in MongoDB yet: {archived.missing()}. `just status` says more.")
+    elif "ingest" in work:
+        archived = _archive(supervisor, roots, say, console)
+        if archived and archived.missing():
+            say(f"Not in MongoDB yet: {archived.missing()}. `just status` says more.")
 
 
 def check_settings() -> None:
@@ -280,16 +283,22 @@ def _print(console: Console, text: str) -> None:
     console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def _first_run(supervisor: Supervisor, say: Say) -> None:
-    say("Building the lake, gold and the exports: extract, load, dbt, publish ...")
-    command = [str(Path(sys.executable).parent / "pipeline"), "run"]
-    with subprocess.Popen(command) as run:
+@contextmanager
+def _pipeline() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a run of the pipeline that loads what is archived until it gets a line."""
+    command = [str(Path(sys.executable).parent / "pipeline"), "run", "--backlog"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as run:
         try:
-            code = run.wait()
+            yield run
         except BaseException:
             run.terminate()  # also ends its stage; leaving the block waits for it
             raise
-    if code:
+
+
+def _first_run(run: subprocess.Popen[bytes], supervisor: Supervisor, say: Say) -> None:
+    say("Building the lake, gold and the exports: extract, load, dbt, publish ...")
+    run.communicate(b"\n")
+    if run.returncode:
         supervisor.start("pipeline")
         raise Failure(
             "the pipeline failed; archiving continues",
