@@ -50,5 +50,5 @@ def gold_account(
 @pytest.fixture(scope="session")
 def parity_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("parity")
-    generate(root, sessions=12, turns=8)
+    generate(root, sessions=20, turns=40)
     yield root / "projects"

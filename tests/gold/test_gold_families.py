@@ -5,7 +5,7 @@ from pathlib import Path
 import families
 import pytest
 from families import sid
-from gold import Workshop, compare, one, query
+from gold import Workshop, one, query
 
 OWN = """
 select left(s.session_id, 4), left(s.parent_session_id, 4), s.relation, m.prompts,
@@ -16,10 +16,8 @@ from marts.dim_sessions as s join marts.agg_session_metrics as m using (session_
 
 @pytest.fixture(scope="module")
 def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All families, in any order of arrival: the tables are those of a full refresh."""
     logs = families.write(tmp_path_factory.mktemp("families"))
-    rows = workshop.bronze.rows(logs)
-    return compare(workshop, rows, runs=4, seed=5)
+    return workshop.build("families", logs)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import families
+import gateway
 import pytest
 from bronze import Bronze
 from gold import BUILD, Workshop, arrive, compare, differences, one, query
@@ -18,11 +20,13 @@ IS_WHOLE = "select is_whole from intermediate.build_state"
 
 @pytest.mark.slow
 def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
-    workshop: Workshop, bronze: Bronze, account_logs: Path
+    workshop: Workshop, bronze: Bronze, account_logs: Path, tmp_path: Path
 ) -> None:
     rows = bronze.rows(account_logs)
     rows += bronze.rows(FIXTURES / "pricing" / "projects", host="other")
-    compare(workshop, rows, runs=3, seed=1)
+    rows += bronze.rows(families.write(tmp_path / "families"))
+    rows += bronze.rows(gateway.write(tmp_path / "gateway"))
+    compare(workshop, rows, runs=4, seed=1)
 
 
 def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
