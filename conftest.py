@@ -38,6 +38,7 @@ HEAVY_MARKS = ("slow", "fault", "browser")
 HEAVY = (
     "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
     "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
+    "tools/pipeline/tests/test_pipeline_dbt_worker",
 )  # fmt: skip
 
 
