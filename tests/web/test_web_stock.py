@@ -127,3 +127,51 @@ def test_what_a_page_read_for_one_visitor_is_masked_for_the_next(
         for _ in range(12):  # more than there are connections
             assert SECRET in web.get(f"{TABLE}.json?{WHERE}&_reveal=1").text
             assert SECRET not in web.get(f"{TABLE}.json?{WHERE}").text
+
+
+def test_datasettes_pages_have_our_header_and_groups(web: Web) -> None:
+    for path in (
+        "/conversations",
+        "/conversations/dim_sessions",
+        "/conversations/days",
+    ):
+        text = web.get(path).text
+        assert '<html lang="en">' in text, path
+        assert 'aria-current="page"' in text, path
+        assert "<h3" not in text, path
+    text = web.get("/conversations").text
+    order = [text.index(f"<h2>{one}</h2>") for one in ("Facts", "Sums", "Dimensions")]
+    assert order == sorted(order)
+    assert text.count('href="/conversations/fct_tool_calls"') == 1
+    assert (
+        f'<a href="/session/{MAIN}">' in web.get("/conversations/thread_entries").text
+    )
+
+
+def test_a_query_is_plotted_from_its_address(web: Web) -> None:
+    sql = quote(
+        "select 'a' as name, 3 as n union select 'b', 4.5 union select 'c', null"
+    )
+    for kind, shape in (("bar", "<rect"), ("line", "<polyline")):
+        text = web.get(f"/conversations?sql={sql}&_plot={kind}&_x=name&_y=n").text
+        figure = text.partition('<figure class="plotted">')[2].partition("</figure>")[0]
+        assert shape in figure
+        assert ">b</text>" in figure
+        assert '<input type="hidden" name="sql"' in text
+    assert "is a number" in web.get(f"/conversations?sql={sql}&_plot=bar&_y=name").text
+    assert "<figure" not in web.get(f"/conversations?sql={sql}&_plot=pie").text
+
+
+def test_what_is_plotted_is_only_text(web: Web) -> None:
+    attack = "<img src=x onerror=window.pwned=1>"
+    sql = quote(f"""select '{attack}' as "{attack}", 1e308 * 10 as n, '{attack}' as session_id
+        union all select 'x', 'nan', 'y' union all select null, -5, null""")
+    for query in (
+        "_plot=bar&_y=n",
+        "_plot=line&_y=n",
+        "_plot=bar",
+        f"_plot=bar&_x={quote(attack)}",
+    ):
+        answer = web.get(f"/conversations?sql={sql}&{query}")
+        assert answer.status_code == 200
+        assert "<img src=x" not in answer.text

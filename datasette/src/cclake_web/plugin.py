@@ -32,6 +32,7 @@ from cclake_web.pages.raw import raw_page
 from cclake_web.pages.runs import runs_page
 from cclake_web.pages.search import search_page
 from cclake_web.pages.sessions import sessions_page
+from cclake_web.pages.stock import extend, session_link
 from cclake_web.pages.thread import thread_page
 from cclake_web.pages.web import asset_url, environment
 from cclake_web.permissions import refused, reveals, signed_in_until
@@ -153,20 +154,31 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 @hookimpl
 def extra_css_urls(datasette: Datasette) -> list[str]:
     """Give Datasette's own pages our colours, light and dark."""
-    return [datasette.urls.path(asset_url("stock.css"))]
+    names = ("theme.css", "stock.css")
+    return [datasette.urls.path(asset_url(name)) for name in names]
 
 
 @hookimpl
-def prepare_jinja2_environment(env: Environment) -> None:
+def extra_js_urls(datasette: Datasette) -> list[str]:
+    """Return the script that keeps the theme."""
+    return [datasette.urls.path(asset_url("theme.js"))]
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Environment, datasette: Datasette) -> None:
     """Make log text visible wherever Datasette's own templates print it."""
     env.finalize = finalize
+    if hasattr(datasette, "ensure_permissions"):  # 0.65; a 1.0 alpha keeps its own
+        extend(env)
 
 
 @hookimpl
-def render_cell(value: Any) -> str | None:
-    """Make odd characters visible on Datasette's pages; secrets are already masked."""
+def render_cell(value: Any, column: str) -> str | None:
+    """Show odd characters, and lead from a session to its conversation."""
     if not isinstance(value, str):
         return None
+    if column == "session_id" and value:
+        return session_link(value)
     shown = visible(value)
     return shown if shown != value else None
 
@@ -194,10 +206,7 @@ def forbidden(datasette: Datasette, request: Request) -> Response | None:
 @hookimpl
 def menu_links(datasette: Datasette, request: Request | None) -> list[dict[str, str]]:
     """Return links from Datasette's own pages to ours, and to unmasked content."""
-    links = [
-        {"href": datasette.urls.path("/"), "label": "Sessions"},
-        {"href": datasette.urls.path("/search"), "label": "Search"},
-    ]
+    links: list[dict[str, str]] = []
     if request and request.path.startswith(f"/{NAME}") and not REVEALING.get():
         query = "&".join(part for part in (request.query_string, "_reveal=1") if part)
         links.append({"href": f"{request.path}?{query}", "label": "Reveal secrets"})

@@ -15,8 +15,13 @@
       one.setAttribute("aria-label", one.title);
     }
   };
+  root.classList.add("themed");
   set(kept());
   addEventListener("DOMContentLoaded", () => set(now()));
+  // The editor of Datasette has a field of its own, without a name.
+  addEventListener("load", () => setTimeout(() => {
+    for (const one of document.querySelectorAll(".CodeMirror textarea")) one.setAttribute("aria-label", "SQL");
+  }));
   addEventListener("storage", (event) => { if (event.key === "theme") set(event.newValue); });
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-theme-next]")) return;
