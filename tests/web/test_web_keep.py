@@ -88,6 +88,7 @@ def test_a_star_a_label_and_a_note_are_kept_shown_and_filtered_by(
     thread = keeping.get(f"/session/{MAIN}?at={message}").text
     assert 'class="note-of">Here it was\nlost<' in thread
     assert 'aria-pressed="true"' in thread.split('class="star"')[1][:700]
+    assert thread.count("Here it was\nlost<") == 1
     section = thread.split('class="keepsakes"')[1].split("</section>")[0]
     assert f"#e-{message}" in section
     found = keeping.get("/export/kept.json").json()

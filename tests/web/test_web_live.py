@@ -60,6 +60,9 @@ def test_new_lines_appear_on_an_open_page_by_themselves(
         {"type": "text", "text": "Now **building** <script>window.pwned=1</script>"}, call,
     ]})  # fmt: skip
     expect(page.locator("#live strong", has_text="building")).to_be_visible()
+    entry = page.locator("#live .say").first.get_attribute("id") or ""
+    fields = {"session": RUNNING, "entry": entry.removeprefix("e-"), "note": "Watch it"}
+    assert live.client.post("/keep", data=fields).status_code == 303
     result = {
         "type": "tool_result",
         "tool_use_id": "toolu_live",
@@ -70,6 +73,7 @@ def test_new_lines_appear_on_an_open_page_by_themselves(
         {"type": "text", "text": f"Built. The key is {GITHUB_TOKEN}."},
     ]})  # fmt: skip
     expect(page.get_by_text("Built. The key is ghp_")).to_be_visible()
+    expect(page.locator("#live .note-of")).to_have_text("Watch it")
     assert GITHUB_TOKEN not in page.content()
     assert page.locator("#live .call").count() == 1
     page.locator("#live .call > summary").click()

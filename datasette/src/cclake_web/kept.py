@@ -1,10 +1,30 @@
 """What the user keeps, as pages and downloads show it."""
 
+import sys
 from dataclasses import replace
 from typing import Any
 
-from cclake_common.kept import Kept
+from cclake_common.failure import Failure
+from cclake_common.kept import Kept, Store
 from cclake_common.masking import mask
+
+
+def readable(store: Store) -> list[Kept]:
+    """Return all stars, labels and notes; none if they can't be read."""
+    try:
+        return store.all()
+    except Failure as failure:
+        print(f"web: {failure}", file=sys.stderr)
+        return []
+
+
+def of_session(store: Store, session_id: str, reveal: bool) -> dict[str, Kept]:
+    """Return what is kept of a session and its messages, by entry."""
+    return {
+        one.entry_key: one if reveal else masked(one)
+        for one in readable(store)
+        if one.session_id == session_id
+    }
 
 
 def labels(kept: list[Kept]) -> list[tuple[str, str, int]]:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import orjson
+from cclake_common.kept import Store
 from datasette.utils.asgi import Request
 
 from cclake_web import shutdown
+from cclake_web.kept import of_session
 from cclake_web.live import merge
 from cclake_web.live.overlay import Overlay
 from cclake_web.pages.web import environment, zone_of
 from cclake_web.permissions import ensure_visible, may_reveal
+from cclake_web.render.cards import keep
 from cclake_web.security import Receive, Send
 from cclake_web.state import state_of
 from cclake_web.subagents import Ask
@@ -103,7 +106,9 @@ async def _follow(
         await tail.overlay.look(export)
         event = "away" if tail.overlay.status.away else await export.read(tail.look)
         if event:
-            await _event(send, event, _data(request, tail) if event == "lines" else {})
+            kept = state_of(datasette).kept
+            data = _data(request, tail, kept) if event == "lines" else {}
+            await _event(send, event, data)
         if event in ("away", "published"):
             return
         quiet = 0 if event else quiet + 1
@@ -112,8 +117,9 @@ async def _follow(
         await asyncio.wait({gone}, timeout=EVERY)
 
 
-def _data(request: Request, tail: Tail) -> dict[str, Any]:
+def _data(request: Request, tail: Tail, kept: Store) -> dict[str, Any]:
     assert tail.news
+    keep(tail.news.cards, of_session(kept, tail.ask.session_id, tail.ask.reveal))
     for card in tail.news.cards:
         card.open = True
     template = environment().get_template("live.html")

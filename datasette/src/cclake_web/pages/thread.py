@@ -13,7 +13,7 @@ from datasette.utils.asgi import Response
 
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.formatting import model_name, title
-from cclake_web.kept import masked
+from cclake_web.kept import of_session
 from cclake_web.live import merge
 from cclake_web.live.tables import Tables
 from cclake_web.pages.sessions import listed_row, running_since
@@ -153,11 +153,7 @@ def _href(ask: Ask, listed: str = "", **changes: object) -> str:
 
 def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
     ask = thread.ask
-    keeps = {
-        one.entry_key: one if ask.reveal else masked(one)
-        for one in visit.kept()
-        if one.session_id == ask.session_id
-    }
+    keeps = of_session(visit.state.kept, ask.session_id, ask.reveal)
     messages = {key: one for key, one in keeps.items() if key}
     if messages:
         keep(thread.cards, messages)

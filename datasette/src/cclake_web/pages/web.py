@@ -6,7 +6,6 @@ import hashlib
 import re
 import shlex
 import sqlite3
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
-from cclake_common.failure import Failure
 from cclake_common.kept import Kept
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,6 +23,7 @@ from markupsafe import escape
 from cclake_web import formatting
 from cclake_web.data.filters import Filters
 from cclake_web.export import Export
+from cclake_web.kept import readable
 from cclake_web.live.overlay import Overlay
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.anchors import image_address, kept_line, tools
@@ -111,12 +110,8 @@ class Visit:
         return replace(filters, kept=tuple(sorted(found)))
 
     def kept(self) -> list[Kept]:
-        """Return all stars, labels and notes; none where they can't be read."""
-        try:
-            return self.state.kept.all()
-        except Failure as failure:
-            print(f"web: {failure}", file=sys.stderr)
-            return []
+        """Return all stars, labels and notes; none if they can't be read."""
+        return readable(self.state.kept)
 
     async def reveals(self) -> bool:
         """Return whether secrets are asked for, and may be seen by this visitor."""

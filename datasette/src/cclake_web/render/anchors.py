@@ -22,12 +22,11 @@ def tools(entry: Entry, session_id: str) -> Markup:
     name = "keep starred" if entry.kept and entry.kept.starred else "keep"
     star = f'<a class="{name}" href="{keep}" {_ABOUT_KEEP}>'
     # Quoted parts and our own words need no escaping.
-    line_of = Markup(
+    return Markup(
         f'<span class="tools">{star}{icon("star")}</a>'
         f'<a class="perma" href="{here}" {_ABOUT_LINK}>'
         f"{icon('link')}</a>{raw}</span>"
     )
-    return line_of + (kept_line(entry.kept) if entry.kept else Markup(""))
 
 
 def kept_line(kept: Kept, linked: bool = True) -> Markup:

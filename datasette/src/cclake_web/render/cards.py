@@ -12,6 +12,7 @@ from cclake_web.formatting import duration, model_name, money, no_cost, plural
 from cclake_web.render.items import Item, items_of, model_change
 
 PROMPTS = ("prompt", "agent_prompt")  # by a person, or by the caller of the agent
+STARRED = ("text", "call")  # items that can be starred, beside prompts
 Nest = Callable[[Call], object]
 
 
@@ -122,9 +123,16 @@ def cards_of(
 
 def keep(cards: Iterable[Card], kept: Mapping[str, Kept]) -> None:
     """Give the messages of cards the stars, labels and notes that they have."""
+    seen: set[str] = set()
     for card in cards if kept else ():
         for item in (*card.asked, *card.lead, *card.work, *card.answer):
-            item.entry.kept = kept.get(item.entry.key)
+            key = item.entry.key
+            item.entry.kept = kept.get(key)
+            # An entry has several items: the first of those that have a star shows it.
+            is_prompt = bool(card.asked) and item is card.asked[0]
+            if (is_prompt or item.kind in STARRED) and key not in seen:
+                item.kept = item.entry.kept
+                seen.add(key)
             if item.nested and item.nested.cards:
                 keep(item.nested.cards, kept)
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from cclake_common.kept import Kept
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Block, Call, Entry
@@ -49,6 +50,7 @@ class Item:
         label: The text of its summary line.
         nested: The thread of the subagent that a call started.
         first: Whether it has the anchor of its entry.
+        kept: Star, labels and note of its entry, if they are shown with it.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Item:
     failed: bool = False
     first: bool = False
     images: list[str] = field(default_factory=list)
+    kept: Kept | None = None
 
 
 def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Item]:
