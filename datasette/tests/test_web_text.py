@@ -23,7 +23,7 @@ TAGS = {
     "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead",
     "tr", "ul", "i", "ins",
 }  # fmt: skip
-ATTRIBUTES = {"href", "title", "rel", "class", "start"}
+ATTRIBUTES = {"href", "title", "rel", "class", "start", "tabindex"}
 PIECES = st.lists(
     st.one_of(st.sampled_from([*VECTORS, "```", "`", "[", "](", "<", ">", "|", "\n", "* ", "#"]),
               st.text(max_size=20)),
