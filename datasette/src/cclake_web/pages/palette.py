@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cclake_common.masking import mask
-from cclake_common.search import question
+from cclake_common.search import STOP, question
 from datasette.utils.asgi import Response
 
 from cclake_web.data import file_operations
@@ -14,6 +14,7 @@ from cclake_web.formatting import one_line
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
+NEWEST = 1000  # hits that are searched for prompts, so that typing stays fast
 Found = list[dict[str, Any]]
 
 
@@ -95,19 +96,22 @@ def _files(connection: sqlite3.Connection, text: str) -> Found:
 
 def _prompts(connection: sqlite3.Connection, text: str) -> Found:
     last = text.split()[-1]
-    asked = question(f"{text}*" if last[-1:].isalnum() and len(last) > 2 else text)
+    is_begun = last[-1:].isalnum() and len(last) > 2 and last.lower() not in STOP
+    asked = question(f"{text}*" if is_begun else text)
     if not asked.match:
         return []
     rows = connection.execute(
         """select d.session_id, d.entry_key, substr(d.text, 1, 400) as text,
         coalesce(s.title, s.first_prompt) as title
-        from search_fts f join thread_blocks d on d.search_id = f.rowid
+        from (select rowid from search_fts where search_fts match ?
+            order by rowid desc limit ?) f
+        join thread_blocks d on d.search_id = f.rowid
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key
         left join dim_sessions s on s.session_id = d.session_id
-        where search_fts match ? and m.message_kind = 'prompt'
-        and d.block_kind = 'text' order by f.rowid desc limit ?""",
-        (asked.match, EACH),
+        where m.message_kind = 'prompt' and d.block_kind = 'text'
+        order by f.rowid desc limit ?""",
+        (asked.match, NEWEST, EACH),
     )
     return [
         _entry(

@@ -35,7 +35,7 @@ _QUESTION_WORDS = """
     then there these they this to us was we were what when where which who why
     will with would you your
     """
-_STOP = frozenset(_QUESTION_WORDS.split())
+STOP = frozenset(_QUESTION_WORDS.split())
 
 
 AROUND = 120  # characters beside a hit
@@ -164,7 +164,7 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
             without.append(term)
             continue
         terms.append(term)
-        if plain.lower().strip("?!.,;:") not in _STOP:
+        if plain.lower().strip("?!.,;:") not in STOP:
             words.append(term)
     if not terms and not operators:  # only what must not occur: then it is searched for
         terms, words, without = without, without, []
