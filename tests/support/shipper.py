@@ -87,4 +87,4 @@ class Shipper:
 
 def key_of(line_uuid: str) -> str:
     """Return the key that gold gives to an entry."""
-    return md5(f"u:{line_uuid}".encode(), usedforsecurity=False).hexdigest()
+    return md5(f"u:{line_uuid}".encode(), usedforsecurity=False).hexdigest()[:16]

@@ -23,7 +23,7 @@ with links as not materialized (
     from {{ ref('stg_messages') }}
     union all
     select
-        md5('u:' || leaf_uuid) as group_key,
+        {{ key_of("'u:' || leaf_uuid") }} as group_key,
         'leaf' as kind,
         session_id,
         null as said_at,
@@ -32,7 +32,7 @@ with links as not materialized (
     where leaf_uuid is not null
     union all
     select
-        md5('u:' || parent_uuid) as group_key,
+        {{ key_of("'u:' || parent_uuid") }} as group_key,
         'parent' as kind,
         session_id,
         null as said_at,

@@ -110,7 +110,7 @@ summaries as (
         ) as summary
     from {{ within_reach(ref('stg_messages'), 'extract_run') }} as titles
     inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
-        on md5('u:' || titles.leaf_uuid) = entries.entry_key
+        on {{ key_of("'u:' || titles.leaf_uuid") }} = entries.entry_key
     inner join changed on entries.session_id = changed.session_id
     where titles.type = 'summary' and trim(titles.summary) <> ''
     group by entries.session_id
@@ -182,7 +182,7 @@ continued as (
     from lines
     inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
         on
-            md5('u:' || lines.parent_uuid) = entries.entry_key
+            {{ key_of("'u:' || lines.parent_uuid") }} = entries.entry_key
             and lines.session_id <> entries.session_id
     where
         lines.uuid is not null
@@ -263,7 +263,7 @@ parents as (
 select
     spans.session_id,
     spans.host,
-    md5({{ project_path('spans') }}) as project_key,
+    {{ key_of(project_path('spans')) }} as project_key,
     {{ project_path('spans') }} as project_path,
     spans.project_id,
     spans.cwd,

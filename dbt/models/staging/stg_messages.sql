@@ -129,12 +129,10 @@ renamed as (
         -- ids
         doc_id,
         part,
-        md5(
-            case
-                when canonical_uuid is not null then 'u:' || canonical_uuid
-                else 'x:' || session_id || ':' || md5(entry)
-            end
-        ) as entry_key,
+        {{ key_of(
+            "case when canonical_uuid is not null then 'u:' || canonical_uuid"
+            " else 'x:' || session_id || ':' || md5(entry) end"
+        ) }} as entry_key,
         uuid,
         canonical_uuid,
         parent_uuid,
@@ -215,8 +213,8 @@ renamed as (
         contains(entry, '"base64"') as has_images,
         coalesce(length(plain), 0) as text_chars,
         case
-            when type = 'assistant' then left(plain, 200)
-            else left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
+            when type is distinct from 'assistant'
+                then left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
         end as text_head,
         body is null as is_unreadable,
         -- Nothing was said: no words, and no other block.

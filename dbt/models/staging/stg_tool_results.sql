@@ -100,7 +100,8 @@ renamed as (
 
         -- what
         coalesce(json_extract_string(block, '$.is_error') = 'true', false) as is_error,
-        left(result_text, 500) as result_head,
+        -- Says why a call failed.
+        case when is_error then left(result_text, 500) end as result_head,
         coalesce(length(result_text), 0) as result_chars,
         {{ picked('f', paths, 'toolDenialKind') }} as tool_denial_kind,
         {{ picked('f', paths, 'toolUseResult.interrupted') }} = 'true' as is_interrupted,

@@ -121,7 +121,7 @@ def key_in_gold(entry: dict[str, Any], session_id: str) -> str:
     """Return the key of an entry in gold."""
     uuid = _forked(entry, "messageUuid") or _string(entry.get("uuid"))
     named = f"u:{uuid}" if uuid else f"x:{session_id}:{_md5(dumps(entry))}"
-    return _md5(named)
+    return _key(named)
 
 
 def _forked(entry: dict[str, Any], name: str) -> str:
@@ -155,7 +155,7 @@ def project_path(cwd: str, folder: str) -> str:
 
 def project_key(path: str) -> str:
     """Return the key in gold of the project at a path."""
-    return _md5(path)
+    return _key(path)
 
 
 def call_id(given: str, line: Line) -> str:
@@ -276,6 +276,11 @@ def _string(value: Any) -> str:
 
 def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _key(name: str) -> str:
+    """Return a key, like the dbt macro `key_of`."""
+    return _md5(name)[:16]
 
 
 def _md5(text: str) -> str:
