@@ -213,8 +213,8 @@ renamed as (
         contains(entry, '"base64"') as has_images,
         coalesce(length(plain), 0) as text_chars,
         case
-            when type is distinct from 'assistant'
-                then left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
+            when type = 'assistant' then left(plain, 200)
+            else left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
         end as text_head,
         body is null as is_unreadable,
         -- Nothing was said: no words, and no other block.
@@ -231,6 +231,7 @@ renamed as (
 )
 
 select
-    *,
+    -- That of an answer only says which kind it is.
+    * replace (case when type <> 'assistant' then text_head end as text_head),
     {{ message_kind() }} as message_kind
 from renamed
