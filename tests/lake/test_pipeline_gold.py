@@ -89,63 +89,39 @@ def test_what_is_loaded_before_the_run_is_counted_by_it(
     assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])
 
 
-def test_lines_that_come_in_two_runs_cost_what_they_cost(
+def test_lines_that_come_in_several_runs_cost_what_they_cost(
     mongod: Mongod, mongo_db: str, home: Path
 ) -> None:
+    """By saved statements, and by dbt where those can't do it."""
     ship(FIXTURE / "projects")
     with connect(mongod.uri) as client:
         watermarks = client[mongo_db].watermarks
         (found,) = watermarks.find()
         whole, half = found["acked_seq"], found["acked_seq"] // 2
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(half)}})
-        first = run("pipeline", "run")
-        assert rows(first)["extract"] == half
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(half + 1)}})
-        served = (home / "exports" / "conversations.db").resolve()
-        one = run("pipeline", "run")
-        assert rows(one)["extract"] == 1
-        # Only what differs is written, and into the same file.
-        assert (rows(one)["publish"] or 0) <= (rows(first)["publish"] or 0) / 2
-        assert (home / "exports" / "conversations.db").resolve() == served
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole)}})
-    second = run("pipeline", "run")
-    assert rows(second)["extract"] == whole - half - 1
-    assert dbt_detail(one).endswith("by saved statements")
-    assert dbt_detail(second).endswith("by saved statements")
-    totals = run("report", "daily")["totals"]
-    assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])
-    assert totals["input_tokens"] == EXPECTED["input_tokens"]
-    assert totals["output_tokens"] == EXPECTED["output_tokens"]
-    run("publish")  # the spare export catches up
-    third = run("pipeline", "run", "--daily")
-    assert rows(third)["extract"] == 0
-    assert run("report", "daily")["totals"] == totals
-    fourth = run("pipeline", "run")
-    assert rows(fourth) == {"extract": 0, "load": 0, "dbt": None, "publish": 0}
 
+        def deliver(up_to: int) -> dict[str, Any]:
+            watermarks.update_one({}, {"$set": {"acked_seq": Int64(up_to)}})
+            return run("pipeline", "run")
 
-def test_what_saved_statements_cannot_do_is_done_by_dbt(
-    mongod: Mongod, mongo_db: str, home: Path
-) -> None:
-    ship(FIXTURE / "projects")
-    with connect(mongod.uri) as client:
-        watermarks = client[mongo_db].watermarks
-        (found,) = watermarks.find()
-        whole = found["acked_seq"]
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole - 2)}})
-        run("pipeline", "run")
+        assert rows(deliver(half))["extract"] == half
+        second = deliver(whole - 2)
+        assert rows(second)["extract"] == whole - 2 - half
+        assert dbt_detail(second).endswith("by saved statements")
         with duckdb.connect(str(home / "analytics.duckdb")) as gold:
             gold.execute("drop table marts.fct_messages")
             before = gold.execute("from intermediate.build_state").fetchall()
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole - 1)}})
-        second = run("pipeline", "run")
-        assert dbt_detail(second).endswith("models")
+        assert dbt_detail(deliver(whole - 1)).endswith("models")
         (home / "dbt-target" / "statements.json").write_text("{")
-        watermarks.update_one({}, {"$set": {"acked_seq": Int64(whole)}})
-        third = run("pipeline", "run")
-        assert dbt_detail(third).endswith("models")
+        assert dbt_detail(deliver(whole)).endswith("models")
     with duckdb.connect(str(home / "analytics.duckdb")) as gold:
         after = gold.execute("from intermediate.build_state").fetchall()
     assert [state[:2] for state in (*before, *after)] == [(True, True)] * 2
     totals = run("report", "daily")["totals"]
     assert totals["cost_usd"] == Decimal(EXPECTED["cost_usd"])
+    assert totals["input_tokens"] == EXPECTED["input_tokens"]
+    assert totals["output_tokens"] == EXPECTED["output_tokens"]
+    daily = run("pipeline", "run", "--daily")
+    assert rows(daily)["extract"] == 0
+    assert run("report", "daily")["totals"] == totals
+    last = run("pipeline", "run")
+    assert rows(last) == {"extract": 0, "load": 0, "dbt": None, "publish": 0}
