@@ -38,7 +38,8 @@ HEAVY_MARKS = ("slow", "fault", "browser")
 HEAVY = (
     "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
     "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
-    "tools/pipeline/tests/test_pipeline_dbt_worker",
+    "tools/buffer/tests/test_append", "tools/pipeline/tests/test_pipeline_dbt_worker",
+    "tools/recall/",
 )  # fmt: skip
 
 

@@ -103,9 +103,17 @@ def test_lines_that_come_in_several_runs_cost_what_they_cost(
             watermarks.update_one({}, {"$set": {"acked_seq": Int64(up_to)}})
             return run("pipeline", "run")
 
-        assert rows(deliver(half))["extract"] == half
+        first = deliver(half)
+        assert rows(first)["extract"] == half
+        served = (home / "exports" / "conversations.db").resolve()
+        one = deliver(half + 1)
+        assert rows(one)["extract"] == 1
+        assert dbt_detail(one).endswith("by saved statements")
+        # Only what differs is written, and into the same file.
+        assert (rows(one)["publish"] or 0) <= (rows(first)["publish"] or 0) / 2
+        assert (home / "exports" / "conversations.db").resolve() == served
         second = deliver(whole - 2)
-        assert rows(second)["extract"] == whole - 2 - half
+        assert rows(second)["extract"] == whole - 2 - (half + 1)
         assert dbt_detail(second).endswith("by saved statements")
         with duckdb.connect(str(home / "analytics.duckdb")) as gold:
             gold.execute("drop table marts.fct_messages")
