@@ -32,7 +32,7 @@ _RESPONSES = {
         "input", "output", "cache_write_5m", "cache_write_1h", "cache_read",
         "web_search", "uncached", "cost")},
     "responded_at": "timestamp", "is_sidechain": "boolean", "context_tokens": "bigint",
-    "price_list": "varchar", "updated_run": "bigint",
+    "price_list": "varchar", "turn_number": "integer", "updated_run": "bigint",
 }  # fmt: skip
 _ITEMS = {
     **{name: kind for name, kind in _RESPONSES.items() if name not in (
@@ -50,11 +50,14 @@ _TABLES = {
         "project_key": "varchar", "host": "varchar", "tool_name": "varchar",
         "tool_category": "varchar", "is_error": "boolean", "error_kind": "varchar",
         "duration_ms": "bigint", "called_at": "timestamp", "updated_run": "bigint",
+        "turn_number": "integer", "agent_id": "varchar", "is_sidechain": "boolean",
     },
     "fct_messages": {
         "entry_key": "varchar", "part": "integer", "session_id": "varchar",
         "project_key": "varchar", "host": "varchar", "model": "varchar",
         "message_kind": "varchar", "said_at": "timestamp", "type": "varchar",
+        "turn_number": "integer", "task_category": "varchar",
+        "agent_id": "varchar",
         "updated_run": "bigint",
     },
     "dim_sessions": {
