@@ -498,7 +498,7 @@ def test_a_table_can_be_had_as_a_file(gold: Path, tmp_path: Path, form: str) -> 
 
 @pytest.mark.parametrize("out", ["-", "/dev/stdout"])
 def test_a_table_goes_to_standard_output(gold: Path, tmp_path: Path, out: str) -> None:
-    command = [BIN / "publish", "table", "dim_sessions", "--out", out]
+    command: list[str | Path] = [BIN / "publish", "table", "dim_sessions", "--out", out]
     env = environment(gold, tmp_path)
     printed = subprocess.run(command, env=env, check=True, capture_output=True)
     assert printed.stdout.startswith(b"session_id,")
