@@ -20,19 +20,17 @@
 
 
 {#
-    What of a table the changed sessions can depend on: no older rows, so that DuckDB
-    leaves the older parts of the table unread. `run` is the extract_run of lines, or
-    the updated_run of rows, which is never older than their lines.
+    The body of an import CTE: the rows of a table that the changed sessions can depend
+    on. Older rows are left out, so that DuckDB does not read the older parts of the table.
+    `run` is the extract_run of lines, or the updated_run of rows, which is never older
+    than their lines. Write "as not materialized", so that DuckDB reads the used columns only.
 #}
 {% macro within_reach(relation, run) -%}
-    {%- set reached -%}
-    (
-        select *
-        from {{ relation }}
-        where {{ run }} >= (select min(changed.first_run) from changed)
-    )
-    {%- endset -%}
-    {{ reached if is_incremental() else relation }}
+    select *
+    from {{ relation }}
+    {%- if is_incremental() %}
+    where {{ run }} >= (select min(changed.first_run) from changed)
+    {%- endif %}
 {%- endmacro %}
 
 

@@ -33,7 +33,8 @@ _PYTHON = {"varchar": str, "boolean": bool, "double": float, "decimal": float}
 @cache
 def columns(table: str) -> dict[str, str]:
     """The columns of a mart with their types, by its contract."""
-    described = yaml.safe_load((DBT / f"models/marts/{table}.yml").read_text())
+    (file,) = DBT.glob(f"models/marts/*/{table}.yml")
+    described = yaml.safe_load(file.read_text())
     (model,) = described["models"]
     return {one["name"]: one["data_type"] for one in model["columns"]}
 
@@ -41,7 +42,7 @@ def columns(table: str) -> dict[str, str]:
 @cache
 def sql_of(mart: str) -> str:
     """The query of a model, as dbt runs it in a full build."""
-    loader = jinja2.FileSystemLoader([DBT / "macros", DBT / "models/marts"])
+    loader = jinja2.FileSystemLoader([DBT / "macros", DBT / "models/marts/aggregates"])
     environment = jinja2.Environment(loader=loader, autoescape=False)
     for macros in ("bounds.sql", "quarters.sql"):
         environment.globals |= vars(environment.get_template(macros).module)
@@ -50,7 +51,7 @@ def sql_of(mart: str) -> str:
         ref=lambda name: f"marts.{SOURCES[name]}",
         newer=lambda *_, **__: "true",
         price_list=lambda: "'test'",
-        within_reach=lambda relation, _run: relation,
+        within_reach=lambda relation, _run: f"select * from {relation}",
         changed_sessions=lambda: "select session_id from marts.dim_sessions",
     )
 

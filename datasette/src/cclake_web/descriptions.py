@@ -1,6 +1,7 @@
 """Give Datasette's own pages the descriptions of tables from dbt."""
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from datasette.utils import BadMetadataError, parse_metadata
 from cclake_web.export import NAME
 
 _REPOSITORY = Path(__file__).parents[3]
+_DOC = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
+_REFERENCE = re.compile(r"{{ doc\(\"(\w+)\"\) }}")
 
 
 @cache
@@ -19,15 +22,28 @@ def metadata() -> dict[str, Any]:
     `CCLAKE_DBT_DIR` names the dbt project if it is not beside this one.
     """
     folder = Path(os.environ.get("CCLAKE_DBT_DIR") or _REPOSITORY / "dbt")
+    docs = _docs(folder / "models" / "columns.md")
     tables: dict[str, Any] = {}
-    for file in sorted((folder / "models" / "marts").glob("*.yml")):
-        tables.update(_tables(file))
+    for file in sorted((folder / "models" / "marts").rglob("*.yml")):
+        tables.update(_tables(file, docs))
     return {"databases": {NAME: {"tables": tables}}} if tables else {}
 
 
-def _tables(file: Path) -> dict[str, Any]:
+def _docs(file: Path) -> dict[str, str]:
+    """Return the doc blocks of dbt by name."""
     try:
-        content = parse_metadata(file.read_text("utf-8"))
+        found = _DOC.findall(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _tables(file: Path, docs: dict[str, str]) -> dict[str, Any]:
+    try:
+        text = file.read_text("utf-8")
+        content = parse_metadata(
+            _REFERENCE.sub(lambda m: docs.get(m[1], "").replace("'", "''"), text)
+        )
         models = content.get("models") or []
         return {model["name"]: _table(model) for model in models}
     except (OSError, BadMetadataError, AttributeError, KeyError, TypeError):

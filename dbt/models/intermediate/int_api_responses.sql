@@ -10,10 +10,22 @@ with changed as (
 
 ),
 
+stg_usage as not materialized (
+
+    {{ within_reach(ref('stg_usage'), 'extract_run') }}
+
+),
+
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
 affected_messages as (
 
     select distinct usage_records.message_id
-    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
+    from stg_usage as usage_records
     inner join changed on usage_records.session_id = changed.session_id
 
 ),
@@ -25,7 +37,7 @@ records as (
         min(usage_records.found_in) over (
             partition by usage_records.message_id
         ) as best_found_in
-    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
+    from stg_usage as usage_records
     inner join affected_messages
         on usage_records.message_id = affected_messages.message_id
     where usage_records.model is distinct from '<synthetic>'
@@ -130,6 +142,6 @@ select
     changed.version_run as updated_run
 from responses
 inner join changed on responses.session_id = changed.session_id
-inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+inner join stg_messages as messages
     on responses.doc_id = messages.doc_id and responses.part = messages.part
 left join {{ ref('int_model_names') }} as names on responses.model = names.model

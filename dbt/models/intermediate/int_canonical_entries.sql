@@ -12,10 +12,16 @@ with changed as (
 
 ),
 
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
 affected_keys as (
 
     select distinct messages.entry_key
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    from stg_messages as messages
     inner join changed on messages.session_id = changed.session_id
 
 ),
@@ -32,7 +38,7 @@ copies as (
             order by {{ earliest('messages', 'orders') }}
         ) as rank,
         count(*) over (partition by messages.entry_key) as copies
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    from stg_messages as messages
     inner join affected_keys on messages.entry_key = affected_keys.entry_key
     left join {{ ref('int_session_order') }} as orders
         on messages.session_id = orders.session_id

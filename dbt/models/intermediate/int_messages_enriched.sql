@@ -8,6 +8,24 @@ with changed as (
 
     {{ changed_sessions() }}
 
+),
+
+int_canonical_entries as not materialized (
+
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+
+),
+
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
+int_threads as not materialized (
+
+    {{ within_reach(ref('int_threads'), 'updated_run') }}
+
 )
 
 select
@@ -50,11 +68,11 @@ select
     cast(entries.copies as integer) as copies,
     messages.said_at,
     changed.version_run as updated_run
-from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+from int_canonical_entries as entries
 inner join changed on entries.session_id = changed.session_id
-inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+inner join stg_messages as messages
     on entries.doc_id = messages.doc_id and entries.part = messages.part
-left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
+left join int_threads as threads
     on
         entries.session_id = threads.session_id
         and entries.entry_key = threads.entry_key

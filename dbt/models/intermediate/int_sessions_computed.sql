@@ -10,6 +10,42 @@ with changed as (
 
 ),
 
+int_threads as not materialized (
+
+    {{ within_reach(ref('int_threads'), 'updated_run') }}
+
+),
+
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
+int_response_parts as not materialized (
+
+    {{ within_reach(ref('int_response_parts'), 'updated_run') }}
+
+),
+
+int_canonical_entries as not materialized (
+
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+
+),
+
+stg_usage as not materialized (
+
+    {{ within_reach(ref('stg_usage'), 'extract_run') }}
+
+),
+
+int_api_responses as not materialized (
+
+    {{ within_reach(ref('int_api_responses'), 'updated_run') }}
+
+),
+
 lines as (
 
     select
@@ -17,9 +53,9 @@ lines as (
         threads.line_no,
         threads.is_copy,
         messages.message_kind in ('prompt', 'queued_prompt') as is_prompt
-    from {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
+    from int_threads as threads
     inner join changed on threads.session_id = changed.session_id
-    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    inner join stg_messages as messages
         on threads.doc_id = messages.doc_id and threads.part = messages.part
 
 ),
@@ -83,7 +119,7 @@ answering as (
     select
         parts.session_id,
         names.model_name
-    from {{ within_reach(ref('int_response_parts'), 'updated_run') }} as parts
+    from int_response_parts as parts
     inner join changed on parts.session_id = changed.session_id
     inner join {{ ref('int_model_names') }} as names on parts.model = names.model
     where parts.is_item
@@ -108,8 +144,8 @@ summaries as (
         arg_max(
             titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)
         ) as summary
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as titles
-    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+    from stg_messages as titles
+    inner join int_canonical_entries as entries
         on {{ key_of("'u:' || titles.leaf_uuid") }} = entries.entry_key
     inner join changed on entries.session_id = changed.session_id
     where titles.type = 'summary' and trim(titles.summary) <> ''
@@ -148,9 +184,9 @@ origins as (
         count(*) as copied,
         bool_or(rep.said_at < lines.said_at) as is_retimed
     from lines
-    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+    inner join int_canonical_entries as entries
         on lines.entry_key = entries.entry_key
-    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as rep
+    inner join stg_messages as rep
         on entries.doc_id = rep.doc_id and entries.part = rep.part
     where lines.is_copy and lines.uuid is not null
     group by lines.session_id, entries.session_id
@@ -161,9 +197,9 @@ origins as (
         responses.session_id as origin_session_id,
         count(distinct responses.response_key) as copied,
         min(usage_records.said_at) > min(responses.responded_at) as is_retimed
-    from {{ within_reach(ref('stg_usage'), 'extract_run') }} as usage_records
+    from stg_usage as usage_records
     inner join changed on usage_records.session_id = changed.session_id
-    inner join {{ within_reach(ref('int_api_responses'), 'updated_run') }} as responses
+    inner join int_api_responses as responses
         on
             usage_records.message_id = responses.message_id
             and usage_records.session_id <> responses.session_id
@@ -180,7 +216,7 @@ continued as (
         lines.session_id,
         arg_min(entries.session_id, lines.line_no) as origin_session_id
     from lines
-    inner join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+    inner join int_canonical_entries as entries
         on
             {{ key_of("'u:' || lines.parent_uuid") }} = entries.entry_key
             and lines.session_id <> entries.session_id

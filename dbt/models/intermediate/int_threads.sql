@@ -16,6 +16,18 @@ with recursive changed as (
 
 ),
 
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
+int_canonical_entries as not materialized (
+
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+
+),
+
 {#
     Until 2.0.2x the lines of subagents stood in the main file without a name.
     Each of their chains gets one, from the entry that it begins with. `union`
@@ -27,7 +39,7 @@ unnamed as (
         messages.session_id,
         messages.uuid,
         messages.parent_uuid
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    from stg_messages as messages
     inner join changed on messages.session_id = changed.session_id
     where
         messages.is_sidechain
@@ -97,7 +109,7 @@ lines as (
             order by {{ thread_order('messages') }}
         ) as line_no,
         changed.version_run
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    from stg_messages as messages
     inner join changed on messages.session_id = changed.session_id
     left join named
         on
@@ -198,5 +210,5 @@ select
     coalesce(entries.session_id <> numbered.session_id, true) as is_copy,
     numbered.version_run as updated_run
 from numbered
-left join {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+left join int_canonical_entries as entries
     on numbered.entry_key = entries.entry_key

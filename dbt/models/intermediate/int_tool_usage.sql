@@ -10,14 +10,44 @@ with changed as (
 
 ),
 
+stg_tool_calls as not materialized (
+
+    {{ within_reach(ref('stg_tool_calls'), 'extract_run') }}
+
+),
+
+stg_tool_results as not materialized (
+
+    {{ within_reach(ref('stg_tool_results'), 'extract_run') }}
+
+),
+
+int_canonical_entries as not materialized (
+
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+
+),
+
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
+int_threads as not materialized (
+
+    {{ within_reach(ref('int_threads'), 'updated_run') }}
+
+),
+
 affected as (
 
     select calls.tool_use_id
-    from {{ within_reach(ref('stg_tool_calls'), 'extract_run') }} as calls
+    from stg_tool_calls as calls
     inner join changed on calls.session_id = changed.session_id
     union
     select results.tool_use_id
-    from {{ within_reach(ref('stg_tool_results'), 'extract_run') }} as results
+    from stg_tool_results as results
     inner join changed on results.session_id = changed.session_id
 
 ),
@@ -28,7 +58,7 @@ standing as (
     select
         entries.doc_id,
         entries.part
-    from {{ within_reach(ref('int_canonical_entries'), 'updated_run') }} as entries
+    from int_canonical_entries as entries
     inner join changed on entries.session_id = changed.session_id
 
 ),
@@ -45,9 +75,9 @@ calls as (
         row_number() over (
             partition by calls.tool_use_id order by {{ earliest('messages', 'orders') }}
         ) as rank
-    from {{ within_reach(ref('stg_tool_calls'), 'extract_run') }} as calls
+    from stg_tool_calls as calls
     inner join affected on calls.tool_use_id = affected.tool_use_id
-    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    inner join stg_messages as messages
         on calls.doc_id = messages.doc_id and calls.part = messages.part
     left join {{ ref('int_session_order') }} as orders
         on messages.session_id = orders.session_id
@@ -70,9 +100,9 @@ results as (
         row_number() over (
             partition by results.tool_use_id order by {{ earliest('messages', 'orders') }}
         ) as rank
-    from {{ within_reach(ref('stg_tool_results'), 'extract_run') }} as results
+    from stg_tool_results as results
     inner join affected on results.tool_use_id = affected.tool_use_id
-    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    inner join stg_messages as messages
         on results.doc_id = messages.doc_id and results.part = messages.part
     left join {{ ref('int_session_order') }} as orders
         on messages.session_id = orders.session_id
@@ -141,7 +171,7 @@ threaded as (
         changed.version_run as updated_run
     from paired
     inner join changed on paired.session_id = changed.session_id
-    left join {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
+    left join int_threads as threads
         on
             paired.session_id = threads.session_id
             and coalesce(paired.call_entry_key, paired.result_entry_key)
@@ -156,7 +186,7 @@ by_progress as (
         messages.session_id,
         messages.parent_tool_use_id as tool_use_id,
         min(messages.progress_agent_id) as subagent_id
-    from {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    from stg_messages as messages
     inner join changed on messages.session_id = changed.session_id
     where
         messages.progress_agent_id is not null
@@ -189,9 +219,9 @@ unnamed_agents as (
         threads.agent_id,
         arg_min(messages.text_hash, threads.line_no) as text_hash,
         min(threads.line_no) as line_no
-    from {{ within_reach(ref('int_threads'), 'updated_run') }} as threads
+    from int_threads as threads
     inner join changed on threads.session_id = changed.session_id
-    inner join {{ within_reach(ref('stg_messages'), 'extract_run') }} as messages
+    inner join stg_messages as messages
         on threads.doc_id = messages.doc_id and threads.part = messages.part
     where
         messages.message_kind = 'agent_prompt'

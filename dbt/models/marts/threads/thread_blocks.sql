@@ -1,0 +1,318 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+{%- set paths = [
+    'type', 'text', 'thinking', 'id', 'name', 'input', 'tool_use_id',
+    'is_error', 'title', 'stdout', 'content', 'customTitle', 'tag', 'agentName',
+    'prUrl', 'prRepository'
+] %}
+
+with changed as (
+
+    {{ changed_sessions() }}
+
+),
+
+int_canonical_entries as not materialized (
+
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+
+),
+
+int_threads as not materialized (
+
+    {{ within_reach(ref('int_threads'), 'updated_run') }}
+
+),
+
+stg_messages as not materialized (
+
+    {{ within_reach(ref('stg_messages'), 'extract_run') }}
+
+),
+
+stg_conversations as not materialized (
+
+    {{ within_reach(ref('stg_conversations'), 'extract_run') }}
+
+),
+
+shown as (
+
+    select
+        entries.entry_key,
+        entries.doc_id,
+        entries.part,
+        entries.session_id,
+        entries.updated_run,
+        messages.agent_id,
+        messages.file_key,
+        messages.type,
+        messages.said_at
+    from int_canonical_entries as entries
+    inner join changed on entries.session_id = changed.session_id
+    inner join int_threads as threads
+        on
+            entries.session_id = threads.session_id
+            and entries.entry_key = threads.entry_key
+    inner join stg_messages as messages
+        on entries.doc_id = messages.doc_id and entries.part = messages.part
+    where threads.position is not null
+
+),
+
+files as (
+
+    select distinct file_key
+    from shown
+
+),
+
+found as (
+
+    select
+        shown.*,
+        lines.entry
+    from stg_conversations as lines
+    inner join shown
+        on lines.doc_id = shown.doc_id and lines.part = shown.part
+    -- Says nothing new, but lets the scan pass over all other files' text.
+    where lines.file_key in (select files.file_key from files)
+
+),
+
+bodies as (
+
+    select
+        * exclude (entry),
+        {{ valid_json('entry') }} as body
+    from {{ few_at_a_time('found', 'entry') }}
+
+),
+
+contents as (
+
+    select
+        *,
+        coalesce(
+            json_extract(body, '$.message.content'),
+            json_extract(body, '$.content'),
+            json_extract(body, '$.attachment.prompt')
+        ) as content
+    from bodies
+
+),
+
+{# The elements of the content; whatever has none is one element. #}
+lists as (
+
+    select
+        *,
+        case
+            when json_type(content) = 'ARRAY' then json_extract(content, '$[*]')
+            when json_type(content) = 'VARCHAR' then [content]
+            when type = 'attachment' then [json_extract(body, '$.attachment')]
+            else [cast(body as json)]
+        end as elements
+    from contents
+
+),
+
+{#
+    Images inside a tool's result follow it as separate blocks. Context that was added to
+    the user's words is a separate block, too.
+#}
+sequences as (
+
+    select
+        *,
+        flatten(
+            list_transform(
+                elements,
+                lambda element: case
+                    when
+                        type in ('user', 'attachment', 'queue-operation')
+                        and contains(element, '<')
+                        and {{ block_text('element') }} is not null
+                        then
+                            list_transform(
+                                {{ context_parts(block_text('element')) }},
+                                lambda piece: struct_pack(
+                                    block := to_json(piece), is_inner := false
+                                )
+                            )
+                    else
+                        list_prepend(
+                            struct_pack(block := element, is_inner := false),
+                            {{ images_inside('element') }}
+                        )
+                end
+            )
+        ) as blocks
+    from lists
+
+),
+
+{#
+    Numbered within their list, and not by a window, which would hold all texts at
+    once. The record has one result for all its blocks: the first has it.
+#}
+numbered as (
+
+    select
+        entry_key,
+        session_id,
+        agent_id,
+        updated_run,
+        type,
+        said_at,
+        body,
+        list_position(
+            list_transform(
+                blocks,
+                lambda one: json_extract_string(one.block, '$.type')
+                like '%tool_result'
+            ),
+            true
+        ) as result_no,
+        unnest(generate_series(1, len(blocks))) as block_no,
+        unnest(blocks) as one
+    from sequences
+
+),
+
+picked as (
+
+    select
+        * exclude (one),
+        one.block,
+        one.is_inner,
+        {{ json_strings('one.block', paths) }} as f
+    from numbered
+
+),
+
+kinds as (
+
+    select
+        *,
+        case
+            when is_inner then 'image'
+            when
+                type in ('user', 'attachment', 'queue-operation')
+                and json_type(block) = 'VARCHAR'
+                and {{ is_context("json_extract_string(block, '$')") }}
+                then 'context'
+            when type in ('custom-title', 'tag', 'agent-name', 'pr-link') then 'text'
+            else {{ block_kind('block', picked('f', paths, 'type')) }}
+        end as block_kind
+    from picked
+
+),
+
+blocks as (
+
+    select
+        entry_key,
+        session_id,
+        said_at,
+        cast(block_no as integer) as block_no,
+        block_kind,
+        case block_kind
+            when 'text'
+                then
+                    case type
+                        when 'custom-title' then {{ picked('f', paths, 'customTitle') }}
+                        when 'tag' then {{ picked('f', paths, 'tag') }}
+                        when 'agent-name' then {{ picked('f', paths, 'agentName') }}
+                        when 'pr-link'
+                            then
+                                concat_ws(
+                                    ' ',
+                                    {{ picked('f', paths, 'prRepository') }},
+                                    {{ picked('f', paths, 'prUrl') }}
+                                )
+                        else
+                            coalesce(
+                                {{ picked('f', paths, 'text') }},
+                                json_extract_string(block, '$')
+                            )
+                    end
+            when 'context' then json_extract_string(block, '$')
+            when 'thinking' then {{ picked('f', paths, 'thinking') }}
+            when 'tool_result' then {{ result_text('block') }}
+            when 'document' then {{ readable('block') }}
+            when 'compaction' then {{ readable('block') }}
+            when 'other'
+                then
+                    coalesce(
+                        {{ picked('f', paths, 'stdout') }},
+                        case
+                            when {{ picked('f', paths, 'type') }} like '%search_result'
+                                then {{ readable('block') }}
+                        end,
+                        {{ picked('f', paths, 'content') }},
+                        {{ picked('f', paths, 'text') }}
+                    )
+        end as text,
+        case block_kind
+            when 'tool_use'
+                then {{ call_id(picked('f', paths, 'id'), 'session_id', 'agent_id') }}
+            when 'tool_result'
+                then
+                    {{ call_id(
+                        picked('f', paths, 'tool_use_id'), 'session_id', 'agent_id'
+                    ) }}
+        end as tool_use_id,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'name') }}
+        end as tool_name,
+        case
+            when block_kind = 'tool_use' then {{ picked('f', paths, 'input') }}
+        end as tool_input,
+        case
+            when block_kind = 'tool_result'
+                then case when block_no = result_no then {{ lean_result('body') }} end
+            when block_kind = 'other' and json_type(block) = 'OBJECT'
+                then cast(block as varchar)
+        end as result_json,
+        case
+            when block_kind = 'tool_result'
+                then
+                    coalesce({{ picked('f', paths, 'is_error') }} = 'true', false)
+        end as is_error,
+        case when block_kind = 'image' then {{ image_key('block') }} end
+            as image_key,
+        updated_run
+    from kinds
+
+)
+
+select
+    -- Rises with time, so that the newest hits of a search are the last row ids. Of times
+    -- before 1970 and after 2106, which only a wrong clock writes, the end is taken. The
+    -- full-text index stores differences of these numbers, so they lie close together.
+    case
+        when said_at is null
+            then -1 - cast(('0x' || left(md5(entry_key || '/' || block_no), 8)) as bigint)
+        else
+            {{ at_least(at_most('epoch_ms(said_at) // 1000', 4294967295), 0) }} * 256
+            + cast(('0x' || left(md5(entry_key || '/' || block_no), 2)) as bigint)
+    end as search_id,
+    session_id,
+    entry_key,
+    block_no,
+    block_kind,
+    tool_use_id,
+    tool_name,
+    is_error,
+    image_key,
+    text,
+    tool_input,
+    result_json,
+    {{ search_words(searched_text()) }} as words,
+    updated_run
+from blocks
