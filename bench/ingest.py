@@ -122,7 +122,7 @@ class Bench:
         say("\nappend to acknowledged, ms: " + json.dumps(_rounded(found)))
 
     def idle(self) -> None:
-        """What waiting costs with many files."""
+        """Measure what waiting costs with many files."""
         with self.place() as ours:
             found = idle(ours, self.options.files, self.options.seconds)
         self.results["idle"] = {
@@ -134,7 +134,7 @@ class Bench:
             say(f"  {name:<8} {cpu * 100:6.2f} %  {rss / MB:6.1f} MB")
 
     def restart(self) -> None:
-        """How soon a restarted tailer is there again."""
+        """Measure how soon a restarted tailer works again."""
         with self.place() as ours:
             taken = restart(ours, 5 * self.options.files, rounds=5)
         wall, cpu = zip(*taken, strict=True)

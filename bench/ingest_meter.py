@@ -1,4 +1,4 @@
-"""What processes cost: CPU seconds and memory, from the kernel's own accounts."""
+"""Measure CPU seconds and memory of processes, by the accounts of the kernel."""
 
 import os
 import threading

@@ -80,7 +80,7 @@ class Ours:
         return "words" in self.client[self.database].conversations.index_information()
 
     def documents(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
         return self.client[self.database].conversations.count_documents({})
 
 

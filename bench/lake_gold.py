@@ -1,4 +1,4 @@
-"""What dbt and publish cost: everything, and a thousand new documents."""
+"""Measure dbt and publish: everything, and a thousand new documents."""
 
 import argparse
 import json

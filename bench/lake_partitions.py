@@ -1,4 +1,4 @@
-"""What partitions cost and give: the same rows without any, by month and by day."""
+"""Compare partitions: the same rows without any, by month and by day."""
 
 import argparse
 import tempfile

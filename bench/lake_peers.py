@@ -45,7 +45,7 @@ def peers(venv: Path | None) -> list[str]:
 
 
 def run(name: str, venv: Path, place: Place) -> Cost:
-    """What a peer costs for everything from nothing."""
+    """Measure a peer for everything from nothing."""
     folder = place.home / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -67,7 +67,7 @@ def run(name: str, venv: Path, place: Place) -> Cost:
 
 
 def rows(name: str, place: Place) -> int:
-    """How many rows the peer has written."""
+    """Return the number of rows that the peer has written."""
     folder = place.home / name
     if name == "ingestr":
         csv.field_size_limit(1 << 30)

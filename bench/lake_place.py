@@ -23,7 +23,7 @@ SAMPLE_S = 0.02
 
 
 class Cost(NamedTuple):
-    """What a process and its children took; `mb` is resident at once, of all."""
+    """The cost of a process and its children; `mb` is the resident memory of all."""
 
     wall: float
     cpu: float
@@ -55,7 +55,7 @@ class Place:
         self.count += count
 
     def time(self, *command: str) -> Cost:
-        """What a whole process costs, its start and its children included."""
+        """Measure a whole process, with its start and its children."""
         program = command[0] if "/" in command[0] else str(BIN / command[0])
         begin = time.perf_counter()
         process = subprocess.Popen(
@@ -141,7 +141,7 @@ def medians(costs: list[Cost]) -> dict[str, float]:
 def ratios(
     short: dict[str, dict[str, float]], long: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """How many times as much the long history costs, stage by stage."""
+    """Return the ratio of the cost of the long history, stage by stage."""
     return {
         name: {
             kind: round(long[name][kind] / short[name][kind], 2)

@@ -25,7 +25,7 @@ STORES = ("mongo", "iceberg", "analytics.duckdb", "exports", "buffer.db", "logs"
 
 
 class Side(Protocol):
-    """What is measured of each."""
+    """The measurements of each side."""
 
     name: str
     logs: Logs

@@ -1,4 +1,4 @@
-"""What a start of the server and a publication cost, for `bench/web.py`."""
+"""Measure a start of the server and a publication, for `bench/web.py`."""
 
 import sqlite3
 import statistics

@@ -1,4 +1,4 @@
-"""How `./just` installs, with a stand-in for Python's venv and pip."""
+"""Install with `./just`, and a stand-in for Python's venv and pip."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What every tool answers, whatever it does: its version, its completion."""
+"""Check the options that every tool has: version and completion."""
 
 import os
 import re

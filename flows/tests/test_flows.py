@@ -66,7 +66,7 @@ def scheduled(stack: Stack) -> int:
 
 
 def ask(stack: Stack, *words: str) -> str:
-    """What the command `prefect` prints; it may fail."""
+    """Return what the command `prefect` prints; it may fail."""
     url = f"http://127.0.0.1:{stack.environment['PREFECT_PORT']}/api"
     return subprocess.run(
         [str(PREFECT), *words],

@@ -1,4 +1,4 @@
-"""What the models make of the habits of real logs, on a made-up account."""
+"""Build a made-up account with the habits of real logs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the dbt project promises about itself: layers, words, contracts, style."""
+"""Check the dbt project itself: layers, words, contracts, style."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What the user said and what others put beside it; all of it is shown and found."""
+"""Show and find what the user typed, and the context that others added."""
 
 from pathlib import Path
 

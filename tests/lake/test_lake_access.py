@@ -117,7 +117,7 @@ def test_a_refusal_is_not_a_matter_of_later(
 
 
 def refused(db: Db) -> Failure:
-    """How an extraction of the settings fails that has something to do."""
+    """Return how an extraction with these settings fails."""
     store(db, list(documents(100, 105, buffer="b" * 32)))
     lake = Lake.from_env()
     with pytest.raises(Failure) as failure, answering(lake):

@@ -1,4 +1,4 @@
-"""Files of the lake that a loss of power left empty, torn or missing: it is recreated."""
+"""Files of the lake that a power failure left empty, torn or missing: it is recreated."""
 
 from collections.abc import Callable
 from pathlib import Path

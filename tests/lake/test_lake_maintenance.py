@@ -42,7 +42,7 @@ def grow(db: Db, lake: Lake, runs: int, first: int = 1, each: int = 10) -> Table
 
 
 def told(*arguments: str) -> Any:
-    """What a command of extract answers a script, run in this process."""
+    """Return the JSON of a command of extract, run in this process."""
     done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return orjson.loads(done.stdout)

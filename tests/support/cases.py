@@ -49,7 +49,7 @@ def build(folder: Path, uri: str) -> None:
 
 
 class Cases:
-    """What the chain made of all cases; the case is the host of its rows."""
+    """The results of the chain for all cases; the case is the host of its rows."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain

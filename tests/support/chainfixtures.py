@@ -1,4 +1,4 @@
-"""What several folders of tests need of the chain, made once for the whole run."""
+"""Provide the chain to several folders of tests, made once for the whole run."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ def rows(lake: Lake, *columns: str) -> list[Row]:
 
 
 def keys(lake: Lake) -> Counter[tuple[str, int]]:
-    """How often each (doc_id, part) is in the table."""
+    """Return how often each (doc_id, part) is in the table."""
     return Counter((r["doc_id"], r["part"]) for r in rows(lake, "doc_id", "part"))
 
 

@@ -89,7 +89,7 @@ class Ledger:
         self.keys[new] = self.keys.pop(old)
 
     def missing(self, database: Store) -> int:
-        """How many lines are not in MongoDB yet; cheap enough for a wait."""
+        """Return the number of lines that are not in MongoDB yet; cheap enough to poll."""
         return len(self.expected - _ids(database))
 
     def check(self, database: Store, buffer: Path | None = None) -> Verdict:

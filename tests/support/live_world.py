@@ -53,7 +53,7 @@ class World:
         return there[which % len(there)]
 
     def path(self, name: str) -> Path:
-        """Where a log is; its folder is made."""
+        """Return the path of a log, and create its folder."""
         path = self.live.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

@@ -36,7 +36,7 @@ class Metabase:
         self.url = ""
 
     def alive(self, kind: str) -> list[Body]:
-        """What is not in the trash."""
+        """Return the items that are not in the trash."""
         return [x for x in self.things[kind].values() if not x.get("archived")]
 
     def answer(

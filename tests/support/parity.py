@@ -1,4 +1,4 @@
-"""Where the fixtures are, and the generator of the parity fixture."""
+"""Find the fixtures, and the generator of the parity fixture."""
 
 import subprocess
 import sys

@@ -30,6 +30,11 @@ RULES = (
     (r"\bgo(es)? on (as|with|where|from)\b", "continue, resume"),
     (r"\bat most so (many|much)\b", "the maximum number"),
     (r"\bLeast seconds\b", "Minimum seconds"),
+    (r'"""(What|Where|How|Which|Why)\b', "a verb, or a noun for a class"),
+    (r"\b(is|are) going on\b", "is active, is running"),
+    (r"\bhalf built\b", "incomplete"),
+    (r"\bloss of power\b", "power failure"),
+    (r"\bpass(es)? over\b", "skip, ignore"),
     (r"\bMost (seconds|rows|bytes|lines|documents)\b", "Maximum number of"),
 )  # fmt: skip
 _COMPILED = [(re.compile(pattern), instead) for pattern, instead in RULES]

@@ -84,7 +84,7 @@ class Kept:
         return {line.id: line for line in self.lines}
 
     def payloads(self) -> Counter[bytes]:
-        """How many documents hold each content."""
+        """Return the number of documents with each content."""
         return Counter(line.data for line in self.documents.values())
 
     def state(self, path: str) -> Record:

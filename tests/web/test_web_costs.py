@@ -1,4 +1,4 @@
-"""What was expensive: the dearest prompts, a session's cost, and missed caches."""
+"""Show what was expensive: prompts, parts of a session, and missed caches."""
 
 import re
 import sqlite3

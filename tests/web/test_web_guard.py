@@ -1,4 +1,4 @@
-"""What the pages refuse: too much, too long, other sites, and who lacks the token."""
+"""Refuse what is too large, too long, from other sites, or without the token."""
 
 import re
 import socket

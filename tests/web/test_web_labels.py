@@ -1,4 +1,4 @@
-"""What people read tells apart what is not the same."""
+"""Give different things different labels."""
 
 import re
 from collections.abc import Iterator

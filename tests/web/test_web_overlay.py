@@ -1,4 +1,4 @@
-"""What is archived and not yet published stands in the list, search and threads."""
+"""Show unpublished lines in the list, in search and in threads."""
 
 import re
 import signal

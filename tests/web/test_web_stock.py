@@ -73,7 +73,7 @@ def test_images_leave_datasette_as_they_are(web: Web) -> None:
 
 
 def test_sql_that_takes_a_secret_apart_is_not_masked(web: Web) -> None:
-    """What masking of results can't do; the documentation says so."""
+    """Show what masking of results can't do, as the documentation says."""
     sql = quote(HAS_IT.replace("text from", "hex(text) from"))
     (row,) = web.get(f"/conversations.json?sql={sql}").json()["rows"]
     assert SECRET in bytes.fromhex(row[0]).decode()

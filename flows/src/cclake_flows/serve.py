@@ -10,7 +10,7 @@ DEPLOYMENTS = {
     "adhoc": {"parameters": {"mode": "incremental"}},
     "backfill": {"parameters": {"mode": "backfill"}},
 }
-"""What each deployment runs, and when; without a schedule, only on request."""
+"""The command and the schedule of each deployment; without a schedule, on request."""
 
 
 def main() -> None:

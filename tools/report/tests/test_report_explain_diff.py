@@ -83,7 +83,7 @@ def test_an_unknown_message_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def theirs(rows: list[dict[str, Any]], **changed: Any) -> dict[str, Any]:
-    """What ccusage would print if it counted these responses as they are."""
+    """Return what ccusage would print if it counted these responses."""
     breakdown = {
         "modelName": OPUS,
         "inputTokens": sum(r["input_tokens"] for r in rows),

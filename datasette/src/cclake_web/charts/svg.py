@@ -26,7 +26,7 @@ class Series:
 
 @dataclass
 class Chart:
-    """What a chart shows over time; `names` are those of periods that have no date."""
+    """The data of a chart over time; `names` are those of periods without a date."""
 
     unit: str
     starts: Sequence[date]

@@ -1,4 +1,4 @@
-"""What was done on each day of the last years; the chosen days among them."""
+"""Sum up each day of the last years, with the chosen days marked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Calendar:
 
     @property
     def longest(self) -> int:
-        """How many days the longest run of chosen days without a gap has."""
+        """The number of days in the longest run of chosen days without a gap."""
         best = run = 0
         before = None
         for day in self.used:

@@ -1,4 +1,4 @@
-"""What was expensive: the dearest prompts, and what a session's money went into."""
+"""Find what was expensive: prompts, and the parts of a session."""
 
 import sqlite3
 from collections import defaultdict

@@ -50,7 +50,7 @@ class Change:
 
 @dataclass
 class File:
-    """What one session did to one file.
+    """The operations of a session on a file.
 
     Attributes:
         path: The path in the log.

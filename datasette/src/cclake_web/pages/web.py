@@ -1,4 +1,4 @@
-"""What every view shares: permission, the export, templates, the viewer's zone."""
+"""Share what every view needs: permission, the export, templates, the zone."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 {#
     Decoded when somebody asks. Each image names its line, so a few of them are a few
-    lines to read: DuckDB passes over the parts of the table that other runs brought.
+    lines to read: DuckDB skips the parts of the table that other runs brought.
 #}
 
 with lines as (

@@ -79,7 +79,7 @@ found as (
     from stg_conversations as lines
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
-    -- Says nothing new, but lets the scan pass over all other files' text.
+    -- Redundant, but lets the scan skip the text of all other files.
     where lines.file_key in (select files.file_key from files)
 
 ),

@@ -16,7 +16,7 @@ HISTORY = "../history.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one file is archived.
+    """The archived part of a file.
 
     Attributes:
         key: Its key, in hex.

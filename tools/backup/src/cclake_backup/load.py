@@ -38,7 +38,7 @@ BATCH_DOCUMENTS, BATCH_BYTES = 1000, 16 << 20
 
 @dataclass(slots=True)
 class Loaded:
-    """What happened to the documents of each collection.
+    """The outcome for the documents of each collection.
 
     Attributes:
         inserted: Number of documents that were inserted.

@@ -17,7 +17,7 @@ PATIENCE_S = 30.0  # for a client that says nothing, or does not read its answer
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server says to one request."""
+    """The answer of the server to a request."""
 
     body: bytes
     content_type: str

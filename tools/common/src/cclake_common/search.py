@@ -82,7 +82,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Within:
-    """Which blocks to search.
+    """The kinds of blocks to search.
 
     Attributes:
         projects: Keys of projects, any of which will do; empty for all.

@@ -1,4 +1,4 @@
-"""Where settings come from: option, then environment, then default.
+"""Read settings: the option, then the environment, then the default.
 
 Modules that few settings need are imported where they are used: `report statusline`
 must start in milliseconds.

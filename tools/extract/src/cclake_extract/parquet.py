@@ -28,7 +28,7 @@ DICTIONARY = [
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the files of a table are, and their schema.
+    """The place of the files of a table, and their schema.
 
     Attributes:
         system: The file system.

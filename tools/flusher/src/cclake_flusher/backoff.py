@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""Compute the wait before the next attempt."""
 
 import random
 

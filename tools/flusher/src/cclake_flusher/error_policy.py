@@ -29,7 +29,7 @@ TRANSIENT = frozenset(
 
 
 class Action(Enum):
-    """What to do about an error."""
+    """The reaction to an error."""
 
     RETRY = "retry"
     REFUSE = "refused"

@@ -54,7 +54,7 @@ class DeadLetter:
 
 @dataclass
 class Outcome:
-    """What happened to the lines of a batch."""
+    """The outcome for the lines of a batch."""
 
     delivered: int = 0
     duplicates: int = 0

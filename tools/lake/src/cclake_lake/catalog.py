@@ -54,7 +54,7 @@ _S3_STRANGE = re.compile(r"curlCode: (35|60|77)\b")
 DAMAGED = (FileNotFoundError, EOFError, LookupError, ValueError, TypeError,
            ValidationError, ResolveError, SystemError, struct.error,
            zlib.error)  # fmt: skip
-"""What reading a table may raise if its files are not as they were written."""
+"""Errors of reading a table whose files are missing or corrupt."""
 
 
 def open_catalog(lake: Lake) -> Catalog:

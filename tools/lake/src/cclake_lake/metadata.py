@@ -19,7 +19,7 @@ select metadata_location from iceberg_tables
 where catalog_name = ? and table_namespace = ? and table_name = ?
 """
 UNREADABLE = (OSError, sqlite3.Error, LookupError, ValueError, TypeError)
-"""What `read_metadata` raises if there is no table, or none of the default kind."""
+"""Errors of `read_metadata` if there is no table in a default catalog."""
 
 
 def read_metadata(lake: Lake) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _DAMAGED = "malformed"
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication wrote.
+    """The outcome of a publication.
 
     Attributes:
         rows: Rows that were written; fewer than there are, when brought up to date.
@@ -75,7 +75,7 @@ def publish(
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
-        Failure: There is no gold, it is half built, a writer has it locked, or the
+        Failure: There is no gold, it is incomplete, a writer has it locked, or the
             exports cannot be written.
     """
     begin = time.monotonic()

@@ -27,7 +27,7 @@ def write_all(gold: Gold, path: Path, info: Info, progress: Progress) -> int:
     Args:
         gold: The gold tables.
         path: The file; it must not exist.
-        info: What stands in it besides gold.
+        info: The rows besides gold.
         progress: Called with a table's name and a number of rows just written.
 
     Returns:
@@ -56,7 +56,7 @@ def write_all(gold: Gold, path: Path, info: Info, progress: Progress) -> int:
 
 
 def write_info(info: Info, file: Bulk) -> None:
-    """Write what stands in an export besides gold."""
+    """Write the rows of an export besides gold."""
     for table in TABLES:
         file.run(f"delete from {quote(table.name)}")
         for batch in info.rows(table).to_batches():

@@ -27,7 +27,7 @@ KEY = 4  # columns by which rows are matched before they are compared
 
 @dataclass(frozen=True)
 class Moved:
-    """What has changed since an export.
+    """The changes since an export.
 
     Attributes:
         whole: The tables that have to be compared as a whole; of the others the table
@@ -110,7 +110,7 @@ def update_all(
     Args:
         gold: The gold tables.
         moved: What `find` gave.
-        info: What stands in the export besides gold.
+        info: The rows besides gold.
         file: The export, in a transaction.
         progress: Called with a table's name and a number of rows just written.
 

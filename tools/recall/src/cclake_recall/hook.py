@@ -1,4 +1,4 @@
-"""What Claude Code is given at the start of a session: the last ones of its folder."""
+"""Give Claude Code the last sessions of a folder when a session starts."""
 
 import json
 import sqlite3

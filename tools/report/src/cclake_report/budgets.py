@@ -57,7 +57,7 @@ class Budgets(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What is used of a budget in its current period; times in UTC.
+    """The use of a budget in its current period; times in UTC.
 
     Attributes:
         budget: The budget.

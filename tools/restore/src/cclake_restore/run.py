@@ -22,7 +22,7 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class Request:
-    """What to restore, and where to.
+    """The request: what to restore, and where to.
 
     Attributes:
         out: The folder to restore into; a dry run does not need one.

@@ -9,7 +9,7 @@ from cclake_archive.checkpoints import HISTORY, Checkpoint
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the user asked for; None selects everything.
+    """The selection of the user; None selects everything.
 
     Attributes:
         session: A session's id or a file's name, or the beginning of one.

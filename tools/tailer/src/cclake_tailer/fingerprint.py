@@ -1,4 +1,4 @@
-"""How a file is recognised: its kernel handle, and digests of its content."""
+"""Recognise a file by its kernel handle and digests of its content."""
 
 import ctypes
 import errno

@@ -24,7 +24,7 @@ SETTLE = 1.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the follower waits, in seconds.
+    """The intervals of the follower, in seconds.
 
     Attributes:
         rest: Idle time after which a last line without a newline counts as complete.

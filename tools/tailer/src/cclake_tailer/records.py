@@ -12,7 +12,7 @@ State = Literal["live", "gone"]
 
 
 class Checkpoint(msgspec.Struct, tag_field="kind", tag="checkpoint", gc=False):
-    """How far a file has been read and how it is recognised.
+    """The position in a file, and its fingerprint.
 
     These keys are not part of the contract in docs/contracts.md:
 
