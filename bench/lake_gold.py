@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cclake_pipeline.dbt_stage import Dbt
-from cclake_pipeline.places import Places
+from cclake_pipeline.paths import Paths
 from cclake_pipeline.project import dbt_project
 from cclake_pipeline.stages import arguments
 from lake_place import Cost, Place, medians, ratios
@@ -87,7 +87,7 @@ def _dbt(place: Place) -> list[str]:
 
 def main(home: str, uri: str, name: str) -> None:
     """Build gold once, as a run of the pipeline would."""
-    where = Places(Path(home), dbt_project(), "dev", uri, name)
+    where = Paths(Path(home), dbt_project(), "dev", uri, name)
     stage = Dbt(where, lambda _: None)
     built = stage.repeat(None) or stage.build(arguments("dbt", "incremental"), None)
     assert built.ok, built.detail

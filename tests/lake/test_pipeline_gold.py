@@ -12,10 +12,10 @@ import pytest
 from bson import Int64
 from cclake_common.stop import Stop
 from cclake_pipeline.backlog import follow
-from cclake_pipeline.places import Places
+from cclake_pipeline.paths import Paths
 from cclake_pipeline.project import dbt_project
-from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute
+from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.stages import Stages
 from cclake_pipeline.watermarks import Watermarks
 from harness import BIN, PATIENCE, Mongod, connect
@@ -74,8 +74,8 @@ def test_what_is_loaded_before_the_run_is_counted_by_it(
     mongod: Mongod, mongo_db: str, home: Path
 ) -> None:
     ship(FIXTURE / "projects")
-    stages = Stages(Places(home, dbt_project(), "dev", mongod.uri, mongo_db), print)
-    record, stop = Record(home / "pipeline.db"), Stop()
+    stages = Stages(Paths(home, dbt_project(), "dev", mongod.uri, mongo_db), print)
+    record, stop = RunLog(home / "pipeline.db"), Stop()
     with LastLook(mongod.uri, mongo_db) as watermarks:
         assert follow(stages, watermarks, 0, watermarks.end, stop, many=1)
         whole = watermarks.total()

@@ -94,7 +94,7 @@ def test_a_run_does_not_start_beside_another(home: Path, mongo_db: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = pipeline("run", "--no-wait")
     assert refused.returncode == 75
-    assert "another run is going on" in refused.stderr
+    assert "another run is active" in refused.stderr
 
 
 def test_two_modes_at_once_are_wrong_usage(home: Path) -> None:

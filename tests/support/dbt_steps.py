@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from cclake_pipeline.dbt_worker import let_go, statements
-from cclake_pipeline.repeat import repeat
+from cclake_pipeline.dbt_worker import close_database, statements
+from cclake_pipeline.statement_worker import repeat
 from cclake_pipeline.statements import load
 from dbt.cli.main import dbtRunner
 
@@ -68,7 +68,7 @@ def main() -> None:
             saved = statements(kept, "key")
             assert saved is not None
             saved.save(STATEMENTS)
-        let_go()
+        close_database()
         print(json.dumps({"ok": result.success, "failed": failed}), flush=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from cclake_pipeline.child import Child
+from cclake_pipeline.stage_process import StageProcess
 from harness import wait_for
 from tiny_dbt import make_project
 
@@ -38,7 +38,7 @@ def project(folder: Path, database: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(folder: Path) -> Iterator[Child]:
+def worker(folder: Path) -> Iterator[StageProcess]:
     """One worker for all tests, which change the project and the database under it."""
     env = {
         "PATH": os.environ["PATH"],
@@ -49,13 +49,13 @@ def worker(folder: Path) -> Iterator[Child]:
         "DO_NOT_TRACK": "1",
     }
     argv = [sys.executable, "-m", "cclake_pipeline.dbt_worker", str(folder / "dbt")]
-    child = Child(argv, env)
+    child = StageProcess(argv, env)
     yield child
     child.close()
 
 
 def build(
-    worker: Child, project: Path, *more: str, part_rows: int | None = None
+    worker: StageProcess, project: Path, *more: str, part_rows: int | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     folder = str(project)
     steps: list[str] = []
@@ -69,15 +69,15 @@ def build(
         steps.append(reply["what"])
         return False
 
-    places = ["--project-dir", folder, "--profiles-dir", folder]
-    asked = {"run": ["build", "--quiet", *places, *more], "part_rows": part_rows}
+    paths = ["--project-dir", folder, "--profiles-dir", folder]
+    asked = {"run": ["build", "--quiet", *paths, *more], "part_rows": part_rows}
     worker.send(json.dumps(asked))
     assert worker.follow(on_line), worker.tail()
     return result, steps
 
 
 def test_the_database_is_free_after_each_run_of_one_worker(
-    worker: Child, project: Path, database: Path
+    worker: StageProcess, project: Path, database: Path
 ) -> None:
     for rows in (1, 2):
         result, steps = build(worker, project)
@@ -90,7 +90,7 @@ def test_the_database_is_free_after_each_run_of_one_worker(
 
 
 def test_an_edited_model_is_parsed_again(
-    worker: Child, project: Path, database: Path
+    worker: StageProcess, project: Path, database: Path
 ) -> None:
     build(worker, project)
     model = project / "models" / "fct_messages.sql"
@@ -104,25 +104,27 @@ def test_an_edited_model_is_parsed_again(
 
 
 def test_a_worker_that_gets_ready_leaves_the_database_free(
-    worker: Child, project: Path, database: Path
+    worker: StageProcess, project: Path, database: Path
 ) -> None:
     parsed = project.parent / "target" / "partial_parse.msgpack"
     parsed.unlink(missing_ok=True)
     with duckdb.connect(str(database)):
-        places = ["--project-dir", str(project), "--profiles-dir", str(project)]
-        worker.send(json.dumps({"parse": ["build", "--quiet", *places]}))
+        paths = ["--project-dir", str(project), "--profiles-dir", str(project)]
+        worker.send(json.dumps({"parse": ["build", "--quiet", *paths]}))
         wait_for(parsed.exists)
     assert build(worker, project)[0]["ok"]
 
 
-def test_a_failing_test_names_itself(worker: Child, project: Path) -> None:
+def test_a_failing_test_names_itself(worker: StageProcess, project: Path) -> None:
     (project / "models" / "fct_messages.sql").write_text("select null as doc_id")
     result, _steps = build(worker, project)
     assert result["ok"] is False
     assert "not_null_fct_messages_doc_id" in result["failed"][0]
 
 
-def test_a_project_that_cannot_be_parsed_says_why(worker: Child, project: Path) -> None:
+def test_a_project_that_cannot_be_parsed_says_why(
+    worker: StageProcess, project: Path
+) -> None:
     (project / "models" / "broken.sql").write_text("{{ ref('nowhere') }}")
     result, _steps = build(worker, project)
     assert result["ok"] is False
@@ -159,24 +161,24 @@ def built(database: Path) -> list[tuple[str, int]]:
 
 
 def test_a_large_build_is_made_in_parts_and_tested_at_its_end(
-    worker: Child, project: Path, long_history: Path
+    worker: StageProcess, project: Path, long_history: Path
 ) -> None:
     reply, steps = build(worker, project, "--full-refresh", part_rows=20)
     assert reply == {"ok": True, "counts": {"model": 1, "test": 1}, "failed": []}
     assert built(long_history) == [("2", 20), ("4", 20), ("None", 10)]
-    assert [step.split(":")[0] for step in steps[:2]] == ["part 1/3", "part 2/3"]
+    assert [step.split(":")[0] for step in steps[:2]] == ["batch 1/3", "batch 2/3"]
     assert len(steps) == 4
 
 
 def test_a_small_build_is_made_at_once(
-    worker: Child, project: Path, long_history: Path
+    worker: StageProcess, project: Path, long_history: Path
 ) -> None:
     assert build(worker, project, part_rows=50)[0]["ok"]
     assert built(long_history) == [("None", 50)]
 
 
 def test_a_build_in_parts_ends_with_the_first_part_that_fails(
-    worker: Child, project: Path, long_history: Path
+    worker: StageProcess, project: Path, long_history: Path
 ) -> None:
     failing = "select error('broken') as doc_id from raw.conversations"
     (project / "models" / "fct_messages.sql").write_text(failing)

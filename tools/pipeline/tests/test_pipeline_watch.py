@@ -238,7 +238,7 @@ def test_it_waits_for_a_mongod_that_is_away(
         loop.wait_for_runs(1)
     finally:
         server.kill()
-    assert len([line for line in loop.said if "is away" in line]) == 1
+    assert len([line for line in loop.said if "is unavailable" in line]) == 1
 
 
 def test_an_absent_mongod_is_told_without_its_password(

@@ -16,8 +16,8 @@ from cclake_common.settings import half_of_memory
 from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
 from cclake_publish import images
-from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
+from cclake_publish.sqlite_writer import Bulk
 from gold_tables import add_image, make_gold
 from harness import BIN, PATIENCE, wait_for
 from sqlite_reader import reading
@@ -261,7 +261,7 @@ def test_gold_that_dbt_has_not_finished_is_not_published(
         )
     identity = "select value from export_info where name = 'export_id'"
     before = query(exports / "conversations.db", identity)
-    with pytest.raises(Failure, match="half built") as failed:
+    with pytest.raises(Failure, match="gold is incomplete") as failed:
         publish(gold, exports)
     assert "pipeline run" in failed.value.hint
     assert query(exports / "conversations.db", identity) == before
@@ -356,7 +356,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     )
     assert done.returncode == 1
     assert done.stderr.startswith("publish: cannot write the exports: ")
-    assert "Is there room" in done.stderr
+    assert "Check free space" in done.stderr
     assert "Traceback" not in done.stderr
     assert (exports / "conversations.db").stat() == before
     assert not list(exports.glob(".*.new*"))

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 from cclake_publish import served, update
-from cclake_publish.bulk import Bulk
 from cclake_publish.export import publish
+from cclake_publish.sqlite_writer import Bulk
 from gold_tables import add_image, add_session, make_gold, remove_session
 from harness import BIN
 from sqlite_reader import reading
@@ -583,7 +583,7 @@ def test_what_cannot_be_changed_is_written_anew(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cclake_publish import atomic, bulk, served, export
+from cclake_publish import atomic, served, sqlite_writer, export
 left = int(sys.argv[1])
 def counted(function):
     def run(*args, **named):
@@ -596,7 +596,7 @@ def counted(function):
 served.sync = atomic.sync = counted(atomic.sync)
 served.discard = counted(served.discard)
 Path.replace = counted(Path.replace)
-bulk.Bulk.run = counted(bulk.Bulk.run)
+sqlite_writer.Bulk.run = counted(sqlite_writer.Bulk.run)
 export.publish(Path(sys.argv[2]), Path(sys.argv[3]), full=sys.argv[4] == "full")
 """
 

@@ -13,14 +13,14 @@ from cclake_common.failure import INTERRUPTED, Failure, run
 from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
-from cclake_pipeline import past
 from cclake_pipeline.backlog import follow
-from cclake_pipeline.places import Places
+from cclake_pipeline.display import Screen, describe, runs_table
+from cclake_pipeline.health import serve
+from cclake_pipeline.paths import Paths
 from cclake_pipeline.project import dbt_project
-from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
-from cclake_pipeline.serve import serve
-from cclake_pipeline.show import Screen, describe, runs_table
+from cclake_pipeline.run_log import RunLog
+from cclake_pipeline.run_log import read as read_runs
 from cclake_pipeline.stages import Mode, Stages
 from cclake_pipeline.watch import Pace, Watch
 from cclake_pipeline.watermarks import Unreachable, Watermarks
@@ -50,14 +50,14 @@ def run_once(
         bool, typer.Option("--full", help="Rebuild DuckDB, gold and the exports.")
     ] = False,
     backfill: Annotated[
-        bool, typer.Option("--backfill", help="Extract everything again as well.")
+        bool, typer.Option("--backfill", help="Extract everything again, too.")
     ] = False,
     daily: Annotated[
         bool, typer.Option("--daily", help="Test all data, write the exports in full.")
     ] = False,
     no_wait: Annotated[
         bool,
-        typer.Option("--no-wait", help="Exit with 75 when another run is going on."),
+        typer.Option("--no-wait", help="Exit with 75 if another run is active."),
     ] = False,
     backlog: Annotated[
         bool,
@@ -75,8 +75,8 @@ def run_once(
 ) -> None:
     """Run all stages once: extract, load, dbt, publish.
 
-    Only what is new is worked on. When a stage fails, the last good exports
-    stay in place, and the exit code is 1.
+    Only what is new is processed. If a stage fails, the last good exports stay
+    in place, and the exit code is 1.
     """
     if full + backfill + daily > 1:
         raise typer.BadParameter("only one of --full, --backfill and --daily")
@@ -89,9 +89,9 @@ def run_once(
         if daily
         else "incremental"
     )
-    where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
+    where = Paths(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
     stop, screen = Stop(), Screen()
-    record, stages = Record(where.record), Stages(where, screen.step)
+    record, stages = RunLog(where.record), Stages(where, screen.step)
     work = "pipeline run" if mode == "incremental" else f"pipeline run --{mode}"
     with run_lock(where.home, stop, not no_wait, screen.waiting, work):
         if backlog:
@@ -131,7 +131,7 @@ def watch(
         typer.Option(
             "--interval",
             envvar="PIPELINE_INTERVAL_S",
-            help="Longest wait for a run, in seconds, while new data keeps coming.",
+            help="Maximum seconds between runs while new data keeps coming.",
         ),
     ] = 300.0,
     quiet: Annotated[
@@ -160,17 +160,17 @@ def watch(
 ) -> None:
     """Run at once if anything is new, and then whenever new data is in MongoDB.
 
-    Made for supervisord: one line per run on stdout, tries again after a
-    failure, and ends after the current stage on SIGTERM. Once a day a run is a
+    Made for supervisord: it prints one line for each run, tries again after a
+    failure, and ends after the current stage on SIGTERM. One run a day is a
     --daily one.
     """
     die_with_parent()
-    where = Places(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
+    where = Paths(home(), dbt_project(dbt_dir), target, uri or mongo_uri(), database)
     stop, screen = Stop(), Screen(quiet=True)
-    record, stages = Record(where.record), Stages(where, screen.step)
+    record, stages = RunLog(where.record), Stages(where, screen.step)
 
     def prepare() -> None:
-        with suppress(Failure):  # the run says it
+        with suppress(Failure):  # the run reports it
             stages.warm_up(record.next_mode())
 
     def one_run(mark: int) -> int | None:
@@ -206,17 +206,17 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the last runs: when, how long, how many rows, and what went wrong."""
-    recent = past.recent(home() / "pipeline.db", limit)
+    """Show the last runs: time, duration, rows and errors."""
+    recent = read_runs(home() / "pipeline.db", limit)
     print(json.dumps(recent) if as_json else runs_table(recent))
 
 
-def _watermark(where: Places) -> int | None:
+def _watermark(where: Paths) -> int | None:
     try:
         with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
             return watermarks.total()
     except Unreachable:
-        return None  # extract will say so, with more to go by
+        return None  # extract reports it in more detail
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""The dbt stage: dbt in a process of its own, or the statements that it saved."""
+"""Build gold with dbt in a process of its own, or with the statements it saved."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from typing import Any
 from cclake_common.settings import half_of_memory
 from cclake_common.stop import Stop
 
-from cclake_pipeline.child import Child
-from cclake_pipeline.places import Places
+from cclake_pipeline.paths import Paths
 from cclake_pipeline.project import MEMORY, fingerprint, statements_key
+from cclake_pipeline.stage_process import StageProcess
 from cclake_pipeline.statements import load
 
-# Lines of log that dbt takes at once: they fit into the memory that its profile gives
-# DuckDB, whatever the history.
+# Maximum lines of a batch, which fit into the memory of the profile, whatever the
+# history.
 PART_ROWS = 300_000
 # Nobody reads dbt's log and its JSON files, which take a second; what fails is in the
 # record.
@@ -27,39 +27,39 @@ _OUT_OF_MEMORY = "Out of Memory"
 
 @dataclass(frozen=True)
 class Built:
-    """How a build ended, and what it did or why it failed."""
+    """The outcome of a build, with its detail or error."""
 
     ok: bool
     detail: str
 
 
 class Dbt:
-    """Builds gold: by saved statements where a few lines are new, else by dbt."""
+    """Builds gold: a few new lines with saved statements, everything else with dbt."""
 
-    def __init__(self, places: Places, show: Callable[[str], None]) -> None:
-        self._places = places
+    def __init__(self, paths: Paths, show: Callable[[str], None]) -> None:
+        self._paths = paths
         self._show = show
-        self._child: Child | None = None
-        self._repeater: Child | None = None
+        self._child: StageProcess | None = None
+        self._repeater: StageProcess | None = None
 
     def warm_up(self, is_small: bool) -> None:
-        """Start the process that will build, before its turn comes.
+        """Start the process that will build, before its turn.
 
-        dbt's modules and the project take seconds: the time of extract and load.
+        Loading dbt and the project takes seconds, while extract and load run.
 
         Args:
-            is_small: Saved statements will do, if there are any.
+            is_small: Whether saved statements are enough, if there are any.
         """
         if self._child or self._repeater:
             return
         if is_small and self._saved():
             self._repeater = self._start_repeater()
         else:
-            self._child = self._start(self._places.environment())
+            self._child = self._start(self._paths.environment())
             self._child.send(json.dumps({"parse": self._asked()}))
 
     def close(self) -> None:
-        """End the processes; they do nothing between runs."""
+        """End the processes, which have no work between runs."""
         for child in (self._child, self._repeater):
             if child:
                 child.process.kill()
@@ -67,7 +67,7 @@ class Dbt:
         self._child = self._repeater = None
 
     def repeat(self, stop: Stop | None) -> Built | None:
-        """Build by saved statements; None where dbt has to do it."""
+        """Build with saved statements; return None if dbt must do it."""
         if not self._saved():
             return None
         child = self._repeater = self._repeater or self._start_repeater()
@@ -82,7 +82,7 @@ class Dbt:
         return Built(ok=False, detail="interrupted") if stop else None
 
     def keep(self) -> None:
-        """Save the statements for the next run, if dbt is there and they are other."""
+        """Save the statements for the next run, if dbt runs and they have changed."""
         if self._child and not self._saved():
             options = ["--exclude", "config.materialized:view", *NO_FILES]
             asked = [*self._asked("run"), *options]
@@ -90,8 +90,8 @@ class Dbt:
             self._child.follow(lambda line: "ok" in json.loads(line))
 
     def build(self, options: Sequence[str], stop: Stop | None) -> Built:
-        """Run dbt; where its memory was too small, once more with much of it."""
-        environment = self._places.environment()
+        """Run dbt; if memory was too small, once more with half of the machine's."""
+        environment = self._paths.environment()
         ended = self._build(options, stop, environment)
         if (
             ended.ok
@@ -125,33 +125,33 @@ class Dbt:
         built = _built(replies[-1])
         return built if built.detail else Built(built.ok, child.tail())
 
-    def _start(self, environment: dict[str, str]) -> Child:
-        folder = str(self._places.dbt)
+    def _start(self, environment: dict[str, str]) -> StageProcess:
+        folder = str(self._paths.dbt)
         worker = [sys.executable, "-m", "cclake_pipeline.dbt_worker", folder]
-        return Child(worker, environment, draws=False)
+        return StageProcess(worker, environment, draws=False)
 
-    def _start_repeater(self) -> Child:
-        worker = [sys.executable, "-m", "cclake_pipeline.repeat"]
-        return Child(worker, self._places.environment(), draws=False)
+    def _start_repeater(self) -> StageProcess:
+        worker = [sys.executable, "-m", "cclake_pipeline.statement_worker"]
+        return StageProcess(worker, self._paths.environment(), draws=False)
 
     def _saved(self) -> bool:
         file = self._file()
         return load(Path(file["file"]), file["key"]) is not None
 
     def _file(self) -> dict[str, str]:
-        project = fingerprint(self._places.dbt)
-        settings = (self._database(), self._places.target)
-        key = statements_key(project, self._places.dbt, *settings)
-        folder = self._places.environment()["DBT_TARGET_PATH"]
+        project = fingerprint(self._paths.dbt)
+        settings = (self._database(), self._paths.target)
+        key = statements_key(project, self._paths.dbt, *settings)
+        folder = self._paths.environment()["DBT_TARGET_PATH"]
         return {"file": str(Path(folder) / "statements.json"), "key": key}
 
     def _database(self) -> str:
-        return self._places.environment()["DUCKDB_PATH"]
+        return self._paths.environment()["DUCKDB_PATH"]
 
     def _asked(self, command: str = "build") -> list[str]:
-        folder = str(self._places.dbt)
+        folder = str(self._paths.dbt)
         project = ["--project-dir", folder, "--profiles-dir", folder]
-        return [command, "--quiet", *project, "--target", self._places.target]
+        return [command, "--quiet", *project, "--target", self._paths.target]
 
     def _reply(self, line: str, replies: list[dict[str, Any]]) -> bool:
         reply: dict[str, Any] = json.loads(line)

@@ -1,4 +1,4 @@
-"""dbt in a process of its own: requests in on stdin, results out on stdout.
+"""Run dbt in a process of its own: requests on stdin, results on stdout.
 
 A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to get
 ready for it, which is not answered, or {"keep": [arguments], "file", "key"} to save the
@@ -21,7 +21,7 @@ from dbt.adapters.factory import FACTORY, reset_adapters
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from cclake_pipeline.parts import bounds
+from cclake_pipeline.batches import bounds
 from cclake_pipeline.statements import Statements
 
 ANEW = "--full-refresh"
@@ -30,7 +30,7 @@ _BAD = {"error", "fail", "runtime error", "partial success"}
 
 
 class Worker:
-    """Runs dbt again and again; parses the project when its files have changed."""
+    """Runs dbt repeatedly; parses the project when its files have changed."""
 
     def __init__(self, project: Path, replies: TextIO) -> None:
         self._project = project
@@ -40,7 +40,7 @@ class Worker:
         self._part = ""
 
     def run(self, arguments: list[str], part_rows: int | None = None) -> None:
-        """Run dbt, in parts where much is new, and write one line with the result."""
+        """Run dbt, in batches if much is new, and write one line with the result."""
         failed = self.parse(arguments)
         self._write(summary(failed) if failed else self._run(arguments, part_rows))
 
@@ -49,23 +49,23 @@ class Worker:
         if ends:  # the memory is for one model then, and it is enough for DuckDB
             arguments = [*arguments, "--threads", "1"]
         for number, end in enumerate(ends, 1):
-            self._part = f"part {number}/{len(ends) + 1}: "
+            self._part = f"batch {number}/{len(ends) + 1}: "
             reply = self._invoke([*arguments, *part(end)])
             if not reply["ok"]:
                 return reply
             arguments = [name for name in arguments if name != ANEW]
-        self._part = f"part {len(ends) + 1}/{len(ends) + 1}: " if ends else ""
+        self._part = f"batch {len(ends) + 1}/{len(ends) + 1}: " if ends else ""
         return self._invoke(arguments)
 
     def keep(self, arguments: list[str], file: Path, key: str) -> None:
-        """Let dbt write what it does to new lines, do nothing, and save the text."""
+        """Save the statements for new lines, which dbt writes without running them."""
         found: Statements | None = None
         self._part = "statements: "
         if not self.parse(arguments):
             only = ["--vars", json.dumps({"only_statements": True})]
             runner = dbtRunner(manifest=self._manifest)
             found = statements(runner.invoke([*arguments, *only]), key)
-            let_go()
+            close_database()
         if found:
             found.save(file)
         self._write({"ok": found is not None})
@@ -96,7 +96,7 @@ class Worker:
     def _invoke(self, arguments: list[str]) -> dict[str, Any]:
         runner = dbtRunner(manifest=self._manifest, callbacks=[self._progress])
         reply = summary(runner.invoke(arguments))
-        let_go()
+        close_database()
         return reply
 
     def _progress(self, event: Any) -> None:
@@ -116,22 +116,22 @@ class Worker:
 
 
 def part(end: int) -> list[str]:
-    """Return the arguments of dbt to build the lines of one part.
+    """Return the arguments of dbt to build the lines of one batch.
 
-    The data is tested when it is whole.
+    The data is tested after the last batch.
 
     Args:
-        end: The newest extraction of the part.
+        end: The newest extraction run of the batch.
     """
     lines = json.dumps({"up_to_run": end})
     return ["--exclude-resource-type", "test", "--vars", lines]
 
 
 def statements(result: dbtRunnerResult, key: str) -> Statements | None:
-    """Return what dbt has written for each model; None where it may be no whole text.
+    """Return the statements of each model, or None if they may be incomplete.
 
-    A model says by `has_statements` that its text is all that it does. One that has
-    no table yet makes it, which is not what it does to new lines.
+    `has_statements` of a model declares that its text is all that it does. A model
+    without a table creates it, which is not what it does to new lines.
     """
     models: list[tuple[str, str]] = []
     for one in getattr(result.result, "results", None) or []:
@@ -153,8 +153,8 @@ def statements(result: dbtRunnerResult, key: str) -> Statements | None:
     return Statements(key, dict(adapter.config.credentials.settings or {}), models)
 
 
-def let_go() -> None:
-    """Close the DuckDB file, which a later stage opens; dbt itself keeps it open."""
+def close_database() -> None:
+    """Close the DuckDB file for later stages, since dbt keeps it open."""
     environment = DuckDBConnectionManager._ENV
     if environment is not None:
         environment.close()
@@ -164,7 +164,7 @@ def let_go() -> None:
 
 
 def project_options(arguments: list[str]) -> list[str]:
-    """Return the options about the project, which `dbt parse` needs as well."""
+    """Return the options of the project, which `dbt parse` also needs."""
     names = ("--project-dir", "--profiles-dir", "--target", "--quiet")
     kept: list[str] = []
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
@@ -174,7 +174,7 @@ def project_options(arguments: list[str]) -> list[str]:
 
 
 def project_signature(project: Path) -> tuple[int, int]:
-    """Return changes when a file of the project is edited, added or removed."""
+    """Return a value that changes if a file of the project changes."""
     files = [
         path.stat().st_mtime_ns
         for pattern in ("*.yml", "*/**/*.sql", "*/**/*.yml", "*/**/*.csv")
@@ -185,7 +185,7 @@ def project_signature(project: Path) -> tuple[int, int]:
 
 
 def summary(result: dbtRunnerResult) -> dict[str, Any]:
-    """Return the result of a run as a JSON object: counts by kind, and what failed."""
+    """Return the result of a run as a JSON object: counts by kind, and failures."""
     counts: dict[str, int] = {}
     failed: list[str] = []
     for node in getattr(result.result, "results", None) or []:
@@ -200,8 +200,8 @@ def summary(result: dbtRunnerResult) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve argument lists from stdin until it ends."""
-    # What dbt and its plugins print is talk: it belongs on stderr.
+    """Answer requests from stdin until it ends."""
+    # dbt and its plugins print to stdout, which is for answers here.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     worker = Worker(Path(sys.argv[1]), replies)
@@ -209,7 +209,7 @@ def main() -> None:
         request = json.loads(line)
         if "parse" in request:
             worker.parse(request["parse"])
-            let_go()
+            close_database()
         elif "keep" in request:
             worker.keep(request["keep"], Path(request["file"]), request["key"])
         else:

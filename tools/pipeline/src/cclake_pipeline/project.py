@@ -1,4 +1,4 @@
-"""The dbt project: where it is, and whether gold is still what it would make."""
+"""Find the dbt project, and tell whether gold was built with it."""
 
 import os
 from hashlib import blake2b
@@ -27,15 +27,15 @@ def dbt_project(given: Path | None = None) -> Path:
             return folder
     raise Failure(
         f"no dbt project {'in ' + str(given) if given else 'found'}",
-        "Set CCLAKE_DBT_DIR to the folder that holds dbt_project.yml.",
+        "Set CCLAKE_DBT_DIR to the folder of dbt_project.yml.",
     )
 
 
 def fingerprint(project: Path) -> str:
-    """Return a digest of all that decides what gold looks like, besides the logs.
+    """Return a digest of everything besides the logs that gold depends on.
 
-    Incremental models keep the rows that earlier models and prices have made. So
-    gold has to be rebuilt when this changes.
+    Incremental models keep rows of earlier models and prices, so gold must be rebuilt
+    when this changes.
     """
     found = sorted({path for part in _MAKES_GOLD for path in project.glob(part)})
     prices = os.environ.get("CCLAKE_PRICES")
@@ -48,7 +48,7 @@ def fingerprint(project: Path) -> str:
 
 
 def statements_key(project: str, folder: Path, *settings: str) -> str:
-    """Return the digest of all that the text of dbt's statements depends on.
+    """Return the digest of everything that the saved statements depend on.
 
     Args:
         project: The fingerprint of the project.

@@ -1,4 +1,4 @@
-"""One run: the stages in order, one run at a time, everything recorded."""
+"""Run the stages in order, one run at a time, and record everything."""
 
 import select
 import time
@@ -12,7 +12,7 @@ from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.lock import Lock
 from cclake_common.stop import Stop
 
-from cclake_pipeline.record import Record
+from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.stages import STAGES, Mode, StageResult, Stages
 
 Outcome = Literal["done", "failed", "interrupted"]
@@ -20,10 +20,10 @@ Outcome = Literal["done", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended, with the stages that it came to.
+    """The outcome of a run, with the stages that it reached.
 
     Attributes:
-        watermark: Sum of MongoDB's watermarks that it has taken over; None if unknown.
+        watermark: Sum of the watermarks that it has reached; None if unknown.
     """
 
     run_id: int
@@ -35,7 +35,7 @@ class RunResult:
 
 def execute(
     stages: Stages,
-    record: Record,
+    record: RunLog,
     mode: Mode,
     *,
     watermark: int | None,
@@ -43,21 +43,20 @@ def execute(
     pass_on_stop: bool,
     on_stage: Callable[[StageResult], None] = lambda _result: None,
 ) -> RunResult:
-    """Run the stages until one does not succeed; hold the lock while doing so.
+    """Run the stages until one fails; the caller holds the lock.
 
-    Where the dbt project or the prices are not those of the last run that was
-    done, gold is rebuilt from what is loaded; also where the load took rows back.
-    Where MongoDB and all files are as the last run left them, every stage is skipped;
-    where only what is loaded is as it was, dbt and publish. A new DuckDB file is filled
-    by a rebuild.
+    Gold is rebuilt if the dbt project or the prices have changed since the last
+    successful run, if the load deleted rows, and if the DuckDB file is new. If MongoDB
+    and all files are as the last run left them, every stage is skipped. If only the
+    loaded rows are the same, dbt and publish are skipped.
 
     Args:
         stages: Runs single stages.
-        record: Where the run is written down.
+        record: The log of runs.
         mode: The mode of the run.
         watermark: Sum of MongoDB's watermarks now; None if unknown.
-        stop: Asked between the stages.
-        pass_on_stop: Also end the stage that is running when asked to stop.
+        stop: Checked between the stages.
+        pass_on_stop: Pass a request to stop on to the running stage.
         on_stage: Called when a stage has ended.
     """
     begin = time.monotonic()
@@ -92,9 +91,9 @@ def execute(
 
 
 def _is_published(
-    record: Record, stages: Stages, project: str, watermark: int | None
+    record: RunLog, stages: Stages, project: str, watermark: int | None
 ) -> bool:
-    """Tell whether all that MongoDB has is published, and nothing was changed since."""
+    """Return whether everything in MongoDB is published, and nothing has changed."""
     if watermark is None or record.watermark_of(project) != watermark:
         return False
     return record.note("stores") == (stages.stores() or None)
@@ -102,18 +101,18 @@ def _is_published(
 
 @dataclass
 class _Run:
-    """A run that is going on.
+    """An active run.
 
     Attributes:
-        number: Its number in the record.
-        mode: What gold needs; determined during the run.
+        number: Its number in the log.
+        mode: What gold needs, as determined during the run.
         state: What is loaded.
-        idle: Nothing has changed since the last run: what follows is skipped.
+        idle: Whether nothing has changed, so that the next stages are skipped.
         watermark: How far it goes; lines that come while it begins are taken as well.
     """
 
     number: int
-    record: Record
+    record: RunLog
     stages: Stages
     mode: Mode
     state: str = ""
@@ -124,8 +123,8 @@ class _Run:
         """Run one stage, or skip it."""
         self.record.begin_stage(self.number, stage)
         if stage == "dbt" and self.mode not in ("incremental", "daily"):
-            # Its tables are of no project until all are made: one that breaks off
-            # must not be gone on with by the project that it replaces.
+            # Until all tables are rebuilt they belong to no project: an interrupted
+            # rebuild must not be continued by the previous project version.
             self.record.set_project("")
         if self.idle:
             result = self.stages.skip(stage)
@@ -148,8 +147,8 @@ class _Run:
         self.record.set_note("published", "")
         seen = f"{result.born} {result.removal}"
         if self.record.note("born") != seen:
-            # Another file, or rows were taken back, by this load or one before it.
-            # Remembered, so that the next run makes it good if this one ends early.
+            # Another file, or rows that this or an earlier load deleted.
+            # Recorded, so that the next run rebuilds gold if this one ends early.
             self.record.set_project("")
             self.record.set_note("born", seen)
             if self.mode in ("incremental", "daily"):
@@ -164,29 +163,28 @@ def run_lock(
     on_wait: Callable[[str], None] = lambda _who: None,
     work: str = "pipeline run",
 ) -> Iterator[None]:
-    """Be the only run of a data directory.
+    """Hold the lock of the only run of a data directory.
 
     Args:
         home: The data directory.
-        stop: Ends the waiting.
-        wait: Wait for another run to end.
-        on_wait: Called once before waiting, with the process that is waited for.
-        work: What other processes call the run.
+        stop: Ends the wait.
+        wait: Wait for the end of another run.
+        on_wait: Called once before waiting, with the name of that process.
+        work: The name of this run for other processes.
 
     Raises:
-        Failure: Another run is going on and `wait` is false, or `stop` came first, or
-            all runs were asked to stop.
+        Failure: Another run is active and `wait` is false, or a stop was requested.
     """
     with Lock(home / "pipeline.lock") as lock:
         waits = False
         while not lock.take(work):
             if stop:
-                raise Failure("interrupted while it waited", code=INTERRUPTED)
+                raise Failure("interrupted while waiting", code=INTERRUPTED)
             who = str(lock.holder() or "it")
             if not wait:
                 raise Failure(
-                    f"another run is going on: {who}",
-                    "Try again later, or leave out --no-wait to wait for it.",
+                    f"another run is active: {who}",
+                    "Try again later, or omit --no-wait to wait for it.",
                     code=TRY_LATER,
                 )
             if not waits:

@@ -1,4 +1,4 @@
-"""The stages of a run: what each mode runs, and how one stage is run."""
+"""Define the stages of each mode, and run one stage."""
 
 import json
 import sys
@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from cclake_common.stop import Stop
 
-from cclake_pipeline.child import Child
 from cclake_pipeline.dbt_stage import NO_FILES, Dbt
-from cclake_pipeline.places import Places, script
+from cclake_pipeline.paths import Paths, script
+from cclake_pipeline.preload import LIBRARIES
 from cclake_pipeline.project import fingerprint
-from cclake_pipeline.ready import LIBRARIES
+from cclake_pipeline.stage_process import StageProcess
 
 Mode = Literal["incremental", "daily", "rebuild", "full", "backfill"]
 Show = Callable[[str], None]
 
-# Unit tests try the models, not the data.
+# Unit tests check the models, not the data.
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 _NO_TESTS = (*_NO_UNIT_TESTS, "--exclude-resource-type", "test")
 _COMMANDS: dict[str, dict[Mode, list[str]]] = {
@@ -52,19 +52,19 @@ _FALLBACK: dict[Mode, tuple[Mode, ...]] = {
     "rebuild": ("rebuild", "incremental"),
 }
 STAGES = tuple(_COMMANDS)
-# What `load` says that names the rows which it left behind.
+# The fields of the result of `load` that identify the loaded rows.
 _STATE = ("born", "load_id", "extract_run", "snapshot_id", "total")
 NOTHING_NEW = "nothing new"
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """How a stage ended.
+    """The outcome of a stage.
 
     Attributes:
-        rows: Rows that it moved; None where it does not say.
-        detail: What it did, or the end of what it said when it failed.
-        removal: The newest load that removed rows, because the lake no longer has
+        rows: Number of its rows; None if unknown.
+        detail: What it did, or the end of its stderr after a failure.
+        removal: The newest load that deleted rows, because the lake no longer has
             them.
         state: What is loaded now; the same until a load changes something.
         born: When the DuckDB file was first loaded into.
@@ -84,7 +84,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class _Ended:
-    """How the work of a stage ended."""
+    """The outcome of the work of a stage."""
 
     ok: bool
     detail: str = ""
@@ -102,12 +102,12 @@ def arguments(stage: str, mode: Mode) -> list[str]:
 
 
 class Stages:
-    """Runs stages, each in a process of its own that may wait for its turn."""
+    """Runs stages, each in a process that can be started before its turn."""
 
-    def __init__(self, places: Places, show: Show) -> None:
-        self._places = places
-        self._dbt = Dbt(places, show)
-        self._ready: dict[str, Child] = {}
+    def __init__(self, paths: Paths, show: Show) -> None:
+        self._paths = paths
+        self._dbt = Dbt(paths, show)
+        self._ready: dict[str, StageProcess] = {}
         self._before: dict[str, int] = {}  # rows that were moved before the run
 
     def run(self, stage: str, mode: Mode, stop: Stop | None = None) -> StageResult:
@@ -116,7 +116,7 @@ class Stages:
         Args:
             stage: One of `STAGES`.
             mode: The mode of the run.
-            stop: Where given, a request to stop is passed on to the stage.
+            stop: If given, a request to stop is passed on to the stage.
         """
         begin = time.monotonic()
         options = arguments(stage, mode)
@@ -167,39 +167,39 @@ class Stages:
 
     def exports(self) -> str:
         """Return the identity of gold and the exports; empty while one is missing."""
-        return self._places.exports()
+        return self._paths.exports()
 
     def stores(self) -> str:
-        """Return what shows that lake, gold or exports were changed by others."""
-        return self._places.stores()
+        """Return a value that shows changes of lake, gold or exports by others."""
+        return self._paths.stores()
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the dbt project."""
-        return fingerprint(self._places.dbt)
+        return fingerprint(self._paths.dbt)
 
     def warm_up(self, mode: Mode) -> None:
-        """Start what takes long to start, before its turn comes."""
+        """Start slow processes before their turn."""
         for stage in LIBRARIES:
             if stage not in self._ready:
                 self._ready[stage] = self._start(stage)
         self._dbt.warm_up(mode == "incremental")
 
     def finish(self) -> None:
-        """Leave to the next run what makes it short."""
+        """Save what speeds up the next run."""
         self._dbt.keep()
 
     def close(self) -> None:
-        """End the processes that wait."""
+        """End waiting processes."""
         for child in self._ready.values():
             child.process.kill()
             child.close()
         self._ready.clear()
         self._dbt.close()
 
-    def _start(self, stage: str, shown: bool = True) -> Child:
-        ready = [sys.executable, "-m", "cclake_pipeline.ready", script(stage)]
-        environment = self._places.environment()
-        return Child([*ready, *LIBRARIES[stage]], environment, shown=shown)
+    def _start(self, stage: str, shown: bool = True) -> StageProcess:
+        ready = [sys.executable, "-m", "cclake_pipeline.preload", script(stage)]
+        environment = self._paths.environment()
+        return StageProcess([*ready, *LIBRARIES[stage]], environment, shown=shown)
 
     def _run_tool(
         self, stage: str, options: Sequence[str], stop: Stop | None, shown: bool = True
@@ -230,7 +230,7 @@ class Stages:
 
 
 def _watermark(report: dict[str, Any]) -> int | None:
-    """Return how far `extract` has come; None where MongoDB is behind the lake."""
+    """Return the watermark of `extract`, or None if MongoDB is behind the lake."""
     marks = report.get("watermarks")
     return sum(marks.values()) if marks and not report.get("ahead") else None
 

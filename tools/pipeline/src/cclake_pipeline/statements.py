@@ -1,8 +1,8 @@
-"""What dbt does to new lines, as text that runs without dbt.
+"""Save and load the statements with which dbt builds new lines.
 
-dbt needs seconds to start, and a tenth of a second for each model. But what it does to
-new lines is the same SQL each time, as long as the project, the prices and the settings
-are the same. So it writes that once, into a file, and `repeat` runs it.
+dbt needs seconds to start, and a tenth of a second for each model. But it runs the same
+SQL for new lines each time, as long as project, prices and settings are the same. So it
+writes that SQL into a file once, and `statement_worker` runs it.
 """
 
 import json
@@ -17,7 +17,7 @@ class Statements:
 
     Attributes:
         key: Digest of everything that the text depends on.
-        settings: Those of the DuckDB connection.
+        settings: Settings of the DuckDB connection.
         models: Name and text of each model, in the order of their dependencies.
     """
 
@@ -26,14 +26,14 @@ class Statements:
     models: list[tuple[str, str]]
 
     def save(self, path: Path) -> None:
-        """Write them to a file, whole or not at all."""
+        """Write them to a file atomically."""
         new = path.with_name(f"{path.name}.new")
         new.write_text(json.dumps(asdict(self)))
         new.replace(path)
 
 
 def load(path: Path, key: str) -> Statements | None:
-    """Read the statements of a file; None where it has none for this key."""
+    """Read the statements of a file, or return None if it has none for this key."""
     try:
         found = Statements(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Runs whenever new data has come: soon, not too often, again after a failure."""
+"""Run whenever there is new data: soon, not too often, and again after a failure."""
 
 import select
 import time
@@ -18,17 +18,17 @@ class Pace:
     """When a run starts, in seconds.
 
     Attributes:
-        interval: Longest wait after new data, while more and more comes.
-        quiet: A run starts when nothing new has come for so long.
-        poll: Seconds between two questions to MongoDB.
-        idle_poll: The same, once nothing has come for `idle_after` seconds.
-        idle_after: From then on nobody is at work, and the machine is left alone.
-        many: From so many new lines on, it is a backlog, and `calm` counts.
+        interval: Maximum wait after new data, while more arrives.
+        quiet: Seconds without new data after which a run starts.
+        poll: Seconds between two queries of MongoDB.
+        idle_poll: The same after `idle_after` seconds without new data.
+        idle_after: Seconds without new data after which polling slows down.
+        many: Number of new lines that make a backlog, for which `calm` applies.
         calm: The same as `quiet`, for a backlog.
-        rest: Seconds of pause for each second of a run, so that a conversation that
-            does not end takes a third of the time at most.
-        burst: Seconds of runs that may follow each other without that pause; it is
-            earned back while nothing runs.
+        rest: Seconds of pause for each second of a run, so that an endless conversation
+            takes a third of the time at most.
+        burst: Seconds of runs without that pause; they are regained while nothing
+            runs.
     """
 
     interval: float
@@ -46,13 +46,13 @@ class Watch:
     """The loop of `pipeline watch`.
 
     Args:
-        watermarks: Where the news shows.
-        run: Makes one run from a watermark; returns the one that it has reached, None
-            if it was not done.
-        prepare: Starts what a run needs; called when news has come.
+        watermarks: The watermarks of MongoDB.
+        run: Makes one run from a watermark; returns the one that it has reached, or
+            None if it failed.
+        prepare: Starts what a run needs; called when there is new data.
         pace: When a run starts.
         stop: Ends the loop.
-        say: Told about waiting, for the log.
+        say: Logs a message about waiting.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Watch:
         """Run at once, then whenever the watermarks have moved, until stopped.
 
         Args:
-            done: The watermark of a run that has just been made elsewhere: where
-                nothing has come since, the first run waits for news.
+            done: The watermark of the last run elsewhere; without newer data, the first
+                run waits.
         """
         failures = 0
         mark = self._wait_for_mongo()
@@ -111,7 +111,7 @@ class Watch:
         return None
 
     def _wait_for_news(self, done: int) -> int | None:
-        """Wait until new data has come and then paused, or came for too long."""
+        """Wait until new data pauses, or has kept coming for too long."""
         pace, seen, first, last = self._pace, done, 0.0, 0.0
         idle = time.monotonic() + pace.idle_after
         while not self._stop:
@@ -141,11 +141,11 @@ class Watch:
             total = self._watermarks.total()
         except Unreachable as error:
             if self._reachable:
-                self._say(f"MongoDB is away, waiting for it ({error})")
+                self._say(f"MongoDB is unavailable, waiting for it ({error})")
             self._reachable = False
             return None
         if not self._reachable:
-            self._say("MongoDB is back")
+            self._say("MongoDB is available again")
         self._reachable = True
         return total
 

@@ -1,4 +1,4 @@
-"""How far MongoDB is: the sum of the buffers' watermarks, cheap to ask for."""
+"""Query the sum of the watermarks of all buffers in MongoDB."""
 
 from types import TracebackType
 from typing import Self

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, made by one publisher at a time."""
+"""Write files atomically, with one publisher at a time."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ _COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal")
 
 @contextmanager
 def publisher_lock(folder: Path) -> Iterator[Path]:
-    """Be the only publisher into a folder; waits for another one to end.
+    """Hold the lock of the only publisher into a folder; wait for another to end.
 
     Yields:
-        A path for what does not fit into memory; gone at the end.
+        A path for temporary files, which is deleted at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / ".publish.lock"):
@@ -28,10 +28,10 @@ def publisher_lock(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Write a file beside `target`; it takes the place of `target` at the end.
+    """Write a file beside `target`; it replaces `target` at the end.
 
-    What a dead run left under the temporary name is removed first. If the body
-    fails, `target` stays as it was. Only its owner may read the new file.
+    A file of a killed run under the temporary name is deleted first. If the body fails,
+    `target` is unchanged. Only its owner may read the new file.
 
     Args:
         target: The file to replace.
@@ -40,7 +40,7 @@ def replacing(target: Path) -> Iterator[Path]:
     discard(temporary)
     try:
         yield temporary
-        temporary.chmod(0o600)  # whatever the umask, and whatever it was made from
+        temporary.chmod(0o600)  # independent of the umask and of its source
         sync(temporary)
         temporary.replace(target)
         sync(target.parent)

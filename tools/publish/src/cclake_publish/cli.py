@@ -12,7 +12,7 @@ from cclake_common.settings import home, in_home
 from cclake_common.visible import visible
 
 from cclake_publish.export import publish as publish_gold
-from cclake_publish.single import (
+from cclake_publish.table_file import (
     STDOUT,
     Format,
     format_of,

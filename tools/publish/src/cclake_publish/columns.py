@@ -1,4 +1,4 @@
-"""How gold's types become SQLite's: one declared type and one SQL expression each."""
+"""Map the types of gold to SQLite: a declared type and an SQL expression each."""
 
 from cclake_publish.gold import Column, quote
 
@@ -20,19 +20,19 @@ def declared(column: Column) -> str:
 
 
 def expression(column: Column) -> str:
-    """Return the DuckDB expression that gives the value as SQLite is to store it.
+    """Return the DuckDB expression for the value that SQLite stores.
 
     Timestamps become ISO 8601 in UTC with milliseconds, money REAL, lists and
     structs JSON text.
     """
     name, kind = quote(column.name), column.type
     if kind in _INTEGERS or kind == "BOOLEAN":
-        # SQLite's integers have 64 bits: a greater sum must fail loudly here.
+        # Integers of SQLite have 64 bits: a larger sum must fail here.
         return f"cast({name} as bigint)"
     if declared(column) == "REAL":
         return f"cast({name} as double)"
     if kind.startswith("TIMESTAMP"):
-        # Through microseconds, so that the session's time zone plays no part.
+        # By microseconds, so that the time zone of the session does not matter.
         return f"strftime(make_timestamp(epoch_us({name})), {_ISO})"
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"cast(to_json({name}) as varchar)"

@@ -1,4 +1,4 @@
-"""The DuckDB export: a copy of the gold schema that readers have for themselves."""
+"""Write the DuckDB export: a copy of the gold schema for readers."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +11,9 @@ from time import time
 import duckdb
 
 from cclake_publish.atomic import replacing
+from cclake_publish.export_info import TABLES, Info
 from cclake_publish.gold import SCHEMA, Gold, Table, literal, quote
 from cclake_publish.indexes import VIEWS
-from cclake_publish.info import TABLES, Info
 
 NAME = "analytics.duckdb"
 _ALIAS = "__export"
@@ -27,7 +27,7 @@ def age(folder: Path) -> float:
 
 @contextmanager
 def copying(gold: Gold, folder: Path, info: Info) -> Iterator[None]:
-    """Copy gold, exactly as it is, while the body runs; then swap the copy in."""
+    """Copy gold unchanged while the body runs; then replace the former copy."""
     connection = gold.connection.cursor()
     with replacing(folder / NAME) as path:
         stop = Event()

@@ -1,4 +1,4 @@
-"""Publishing: what has changed into the export that is served, or a new one beside."""
+"""Publish gold: change the served export, or write a new one beside it."""
 
 import time
 import uuid
@@ -14,12 +14,12 @@ import duckdb
 from cclake_common.failure import Failure
 from cclake_common.settings import half_of_memory
 
-from cclake_publish import duckdb_export, runs, served, sqlite_export, update
+from cclake_publish import duckdb_export, pipeline_runs, served, sqlite_export, update
 from cclake_publish.atomic import publisher_lock
-from cclake_publish.bulk import Error, Progress, changing
+from cclake_publish.export_info import Info
 from cclake_publish.gold import IMAGE_DATA, MEMORY, Gold, Table, open_gold
 from cclake_publish.indexes import BY_SESSION, VIEWS, layout
-from cclake_publish.info import Info
+from cclake_publish.sqlite_writer import Error, Progress, changing
 
 SCHEMA_VERSION = 2
 _OUT_OF_MEMORY = "Out of Memory"
@@ -112,7 +112,7 @@ def _clear_failures(export_dir: Path) -> Iterator[None]:
             ) from error
         raise Failure(
             f"cannot write the exports: {error}",
-            f"The last ones stay. Is there room in {export_dir}?",
+            f"The previous exports are unchanged. Check free space in {export_dir}.",
         ) from error
 
 
@@ -127,12 +127,12 @@ def _publish(
 ) -> Published:
     if not gold.is_whole():
         raise Failure(
-            "gold is half built: the last run of dbt broke off",
-            "Run `pipeline run`, which ends it and publishes.",
+            "gold is incomplete: the last run of dbt was aborted",
+            "Run `pipeline run`, which completes and publishes it.",
         )
     known = {} if full else _known(gold, folder)
     moved = update.find(gold, known, _gone(gold, folder)) if known else None
-    info = Info(facts(gold), runs.read(record) if record else [])
+    info = Info(facts(gold), pipeline_runs.read(record) if record else [])
     with ExitStack() as both:
         # Nobody needs a copy until somebody has asked for one.
         if copy or (moved is None and _size(folder / duckdb_export.NAME)):

@@ -1,4 +1,4 @@
-"""The gold tables: schema `marts` of the DuckDB file, opened only for reading."""
+"""Read the gold tables: the schema `marts` of the DuckDB file, opened read-only."""
 
 import itertools
 import time

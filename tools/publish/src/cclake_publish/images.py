@@ -1,27 +1,27 @@
-"""The bytes of images, which gold decodes from their lines, in SQLite only.
+"""Write the bytes of images, which gold decodes from their lines, into SQLite.
 
-Where DuckDB writes a table it holds 2,048 values at once: gigabytes, of images. So its
-export goes without, and they are read some at a time, and each of them once.
+DuckDB holds 2,048 values at once when it writes a table, which are gigabytes of images.
+So its export has none. They are read in small batches, and each only once.
 """
 
 from collections.abc import Iterator
 
 from cclake_publish import indexes
-from cclake_publish.bulk import Bulk, Progress
 from cclake_publish.gold import IMAGE_DATA, Gold, literal
+from cclake_publish.sqlite_writer import Bulk, Progress
 
 NAMES = "images"
 BATCH_BYTES = 16 << 20
 SETTINGS = (
-    # A scan that knows the lines by name leaves the text of all others unread.
+    # With this, a scan for named lines does not read the text of others.
     "dynamic_or_filter_threshold = 1000",
-    # DuckDB would gather what was cut into small pieces, to hold it all together.
+    # Otherwise DuckDB would collect the small batches into large ones.
     "enable_caching_operators = false",
 )
 
 
 def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:
-    """Write the bytes of all images into a new export; gives their number."""
+    """Write the bytes of all images into a new export; return their number."""
     if not gold.has(IMAGE_DATA):
         return 0
     file.run(indexes.IMAGE_DATA)
@@ -64,7 +64,7 @@ def _copy(gold: Gold, chosen: str, file: Bulk, progress: Progress) -> int:
     cursor = gold.connection.cursor()
     for setting in SETTINGS:
         cursor.execute(f"set {setting}")
-    # To find an image its whole line is read, so it weighs as much as they all.
+    # An image needs its whole line, so its weight is that of all images of the line.
     weighed = cursor.execute(
         "select n.image_key, sum(n.bytes) over line as weight"
         f" from {gold.source(NAMES)} as n where {chosen}"
@@ -85,7 +85,7 @@ def _copy(gold: Gold, chosen: str, file: Bulk, progress: Progress) -> int:
 
 
 def _batches(weighed: list[tuple[str, int]]) -> Iterator[list[str]]:
-    """Keys in batches of some bytes; a heavier one is a batch of its own."""
+    """Yield keys in batches of some bytes; a heavier one is a batch of its own."""
     batch: list[str] = []
     total = 0
     for key, weight in weighed:

@@ -1,4 +1,4 @@
-"""Keys and indexes of the SQLite export, declared in one place.
+"""Declare the keys and indexes of the SQLite export.
 
 Every join and every sort of the readers has its index, and no index is without a query
 (`tests/web/test_web_indexes.py`): one over random keys costs every publication a page
@@ -17,7 +17,7 @@ SEARCHED_COLUMNS = (
     "tool_name", "tool_input", "words",
 )  # fmt: skip
 
-# No table of gold: what gold decodes when it is asked.
+# Not a table of gold, but a view that decodes images.
 IMAGE_DATA = "create table image_data (image_key TEXT PRIMARY KEY, data BLOB)"
 
 # Tables that dbt rebuilds session by session, and the column that says whose a row is.
@@ -50,7 +50,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("agg_call_quarters", "session_id"),
     ("agg_message_quarters", "session_id"),
     ("agg_response_quarters", "session_id"),
-    # All that the dashboard reads of a selection, so that it need not read the rows.
+    # All columns that the dashboard reads, so that it need not read the rows.
     (
         "agg_response_quarters",
         "quarter_no, project_key, host, git_branch, model, api_responses, cost_usd,"
@@ -91,7 +91,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
 )
 
 
-# Emoji are words as well: by default only letters and numbers are.
+# Emoji are words, too; by default only letters and numbers are.
 _EMOJI = "".join(
     chr(number)
     for first, last in (
@@ -129,7 +129,7 @@ VIEWS = {
 
 
 def layout() -> str:
-    """Return a name for all that is declared here."""
+    """Return a digest of all declarations."""
     declared = repr((PRIMARY_KEYS, IMAGE_DATA, BY_SESSION, INDEXES, SEARCH, VIEWS))
     return blake2b(declared.encode(), digest_size=8).hexdigest()
 

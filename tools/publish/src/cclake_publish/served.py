@@ -1,8 +1,8 @@
-"""The SQLite export as readers find it: a name that leads to a file in WAL mode.
+"""Manage the served SQLite export: a link to a file in WAL mode.
 
-SQLite names the log and the shared memory of a file after the file, so a new one must
-never take the very name of one that is read. `conversations.db` is a symbolic link; a
-full publication writes another file beside and moves the link.
+SQLite names the WAL and the shared memory of a file after it, so a new file must not
+get the name of one that is in use. `conversations.db` is a symbolic link; a full
+publication writes another file beside it and moves the link.
 """
 
 import sqlite3
@@ -15,8 +15,8 @@ from cclake_common.sqlite import connect_readonly
 from cclake_publish.atomic import discard, sync
 
 NAME = "conversations.db"
-LOG_BYTES = 64 << 20  # of a log that readers keep from being emptied
-# What runs that were killed have left, and what earlier versions kept.
+LOG_BYTES = 64 << 20  # maximum size of a WAL that readers keep from being emptied
+# Files that killed runs or earlier versions left.
 _LEFT = [
     f".{name}{end}"
     for name in (NAME, "analytics.duckdb")
@@ -25,7 +25,7 @@ _LEFT = [
 
 
 def file_of(folder: Path) -> Path | None:
-    """Return the file that is served; None if there is none in this layout."""
+    """Return the served file, or None if there is none in this layout."""
     name = folder / NAME
     return name.resolve() if name.is_symlink() and name.exists() else None
 
@@ -47,7 +47,7 @@ def sessions(path: Path) -> list[str]:
 
 
 def empty_log(path: Path) -> bool:
-    """Bring the log into the file; return whether no reader kept it from that."""
+    """Checkpoint the WAL into the file; return whether no reader prevented it."""
     try:
         with closing(sqlite3.connect(path, timeout=0.2)) as db:
             busy = db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
@@ -57,7 +57,7 @@ def empty_log(path: Path) -> bool:
 
 
 def is_stuck(path: Path) -> bool:
-    """Return whether readers have kept the log until it grew too large."""
+    """Return whether readers have kept the WAL until it grew too large."""
     log = path.with_name(f"{path.name}-wal")
     if not log.exists() or log.stat().st_size <= LOG_BYTES:
         return False
@@ -67,9 +67,9 @@ def is_stuck(path: Path) -> bool:
 
 @contextmanager
 def next_file(folder: Path, export_id: str) -> Iterator[Path]:
-    """Give a file to write; at the end the name leads to it.
+    """Yield a file to write, and move the link to it at the end.
 
-    If the body fails, the name leads to where it did.
+    If the body fails, the link is unchanged.
     """
     new = folder / f".{NAME}.new"
     discard(new)
@@ -90,19 +90,21 @@ def next_file(folder: Path, export_id: str) -> Iterator[Path]:
 
 
 def remove_former(folder: Path) -> None:
-    """Remove the files that were served before, and what dead runs left.
+    """Delete formerly served files, and those of killed runs.
 
-    Who reads one keeps it until it is closed. One whose log a reader holds stays until
-    a later publication: opened now, it would lack what stands in the log.
+    Readers keep a deleted file until they close it. A file whose WAL a reader holds
+    stays until a later publication, since a reader that opens it needs the WAL.
     """
     served = file_of(folder)
     for path in folder.glob("conversations-*.db"):
-        # The folder may be reached through a link, so that names differ.
+        # The folder may be a link, so resolve the names.
         if path.resolve() != served and (not _has_log(path) or empty_log(path)):
             discard(path)
     for path in folder.glob("conversations-*.db-*"):
         if not path.with_name(path.name.rpartition("-")[0]).exists():
-            path.unlink(missing_ok=True)  # of a run that was killed while it removed
+            path.unlink(
+                missing_ok=True
+            )  # left by a run that was killed during the deletion
     for name in _LEFT:
         discard(folder / name)
 

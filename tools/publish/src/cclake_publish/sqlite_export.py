@@ -1,9 +1,9 @@
-"""The SQLite export: every gold table, indexes, full-text search and `export_info`."""
+"""Write the SQLite export: gold, indexes, full-text search and `export_info`."""
 
 from pathlib import Path
 
-from cclake_publish.bulk import Bulk, Progress, writing
 from cclake_publish.columns import declared, expression
+from cclake_publish.export_info import TABLES, Info
 from cclake_publish.gold import Column, Gold, Table, quote
 from cclake_publish.images import write_images
 from cclake_publish.indexes import (
@@ -15,7 +15,7 @@ from cclake_publish.indexes import (
     VIEWS,
     columns_of,
 )
-from cclake_publish.info import TABLES, Info
+from cclake_publish.sqlite_writer import Bulk, Progress, writing
 
 CHUNK = 10_000
 SEARCH_MEMORY = 16 << 20

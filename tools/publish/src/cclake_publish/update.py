@@ -6,13 +6,13 @@ All is one transaction: readers see the export before it, or after it.
 from dataclasses import dataclass
 
 from cclake_publish import sqlite_export
-from cclake_publish.bulk import Bulk, Progress
 from cclake_publish.columns import expression
+from cclake_publish.export_info import Info
 from cclake_publish.gold import Gold, Table, literal, quote
 from cclake_publish.images import NAMES, update_images
 from cclake_publish.indexes import BY_SESSION, SEARCHED
-from cclake_publish.info import Info
 from cclake_publish.sqlite_export import is_searched
+from cclake_publish.sqlite_writer import Bulk, Progress
 
 RUN = "updated_run"
 SESSIONS = "dim_sessions"

@@ -1,7 +1,7 @@
-"""Where a large build of gold is cut into parts, so that its memory stays bounded.
+"""Divide a large build of gold into batches, so that its memory stays bounded.
 
-dbt's models take over what a later extraction brought and give the same tables in
-whatever parts that comes. A part is some whole extractions, one after the other.
+A batch has the lines of some complete extraction runs. dbt's models give the same
+tables for any sequence of batches.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ _BUILT = "select coalesce(max(version_run), -1) from intermediate.int_session_ve
 
 
 def bounds(database: Path, rows: int, everything: bool) -> list[int]:
-    """Return the extractions that end a part; empty where one part is enough.
+    """Return the extraction runs that end a batch; empty if one batch is enough.
 
     Args:
-        database: The DuckDB file, which nobody else writes now.
-        rows: How many lines make a part.
-        everything: All lines are built, not only those that gold does not have.
+        database: The DuckDB file, which no other process writes now.
+        rows: Number of lines of a batch.
+        everything: Build all lines, not only those that gold lacks.
 
     Returns:
-        Values of `extract_run`, rising. What comes after the last one is a part too.
+        Rising values of `extract_run`. Runs after the last one are another batch.
     """
     if not database.exists():
         return []
@@ -36,7 +36,7 @@ def bounds(database: Path, rows: int, everything: bool) -> list[int]:
         with duckdb.connect(str(database), read_only=True) as db:
             built = -1 if everything else _first(db, _BUILT)
             loaded = db.execute(_LOADED, [built]).fetchall()
-    except (duckdb.CatalogException, duckdb.BinderException):  # no log lines in it
+    except (duckdb.CatalogException, duckdb.BinderException):  # it has no log lines
         return []
     waiting = 0
     for run, count in loaded[:-1]:

@@ -25,22 +25,22 @@ NEW = (
 )
 SERVED = (
     "busy_timeout = 10000",
-    "synchronous = full",  # what is published survives a loss of power
+    "synchronous = full",  # what is published survives a power failure
     "wal_autocheckpoint = 0",
     "cache_size = -65536",
 )
 Error = adbc.Error
 
-# Called with a table's name and a number of rows just written.
+# Called with the name of a table and a number of rows just written.
 Progress = Callable[[str, int], None]
 
 
 class Bulk:
-    """One transaction on a file.
+    """A transaction on a file.
 
-    SQLite works in a thread of its own: in the main thread the driver takes over
-    SIGINT while it works, and may lose it. So Ctrl-C comes at once, and what SQLite is
-    at is waited for when the file is closed.
+    SQLite works in a thread of its own, since the driver handles SIGINT in the main
+    thread and may lose it. So Ctrl-C takes effect at once, and closing the file waits
+    for SQLite.
     """
 
     def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
@@ -50,7 +50,7 @@ class Bulk:
         thread.submit(self._open, path).result()
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run one statement; gives its rows."""
+        """Run a statement; return its rows."""
         return self._thread.submit(self._run, sql).result()
 
     def insert(self, table: str, rows: pa.RecordBatch) -> None:
@@ -59,12 +59,12 @@ class Bulk:
         self._thread.submit(insert, table, rows, mode="append").result()
 
     def keep(self, table: str, rows: pa.RecordBatchReader) -> None:
-        """Make a temporary table, `temp.<table>`, of some rows."""
+        """Create a temporary table, `temp.<table>`, with rows."""
         insert = self._cursor.adbc_ingest
         self._thread.submit(insert, table, rows, mode="create", temporary=True).result()
 
     def close(self) -> None:
-        """Close the file, once what is under way has ended."""
+        """Wait for SQLite, and close the file."""
         self._thread.submit(self._close).result()
 
     def _open(self, path: Path) -> None:
@@ -84,7 +84,7 @@ class Bulk:
 def writing(path: Path) -> Iterator[Bulk]:
     """Write a new file in one transaction; it is in WAL mode afterwards.
 
-    There is no journal: a file whose writing fails is useless.
+    There is no journal, so a file is useless after an error.
 
     Raises:
         Error: SQLite could not write.
@@ -93,14 +93,14 @@ def writing(path: Path) -> Iterator[Bulk]:
         file.run("begin")
         yield file
         file.run("commit")
-        # What planners of readers go by: where there is none, or ten times more.
+        # Statistics for the query planner, if none exist or tables grew tenfold.
         file.run("pragma optimize = 0x10002")
         file.run("pragma journal_mode = wal")
 
 
 @contextmanager
 def changing(path: Path) -> Iterator[Bulk]:
-    """Change a file that is read meanwhile, in one transaction, or not at all.
+    """Change a file in one transaction while it is read.
 
     Raises:
         Error: SQLite could not write.
@@ -109,8 +109,8 @@ def changing(path: Path) -> Iterator[Bulk]:
         file.run("begin immediate")
         yield file
         file.run("commit")
-        # Bring the log into the file. What a reader still needs is left for the next
-        # publication, and so is what finds no room on the disk.
+        # Checkpoint the WAL. What readers need, or what the disk has no space for, is
+        # left to the next publication.
         with suppress(Error):
             file.run("pragma wal_checkpoint(passive)")
             file.run("pragma busy_timeout = 200")

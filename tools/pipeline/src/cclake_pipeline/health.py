@@ -1,14 +1,41 @@
-"""The newest run as numbers for Prometheus, and whether all is well."""
+"""Serve the newest run as `/health` and as `/metrics` for Prometheus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from cclake_common import loopback
+from cclake_common.loopback import Answer
+
+from cclake_pipeline.run_log import RunLog
+
 PREFIX = "cclake_pipeline_"
+_NEWEST = 50  # number of runs in which to look for the last successful one
+
+
+def serve(record: RunLog, port: int, say: Callable[[str], None]) -> None:
+    """Answer requests in a thread, as long as the process lives.
+
+    If the port is in use, the pipeline runs without it.
+
+    Args:
+        record: The log of runs.
+        port: The port; 0: none.
+        say: Called with a warning if the port is in use.
+    """
+    routes = {
+        "/health": lambda: Answer.health(health(record.recent(_NEWEST))),
+        "/metrics": lambda: Answer.metrics(exposition(record.recent(_NEWEST)).encode()),
+    }
+    try:
+        if port:
+            loopback.serve(port, routes)
+    except OSError as error:
+        say(f"no metrics on port {port}: {error.strerror} (set PIPELINE_PORT)")
 
 
 def health(recent: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return how the pipeline is, by its newest runs: `ok`, `failing` or `waiting`."""
+    """Return the status of the pipeline by its newest runs: ok, failing or waiting."""
     last = next((run for run in recent if run["outcome"] != "running"), None)
     failing = last is not None and last["outcome"] == "failed"
     return {
@@ -31,7 +58,7 @@ def exposition(recent: list[dict[str, Any]]) -> str:
     """Return the newest runs in the text format of Prometheus.
 
     Args:
-        recent: Runs of the record, the newest first.
+        recent: The runs, newest first.
     """
     lines: list[str] = []
     for name, kind, what, samples in _families(recent):
@@ -45,16 +72,16 @@ Samples = list[tuple[str, float]]
 
 def _families(recent: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Samples]]:
     newest = recent[0]["run_id"] if recent else 0
-    yield "runs_total", "counter", "Runs begun, ever.", [("", newest)]
+    yield "runs_total", "counter", "Number of runs started.", [("", newest)]
     ended = [run for run in recent if run["outcome"] != "running"]
     busy: float = bool(recent) and recent[0]["outcome"] == "running"
-    yield "running", "gauge", "Whether a run is going on.", [("", int(busy))]
+    yield "running", "gauge", "Whether a run is active.", [("", int(busy))]
     last = ended[0] if ended else {"outcome": "", "ended_at": None, "stages": []}
     done = next((run for run in ended if run["outcome"] == "done"), None)
     yield (
         "last_run_outcome",
         "gauge",
-        "1 for the outcome of the last run that ended.",
+        "1 for the outcome of the last finished run.",
         [
             (f'{{outcome="{outcome}"}}', int(last["outcome"] == outcome))
             for outcome in ("done", "failed", "interrupted")
@@ -62,23 +89,38 @@ def _families(recent: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Sam
     )
     if last["ended_at"]:
         at = _epoch(last["ended_at"])
-        yield "last_run_ended_seconds", "gauge", "When it ended (epoch).", [("", at)]
+        yield (
+            "last_run_ended_seconds",
+            "gauge",
+            "End of the last run (epoch).",
+            [("", at)],
+        )
     if done:
         at = _epoch(done["ended_at"])
-        yield "last_done_seconds", "gauge", "When one was done (epoch).", [("", at)]
+        yield (
+            "last_done_seconds",
+            "gauge",
+            "End of the last successful run (epoch).",
+            [("", at)],
+        )
         if done["watermark"] is not None:
             mark = [("", float(done["watermark"]))]
-            yield "watermark", "gauge", "Sum of acked_seq that it began with.", mark
+            yield (
+                "watermark",
+                "gauge",
+                "Sum of acked_seq of the last successful run.",
+                mark,
+            )
     for name, what in (
-        ("rows", "Rows that the stage moved in the last run."),
-        ("seconds", "Seconds that the stage took in the last run."),
+        ("rows", "Rows of the stage in the last run."),
+        ("seconds", "Seconds of the stage in the last run."),
     ):
         yield f"stage_{name}", "gauge", what, _by_stage(last["stages"], name)
     outcomes: Samples = [
         (f'{{stage="{stage["stage"]}"}}', int(stage["outcome"] == "done"))
         for stage in last["stages"]
     ]
-    yield "stage_done", "gauge", "Whether the stage was done.", outcomes
+    yield "stage_done", "gauge", "Whether the stage succeeded.", outcomes
 
 
 def _by_stage(stages: list[dict[str, Any]], name: str) -> Samples:

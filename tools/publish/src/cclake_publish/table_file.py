@@ -61,7 +61,7 @@ def print_table(duckdb_path: Path, name: str, form: Format) -> int:
 
 
 def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
-    """Write one gold table into a file, which appears whole or not at all.
+    """Write one gold table into a file, atomically.
 
     Args:
         duckdb_path: The database that dbt writes, or the DuckDB export.
@@ -73,9 +73,9 @@ def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
         The number of rows.
 
     Raises:
-        Failure: No such table, or the file cannot be written.
+        Failure: There is no such table, or the file cannot be written.
     """
-    out = out.resolve()  # a link stays a link, to the new file
+    out = out.resolve()  # a link stays, and leads to the new file
     if out.exists() and not out.is_file():
         raise Failure(f"{out} is not a file", "Name one with --out.")
     if not out.parent.is_dir():

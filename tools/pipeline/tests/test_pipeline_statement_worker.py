@@ -5,8 +5,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from cclake_pipeline import repeat as repeating
-from cclake_pipeline.repeat import Unfit, answers, repeat
+from cclake_pipeline import statement_worker as repeating
+from cclake_pipeline.statement_worker import Unfit, answers, repeat
 from cclake_pipeline.statements import Statements, load
 
 TEXT = """
@@ -59,7 +59,7 @@ def test_a_statement_that_fails_leaves_everything_as_it_was(database: Path) -> N
 def test_gold_that_is_not_whole_is_left_to_dbt(database: Path) -> None:
     with duckdb.connect(str(database)) as db:
         db.execute("update intermediate.build_state set is_whole = false")
-    with pytest.raises(Unfit, match="not whole"):
+    with pytest.raises(Unfit, match="incomplete"):
         repeat(STATEMENTS, database)
 
 

@@ -1,7 +1,7 @@
-"""Build gold of a few new lines by saved statements: all models in one transaction.
+"""Build a few new lines with saved statements: all models in one transaction.
 
-Requests come in on stdin; for each one line goes to stdout: what was done, or why dbt
-has to do it, which is the case for all that is out of the ordinary.
+Requests are read from stdin. For each, one line is written to stdout: what was done, or
+why dbt must do it, which is the case for everything unusual.
 """
 
 import json
@@ -31,23 +31,23 @@ set seen_run = (select max(extract_run) from raw.conversations)
 
 
 class Unfit(Exception):
-    """The reason why dbt has to build what is new."""
+    """The reason why dbt must build what is new."""
 
 
 def repeat(statements: Statements, database: Path) -> int:
-    """Build gold of what is new; return the number of models.
+    """Build what is new; return the number of models.
 
     Raises:
-        Unfit: Gold is not whole, or much is new.
+        Unfit: Gold is incomplete, or much is new.
         duckdb.Error: A statement failed, and nothing has changed.
     """
     with duckdb.connect(str(database)) as db:
         for name, value in statements.settings.items():
             db.execute(f"set {name} = '{value}'")
-        db.execute("set threads = 1")  # for a few lines more of them only cost more
+        db.execute("set threads = 1")  # for a few lines, more threads cost more
         state = db.execute(_STATE).fetchone()
         if not state or not state[0]:
-            raise Unfit("gold is not whole")
+            raise Unfit("gold is incomplete")
         if state[1] > MOST_LINES:
             raise Unfit(f"{state[1]} lines are new")
         db.begin()
@@ -59,7 +59,7 @@ def repeat(statements: Statements, database: Path) -> int:
 
 
 def answers(requests: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """Do what each request says; yield how it ended."""
+    """Carry out each request; yield its outcome."""
     for line in requests:
         asked = json.loads(line)
         try:

@@ -1,4 +1,4 @@
-"""The record of runs: a small SQLite database in the data directory."""
+"""Keep the log of runs: a small SQLite database in the data directory."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_common.sqlite import connect_readonly, readonly_uri
 
-from cclake_pipeline.past import newest
 from cclake_pipeline.stages import Mode, StageResult
 
 _SCHEMA = """
@@ -35,7 +35,7 @@ create table if not exists meta (name text primary key, value text not null);
 KEEP_RUNS = 10_000
 
 
-class Record:
+class RunLog:
     """Writes runs and their stages. Outcomes: running, done, failed, interrupted."""
 
     def __init__(self, path: Path) -> None:
@@ -43,13 +43,13 @@ class Record:
         self._path = path
         with self._open() as db:
             with suppress(sqlite3.OperationalError):
-                # Of two that make it at once one may find it locked.
+                # If two processes create it at once, one may find it locked.
                 db.execute("pragma journal_mode = wal")
-            # In one transaction: who reads meanwhile sees all tables, or none.
+            # In one transaction, so that readers see all tables or none.
             db.executescript(f"begin immediate; {_SCHEMA} commit;")
 
     def begin(self, mode: str, watermark: int | None) -> int:
-        """Record the start of a run; what an earlier run left open was cut off.
+        """Record the start of a run; mark unfinished earlier runs as interrupted.
 
         Args:
             mode: The mode of the run.
@@ -99,7 +99,7 @@ class Record:
             )
 
     def reached(self, run_id: int, watermark: int) -> None:
-        """Record that a run takes over more than there was when it began."""
+        """Record that a run has reached more than there was when it began."""
         with self._open() as db:
             db.execute(
                 "update runs set watermark = ? where run_id = ?", (watermark, run_id)
@@ -120,8 +120,8 @@ class Record:
     def is_daily_due(self) -> bool:
         """Return whether a day has passed since the last run that tested all data.
 
-        A failed one counts as well: new data is not held back by it, and it stays
-        in the record. The first day has none.
+        A failed one counts, too, so that it does not delay new data. The first day has
+        none.
         """
         with self._open() as db:
             row = db.execute(
@@ -152,15 +152,15 @@ class Record:
         self._set_meta("project", fingerprint)
 
     def note(self, name: str) -> str | None:
-        """Return what a run has left for the next one under a name; None if nothing.
+        """Return a note that a run has left for the next one, or None.
 
-        `published`: what was loaded when the exports were last made, and where they
-        are; empty while a run is at it. `born`: when the DuckDB file was made.
+        `published`: what was loaded when the exports were last written, and their
+        identity; empty during a run. `born`: when the DuckDB file was created.
         """
         return self._meta(name)
 
     def set_note(self, name: str, text: str) -> None:
-        """Leave something for the next run."""
+        """Leave a note for the next run."""
         self._set_meta(name, text)
 
     def _meta(self, name: str) -> str | None:
@@ -191,11 +191,68 @@ class Record:
         except sqlite3.DatabaseError as error:
             raise Failure(
                 f"{self._path} cannot be used: {error}",
-                "May it be written, and is there room? Where the file is damaged,"
-                " delete it: it is only the record of runs, and gold is rebuilt.",
+                "Check its permissions and the free space. If the file is damaged,"
+                " delete it: it only has the log of runs, and gold is rebuilt.",
             ) from error
 
 
 def _now(shift: timedelta = timedelta()) -> str:
     now = (datetime.now(UTC) + shift).isoformat(timespec="milliseconds")
     return now.replace("+00:00", "Z")
+
+
+def read(path: Path, limit: int) -> list[dict[str, Any]]:
+    """Return the runs, newest first, each with its `stages`.
+
+    Raises:
+        Failure: The log cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        with closing(_open_readonly(path)) as db:
+            return newest(db, limit) if _is_made(db) else []
+    except sqlite3.DatabaseError as error:
+        raise Failure(
+            f"{path} cannot be read: {error}",
+            "Check its permissions. If the file is damaged, delete it: it only has the"
+            " log of runs.",
+        ) from error
+
+
+def newest(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+    """Return the newest runs of an open log, each with its `stages` in order."""
+    db.row_factory = sqlite3.Row
+    runs = db.execute(
+        "select * from runs order by run_id desc limit ?", (limit,)
+    ).fetchall()
+    stages = "select * from stages where run_id = ? order by rowid"
+    return [
+        dict(run) | {"stages": [dict(s) for s in db.execute(stages, (run["run_id"],))]}
+        for run in runs
+    ]
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    """Return whether the log has its tables, which the first run may be creating."""
+    made = "select 1 from sqlite_schema where name = 'runs'"
+    return db.execute(made).fetchone() is not None
+
+
+def _open_readonly(path: Path) -> sqlite3.Connection:
+    """Open a log read-only.
+
+    To read a file in WAL mode, SQLite creates files beside it if no writer has it open.
+    In a read-only folder it cannot; then the file is complete and can be read alone.
+    """
+    db = None
+    try:
+        db = connect_readonly(path, wait_s=10)
+        db.execute("select 1 from sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        if db:
+            db.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return sqlite3.connect(f"{readonly_uri(path)}&immutable=1", uri=True)
+    return db

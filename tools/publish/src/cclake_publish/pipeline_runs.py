@@ -1,4 +1,4 @@
-"""The record of pipeline runs, published for the pages."""
+"""Publish the log of pipeline runs for the pages."""
 
 import sqlite3
 from contextlib import closing
@@ -38,7 +38,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def read(record: Path) -> Rows:
-    """Return the stages of the newest runs; empty where there is no record.
+    """Return the stages of the newest runs; empty without a log.
 
     The run that publishes is among them, and still running.
     """
@@ -47,5 +47,5 @@ def read(record: Path) -> Rows:
     try:
         with closing(connect_readonly(record)) as db:
             return db.execute(_QUERY).fetchall()
-    except sqlite3.Error:  # a record of another version: gold is worth more
+    except sqlite3.Error:  # a log of another version must not prevent publication
         return []

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from cclake_pipeline.parts import bounds
+from cclake_pipeline.batches import bounds
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""A tool with its libraries loaded, waiting for its arguments.
+"""Load the libraries of a tool, then wait for its arguments and run it.
 
-Its imports are most of a small run, and need nothing of the run: they are made while
-another stage works. The arguments come as one line of JSON on stdin; without them it
-ends. All else is the tool's own: its console script runs in this process.
+Imports take most of a small run, so they are made while another stage runs. The
+arguments come as one line of JSON on stdin; without them the process ends. The console
+script of the tool runs in this process.
 """
 
 import gc
@@ -20,11 +20,11 @@ LIBRARIES = {
 
 
 def main() -> None:
-    """Load libraries, wait for arguments, and be the tool."""
+    """Load libraries, wait for arguments, and run the tool."""
     script, *libraries = sys.argv[1:]
-    gc.set_threshold(100_000)  # imports make many objects and no garbage
+    gc.set_threshold(100_000)  # imports create many objects and no garbage
     for name in libraries:
-        with suppress(ImportError):  # the tool says it better
+        with suppress(ImportError):  # the tool reports it better
             importlib.import_module(name)
     line = sys.stdin.readline()
     if line:

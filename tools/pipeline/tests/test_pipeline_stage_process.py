@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 from cclake_common.stop import Stop
-from cclake_pipeline.child import Child
+from cclake_pipeline.stage_process import StageProcess
 from harness import PATIENCE, wait_for
 
 
@@ -26,7 +26,7 @@ def collector(lines: list[str]) -> Callable[[str], bool]:
 
 def test_stdout_comes_in_lines_and_stderr_is_remembered() -> None:
     lines: list[str] = []
-    child = Child(
+    child = StageProcess(
         python(
             """
             import sys
@@ -46,7 +46,7 @@ def test_stdout_comes_in_lines_and_stderr_is_remembered() -> None:
 
 def test_much_talk_on_both_streams_does_not_block() -> None:
     lines: list[str] = []
-    child = Child(
+    child = StageProcess(
         python(
             """
             import sys
@@ -66,7 +66,7 @@ def test_much_talk_on_both_streams_does_not_block() -> None:
 
 
 def test_a_conversation_goes_on_after_each_answer() -> None:
-    child = Child(
+    child = StageProcess(
         python(
             """
             import sys
@@ -91,7 +91,7 @@ def test_a_conversation_goes_on_after_each_answer() -> None:
 
 
 def test_a_request_to_stop_is_passed_on() -> None:
-    child = Child(
+    child = StageProcess(
         python("import time; print('ready', flush=True); time.sleep(60)"), os.environ
     )
     stop = Stop()
@@ -108,8 +108,8 @@ def test_a_request_to_stop_is_passed_on() -> None:
 def test_a_stage_dies_with_a_killed_pipeline(tmp_path: Path) -> None:
     code = f"""
     import os, sys
-    from cclake_pipeline.child import Child
-    child = Child([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    from cclake_pipeline.stage_process import StageProcess
+    child = StageProcess([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
     open({str(tmp_path / "pid")!r} + ".tmp", "w").write(str(child.process.pid))
     os.rename({str(tmp_path / "pid")!r} + ".tmp", {str(tmp_path / "pid")!r})
     child.follow(lambda line: False)

@@ -1,4 +1,4 @@
-"""What the user sees of a run: progress on stderr, results as text."""
+"""Show a run to the user: progress on stderr, results as text."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from cclake_pipeline.stages import StageResult
 
 
 class Screen:
-    """Progress of a run on stderr, and log lines on stdout."""
+    """Shows the progress of a run on stderr, and log lines on stdout."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -29,8 +29,8 @@ class Screen:
         print(clear + _stage_line(result), file=sys.stderr, flush=True)
 
     def waiting(self, who: str) -> None:
-        """Say that another run is being waited for."""
-        self._say(f"another run is going on; waiting for the end of {who}")
+        """Show that this run waits for another one."""
+        self._say(f"another run is active; waiting for the end of {who}")
 
     def log(self, text: str) -> None:
         """Write one line with the time to stdout."""
@@ -45,7 +45,7 @@ class Screen:
 
 
 def describe(result: RunResult) -> str:
-    """Return a run in a line; what failed follows in further lines."""
+    """Return a run as a line, followed by lines about failures."""
     parts = [f"{s.stage} {_amount(s.rows, s.detail)}".strip() for s in result.stages]
     line = (
         f"run {result.run_id} {result.outcome} in {result.seconds:.1f} s:"

@@ -1,4 +1,4 @@
-"""Where the pipeline finds things: the data directory, dbt, the console scripts."""
+"""Find the data directory, dbt and the console scripts."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from cclake_common.settings import in_home
 
 
 @dataclass(frozen=True)
-class Places:
-    """The places of one pipeline, and the environment of its stages."""
+class Paths:
+    """The paths of a pipeline, and the environment of its stages."""
 
     home: Path
     dbt: Path
@@ -22,7 +22,7 @@ class Places:
 
     @property
     def record(self) -> Path:
-        """The database that remembers the runs."""
+        """The database with the log of runs."""
         return self.home / "pipeline.db"
 
     def exports(self) -> str:
@@ -38,18 +38,18 @@ class Places:
     def stores(self) -> str:
         """Return a name for the state of lake, gold and exports; empty if unknown.
 
-        A change made by hand, behind the pipeline's back, moves the time of a file.
+        A change made by another process changes the time of a file.
         """
         lake = in_home("ICEBERG_WAREHOUSE_PATH", "iceberg")
         files = [lake / "catalog.db", *map(Path, self.exports().split())]
         try:
             seen = [(str(file), file.stat()) for file in files]
-        except OSError:  # another catalog, or something is missing
+        except OSError:  # another catalog, or a missing file
             return ""
         return " ".join(f"{n} {s.st_ino} {s.st_size} {s.st_mtime_ns}" for n, s in seen)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of every stage: nothing of it phones home."""
+        """Return the environment of every stage, without telemetry."""
         return os.environ | {
             "CCLAKE_HOME": str(self.home),
             "MONGO_URI": self.mongo_uri,
@@ -64,7 +64,7 @@ class Places:
 
 
 def script(name: str) -> str:
-    """Return the path of a tool's console script: beside this Python, or on PATH.
+    """Return the path of the console script of a tool, beside this Python or on PATH.
 
     Raises:
         Failure: It is not installed.

@@ -1,4 +1,4 @@
-"""A stage's process: stdout in lines, stderr shown to the user and remembered."""
+"""Run a stage as a process: read stdout by lines, show and keep stderr."""
 
 import codecs
 import os
@@ -25,15 +25,15 @@ _TAIL_LINES = 12
 OnLine = Callable[[str], bool]
 
 
-class Child:
+class StageProcess:
     """A running process of a stage; it ends when this process does.
 
-    On a terminal its stderr is a terminal too, so that it draws its own bars.
+    On a terminal, its stderr is a terminal too, so that it draws its own bars.
 
     Args:
         argv: Its command line.
         env: Its environment.
-        draws: Whether it draws them. If not, its text is shown without control
+        draws: Whether it draws bars. If not, its text is shown without control
             characters.
         shown: Whether the user sees its stderr.
     """
@@ -57,7 +57,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=writer,
-                # A group of its own: Ctrl-C reaches it through us, once.
+                # In a group of its own, it gets a Ctrl-C once, from us.
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -76,11 +76,11 @@ class Child:
         """Read its output until it ends, or until `on_line` returns true.
 
         Args:
-            on_line: Called with each line of stdout; true means: that was it.
-            stop: Where given, a request to stop is passed on to the process.
+            on_line: Called with each line of stdout; a true result ends the reading.
+            stop: If given, a request to stop is passed on to the process.
 
         Returns:
-            Whether `on_line` was satisfied; false: stdout has ended.
+            Whether `on_line` returned true; if not, stdout has ended.
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         stdout, pending = self._pipe(self.process.stdout).fileno(), ""
@@ -108,7 +108,7 @@ class Child:
                             return bool(pending) and on_line(pending)
 
     def close(self) -> int:
-        """End it by closing its stdin, and wait.
+        """Close its stdin, and wait for its end.
 
         Returns:
             Its exit code, negative for a signal.
@@ -135,7 +135,7 @@ class Child:
     def _relay(self) -> bool:
         try:
             data = os.read(self._err, 65_536)
-        except OSError:  # nothing left, or a pty whose other side is closed
+        except OSError:  # the end, or a pty whose other side is closed
             return False
         self._tail.append(data)
         if self._shown and data:
@@ -147,7 +147,7 @@ class Child:
         return bool(data)
 
     def _drain(self) -> None:
-        """Take what is left of stderr, without waiting for more."""
+        """Read the rest of stderr, without waiting for more."""
         os.set_blocking(self._err, False)
         while self._relay():
             pass

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
-from cclake_pipeline import past
+from cclake_pipeline import run_log
 from cclake_pipeline.backlog import follow
-from cclake_pipeline.places import Places, script
+from cclake_pipeline.paths import Paths, script
 from cclake_pipeline.project import dbt_project, fingerprint
-from cclake_pipeline.record import Record
 from cclake_pipeline.run import execute, run_lock
+from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.stages import STAGES, Mode, StageResult, Stages, arguments
 from cclake_pipeline.watermarks import Watermarks
 from harness import BIN
@@ -26,18 +26,18 @@ from tiny_dbt import make_project
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
-    return Record(tmp_path / "pipeline.db")
+def record(tmp_path: Path) -> RunLog:
+    return RunLog(tmp_path / "pipeline.db")
 
 
 def test_a_record_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "pipeline.db").write_text("no database at all" * 100)
     with pytest.raises(Failure, match="cannot be used: file is not a database"):
-        Record(tmp_path / "pipeline.db")
+        RunLog(tmp_path / "pipeline.db")
 
 
 def test_the_runs_are_shown_to_whoever_may_only_read(
-    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    record: RunLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "pipeline.db"
     record.begin("daily", 1)
@@ -54,7 +54,7 @@ def test_the_runs_are_shown_to_whoever_may_only_read(
 
 
 def test_a_folder_that_may_not_be_written_can_be_read(
-    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    record: RunLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record.begin("daily", 1)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
@@ -65,17 +65,17 @@ def test_a_folder_that_may_not_be_written_can_be_read(
         return connect(address, **options)
 
     monkeypatch.setattr(sqlite3, "connect", in_such_a_folder)
-    assert len(past.recent(tmp_path / "pipeline.db", 5)) == 1
+    assert len(run_log.read(tmp_path / "pipeline.db", 5)) == 1
 
 
 def test_a_record_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    assert past.recent(tmp_path / "pipeline.db", 5) == []
+    assert run_log.read(tmp_path / "pipeline.db", 5) == []
     (tmp_path / "pipeline.db").write_text("no database at all" * 100)
     with pytest.raises(Failure, match="cannot be read: file is not a database"):
-        past.recent(tmp_path / "pipeline.db", 5)
+        run_log.read(tmp_path / "pipeline.db", 5)
 
 
-def test_a_run_is_remembered_with_its_stages(record: Record) -> None:
+def test_a_run_is_remembered_with_its_stages(record: RunLog) -> None:
     run_id = record.begin("incremental", 41)
     record.begin_stage(run_id, "extract")
     assert record.recent(1)[0]["stages"][0]["outcome"] == "running"
@@ -92,7 +92,7 @@ def test_a_run_is_remembered_with_its_stages(record: Record) -> None:
     assert (stage["stage"], stage["rows"], stage["seconds"]) == ("extract", 12, 0.5)
 
 
-def test_a_run_that_was_killed_is_marked_by_the_next_one(record: Record) -> None:
+def test_a_run_that_was_killed_is_marked_by_the_next_one(record: RunLog) -> None:
     killed = record.begin("incremental", None)
     record.begin_stage(killed, "load")
     record.begin("full", None)
@@ -117,9 +117,9 @@ class Extracted(Stages):
 
 @pytest.mark.parametrize(("extracted", "reached"), [(9, 9), (3, 5), (None, 5)])
 def test_a_run_has_reached_what_extract_took_after_its_beginning(
-    record: Record, tmp_path: Path, extracted: int | None, reached: int
+    record: RunLog, tmp_path: Path, extracted: int | None, reached: int
 ) -> None:
-    stages = Extracted(Places(tmp_path, dbt_project(), "dev", "", ""), print)
+    stages = Extracted(Paths(tmp_path, dbt_project(), "dev", "", ""), print)
     stages.watermark = extracted
     ended = execute(
         stages, record, "incremental", watermark=5, stop=Stop(), pass_on_stop=False
@@ -128,7 +128,7 @@ def test_a_run_has_reached_what_extract_took_after_its_beginning(
 
 
 def test_a_backlog_whose_archiving_has_broken_off_is_not_built(tmp_path: Path) -> None:
-    stages = Extracted(Places(tmp_path, dbt_project(), "dev", "", ""), print)
+    stages = Extracted(Paths(tmp_path, dbt_project(), "dev", "", ""), print)
     for said in (b"", b"\n"):
         end, writer = os.pipe()
         os.write(writer, said)
@@ -139,7 +139,7 @@ def test_a_backlog_whose_archiving_has_broken_off_is_not_built(tmp_path: Path) -
 
 
 def test_runs_are_shown_newest_first(tmp_path: Path) -> None:
-    record = Record(tmp_path / "cclake" / "pipeline.db")
+    record = RunLog(tmp_path / "cclake" / "pipeline.db")
     for rows in (1_234, 7):
         run_id = record.begin("incremental", rows)
         record.begin_stage(run_id, "extract")
@@ -201,7 +201,7 @@ def test_waiting_for_a_run_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_written_any_more_is_one_sentence(
-    record: Record,
+    record: RunLog,
 ) -> None:
     run = record.begin("daily", 1)
     record._path.write_bytes(b"no database at all, and longer than its header is" * 9)
@@ -209,7 +209,7 @@ def test_a_record_that_cannot_be_written_any_more_is_one_sentence(
         record.end(run, "done")
 
 
-def at(record: Record, run_id: int, hours: float) -> None:
+def at(record: RunLog, run_id: int, hours: float) -> None:
     with sqlite3.connect(record._path) as db:
         db.execute(
             "update runs set started_at ="
@@ -219,7 +219,7 @@ def at(record: Record, run_id: int, hours: float) -> None:
     db.close()
 
 
-def test_a_daily_run_is_due_a_day_after_the_last(record: Record) -> None:
+def test_a_daily_run_is_due_a_day_after_the_last(record: RunLog) -> None:
     assert not record.is_daily_due()
     at(record, record.begin("incremental", 1), hours=23)
     assert not record.is_daily_due()
@@ -281,14 +281,14 @@ def test_the_fingerprint_is_of_models_and_prices_not_of_their_descriptions(
     assert fingerprint(project) != first
 
 
-def test_the_project_that_made_gold_is_remembered(record: Record) -> None:
+def test_the_project_that_made_gold_is_remembered(record: RunLog) -> None:
     assert record.project() is None
     for project in ("one", "two"):
         record.set_project(project)
         assert record.project() == project
 
 
-def test_only_a_done_run_of_the_same_project_spares_the_next(record: Record) -> None:
+def test_only_a_done_run_of_the_same_project_spares_the_next(record: RunLog) -> None:
     assert record.watermark_of("one") is None
     record.set_project("one")
     record.end(record.begin("incremental", 7), "done")
@@ -303,23 +303,23 @@ def test_a_record_that_is_just_being_made_has_no_runs_yet(
 ) -> None:
     path = tmp_path / "pipeline.db"
     monkeypatch.setattr(
-        "cclake_pipeline.record._SCHEMA",
+        "cclake_pipeline.run_log._SCHEMA",
         "create table runs (run_id integer primary key); select broken;",
     )
     with pytest.raises(Failure):
-        Record(path)
+        RunLog(path)
     assert path.stat().st_size
-    assert past.recent(path, 5) == []
+    assert run_log.read(path, 5) == []
     monkeypatch.undo()
-    assert Record(path).begin("daily", 1) == 1
-    assert [run["run_id"] for run in past.recent(path, 5)] == [1]
+    assert RunLog(path).begin("daily", 1) == 1
+    assert [run["run_id"] for run in run_log.read(path, 5)] == [1]
 
 
 def test_two_first_runs_may_make_the_record_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from cclake_pipeline.record import Record"
+        "import sys; from pathlib import Path; from cclake_pipeline.run_log import RunLog"
         "\nfor line in sys.stdin:"
-        "\n    Record(Path(line.strip())).begin('daily', 1); print('made', flush=True)"
+        "\n    RunLog(Path(line.strip())).begin('daily', 1); print('made', flush=True)"
     )
     makers = [
         subprocess.Popen(
@@ -338,7 +338,7 @@ def test_two_first_runs_may_make_the_record_at_once(tmp_path: Path) -> None:
         for maker in makers:
             assert maker.stdout
             assert maker.stdout.readline() == "made\n"
-        assert len(past.recent(path, 5)) == 3
+        assert len(run_log.read(path, 5)) == 3
     for maker in makers:
         maker.communicate()
         assert maker.returncode == 0
