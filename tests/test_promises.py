@@ -1,4 +1,4 @@
-"""What the product promises: one test for each row of the table in docs/architecture.md.
+"""Test each promise of the product: a test for each row in docs/architecture.md.
 
 One real stack serves all of them. `pipeline watch` rests after the first run, so that a
 test decides what is published. Other tests look at each promise more closely.

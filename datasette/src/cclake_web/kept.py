@@ -1,4 +1,4 @@
-"""What the user keeps, as pages and downloads show it."""
+"""Show what the user keeps, on pages and in downloads."""
 
 import sys
 from dataclasses import replace

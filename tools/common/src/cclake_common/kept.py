@@ -42,7 +42,7 @@ where excluded.changed_at > kept.changed_at"""
 
 @dataclass(frozen=True)
 class Kept:
-    """What the user keeps of a session or of a message.
+    """The kept data of a session or of a message.
 
     Attributes:
         session_id: The session.
