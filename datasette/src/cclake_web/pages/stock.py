@@ -1,4 +1,4 @@
-"""What Datasette's own pages have of ours: the header, groups of tables, plots."""
+"""Show what Datasette's own pages have of ours: the header, groups of tables, plots."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
