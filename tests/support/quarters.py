@@ -44,7 +44,7 @@ def sql_of(mart: str) -> str:
     """The query of a model, as dbt runs it in a full build."""
     loader = jinja2.FileSystemLoader([DBT / "macros", DBT / "models/marts/aggregates"])
     environment = jinja2.Environment(loader=loader, autoescape=False)
-    for macros in ("bounds.sql", "quarters.sql"):
+    for macros in ("bounds.sql", "quarters.sql", "usage.sql"):
         environment.globals |= vars(environment.get_template(macros).module)
     return environment.get_template(f"{mart}.sql").render(
         config=lambda **_: "",
