@@ -18,8 +18,8 @@ class Calendar:
 
     Attributes:
         days: Their sums, whatever the chosen dates are.
-        first: The first day that is shown: a whole year back, or where what is older
-            than a year begins.
+        first: The first day that is shown: a whole year back. For a longer history, it
+            is the first day with activity, at most `ROWS` rows back.
         last: The last one.
         rows: How many rows of `WEEKS` weeks there are.
         since: The first chosen day, as text; "" for all.
@@ -39,7 +39,7 @@ class Calendar:
 
     @property
     def used(self) -> list[date]:
-        """The chosen days that have something in them, in order."""
+        """The chosen days with activity, in order."""
         return [day for day in sorted(self.days) if self.chosen(day)]
 
     @property
@@ -54,7 +54,7 @@ class Calendar:
 
 
 def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
-    """Return the days of a selection, whose dates are marked; None without any."""
+    """Return the days of a selection, with its dates marked; None without any."""
     if not known:
         return None
     end = max(known)
@@ -65,5 +65,5 @@ def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
     count = max(1, min(ROWS, -((FEW - weeks) // WEEKS)))
     begin = monday - timedelta(weeks=WEEKS * count - 1)
     if count > 1:
-        begin = max(begin, min(days))  # no row of nothing before there was anything
+        begin = max(begin, min(days))  # start no earlier than the first activity
     return Calendar(days, begin, end, count, filters.since, filters.until)

@@ -14,7 +14,7 @@ from cclake_web.data.filters import Filters
 
 PROMPTS = 10
 TURNS = 20  # of a session
-SMALL = 10_000  # tokens; what is missed below is not worth a sentence
+SMALL = 10_000  # tokens; a smaller miss is not worth reporting
 SHORT_S, LONG_S = 5 * 60, 60 * 60  # how long the cache keeps what was written
 
 Row = dict[str, Any]
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 def dearest(
     connection: sqlite3.Connection, filters: Filters, limit: int = PROMPTS
 ) -> list[Row]:
-    """Return the turns that cost most, of those that began within a selection.
+    """Return the most expensive turns of those that began within a selection.
 
     With a model, these are turns of sessions that used it.
     """
@@ -81,7 +81,7 @@ class Miss:
         tokens: How many tokens were sent again.
         seconds: The pause before.
         before: The model before.
-        model: The model that was asked.
+        model: The model of the response.
         cost: What that cost more than reading them, in dollars; None without a price.
     """
 
@@ -98,7 +98,7 @@ class Miss:
 
 @dataclass
 class Costs:
-    """The cost of a session, from several sides; each list begins with the dearest."""
+    """The cost of a session, divided in several ways, the most expensive first."""
 
     turns: list[Row]
     models: list[Row]
@@ -196,7 +196,7 @@ def _compactions(connection: sqlite3.Connection, session_id: str) -> list[str]:
 
 
 def misses(responses: Sequence[sqlite3.Row], compactions: Sequence[str]) -> list[Miss]:
-    """Return the responses that were sent again much of what the cache had held.
+    """Return the responses for which much of the cached context was sent again.
 
     Args:
         responses: Of one session, in the order of time.
@@ -250,7 +250,7 @@ def _seconds(one: str | None, other: str | None) -> float:
 
 
 def _dearer(row: sqlite3.Row, tokens: int) -> float | None:
-    """Return what tokens cost more than if they had been read from the cache."""
+    """Return the extra cost of tokens, compared with reading them from the cache."""
     sent = (row["input_tokens"] or 0) + (row["cache_write_tokens"] or 0)
     if row["cost_usd"] is None or row["cache_read_price"] is None or not sent:
         return None

@@ -88,8 +88,8 @@ def _starts(hours: list[int], *, whole: bool) -> list[int]:
     """Return the hours that windows begin with.
 
     A window begins with the first response after the end of the previous one. If the
-    hours do not begin with the history, they are read from the first pause as long as
-    a window, since a new one begins after that in any case.
+    hours do not begin with the history, skip to the first pause as long as a window,
+    since a new window begins after it in any case.
     """
     begun, starts = whole, list[int]()
     for before, hour in pairwise([hours[0] if hours else 0, *hours]):

@@ -34,7 +34,7 @@ class Change:
     """One call that changed a file.
 
     Attributes:
-        entry_key: The entry of the call, "" where it is unknown.
+        entry_key: The entry of the call, "" if it is unknown.
         said_at: When it was called.
         added: Lines added; None where the log does not say.
         removed: Lines removed; None where the log does not say.
@@ -85,7 +85,7 @@ class Edit:
         call: The call with its result.
         row: Session, project, lines and time.
         prompt: The text of the prompt that it follows.
-        prompt_key: The entry of that prompt, "" where there is none.
+        prompt_key: The entry of that prompt, "" if there is none.
     """
 
     call: Call
@@ -135,7 +135,7 @@ def shown(files: Sequence[File], root: str, reveal: bool) -> list[File]:
 
 
 def about(connection: sqlite3.Connection, path: str) -> dict[str, Any] | None:
-    """Return the counts of one file; None where no session touched it."""
+    """Return the counts of one file; None if no session touched it."""
     row = connection.execute(
         f"""select count(*) as operations,
         count(distinct case when {_CHANGES} then session_id end) as sessions,
@@ -183,7 +183,7 @@ def _edit(
     if call is None:
         return None
     edit = Edit(call, row)
-    # Positions follow time, so an agent's call stands after the prompt that led to it.
+    # Positions follow time, so an agent's call comes after the prompt that led to it.
     prompt = connection.execute(
         """select entry_key, owner_session_id from thread_entries
         where session_id = ? and agent_id is null and position <= ?
@@ -245,7 +245,7 @@ def most_changed(
         conditions.append(r"file_path like :part escape '\'")
     chosen, more = sessions.subset(connection, replace(filters, since="", until=""))
     if chosen:
-        # The plus keeps to the index that has all columns.
+        # The plus makes SQLite use the index that has all columns.
         conditions.append(f"+session_id in ({chosen})")
     values |= more | {"from_time": low, "to_time": high}
     rows = connection.execute(
@@ -264,7 +264,7 @@ def named(connection: sqlite3.Connection, words: str) -> list[str]:
 
     Args:
         connection: Of the export.
-        words: One word: the beginning of a name, with folders before it or not. Nothing
+        words: One word: the beginning of a name, with or without folders. Nothing
             is found for several words.
     """
     wanted = words.strip().strip("\"'`").removesuffix("*").replace("\\", "/")

@@ -66,12 +66,12 @@ class Day:
 
     @property
     def cached(self) -> float:
-        """The share of it that was read from the cache."""
+        """The share of the context that was read from the cache."""
         return self.read / self.context if self.context else 0.0
 
     @property
     def delegated(self) -> float:
-        """The share of the cost that subagents have."""
+        """The share of the cost that subagents caused."""
         return self.side_cost / self.cost if self.cost else 0.0
 
 

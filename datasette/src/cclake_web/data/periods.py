@@ -18,9 +18,9 @@ class Period:
     """The days that are shown.
 
     Attributes:
-        name: A key of `PRESETS`; "" where the reader chose dates.
+        name: A key of `PRESETS`; "" if the reader chose dates.
         first: The first day; None without a beginning.
-        last: The last day; None where nothing was ever done.
+        last: The last day; None if there was never any activity.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Period:
         return replace(filters, since=_text(self.first), until=_text(self.last))
 
     def before(self) -> "Period | None":
-        """Return as many days directly before; of a month, the month before to date."""
+        """Return as many days just before; for a month, the previous month to date."""
         if not self.length or self.first is None:
             return None
         last = self.first - timedelta(days=1)
@@ -49,7 +49,7 @@ class Period:
         return Period("", last - timedelta(days=self.length - 1), last)
 
     def __str__(self) -> str:
-        """Return the days as a reader says them, such as `2 – 31 Aug 2026`."""
+        """Return the days in words, such as `2 – 31 Aug 2026`."""
         if self.first is None or self.last is None:
             return f"until {self.last:%-d %b %Y}" if self.last else "all days"
         if self.first == self.last:
@@ -67,11 +67,11 @@ def period(
 ) -> Period:
     """Return the days that a reader asked for.
 
-    A preset ends with the last day in use: an archive that is not fed any more still
-    begins with something.
+    A preset ends with the last day in use, so that an archive that has stopped growing
+    still shows something.
 
     Args:
-        name: A key of `PRESETS`; dates that are given count more.
+        name: A key of `PRESETS`; given dates take precedence.
         since: The first day that was chosen, or "".
         until: The last one, or "".
         days: The days of the selection that have a response.

@@ -12,8 +12,8 @@ _COLUMNS = """session_id, title, first_prompt, relation, started_at, ended_at,
 def family(connection: sqlite3.Connection, session_id: str) -> list[Row]:
     """Return the root, then its descendants, each with its `depth`; [] if alone.
 
-    Cycles end the walk. Each session is a query of its own, since SQLite would read all
-    sessions for one query.
+    Cycles end the walk. Each session is queried separately, since one query would
+    make SQLite read all sessions.
     """
     root = _root(connection, session_id)
     return _below(connection, root) if _has_kin(connection, root) else []

@@ -97,7 +97,7 @@ def _first(
     direction: str,
     number: int,
 ) -> list[Row]:
-    # First which ones: sorting all columns of all sessions would take longer.
+    # Choose the ids first: sorting all columns of all sessions would take longer.
     sql = f"""with chosen as materialized (
         select s.session_id, {order} as cursor_value
         {_from(order, *conditions)} {_all_of(conditions)}

@@ -1,4 +1,4 @@
-"""Questions that users ask most, as SQL with a name."""
+"""Named SQL queries for the most frequent questions."""
 
 from cclake_web.pages.queries import QUERIES, sql_of
 
@@ -87,7 +87,7 @@ limit 100""",
 
 
 def canned() -> dict[str, dict[str, str]]:
-    """Return the queries in the form that Datasette wants."""
+    """Return the queries in the form that Datasette expects."""
     found = {name: {"sql": sql_of(name), "title": _TITLES[name]} for name in QUERIES}
     found |= {
         name: {"sql": sql, "title": title} for name, (title, sql) in _MORE.items()

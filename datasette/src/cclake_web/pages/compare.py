@@ -26,7 +26,7 @@ from cclake_web.pages.web import Visit, view
 SIDES = ("a", "b")
 FIELDS = (*CHOICES, "since", "until")
 ROWS = 12  # of a list
-DAYS = 100  # more days than these are added up by weeks
+DAYS = 100  # a side with more days is summed up by week
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def compare_page(visit: Visit) -> Response:
 
 
 def side_filters(visit: Visit, side: str) -> Filters:
-    """Return the selection of a side: what it chooses itself, else what both share."""
+    """Return the selection of a side: its own choices, else the shared ones."""
     args = visit.args
     own = {name: args[f"{side}_{name}"] for name in FIELDS if f"{side}_{name}" in args}
     return Filters.from_args(
@@ -113,8 +113,8 @@ def periods(
 ) -> list[Period]:
     """Return the days of both sides.
 
-    Selections that are the same but for their days are compared with the days before;
-    two projects or models are compared on the same days.
+    Selections that differ only in their days are compared with the days before; two
+    projects or models are compared on the same days.
     """
     both = {**days[0], **days[1]}
     found = [
@@ -182,7 +182,7 @@ def _found(connection: sqlite3.Connection, filters: Filters) -> Found:
 
 
 def titles(sides: Sequence[Side], names: Mapping[str, dict[str, str]]) -> list[str]:
-    """Return what tells the sides apart: their days, or what they choose."""
+    """Return titles that distinguish the sides: their days, or their choices."""
     one, other = (side.filters for side in sides)
     differ = [name for name in CHOICES if getattr(one, name) != getattr(other, name)]
     found = []
@@ -247,7 +247,7 @@ def _share(found: Found) -> float:
 
 
 def added_up(sides: Sequence[Side]) -> Panel | None:
-    """Return the cost of both sides, day after day, added up."""
+    """Return the cumulative cost of both sides, day by day."""
     if not any(side.days for side in sides):
         return None
     spans = [_span(side) for side in sides]

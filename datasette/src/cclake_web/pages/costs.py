@@ -54,7 +54,7 @@ def place(session_id: str, key: str) -> str:
 
 
 def prompt(row: Row) -> dict[str, Any]:
-    """Return a turn as it is listed: its words in one line, without secrets."""
+    """Return a turn as it is listed: its text in one line, without secrets."""
     return row | {
         "words": formatting.one_line(mask(row["text"]), 140)
         or f"Turn {row['turn_number']}",
@@ -63,7 +63,7 @@ def prompt(row: Row) -> dict[str, Any]:
 
 
 def dearest(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, Any]]:
-    """Return the dearest prompts of a selection as they are listed."""
+    """Return the most expensive prompts of a selection as they are listed."""
     rows = dearest_turns(connection, filters)
     return [prompt(row) | {"title": mask(formatting.title(row))} for row in rows]
 

@@ -32,7 +32,7 @@ async def dashboard_page(visit: Visit) -> Response:
     dated, name = filters.since or filters.until, visit.args.get("period", "")
     if not dated and name not in PRESETS:
         return Response.redirect(f"/dashboard?{filters.query(period=DEFAULT)}")
-    # Who may not reveal may not run SQL either, but the questions that are given.
+    # Visitors who may not reveal secrets may run canned queries only.
     free = await may_reveal(visit.datasette, visit.request.actor)
 
     def answer(connection: sqlite3.Connection) -> Response:
@@ -73,7 +73,7 @@ def days_in_use(
 
 
 def presets(days: Mapping[date, Done], today: date) -> dict[str, str]:
-    """Return the presets with their labels; a month that is over has its name."""
+    """Return the presets with their labels; a past month is labelled with its name."""
     newest = period(MONTH, "", "", days, today).last
     over = newest and (newest.year, newest.month) != (today.year, today.month)
     return PRESETS | ({MONTH: f"{newest:%B %Y}"} if over else {})
@@ -85,7 +85,7 @@ def gathered(
     shown: Period,
     days: Mapping[date, Done],
 ) -> dict[str, Any]:
-    """Return all numbers of a selection, drawn.
+    """Return all numbers of a selection, as charts.
 
     Args:
         connection: Of the export.
@@ -121,5 +121,5 @@ _NAMES = "select project_key, project_name from dim_projects"
 
 
 def sql_link(sql: str) -> str:
-    """Return where a query can be read, changed and run."""
+    """Return the address at which a query can be read, changed and run."""
     return f"/conversations?{urlencode({'sql': sql})}"

@@ -201,7 +201,7 @@ def _headers(name: str, kind: str) -> dict[str, str]:
 async def _standalone(
     visit: Visit, session_id: str, reveal: bool, kept: dict[str, Kept]
 ) -> Response:
-    """Return the whole thread as one page that needs nothing else."""
+    """Return the whole thread as one self-contained page."""
 
     def make(connection: sqlite3.Connection) -> str:
         thread = load_whole(connection, session_id, reveal)

@@ -94,7 +94,7 @@ async def files_page(visit: Visit) -> Response:
 
 
 def _switches(order: str, part: str) -> dict[str, str]:
-    """Return what the address has besides the filters."""
+    """Return the parameters of the address other than the filters."""
     return {"order": "" if order == "lines" else order, "name": part}
 
 

@@ -1,4 +1,4 @@
-"""Our static files, and images out of the logs."""
+"""Serve our static files, and images from the logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cclake_web.live.images import image_of
 from cclake_web.live.lines import Unreachable
 from cclake_web.pages.web import Visit, asset, view
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads plugins while it is imported
     from datasette.app import Datasette
 
 ASSETS = {
@@ -30,7 +30,7 @@ _SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 async def asset_file(request: Request, datasette: Datasette) -> Response:
-    """`/-/cclake/<hash>/<name>`: free for all, it holds nothing of the logs."""
+    """`/-/cclake/<hash>/<name>`: open to everyone; it has no text of the logs."""
     name = request.url_vars["name"]
     if name not in ASSETS:
         raise NotFound("No such file")
@@ -40,7 +40,7 @@ async def asset_file(request: Request, datasette: Datasette) -> Response:
 
 @view
 async def image_file(visit: Visit) -> Response:
-    """`/image/<key>`: an image out of a log; only kinds that can't hold a script."""
+    """`/image/<key>`: an image from a log; only types that can't hold a script."""
     key = visit.part("key")
 
     def find(connection: sqlite3.Connection) -> tuple[str, bytes] | None:

@@ -1,4 +1,4 @@
-"""`/session/<id>/find.json`: where some words stand in a session."""
+"""`/session/<id>/find.json`: where a phrase occurs in a session."""
 
 import sqlite3
 from typing import Any
@@ -19,7 +19,7 @@ _WHO = {
 
 @view
 async def find_in_session(visit: Visit) -> Response:
-    """Return all places of the words, each with its address."""
+    """Return all places of the phrase, each with its address."""
     session_id, words = visit.part("session_id"), visit.args.get("q", "")
     everything = visit.args.get("all") == "1"
     reveal = await visit.reveals()

@@ -21,7 +21,7 @@ _MISSING = "The archive has no such session or message."
 
 @view
 async def keep_page(visit: Visit) -> Response:
-    """Show the form of a star, labels and a note; take what it sends."""
+    """Show the form for a star, labels and a note; save what it sends."""
     is_sent = visit.request.method == "POST"
     given = await visit.request.post_vars() if is_sent else visit.args
     session_id = given.get("session", "")[:LONGEST_KEY]

@@ -14,13 +14,13 @@ from cclake_web.formatting import one_line
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
-NEWEST = 1000  # hits that are searched for prompts, so that typing stays fast
+NEWEST = 1000  # hits in which to look for prompts, so that typing stays fast
 Found = list[dict[str, Any]]
 
 
 @view
 async def palette(visit: Visit) -> Response:
-    """Return what matches the words typed so far; the newest sessions for no words."""
+    """Return matches of the words typed so far; without words, the newest sessions."""
     text = visit.args.get("q", "").strip()[:200]
 
     overlay = await visit.live()

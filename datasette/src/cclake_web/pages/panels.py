@@ -170,7 +170,7 @@ def _agents(line: list[Day], names: list[str], chart: MakeChart) -> Panel:
 
 
 def axis_money(value: float) -> str:
-    """Money at an axis: whole dollars where they are whole."""
+    """Return money for an axis, without cents if there are none."""
     return f"${value:,.0f}" if value == int(value) else formatting.money(value)
 
 

@@ -133,7 +133,7 @@ _TURNS = "dearest_prompts"
 
 
 def sql_of(name: str, filters: Filters | None = None) -> str:
-    """Return the SQL of a chart; it counts what the chart of this selection counts."""
+    """Return SQL that counts what the chart of this selection counts."""
     chosen = filters or Filters()
     whose = _calls if name in _CALLS else _turns if name == _TURNS else _responses
     conditions = whose(chosen)
@@ -186,13 +186,13 @@ def _turns(chosen: Filters) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''").replace("\0", "") + "'"
 
 
 @lru_cache(maxsize=16)
 def local_time(column: str, zone: tzinfo) -> str:
-    """Return a time of the export in a zone, as SQL; daylight saving is written out."""
+    """Return SQL for a time of the export in a zone; daylight saving is written out."""
     found = changes(zone, FIRST_YEAR, datetime.now(UTC).year + 1)
     last = found[-1][1]
     if len(found) == 1:

@@ -1,4 +1,4 @@
-"""`/runs`: what the pipeline did, and whether it is well."""
+"""`/runs`: what the pipeline did, and whether it is healthy."""
 
 import sqlite3
 
@@ -11,7 +11,7 @@ from cclake_web.pages.web import Visit, view
 
 @view
 async def runs_page(visit: Visit) -> Response:
-    """Return the last runs with their stages; failed ones with what they said."""
+    """Return the last runs with their stages; failed ones with their messages."""
     record = visit.state.config.record
 
     def answer(connection: sqlite3.Connection) -> Response:

@@ -40,7 +40,7 @@ Hit = dict[str, Any]
 
 @view
 async def search_page(visit: Visit) -> Response:
-    """Hits of a question within a selection."""
+    """Return the hits of a question within a selection."""
     args = visit.args
     filters = Filters.from_args(args, visit.zone)
     asked = question(filters.q, visit.zone)
@@ -104,7 +104,7 @@ async def search_page(visit: Visit) -> Response:
 def _find(
     asked: Question, best: bool, ask: Callable[[str, bool], tuple[list[Hit], str]]
 ) -> tuple[list[Hit], str, bool]:
-    """Find hits with all words; where there is none, the best ones with any of them.
+    """Find hits with all words; if there are none, the best with any of them.
 
     Returns the hits, the start of the next page, and whether any word was enough.
     """
@@ -118,13 +118,12 @@ def _find(
 
 
 def _groups(rows: list[Hit]) -> list[list[Hit]]:
-    """Hits of one session that follow each other stand together."""
+    """Group consecutive hits of the same session."""
     return [list(some) for _, some in groupby(rows, key=itemgetter("session_id"))]
 
 
 def _shown(row: Hit) -> Hit:
-    # Secrets are searched for in the whole text: of one that an excerpt cuts, no rule
-    # knows the rest.
+    # Mask the whole text first: no rule recognises a secret that an excerpt has cut.
     whole = row.pop("text") or ""
     masked = mask(whole)
     text = row["snippet"] or ""

@@ -21,12 +21,12 @@ from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, view
 
 T = TypeVar("T")
-MOST = 100  # answers of a kind that are kept until the next publication
+MOST = 100  # answers of each kind that are kept until the next publication
 RUNNING = timedelta(minutes=5)
 
 
 def running_since(ago: timedelta = RUNNING) -> str:
-    """Sessions with an entry after this moment count as running."""
+    """Return the time since which an entry makes its session count as running."""
     return (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
@@ -81,7 +81,7 @@ async def sessions_page(visit: Visit) -> Response:
 
 
 def _keeps(kept: list[Kept]) -> dict[str, Kept]:
-    """Return what is kept of each session, that of its messages included."""
+    """Return what is kept of each session, including its messages."""
     found: dict[str, Kept] = {}
     for one in map(masked, kept):
         so_far = found.get(one.session_id, Kept(one.session_id))

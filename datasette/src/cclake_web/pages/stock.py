@@ -1,4 +1,4 @@
-"""Show what Datasette's own pages have of ours: the header, groups of tables, plots."""
+"""Add our header, groups of tables, and plots to Datasette's own pages."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ GROUPS = (
 )  # fmt: skip
 
 
-# What has no name or cannot be reached by keys on Datasette's pages, and how it can.
+# Tags of Datasette's pages that lack a name or a tab stop, and their replacements.
 NAMED = (
     ('<textarea id="sql-editor"', '<textarea aria-label="SQL" id="sql-editor"'),
     ('<div class="table-wrapper">',
@@ -56,8 +56,8 @@ def header() -> Markup:
 
 
 def labelled(content: str) -> Markup:
-    """Return a page of Datasette whose editor has a name; the rest is as it was."""
-    # Text of a log is escaped: it has no tag of its own.
+    """Return a page of Datasette with names for its controls; the rest is unchanged."""
+    # Text from logs is escaped, so it cannot contain these tags.
     found = str(content)
     for bare, named in NAMED:
         found = found.replace(bare, named)
@@ -67,7 +67,7 @@ def labelled(content: str) -> Markup:
 def table_groups(
     tables: Sequence[dict[str, Any]], views: Sequence[Any]
 ) -> list[tuple[str, str, list[Any]]]:
-    """Return the tables by what they are, each in the first group that it fits."""
+    """Return the tables in groups, each in the first group that it fits."""
     waiting = [*(one for one in tables if not one.get("hidden")), *views]
     found = []
     for title, about, beginnings in GROUPS:
@@ -120,7 +120,7 @@ def plot(
 
 
 def drawn(kind: str, pairs: Sequence[tuple[Any, Any]]) -> Markup | None:
-    """Return values by name as bars or a line; None where none is a number.
+    """Return values by name as bars or a line; None if none is a number.
 
     Rows that begin with the newest day are drawn from the oldest one.
     """

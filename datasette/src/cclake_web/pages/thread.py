@@ -29,7 +29,7 @@ BESIDE = 40  # sessions above and below this one in the list beside the thread
 
 
 def ask_of(visit: Visit, reveal: bool) -> Ask:
-    """Return what the query string asks for."""
+    """Return what the query string requests."""
     args = visit.args
     number = args.get("page", "")
     return Ask(
@@ -44,13 +44,13 @@ def ask_of(visit: Visit, reveal: bool) -> Ask:
 
 @dataclass(frozen=True)
 class Listed:
-    """The list that a session was opened from, and what stands around it there.
+    """The list that a session was opened from, and its neighbours there.
 
     Attributes:
         filters: The selection and its order.
         above: The sessions before it, in the order of the list.
         below: The sessions after it.
-        is_shown: Whether the list stands beside the thread.
+        is_shown: Whether the list is shown beside the thread.
     """
 
     filters: Filters
@@ -64,7 +64,7 @@ class Listed:
         return self.filters.query()
 
     def words(self, session: Mapping[str, Any]) -> str:
-        """Return what the list is of; "" where it is of everything, newest first."""
+        """Describe the selection and the order of the list; "" for the default ones."""
         filters = self.filters
         is_own = session["project_key"] == filters.project
         chosen = [
@@ -133,14 +133,14 @@ async def thread_page(visit: Visit) -> Response:
 
 
 def _inside(visit: Visit, thread: Thread) -> Response:
-    """Return a part of an agent's thread, to be put into its call by the script."""
+    """Return a part of an agent's thread, which the script inserts into its call."""
     return visit.page(
         "inside.html", thread=thread, ask=thread.ask, href=partial(_href, thread.ask)
     )
 
 
 def _href(ask: Ask, listed: str = "", **changes: object) -> str:
-    """Return a thread with another page, agent or setting."""
+    """Return the address of a thread with another page, agent or setting."""
     now = {
         "page": ask.page or "", "agent": ask.agent or "",
         "all": "1" if ask.everything else "", "reveal": "1" if ask.reveal else "",
@@ -177,7 +177,7 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
 
 
 def _stream(thread: Thread) -> str:
-    """Return the address of what follows a page; "" where other pages do."""
+    """Return the address of new lines after the last page; "" on other pages."""
     if not thread.is_last:
         return ""
     ask, live = thread.ask, thread.live

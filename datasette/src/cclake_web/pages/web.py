@@ -31,7 +31,7 @@ from cclake_web.render.icons import icon
 from cclake_web.render.safe import finalize, visible
 from cclake_web.state import State, state_of
 
-if TYPE_CHECKING:  # it loads its plugins while it is itself imported
+if TYPE_CHECKING:  # Datasette loads plugins while it is imported
     from datasette.app import Datasette
 
 _KEPT_WORDS = re.compile(
@@ -82,13 +82,13 @@ class Visit:
 
     @property
     def today(self) -> date:
-        """The day that it is for the viewer."""
+        """The current day of the viewer."""
         return datetime.now(self.zone).date()
 
     def filters(self) -> Filters:
         """Return the selection of the address, with the sessions that are kept.
 
-        `label:name` and `is:starred` among the words choose as well.
+        `label:name` and `is:starred` among the words restrict it, too.
         """
         args = self.args
         if words := args.get("q", ""):
@@ -114,13 +114,13 @@ class Visit:
         return readable(self.state.kept)
 
     async def reveals(self) -> bool:
-        """Return whether secrets are asked for, and may be seen by this visitor."""
+        """Return whether secrets are requested and this visitor may see them."""
         if self.args.get("reveal") != "1":
             return False
         return await may_reveal(self.datasette, self.request.actor)
 
     async def live(self) -> Overlay:
-        """Return the lines that are not yet published, after a look for new ones."""
+        """Return the lines that are not published yet, after looking for new ones."""
         await self.state.overlay.look(self.export)
         return self.state.overlay
 
@@ -137,7 +137,7 @@ View = Callable[[Visit], Awaitable[Response | None]]
 
 
 def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
-    """Return a view that is checked for permission and needs the export."""
+    """Return a view that checks permission and requires the export."""
 
     async def checked(request: Request, datasette: Datasette) -> Response | None:
         await ensure_visible(datasette, request.actor)
@@ -158,7 +158,7 @@ _SLOW = "The question was stopped to keep the page quick. Narrow it by a filter.
 
 
 def message(request: Request, status: int, title: str, text: str) -> Response:
-    """Return a page that only says something."""
+    """Return a page that only shows a message."""
     return html(request, "message.html", status, title=title, text=text)
 
 
@@ -187,7 +187,7 @@ def _shell(text: object) -> str:
 
 @cache
 def environment() -> Environment:
-    """Our templates, with every output escaped."""
+    """Return our templates, with every output escaped."""
     made = Environment(
         loader=PackageLoader("cclake_web"),
         autoescape=True,

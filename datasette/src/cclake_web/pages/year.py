@@ -20,7 +20,7 @@ def _named(day: date) -> str:
 
 def year(shown: Calendar, filters: Filters) -> Panel:
     """Return the calendar of the last years, with a table of its months."""
-    # What a reader chose is escaped once; dates and numbers need not be.
+    # The reader's choices are escaped once; dates and numbers need no escaping.
     base = escape(filters.query(since="", until=""))
     start = f"/?{base}{'&amp;' if base else ''}since="
 

@@ -1,4 +1,4 @@
-"""Process manners shared by the tools: exits, signals, settings."""
+"""Process conventions shared by the tools: exits, signals, settings."""
 
 import sys
 from types import TracebackType
@@ -11,5 +11,5 @@ def _quiet(
         sys.__excepthook__(kind, error, trace)
 
 
-# Ctrl-C while a tool still imports its libraries is no bug either.
+# Ctrl-C while a tool still imports its libraries is not a bug either.
 sys.excepthook = _quiet

@@ -84,7 +84,7 @@ ExportDir = Annotated[
 
 
 class _Group(TyperGroup):
-    """Lists commands with their whole first sentence, where typer would cut it."""
+    """Lists commands with their whole first sentence, which typer would cut."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         found = [

@@ -1,7 +1,7 @@
 """Expected failures and how a tool ends.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted,
-141 nobody reads the output any more (`report daily | head -1`), as for `cat`.
+141 the reader closed the output (`report daily | head -1`), as for `cat`.
 """
 
 import errno
@@ -17,7 +17,7 @@ from cclake_common.visible import visible, visible_lines
 TRY_LATER = 75
 INTERRUPTED = 130
 UNREAD = 141
-# Not a bug, but a disk that is full or may not be written.
+# A disk that is full or read-only is not a bug.
 SURROUNDINGS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
@@ -40,8 +40,8 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
 
     `--version` alone prints the version instead.
 
-    The files that it and its children make are for this user alone: they hold what
-    was said, wherever a setting puts them.
+    Only this user can read the files that it and its children create: they hold
+    conversations, wherever a setting puts them.
 
     Args:
         tool: Its name.
@@ -92,7 +92,7 @@ def _version(tool: str) -> str:
 
 
 def _prepare_completion(tool: str) -> None:
-    """Let a shell ask what can stand at the cursor; see `just completions`."""
+    """Let a shell ask for completions; see `just completions`."""
     if f"_{tool.upper()}_COMPLETE" in os.environ:
         from typer._completion_classes import completion_init
 
@@ -100,9 +100,10 @@ def _prepare_completion(tool: str) -> None:
 
 
 def _open_streams() -> None:
-    """Have what the caller closed lead nowhere.
+    """Connect standard streams that the caller closed to /dev/null.
 
-    Else a database could get the number of a stream, and be printed into.
+    Otherwise a database file could get the number of a stream, and output would be
+    written into it.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
@@ -121,7 +122,7 @@ def _is_unread() -> bool:
 
 def _delivered(tool: str, code: object) -> object:
     """Flush standard output, and return the exit code; 141 if nobody reads it."""
-    # typer ends with 1 when the reader has gone, and wraps standard output.
+    # typer ends with 1 if the reader has closed the pipe, and wraps standard output.
     gone, lost = type(sys.stdout).__name__ == "PacifyFlushWrapper", False
     try:
         sys.stdout.flush()
@@ -131,6 +132,6 @@ def _delivered(tool: str, code: object) -> object:
         print(f"{tool}: the output: {error.strerror}", file=sys.stderr)
         lost = True
     if gone or lost:
-        # Else Python tries once more at its end, and complains.
+        # Otherwise Python flushes again when it exits, and complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 1 if lost else UNREAD if gone else code

@@ -1,7 +1,7 @@
 """Read and write stars, labels and notes: `kept.db` in the data directory.
 
 They are the user's own, so no publication touches them. A row is never deleted: an
-empty one says that its star was taken away, so that no older backup brings it back.
+empty row records that its star was removed, so that no older backup restores it.
 """
 
 import json
@@ -66,23 +66,23 @@ class Kept:
         return not (self.starred or self.labels or self.note)
 
     def record(self) -> dict[str, Any]:
-        """Return it as a record for JSON."""
+        """Return it as a JSON record."""
         return asdict(self) | {"labels": list(self.labels)}
 
 
 def default_path() -> Path:
-    """Return where the data directory has them."""
+    """Return the path of the file in the data directory."""
     return settings.home() / "kept.db"
 
 
 def labels_of(text: str) -> tuple[str, ...]:
-    """Return the labels of a text that has a comma between them, each once."""
+    """Return the labels in a comma-separated text, each once."""
     found = (" ".join(part.split())[:LONGEST_LABEL] for part in text.split(","))
     return tuple(dict.fromkeys(filter(None, found)))[:MOST_LABELS]
 
 
 def from_record(record: Any) -> Kept:
-    """Return what a record for JSON holds.
+    """Return the kept data in a JSON record.
 
     Raises:
         ValueError: It is not such a record.
@@ -99,7 +99,7 @@ def from_record(record: Any) -> Kept:
 
 
 class Store:
-    """The file of stars, labels and notes; it is made by the first change.
+    """The file of stars, labels and notes; the first change creates it.
 
     Args:
         path: The file.
@@ -111,7 +111,7 @@ class Store:
         self._known: list[Kept] = []
 
     def rows(self) -> list[Kept]:
-        """Return every row, also those that are empty, in the order of their keys.
+        """Return every row, including empty ones, in the order of their keys.
 
         Raises:
             Failure: The file is damaged, or of a newer version.
@@ -154,7 +154,7 @@ class Store:
         return after
 
     def merge(self, rows: Iterable[Kept]) -> int:
-        """Write the rows that are newer than those here; return how many were.
+        """Write the rows that are newer than those here; return their number.
 
         Raises:
             Failure: The file can't be written.

@@ -77,7 +77,7 @@ def _open(path: Path) -> int:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock: its process, and what it does, as the user would call it."""
+    """The process that holds a lock, and its work in the user's words."""
 
     pid: int
     work: str
@@ -89,7 +89,7 @@ class Holder:
 class Lock:
     """A lock file in the data directory, which names the process that holds it.
 
-    Taking it with `stop_others` turns away all processes that wait for it.
+    Taking it with `stop_others` refuses it to all processes that wait for it.
     """
 
     def __init__(self, path: Path) -> None:

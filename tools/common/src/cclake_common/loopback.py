@@ -12,7 +12,7 @@ from cclake_common.settings import hosts
 
 ADDRESS = "127.0.0.1"
 POLL_S = 3600.0
-PATIENCE_S = 30.0  # for a client that says nothing, or does not read its answer
+PATIENCE_S = 30.0  # for a client that sends nothing, or does not read its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Server(ThreadingHTTPServer):
 
     def serve_in_background(self) -> None:
         """Answer from a daemon thread for as long as the process lives."""
-        # Only `shutdown` needs a short poll, and it would wake a process at rest.
+        # Only `shutdown` needs short polls, and they would wake an idle process.
         threading.Thread(target=self.serve_forever, args=(POLL_S,), daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             return False
         named = self.headers.get_all("Host") or []
         known = len(named) == 1 and host_name(named[0]) in hosts()
-        # Only browsers can be misled by a page, and they always send a name.
+        # Only browsers can be misled by a page, and they always send a host name.
         if not known and (named or self.request_version != "HTTP/1.0"):
             self.send_error(
                 403, "Served to this machine only; see CCLAKE_ALLOWED_HOSTS"

@@ -32,7 +32,7 @@ def may_hold(text: str) -> bool:
 
 
 def mask_value(value: Any, deepest: int = 100, named: bool = False) -> Any:
-    """Mask every string in parsed JSON, keys too; what lies deeper becomes dots.
+    """Mask every string in parsed JSON, keys too; deeper levels become dots.
 
     Args:
         value: The value.

@@ -1,4 +1,4 @@
-"""Return memory that a backlog has taken to the operating system."""
+"""Return memory to the operating system after a backlog."""
 
 import ctypes
 import sys

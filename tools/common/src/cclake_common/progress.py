@@ -19,7 +19,7 @@ class Bars:
 
     @property
     def shown(self) -> bool:
-        """Return whether anybody sees them: a total may cost a query."""
+        """Return whether the bars are visible, since a total may cost a query."""
         return self._shown is not None
 
     def start(self, name: str, total: int | None = None) -> None:
@@ -61,7 +61,7 @@ def bars(unit: str, hidden: bool = False) -> Iterator[Bars]:
     from rich.text import Text
 
     class Numbers(ProgressColumn):
-        """Count, rate and time: what is left, or what has passed without a total."""
+        """Count, rate and the time left; without a total, the time passed."""
 
         def render(self, task: Task) -> Text:
             done = number(task.completed)

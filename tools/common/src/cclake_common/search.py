@@ -13,7 +13,7 @@ from cclake_common.times import day_start, moment
 from cclake_common.words import ALONE, text_of, words_of
 
 SECOND = 2**8  # numbers of blocks
-RANKED = 20_000  # of the hits of a common word the newest are ranked
+RANKED = 20_000  # newest hits of a common word that are ranked
 KINDS = {
     "text": "Prompts and answers",
     "thinking": "Thinking",
@@ -43,7 +43,7 @@ CANDIDATES = 50  # places of a word that are looked at
 SHORT = 20  # characters of a word that is left out rather than cut
 COUNTED = 1000  # hits of a word, from which on it counts as common
 OFFERED = 500  # newest hits whose kinds are counted
-# Operators, and the condition that each of them is on a block `d`.
+# Operators, and the condition that each sets on a block `d`.
 _CALL = """exists (select 1 from fct_tool_calls c
         where c.tool_use_id = d.tool_use_id and {})"""
 OPERATORS = {
@@ -135,10 +135,10 @@ class Question:
 
 
 def question(text: str, zone: tzinfo | None = None) -> Question:
-    r"""Return any text as a query that can't be an error.
+    r"""Return any text as a query that is always valid.
 
-    Words must all occur, `"several words"` as they stand, and `word*` is a
-    beginning. `-word` must not occur. `project:`, `model:`, `tool:`, `file:` and
+    All words must occur. `"several words"` is a phrase, and `word*` a prefix.
+    `-word` must not occur. `project:`, `model:`, `tool:`, `file:` and
     `error:` take part of a name (`error:any` is any failure), `before:` and `after:` a
     day.
 
@@ -166,7 +166,7 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
         terms.append(term)
         if plain.lower().strip("?!.,;:") not in STOP:
             words.append(term)
-    if not terms and not operators:  # only what must not occur: then it is searched for
+    if not terms and not operators:  # only excluded words: search for these
         terms, words, without = without, without, []
     match, loose = " ".join(terms[:24]), " OR ".join((words or terms)[:24])
     if without and match:
@@ -178,7 +178,7 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
 def _operator(
     name: str, value: str, is_negative: bool, zone: tzinfo | None
 ) -> Operator | None:
-    """Return an operator; None where the words are only words."""
+    """Return an operator; None for ordinary words."""
     if name not in OPERATORS or not value:
         return None
     if name not in ("before", "after"):
@@ -232,7 +232,7 @@ def hits(
     if floor is not None:
         conditions.append("f.rowid > :floor")
         values["floor"] = floor
-    # Blocks are numbered in the order of time, so the newest come first for free.
+    # Blocks are numbered chronologically, so the newest come first for free.
     order = "f.rank" if best and match else "f.rowid desc"
     sql = f"""select f.rowid {_source(match, within)}
     where {" and ".join(conditions)} order by {order} limit :limit offset :offset"""
@@ -244,7 +244,7 @@ def hits(
 def kinds_of(
     connection: sqlite3.Connection, match: str, within: Within
 ) -> tuple[dict[str, int], bool]:
-    """Return how many of the newest hits have which kind, whatever was chosen.
+    """Count the newest hits by kind, whatever kinds were chosen.
 
     Returns:
         The hits by key of `KINDS`, and whether there are more.
@@ -267,7 +267,7 @@ def kinds_of(
 
 
 def _numbered(sql: str, match: str) -> str:
-    """Return a search with the numbers of blocks from where it reads them."""
+    """Return a search that takes the numbers of blocks from the table it reads."""
     return sql if match else sql.replace("f.rowid", "d.search_id")
 
 
@@ -289,8 +289,8 @@ def _details(
 ) -> list[dict[str, Any]]:
     """Return what is shown of hits, in their order.
 
-    A question of its own: joined to the one that finds them, SQLite reads every
-    hit of the words instead of these.
+    This is a separate query: joined to the search, SQLite would read every hit of
+    the words.
     """
     marks = ", ".join("?" * len(found))
     texts: dict[int, str] = {}
@@ -322,7 +322,7 @@ def _details(
 
 
 def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[str]:
-    """Return words as they are folded, those with the fewest hits first."""
+    """Return folded words, those with the fewest hits first."""
 
     def size(word: str) -> int:
         (number,) = connection.execute(
@@ -337,7 +337,7 @@ def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[s
 
 
 def folded(text: str) -> str:
-    """Return a text without case and accents, as the index has it."""
+    """Return a text without case and accents, as the index stores it."""
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(one for one in apart if not unicodedata.combining(one))
 
@@ -345,13 +345,13 @@ def folded(text: str) -> str:
 def centred(marked: str, rare: Sequence[str]) -> str:
     """Return what is around the rarest word of a text, with all marks in it.
 
-    Of several places, it is the one that has most other words beside it.
+    Of several places, choose the one with the most other words around it.
 
     Args:
         marked: The whole text, with its marks.
         rare: The words that were found, the rarest first, folded.
     """
-    pieces = _MARKED.split(marked)  # texts and marked words by turns
+    pieces = _MARKED.split(marked)  # alternating texts and marked words
     places: list[tuple[int, int, str]] = []  # begin, end and word
     at = 0
     for number, piece in enumerate(pieces):
@@ -391,7 +391,7 @@ def _middle(places: Sequence[tuple[int, int, str]], rare: Sequence[str]) -> int:
 
 
 def _to_word(text: str, begin: int, end: int) -> tuple[int, int]:
-    """Return the same range without words that it cuts, where these are short."""
+    """Return the same range without short words that it cuts."""
     if begin and (space := text.find(" ", begin, begin + SHORT)) >= 0:
         begin = space + 1
     if end < len(text) and (space := text.rfind(" ", end - SHORT, end)) > begin:
@@ -402,15 +402,15 @@ def _to_word(text: str, begin: int, end: int) -> tuple[int, int]:
 def first_number(time: str) -> int:
     """Return the least number that a block of this second has; without a time, 0.
 
-    As gold makes it: times before 1970 and after 2106 are the end of what it can say,
-    and blocks without a time have numbers below 0.
+    As in gold, times before 1970 and after 2106 are clamped, and blocks without a time
+    have numbers below 0.
     """
     at = moment(time)
     return min(max(int(at.timestamp()), 0), 2**32 - 1) * SECOND if at else 0
 
 
 def whole_marks(snippet: str) -> str:
-    """Return a snippet whose marks hold what belongs to their last letter.
+    """Return a snippet whose marks include what belongs to their last letter.
 
     To the index, vowel signs and variants are not letters: its marks end before them.
     """
@@ -426,7 +426,7 @@ def whole_marks(snippet: str) -> str:
 def excerpt(snippet: str, text: str) -> str:
     """Return what is around the first hit that a masked text still has.
 
-    Where it has none, that is the beginning of the text.
+    If it has none, return the beginning of the text.
 
     Args:
         snippet: Of a hit, with its marks.
@@ -442,7 +442,7 @@ def excerpt(snippet: str, text: str) -> str:
 
 
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:
-    """Return where the newest `RANKED` hits begin, None when there are fewer."""
+    """Return where the newest `RANKED` hits begin; None if there are fewer."""
     row = connection.execute(
         """select rowid from search_fts where search_fts match ?
         order by rowid desc limit 1 offset ?""",

@@ -102,7 +102,7 @@ def may_name(low: str) -> bool:
 
 
 def spans(text: str, low: str) -> Iterator[Span]:
-    """Yield where the values of names for secrets lie.
+    """Yield the positions of values that a name marks as secret.
 
     After `MOST` names, the rest of the text counts as one secret.
 
@@ -233,7 +233,7 @@ def _spaced(text: str, name: _Name, start: int, closed: bool) -> Span | None:
 
 
 def _quoted(text: str, opened: re.Match[str], grows: bool) -> Span | None:
-    """Find what is within quotation marks, also of JSON within JSON."""
+    """Find a value within quotation marks, also in JSON within JSON."""
     depth, mark = len(opened["slashes"]), opened["mark"]
     stop = text.find("\n", opened.end()) if len(mark) == 1 else -1
     for slashes, end in _marks(
@@ -252,7 +252,7 @@ def _quoted(text: str, opened: re.Match[str], grows: bool) -> Span | None:
 
 
 def _marks(text: str, mark: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield the end of each mark of quotation, with how many backslashes precede it."""
+    """Yield the end of each quotation mark, and the number of backslashes before it."""
     at = text.find(mark, start, stop)
     while at >= 0:
         before = text[max(at - 64, start) : at]
@@ -358,7 +358,7 @@ def _is_kind(text: str) -> bool:
 
 
 def _is_variable(text: str) -> bool:
-    """Return whether it is written as a variable or a type is."""
+    """Return whether it is written like a variable or a type."""
     bare = text.rstrip(",;")
     return (
         bare.isidentifier() and bare.isalpha() and (bare != text or not bare.islower())

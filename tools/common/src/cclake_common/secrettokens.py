@@ -16,10 +16,10 @@ from importlib import import_module
 
 Span = tuple[int, int]
 
-# Where a word begins; in JSON text also behind an escaped end of line.
+# Where a word begins; in JSON text also after an escaped line break.
 WORD = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
 _BEGINS = re.compile(WORD)
-KEPT = 4  # characters of a token that stay, to show of what kind it is
+KEPT = 4  # characters of a token that stay visible, to show its kind
 
 # The texts that a rule's secrets hold, in lower case, and the rule.
 _LIBRARY: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -89,7 +89,7 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ops_ey",), r"ops_ey[A-Za-z0-9+/=_-]{40,}"),
     (("hrku-",), r"HRKU-[A-Za-z0-9_-]{30,}"),
     (("crates", "cio"), r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])"),
-    # Possessive: a token that breaks off is not tried again from within.
+    # Possessive: after a mismatch, no token is tried again from within.
     (("eyj",), r"eyJ(?:(?<![A-Za-z0-9_]eyJ)|(?<=\\[nrt]eyJ))"
      r"[A-Za-z0-9_=-]++\.[A-Za-z0-9_=-]++(?:\.[A-Za-z0-9_.+/=-]*+)?"),
 )  # fmt: skip
@@ -141,7 +141,7 @@ _REFERENCE = re.compile(
 
 
 def spans(text: str, low: str) -> Iterator[Span]:
-    """Yield where the secrets of a text lie that have a format of their own.
+    """Yield the positions of secrets that are known by their own format.
 
     Args:
         text: The text.

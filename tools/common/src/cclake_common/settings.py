@@ -62,9 +62,9 @@ def _kept_host() -> str:
 
 
 def socket_path(name: str) -> Path:
-    """Return where a server of this data directory listens, for its user only.
+    """Return the path of a server's socket, which only this user can open.
 
-    That is in the data directory. If its path is too long for a socket or has a comma,
+    It is in the data directory. If that path is too long for a socket or has a comma,
     it is in a folder of this user among the temporary files.
 
     Raises:
@@ -156,5 +156,5 @@ def _path(value: str) -> Path:
 
 
 def half_of_memory() -> str:
-    """Half of this machine's memory, as DuckDB takes it."""
+    """Return half of this machine's memory, in DuckDB's notation."""
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"

@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM and SIGINT without leaving anything half done."""
+"""Stop on SIGTERM and SIGINT without leaving work half done."""
 
 import contextlib
 import ctypes
@@ -35,8 +35,8 @@ class Stop:
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Ask Linux to send this process a signal when its parent dies; no-op elsewhere.
 
-    The default is SIGKILL: a tool that survives kill -9 anywhere needs no
-    farewell, and one that drains would hold its locks and ports for a while.
+    The default is SIGKILL: a tool that survives kill -9 anywhere needs no warning,
+    and one that drains would hold its locks and ports for a while.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Foreign text on a terminal: characters that would control it are shown instead."""
+"""Show the control characters of foreign text instead of sending them."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""A backlog that is still being archived: most of it is loaded meanwhile."""
+"""Load most of a backlog while it is still being archived."""
 
 import os
 import select
@@ -21,7 +21,7 @@ def follow(
     stop: Stop,
     many: int = MANY,
 ) -> bool:
-    """Extract and load what is archived, until something comes from a file descriptor.
+    """Extract and load what is archived, until a file descriptor is readable.
 
     Args:
         stages: Runs single stages.
@@ -29,15 +29,15 @@ def follow(
         done: The watermark of the last run.
         end: The file descriptor.
         stop: Ends it as well.
-        many: How many new lines are waited for.
+        many: Number of new lines to wait for.
 
     Returns:
-        Whether all is archived; false where the file descriptor has ended, since who
-        would say so is gone, and where it was stopped.
+        Whether everything is archived; false if the file descriptor has ended, since
+        its writer has, and if a stop was requested.
     """
     failed = False
     while not select.select([end, stop.fd], [], [], 0.5)[0]:
-        with suppress(Unreachable):  # the run says it
+        with suppress(Unreachable):  # the run reports it
             total = watermarks.total()
             if total - done >= many and not failed:
                 failed = not stages.before(stop)

@@ -19,8 +19,8 @@ from cclake_pipeline.statements import load
 # Maximum lines of a batch, which fit into the memory of the profile, whatever the
 # history.
 PART_ROWS = 300_000
-# Nobody reads dbt's log and its JSON files, which take a second; what fails is in the
-# record.
+# Nobody reads dbt's log and its JSON files, which take a second; failures are in the
+# log of runs.
 NO_FILES = ("--no-write-json", "--log-level-file", "none")
 _OUT_OF_MEMORY = "Out of Memory"
 

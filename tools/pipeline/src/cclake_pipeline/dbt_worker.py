@@ -1,12 +1,12 @@
 """Run dbt in a process of its own: requests on stdin, results on stdout.
 
-A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to get
-ready for it, which is not answered, or {"keep": [arguments], "file", "key"} to save the
-statements for new lines. With "part_rows", a run over more new lines than
+A request is a JSON object: {"run": [arguments]}, or {"parse": [arguments]} to
+prepare for it, which is not answered, or {"keep": [arguments], "file", "key"} to save
+the statements for new lines. With "part_rows", a run over more new lines than
 that is several runs of dbt, one after the other, with one answer.
 
-A worker that lives for several runs keeps dbt's modules and the parsed project.
-It never keeps the DuckDB file open between runs.
+Between requests, a worker keeps dbt's modules and the parsed project, but never the
+DuckDB file open.
 """
 
 import gc
@@ -46,7 +46,7 @@ class Worker:
 
     def _run(self, arguments: list[str], part_rows: int | None) -> dict[str, Any]:
         ends = self._part_ends(arguments, part_rows)
-        if ends:  # the memory is for one model then, and it is enough for DuckDB
+        if ends:  # one model at a time, so that DuckDB has enough memory
             arguments = [*arguments, "--threads", "1"]
         for number, end in enumerate(ends, 1):
             self._part = f"batch {number}/{len(ends) + 1}: "
@@ -131,7 +131,7 @@ def statements(result: dbtRunnerResult, key: str) -> Statements | None:
     """Return the statements of each model, or None if they may be incomplete.
 
     `has_statements` of a model declares that its text is all that it does. A model
-    without a table creates it, which is not what it does to new lines.
+    whose table is missing creates it, which is not what it does to new lines.
     """
     models: list[tuple[str, str]] = []
     for one in getattr(result.result, "results", None) or []:

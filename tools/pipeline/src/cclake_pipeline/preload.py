@@ -1,6 +1,6 @@
 """Load the libraries of a tool, then wait for its arguments and run it.
 
-Imports take most of a small run, so they are made while another stage runs. The
+Imports take most of a small run, so they are done while another stage runs. The
 arguments come as one line of JSON on stdin; without them the process ends. The console
 script of the tool runs in this process.
 """

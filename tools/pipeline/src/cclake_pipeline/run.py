@@ -108,7 +108,7 @@ class _Run:
         mode: What gold needs, as determined during the run.
         state: What is loaded.
         idle: Whether nothing has changed, so that the next stages are skipped.
-        watermark: How far it goes; lines that come while it begins are taken as well.
+        watermark: How far it goes, including lines that arrive while it begins.
     """
 
     number: int

@@ -120,8 +120,8 @@ class RunLog:
     def is_daily_due(self) -> bool:
         """Return whether a day has passed since the last run that tested all data.
 
-        A failed one counts, too, so that it does not delay new data. The first day has
-        none.
+        A failed one counts, too, so that it does not delay new data. On the first day,
+        none is due.
         """
         with self._open() as db:
             row = db.execute(

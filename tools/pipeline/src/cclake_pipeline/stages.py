@@ -26,7 +26,7 @@ _COMMANDS: dict[str, dict[Mode, list[str]]] = {
     "load": {"incremental": [], "full": ["--full-refresh"]},
     "dbt": {
         # Data tests read whole tables: once a day, not for every few lines. Views
-        # and seeds are there since the project was built.
+        # and seeds have existed since the project was built.
         "incremental": [
             *_NO_TESTS,
             *("--exclude-resource-type", "seed"),
@@ -108,7 +108,7 @@ class Stages:
         self._paths = paths
         self._dbt = Dbt(paths, show)
         self._ready: dict[str, StageProcess] = {}
-        self._before: dict[str, int] = {}  # rows that were moved before the run
+        self._before: dict[str, int] = {}  # rows that each stage moved before the run
 
     def run(self, stage: str, mode: Mode, stop: Stop | None = None) -> StageResult:
         """Run one stage to its end.
@@ -146,7 +146,7 @@ class Stages:
     def before(self, stop: Stop) -> bool:
         """Extract and load what has come, before the run; return whether all is done.
 
-        Nothing of it is shown. What fails is tried again, and told, by the run.
+        Show nothing of it. The run repeats what fails, and reports it.
         """
         for stage in ("extract", "load"):
             options = arguments(stage, "incremental")

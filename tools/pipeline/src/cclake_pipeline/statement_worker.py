@@ -1,7 +1,7 @@
 """Build a few new lines with saved statements: all models in one transaction.
 
 Requests are read from stdin. For each, one line is written to stdout: what was done, or
-why dbt must do it, which is the case for everything unusual.
+why dbt must do it. dbt does everything unusual.
 """
 
 import json

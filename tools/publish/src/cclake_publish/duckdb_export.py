@@ -27,7 +27,7 @@ def age(folder: Path) -> float:
 
 @contextmanager
 def copying(gold: Gold, folder: Path, info: Info) -> Iterator[None]:
-    """Copy gold unchanged while the body runs; then replace the former copy."""
+    """Copy gold unchanged while the body runs; then replace the previous copy."""
     connection = gold.connection.cursor()
     with replacing(folder / NAME) as path:
         stop = Event()

@@ -49,7 +49,7 @@ class Published:
     duckdb_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return it as a JSON object."""
         return asdict(self)
 
 
@@ -68,10 +68,10 @@ def publish(
     Args:
         duckdb_path: The database that dbt writes; only read.
         export_dir: Folder of the exports.
-        record: The record of pipeline runs; what it says is published too.
+        record: The log of pipeline runs; its newest runs are published, too.
         full: Write a new file instead of updating the last export.
         copy: Also write the copy for DuckDB.
-        copy_hours: Do so as well where the copy is older than this, or missing.
+        copy_hours: Also write it if it is older than this, or missing.
         progress: Called with a table's name and a number of rows just written.
 
     Raises:
@@ -92,7 +92,7 @@ def publish(
         except Error as error:
             if full or _DAMAGED not in str(error):
                 raise
-            return attempt(MEMORY, True)  # the last export is useless as a start
+            return attempt(MEMORY, True)  # a damaged export cannot be updated
         except (OSError, duckdb.Error) as error:
             if _OUT_OF_MEMORY not in str(error):  # Arrow raises it as an OSError
                 raise
@@ -134,7 +134,7 @@ def _publish(
     moved = update.find(gold, known, _gone(gold, folder)) if known else None
     info = Info(facts(gold), pipeline_runs.read(record) if record else [])
     with ExitStack() as both:
-        # Nobody needs a copy until somebody has asked for one.
+        # The copy is optional: a full publication only renews an existing one.
         if copy or (moved is None and _size(folder / duckdb_export.NAME)):
             both.enter_context(duckdb_export.copying(gold, folder, info))
         if moved is None:
@@ -168,7 +168,7 @@ def _known(gold: Gold, folder: Path) -> dict[str, str]:
 
 
 def _gone(gold: Gold, folder: Path) -> list[str]:
-    """Return the sessions of the export that gold does not have any more."""
+    """Return the sessions of the export that gold no longer has."""
     if not any(table.name == update.SESSIONS for table in gold.tables):
         return []
     query = f"select session_id from {gold.source(update.SESSIONS)}"
@@ -192,7 +192,7 @@ def facts(gold: Gold) -> dict[str, str]:
 
 
 def _of(gold: Gold, table: Table) -> Iterator[tuple[str, str]]:
-    """Yield what the export has of a table, to know later what has changed."""
+    """Yield the facts about a table by which a later run finds its changes."""
     yield f"rows.{table.name}", str(table.rows)
     if table.name in gold.digests:
         yield f"digest.{table.name}", gold.digests[table.name]
@@ -204,8 +204,8 @@ def _of(gold: Gold, table: Table) -> Iterator[tuple[str, str]]:
 def _layout(gold: Gold) -> str:
     """Return a name for the tables, and for the builds of those by session.
 
-    While it stays, an export can be brought up to date: what has changed in these
-    tables is known by `updated_run` alone.
+    While it stays the same, an export can be brought up to date: the changes in these
+    tables are known by `updated_run` alone.
     """
     tables = [
         (t.name, t.columns, t.build if t.name in BY_SESSION else "")

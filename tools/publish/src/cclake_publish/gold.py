@@ -90,7 +90,7 @@ class Gold:
         return f"{table.rows}-{row[0] if row else None}"
 
     def newest_run(self, table: Table) -> int | None:
-        """Return the newest `updated_run` of a table; None where there is none."""
+        """Return the newest `updated_run` of a table; None if there is none."""
         if not table.has("updated_run"):
             return None
         query = f"select max(updated_run) from {self.source(table.name)}"
@@ -136,9 +136,9 @@ class Gold:
         return bool(row and row[0])
 
     def number(self, table: Table) -> None:
-        """Give each block a number of its own; `numbered` has them.
+        """Give each block a unique number; `numbered` has them.
 
-        Where several have the same, all but one get the next free number.
+        If several blocks share a number, all but one get the next free number.
         """
         source = self.source(table.name)
         self.connection.execute(
@@ -197,7 +197,7 @@ class Gold:
         )
 
     def _catalogued(self, kind: str, columns: str, order: str) -> list[tuple[str, ...]]:
-        # Without parameters: for each, DuckDB looks for libraries that are not there.
+        # No parameters: for each, DuckDB would look for libraries that are missing.
         return self.connection.execute(
             f"select {columns} from duckdb_{kind}() where schema_name = '{SCHEMA}'"
             f" and database_name = {literal(self.catalog)} order by {order}"
@@ -232,7 +232,7 @@ def open_gold(path: Path, scratch: Path, memory: str = MEMORY) -> Iterator[Gold]
     Args:
         path: The DuckDB file that dbt writes.
         scratch: Folder for what does not fit into memory.
-        memory: What DuckDB may take of it.
+        memory: Maximum memory of DuckDB.
 
     Raises:
         Failure: There is no such file, it holds no gold, or a writer has locked it.
@@ -248,7 +248,7 @@ def open_gold(path: Path, scratch: Path, memory: str = MEMORY) -> Iterator[Gold]
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        # A missing table is missing, whatever Python variable has its name.
+        # A Python variable must not stand in for a missing table of its name.
         connection.execute("set python_enable_replacements = false")
         # dbt's views name their database by the stem of the file: keep that name.
         _attach(connection, path, path.stem)

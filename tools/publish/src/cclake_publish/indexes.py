@@ -1,16 +1,16 @@
 """Declare the keys and indexes of the SQLite export.
 
 Every join and every sort of the readers has its index, and no index is without a query
-(`tests/web/test_web_indexes.py`): one over random keys costs every publication a page
-of the disk for each row. An index is made where the export has the table and all of
-the columns.
+(`tests/web/test_web_indexes.py`): an index over random keys costs every publication a
+page of the disk for each row. An index is created if the export has the table and all
+of the columns.
 """
 
 from hashlib import blake2b
 
 # Tables with a primary key; one of integers is SQLite's own row number.
 PRIMARY_KEYS = {"export_info": "name", "thread_blocks": "search_id"}
-# The table whose rows full-text search finds, and what it needs of it.
+# The table whose rows full-text search finds, and the columns that it needs.
 SEARCHED = "thread_blocks"
 SEARCHED_COLUMNS = (
     "search_id", "session_id", "entry_key", "block_no", "block_kind", "text",
@@ -20,7 +20,7 @@ SEARCHED_COLUMNS = (
 # Not a table of gold, but a view that decodes images.
 IMAGE_DATA = "create table image_data (image_key TEXT PRIMARY KEY, data BLOB)"
 
-# Tables that dbt rebuilds session by session, and the column that says whose a row is.
+# Tables that dbt rebuilds session by session, and the column that names the session.
 BY_SESSION = {
     "agg_call_quarters": "session_id",
     "agg_message_quarters": "session_id",
@@ -81,7 +81,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("fct_tool_calls", "tool_use_id"),
     ("fct_tool_calls", "session_id, called_at"),
     ("fct_file_operations", "session_id"),
-    # All that the page of the files reads, so that it need not read the rows.
+    # All columns that the page of files reads, so that it need not read the rows.
     (
         "fct_file_operations",
         "file_path, operation, called_at, session_id, lines_added, lines_removed,"

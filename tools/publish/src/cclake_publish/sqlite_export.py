@@ -80,11 +80,11 @@ def create_table(file: Bulk, name: str, columns: tuple[Column, ...]) -> None:
 
 
 def _copy_rows(gold: Gold, table: Table, file: Bulk, progress: Progress) -> int:
-    """Copy all rows of a table, a chunk at a time; gives their number."""
+    """Copy all rows of a table, a chunk at a time; return their number."""
     sources = [gold.source(table.name)]
     if is_searched(table):
         gold.number(table)
-        # In the order of the key SQLite fills each page before it begins another.
+        # In the order of the key, SQLite fills each page before it begins another.
         sources = [
             f"{gold.numbered(table, piece)} order by search_id"
             for piece in gold.ranges(table, "search_id")
@@ -103,7 +103,7 @@ def insert(
     file: Bulk,
     progress: Progress = lambda _table, _rows: None,
 ) -> int:
-    """Insert what DuckDB has in `source` into a table; gives the rows."""
+    """Insert what DuckDB has in `source` into a table; return their number."""
     values = ", ".join(
         f"{expression(column)} as {quote(column.name)}" for column in columns
     )

@@ -1,6 +1,6 @@
-"""Writing a SQLite file in bulk: rows come from DuckDB as Arrow batches.
+"""Write a SQLite file in bulk: rows come from DuckDB as Arrow batches.
 
-No value becomes a Python object on its way, which is most of the work otherwise, and
+No value becomes a Python object on the way, which would be most of the work, and
 other threads run meanwhile.
 """
 

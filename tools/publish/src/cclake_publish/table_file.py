@@ -75,7 +75,7 @@ def write_table(duckdb_path: Path, name: str, form: Format, out: Path) -> int:
     Raises:
         Failure: There is no such table, or the file cannot be written.
     """
-    out = out.resolve()  # a link stays, and leads to the new file
+    out = out.resolve()  # a link stays, and points to the new file
     if out.exists() and not out.is_file():
         raise Failure(f"{out} is not a file", "Name one with --out.")
     if not out.parent.is_dir():

@@ -1,6 +1,6 @@
 """Bring the served export up to date: only rows that differ are written.
 
-All is one transaction: readers see the export before it, or after it.
+All changes are one transaction: readers see the export before or after it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SESSIONS = "dim_sessions"
 # new file costs less than changing the old one.
 MANY, PART = 50_000, 3
 MOVED = 'memory.main."moved"'
-# A block keeps its number where that is so little above the one that gold has for it.
+# A block keeps its number if that is at most this far above its number in gold.
 NEAR = 1 << 14
 KEY = 4  # columns by which rows are matched before they are compared
 
@@ -30,8 +30,8 @@ class Moved:
     """The changes since an export.
 
     Attributes:
-        whole: The tables that have to be compared as a whole; of the others the table
-            `MOVED` in memory lists the sessions (`name`, `session_id`).
+        whole: The tables that have to be compared as a whole; for the others, the
+            table `MOVED` in memory lists the sessions (`name`, `session_id`).
         rows: How many rows of gold have to be compared.
     """
 
@@ -45,10 +45,10 @@ def find(gold: Gold, known: dict[str, str], gone: list[str]) -> Moved | None:
     Args:
         gold: The gold tables.
         known: `export_info` of the export.
-        gone: Sessions of the export that gold does not have any more.
+        gone: Sessions of the export that gold no longer has.
 
     Returns:
-        None where so much has changed that a new file costs less.
+        None if so much has changed that a new file costs less.
     """
     run = gold.connection.execute
     run(f"create or replace table {MOVED} (name varchar, session_id varchar)")
@@ -82,8 +82,8 @@ def _by_session(table: Table, known: dict[str, str]) -> bool:
 def _moved(gold: Gold, table: Table, known: dict[str, str]) -> str:
     """Return SQL for the sessions of later runs than those of an export.
 
-    By the table's own runs, and by those of `dim_sessions`, where a session may have
-    lost its rows in this table.
+    The runs of `dim_sessions` count as well, since a session may have lost all its rows
+    in this table.
     """
     columns = f"select {literal(table.name)} as name, session_id"
     later = [
@@ -109,7 +109,7 @@ def update_all(
 
     Args:
         gold: The gold tables.
-        moved: What `find` gave.
+        moved: The result of `find`.
         info: The rows besides gold.
         file: The export, in a transaction.
         progress: Called with a table's name and a number of rows just written.
@@ -178,7 +178,7 @@ def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
     )
     _delete(file, table, "temp.gone")
     rows = _insert(file, table, "rowid not in (select s.here from temp.same as s)")
-    # Rows that are alike in all columns are each other's pairs: then all are replaced.
+    # Rows that are equal in all columns match each other twice: then replace all rows.
     if file.run(f"select count(*) {there}") != file.run("select count(*) from new"):
         file.run("delete from temp.gone")
         file.run(f"insert into temp.gone select t.rowid {there}")
@@ -192,7 +192,7 @@ def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
 def _delete(file: Bulk, table: Table, gone: str) -> None:
     chosen = f"in (select g.there from {gone} as g)"
     if is_searched(table):
-        # An index with external content has to be given the texts that leave it.
+        # An index with external content needs the old texts to remove them.
         file.run(
             "insert into search_fts (search_fts, rowid, text) select 'delete',"
             f" search_id, text from search_texts where search_id {chosen}"
@@ -217,7 +217,7 @@ def _insert(file: Bulk, table: Table, condition: str) -> int:
 
 
 def _number(file: Bulk) -> None:
-    """Give blocks numbers that no other block has, and those that they had before."""
+    """Give each block a unique number, if possible the one that it had before."""
     same = "o.session_id is n.session_id and o.entry_key is n.entry_key"
     same += " and o.block_no is n.block_no"
     near = f"o.search_id between n.search_id and n.search_id + {NEAR}"
@@ -248,7 +248,7 @@ def _number(file: Bulk) -> None:
             " where row in (select t.row from temp.taken as t)"
         )
         file.run("drop table temp.taken")
-        step *= 2  # soon above all numbers of a moment that has very many
+        step *= 2  # soon past all numbers of a second that has very many
     for numbers in ("kept", "free"):
         file.run(
             "update temp.new set search_id = a.number"
