@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
 NAME = "conversations"
 # Whether the current request asked for secrets and may see them.
 REVEALING: ContextVar[bool] = ContextVar("cclake_revealing", default=False)
-LIMIT_MS = 5000  # time limit of the query of a page, in seconds
+LIMIT_MS = 5000  # time limit of the query of a page, in milliseconds
 STEPS = 20_000  # SQLite steps between two checks of the time
 LOOK_EVERY = 0.4  # seconds between two checks of the name of the file
 WATCH_EVERY = 10.0  # the same while no page is requested

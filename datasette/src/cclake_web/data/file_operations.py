@@ -36,8 +36,8 @@ class Change:
     Attributes:
         entry_key: The entry of the call, "" if it is unknown.
         said_at: When it was called.
-        added: Lines added; None where the log does not say.
-        removed: Lines removed; None where the log does not say.
+        added: Lines added; None if the log does not say.
+        removed: Lines removed; None if the log does not say.
         is_error: Whether it failed or was rejected.
     """
 

@@ -9,13 +9,13 @@ ODD = (
     "\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
-# The same but for what begins a sequence: a run of it is one piece.
+# The same without what begins a sequence: a run of these is one match.
 _DULL = ODD.replace("\x0e-\x1f", "\x0e-\x1a\x1c-\x1f").replace(
     "\x86-\x9f", "\x86-\x9a\x9c-\x9f"
 )
 _CSI = r"[0-?]*[ -/]*[@-~]"  # colours, the cursor
-# It begins with one set of characters, which Python searches quickly; then comes what
-# belongs to each. Source code and JSON spell the same as `\x1b[…` and `\u200b`.
+# The pattern begins with one set of characters, which Python finds quickly; the rest of
+# each sequence follows. Source code and JSON spell the same as `\x1b[…` and `\u200b`.
 _HIDDEN = re.compile(
     rf"""[{ODD}\r\\](?:
     (?<=\x1b)(?:\[{_CSI}|[\]PX^_][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)|[@-Z\\-_=>c78])
@@ -54,7 +54,7 @@ class Uncovered:
                 continue  # a tab or the end of a line separates words
             letter = chr(int(match[1], 16)) if match[1] else ""
             if letter in ('"', "\\"):
-                continue  # it would end the text around it
+                continue  # a plain one would end the text around it
             parts += [whole[done:start], letter]
             length += start - done + len(letter)
             done = end

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 BACKLOG = 1 << 20
-"""Bytes handled after which a process that comes to rest should call `trim`."""
+"""Bytes handled after which a process should call `trim` when it becomes idle."""
 
 
 def _malloc_trim() -> Callable[[int], int] | None:
@@ -19,7 +19,7 @@ _trim = _malloc_trim()
 
 
 def trim() -> None:
-    """Return the freed pages within the heap, where the C library can do that.
+    """Return the freed pages within the heap, if the C library can do that.
 
     Without it glibc returns only what lies above the last block in use, which is
     little after a backlog.

@@ -96,7 +96,7 @@ _OURS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 LEAST = 14  # characters in a row that a token has; ordinary text has few such runs
 _BREAKS = str.maketrans(dict.fromkeys("./(),:;\"'`[]{}<>|\\&?#@!*~^$", " "))
-# Not in a run of letters and digits that makes the secret.
+# Hints outside the long run of a token: they are looked for in the whole text.
 _ELSEWHERE = frozenset(
     ("aws", "discord", "softlayer", "cloudant", "twilio", "1//", ":aa", "dp.", "sg.",
      "hooks.slack.com", ".atlasv1.", "ya29.", "hvs.", "hvb.", "hvr.")

@@ -10,7 +10,7 @@ from cclake_pipeline.stages import Stages
 from cclake_pipeline.watermarks import Unreachable, Watermarks
 
 MANY = 50_000
-"""From so many new lines on they are worth the start of two processes."""
+"""Number of new lines that are worth the start of two processes."""
 
 
 def follow(

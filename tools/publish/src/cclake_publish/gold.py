@@ -44,7 +44,7 @@ class Table:
         name: Its name.
         columns: Its columns in order.
         rows: How many rows it has.
-        build: Names the build that made the table; empty where dbt does not say.
+        build: Names the build that made the table; empty if dbt does not say.
     """
 
     name: str
