@@ -133,7 +133,7 @@ def test_workflow_run_agent_types(lake_of_cases: Cases, pages: Web) -> None:
     assert [agent["agent_type"] for agent in agents] == ["workflow-subagent"] * 2
     assert "workflow-subagent · 2 entries" in pages.get(f"/session/{session}").text
     own = pages.get(f"/session/{session}?agent={agents[0]['agent_id']}").text
-    assert "<span>workflow-subagent</span>" in own
+    assert "Subagent workflow-subagent</span>" in own
 
 
 def test_pages(lake_of_cases: Cases, pages: Web) -> None:
