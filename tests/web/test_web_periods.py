@@ -25,6 +25,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         (0, "alpha", 3.0), (10, "beta", 1.0), (29, "alpha", 2.0),
         (30, "alpha", 2.0), (59, "beta", 2.0), (60, "alpha", 50.0), (-60, "alpha", 700.0),
         (1, HOSTILE, 0.0),
+        # Clocks that were wrong by decades.
+        (20_000, "alpha", 0.0), (-9_000, "alpha", 0.0),
     ):  # fmt: skip
         day = USED - timedelta(days=ago)
         session = export.session(
@@ -59,12 +61,30 @@ def test_the_dashboard_begins_with_the_last_30_days_in_use(web: Web) -> None:
     assert tile(text, "Cost")[1] == "+50% $4.00 before"
     assert tile(web.get("/dashboard?period=all").text, "Cost") == [
         "$760.00",
-        "8 responses",
+        "10 responses",
     ]
     assert (
         tile(web.get("/dashboard?period=7&project=alpha").text, "Cost")[1]
         == "nothing before"
     )
+
+
+def test_wrong_clocks_do_not_empty_the_calendar(web: Web) -> None:
+    for name in PRESETS:
+        text = web.get(f"/dashboard?period={name}&project=alpha").text
+        assert "Day by day" in text, name
+        assert USED.strftime("%-d %b %Y") in text, name
+
+
+def test_dates_that_the_calendar_does_not_have_are_not_compared(web: Web) -> None:
+    """As a browser sends them while a year is typed."""
+    for day in ("0001-01-01", "0002-11-01", "0202-11-01", "1000-01-01", "9999-12-31"):
+        for path in ("/dashboard?", "/compare?a_", "/compare?b_"):
+            for name in ("since", "until"):
+                assert web.get(f"{path}{name}={day}").status_code == 200, (path, day)
+            side = path.partition("?")[2]
+            both = f"{path}since=0001-01-02&{side}until={day}"
+            assert web.get(both).status_code == 200, both
 
 
 def test_dates_of_ones_own_count_more_than_a_preset(web: Web) -> None:

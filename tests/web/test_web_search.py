@@ -24,13 +24,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export = Export()
     one = export.session("s1", project="alpha", start=START)
     one.prompt("Why does the walrus sleep?")
-    bash, edit = one.answer(
+    bash, edit, silent = one.answer(
         f"{LONG}the wálrus sleeps by the door{LONG}",
-        tools=(("Bash", {"command": "ls walrus"}), ("Edit", {"file_path": "/a/tide.py"})),
+        tools=(("Bash", {"command": "ls walrus"}), ("Edit", {"file_path": "/a/tide.py"}),
+               ("Silent", {})),
     )  # fmt: skip
     one.result(bash, "walrus: timed out", error=True)
-    export.rows["fct_tool_calls"][-2]["error_kind"] = "timeout"
+    export.rows["fct_tool_calls"][-3]["error_kind"] = "timeout"
     one.result(edit, "walrus edited")
+    one.result(silent, "")
     export.add("fct_file_operations", session_id="s1", file_path="/a/tide.py",
                tool_use_id=edit, operation="edit")  # fmt: skip
     one.end()
@@ -67,6 +69,7 @@ def web(path: Path) -> Iterator[Web]:
     ("walrus model:haiku", ["text"], ["s2", "s2"]),
     ("walrus tool:bash", ["tool_use", "tool_result"], ["s1", "s1"]),
     ("tool:Edit", ["tool_use", "tool_result"], ["s1", "s1"]),
+    ("tool:Silent", ["tool_use", "tool_result"], ["s1"]),  # its result has no text
     ("walrus file:tide.py", ["text"], ["s1", "s1"]),
     ("file:ti%e", ["text"], []),
     ("error:any", ["tool_use", "tool_result"], ["s1", "s1"]),

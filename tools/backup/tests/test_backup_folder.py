@@ -1,5 +1,7 @@
 """Save archives, load them into another database, and handle every failure."""
 
+import gzip
+import hashlib
 import json
 import os
 import resource
@@ -121,7 +123,9 @@ def test_stars_labels_and_notes_come_back_and_the_later_change_counts(
     backup("save", tmp_path / "backup")
     here = Store(default_path())
     here.change("s1", starred=True)
-    here.change("s2", "entry", labels=("a", "b"), note="Zeile 1\nZeile 2 \u202e")
+    here.change(
+        "s2", "entry", labels=("a", "b"), note="Zeile 1\nZeile 2 \u202e\u2028\x85"
+    )
     assert backup("save", tmp_path / "backup")["part"]
     assert backup("save", tmp_path / "backup")["part"] is None
     before = here.change("s1", starred=False)
@@ -137,8 +141,41 @@ def test_stars_labels_and_notes_come_back_and_the_later_change_counts(
     assert found["s2", "entry"] == later
     assert found["s3", ""].note == "already here"
     path = next((tmp_path / "backup").glob("*/kept.jsonl.gz"))
-    path.write_bytes(path.read_bytes()[:-1])
+    for name in other.list_collection_names():
+        other.drop_collection(name)
+    path.write_bytes(gzip.compress(b'{"session_id": 1}\n'))
+    manifest = path.parent / "cclake-backup.json"
+    sign(manifest, path)
     assert "damaged" in load(tmp_path / "backup", other, status=1)
+    assert not other.list_collection_names(), "nothing was written"
+
+
+def sign(manifest: Path, path: Path) -> None:
+    """Have the manifest of a part say that a file is as it is."""
+    found = json.loads(manifest.read_text())
+    data = path.read_bytes()
+    for file in found["files"]:
+        if file["path"] == path.name:
+            file |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    del found["sha256"]
+    text = json.dumps(found, sort_keys=True).encode()
+    found["sha256"] = hashlib.sha256(text).hexdigest()
+    manifest.write_text(json.dumps(found))
+
+
+def test_conversations_are_saved_though_stars_cannot_be_read(
+    archive: Archive, tmp_path: Path
+) -> None:
+    keep(archive, tmp_path / "projects", OTHER, some_lines(2, 3))
+    Store(default_path()).change("s1", starred=True)
+    whole = default_path().read_bytes()
+    default_path().write_bytes(b"no database" * 1000)
+    done = run("backup", "save", str(tmp_path / "backup"))
+    assert done.returncode == 1
+    assert "the conversations are saved, but not stars" in done.stderr
+    assert backup("check", tmp_path / "backup")["documents"] > 3
+    default_path().write_bytes(whole)
+    assert backup("save", tmp_path / "backup")["part"]
 
 
 def test_only_its_owner_can_read_a_backup(archive: Archive, tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def test_no_more_than_three(exports: Path) -> None:
     assert told(exports, Path("/home/me/alpha")).count("\n- ") <= 3
 
 
-@pytest.mark.parametrize("given", ["", "[]", "{}", "null", '{"cwd": 1}', "{" * 100_000])
+@pytest.mark.parametrize(
+    "given", ["", "[]", "{}", "null", '{"cwd": 1}', "{" * 100_000, "[" * 100_000]
+)
 def test_anything_else_is_answered_by_nothing(exports: Path, given: str) -> None:
     assert context(given, exports, None) == ""
 

@@ -115,6 +115,8 @@ def test_a_week_without_anything_says_so(exports: Path) -> None:
         ("--since", "2026-11-01"),
         ("--html", "--json"),
         ("--week", "soon"),
+        ("--week", "0001-01-03"),
+        ("--since", "2026-11-02", "--until", "2026-11-01"),
     ],
 )
 def test_wrong_options_are_named(exports: Path, options: tuple[str, ...]) -> None:

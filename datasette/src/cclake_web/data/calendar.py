@@ -53,8 +53,17 @@ class Calendar:
         return best
 
 
-def calendar(known: Mapping[date, Done], filters: Filters) -> Calendar | None:
-    """Return the days of a selection, with its dates marked; None without any."""
+def calendar(
+    known: Mapping[date, Done], filters: Filters, today: date = date.max
+) -> Calendar | None:
+    """Return the days of a selection, with its dates marked; None without any.
+
+    Args:
+        known: All days of the selection that have a response.
+        filters: The selection.
+        today: Later days, which a wrong clock wrote, are left out.
+    """
+    known = {day: done for day, done in known.items() if day <= today}
     if not known:
         return None
     end = max(known)

@@ -42,6 +42,8 @@ class Period:
         """Return as many days just before; for a month, the previous month to date."""
         if not self.length or self.first is None:
             return None
+        if self.first.toordinal() <= self.length:  # the calendar has no such days
+            return None
         last = self.first - timedelta(days=1)
         if self.name == MONTH:
             begin = last.replace(day=1)

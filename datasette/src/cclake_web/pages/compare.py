@@ -26,6 +26,7 @@ from cclake_web.pages.web import Visit, view
 SIDES = ("a", "b")
 FIELDS = (*CHOICES, "since", "until")
 ROWS = 12  # of a list
+LONGEST = 3660  # of more days only those between the first and last in use are drawn
 DAYS = 100  # a side with more days is summed up by week
 
 
@@ -294,6 +295,8 @@ def _span(side: Side) -> list[date]:
     last = side.period.last or (used[-1] if used else None)
     if first is None or last is None:
         return []
+    if (last - first).days > LONGEST:
+        first, last = (used[0], used[-1]) if used else (last, last)
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 

@@ -42,7 +42,7 @@ async def dashboard_page(visit: Visit) -> Response:
         chosen = shown.of(filters)
         found = visit.export.keep(
             "dashboards", MOST, (chosen, shown, filters.zone),
-            lambda: gathered(connection, chosen, shown, days),
+            lambda: gathered(connection, chosen, shown, days, visit.today),
         )  # fmt: skip
         called = {name: {one[0]: one[1] for one in known[name]} for name in _CALLED}
         return visit.page(
@@ -84,6 +84,7 @@ def gathered(
     filters: Filters,
     shown: Period,
     days: Mapping[date, Done],
+    today: date,
 ) -> dict[str, Any]:
     """Return all numbers of a selection, as charts.
 
@@ -92,9 +93,11 @@ def gathered(
         filters: The selection, within the days that are shown.
         shown: These days.
         days: All days of the selection.
+        today: The viewer's day.
     """
-    drawn = calendar(days, filters)
-    used = drawn.used if drawn else []
+    drawn = calendar(days, filters, today)
+    low, high = filters.since, filters.until or "9999"
+    used = [day for day in sorted(days) if low <= day.isoformat() <= high]
     span = over_time.span(connection, filters, used)
     calls = numbers.calls(connection, filters)
     earlier = shown.before()
@@ -102,7 +105,7 @@ def gathered(
         "panels": panels(span, numbers.heat(connection, filters), filters)
         if span
         else [],
-        "year": year(drawn, filters) if drawn and used else None,
+        "year": year(drawn, filters) if drawn and drawn.used else None,
         "total": span.total if span else None,
         "earlier": earlier,
         "before": over_time.total(connection, earlier.of(filters)) if earlier else None,

@@ -31,8 +31,8 @@ async def keep_page(visit: Visit) -> Response:
         return message(visit.request, 404, "Nothing to keep", _MISSING)
     listed = Filters.from_args(dict(parse_qsl(given.get("list", ""))), visit.zone)
     try:
-        known = visit.state.kept.of_session(session_id).get(entry_key)
         if not is_sent:
+            known = visit.state.kept.of_session(session_id).get(entry_key)
             return visit.page(
                 "keep.html",
                 session_id=session_id,
@@ -46,6 +46,8 @@ async def keep_page(visit: Visit) -> Response:
         visit.state.kept.change(session_id, entry_key, **_changes(given))
     except Failure as failure:
         return message(visit.request, 503, "This can't be kept now", str(failure))
+    if visit.request.headers.get("accept") == "application/json":  # the script asks
+        return Response("", status=204)
     return Response.redirect(_place(session_id, entry_key, listed), status=303)
 
 

@@ -104,13 +104,14 @@
       event.preventDefault();
       const asks = new URL(keep.href).searchParams;
       asks.set("starred", "1");
-      // What answers leads to the message; its page need not be read.
-      fetch("/keep", { method: "POST", body: asks, redirect: "manual" }).then((answer) => {
-        if (answer.type !== "opaqueredirect") { location.href = keep.href; return; }
+      const form = () => { location.href = keep.href; };
+      const headers = { accept: "application/json" };
+      fetch("/keep", { method: "POST", body: asks, headers, redirect: "manual" }).then((answer) => {
+        if (answer.status !== 204) { form(); return; }
         keep.classList.add("starred");
         keep.dataset.tip = "Starred; again for labels and a note";
         tell(keep);
-      });
+      }).catch(form);
     }
     const perma = at(".perma");
     if (perma && !event.metaKey && !event.ctrlKey) {

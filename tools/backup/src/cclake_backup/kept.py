@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from cclake_common.failure import Failure
-from cclake_common.kept import Store, from_record
+from cclake_common.kept import Kept, Store, from_record
 
 from cclake_backup.folder import Part
 from cclake_backup.manifest import Saved
@@ -34,20 +34,20 @@ def save(part: Path, kept: Path) -> list[Saved]:
     return [Saved(NAME, "", 0, len(data), hashlib.sha256(data).hexdigest())]
 
 
-def load(parts: list[Part], kept: Path) -> int:
-    """Write those that are newer than the existing ones; return how many were.
+def read(parts: list[Part]) -> list[Kept]:
+    """Return what the parts hold, the oldest part first.
 
     Raises:
-        Failure: A file is damaged, or `kept` can't be written.
+        Failure: A file is damaged.
     """
-    changed = 0
+    found = []
     for part in parts:
         if any(file.path == NAME for file in part.manifest.files):
             path = part.path / NAME
             try:
-                lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-                rows = [from_record(json.loads(line)) for line in lines]
+                # Notes may contain the other characters that `splitlines` splits at.
+                lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+                found += [from_record(json.loads(line)) for line in lines if line]
             except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise Failure(f"{path} is damaged") from error
-            changed += Store(kept).merge(rows)
-    return changed
+    return found

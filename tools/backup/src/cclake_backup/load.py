@@ -17,12 +17,13 @@ from cclake_archive.checkpoints import FILES
 from cclake_archive.client import Document
 from cclake_archive.lines import CONVERSATIONS
 from cclake_archive.watermarks import WATERMARKS
+from cclake_common.kept import Store
 from pymongo.database import Database
 
 from cclake_backup import bsonfile, folder
 from cclake_backup.compatibility import compare
 from cclake_backup.folder import Part
-from cclake_backup.kept import load as load_kept
+from cclake_backup.kept import read as read_kept
 from cclake_backup.merge import Lines, insert, merge_files, merge_watermarks
 from cclake_backup.metadata import Metadata
 from cclake_backup.mongo import (
@@ -78,6 +79,7 @@ def load(
     for part in parts:
         for file in part.manifest.files:
             bsonfile.check_hash(part.path, file)
+    rows = read_kept(parts)
     with connected(uri, database) as db:
         acked = compare(db, parts[-1])
         mark = ObjectId()
@@ -85,7 +87,7 @@ def load(
         done = _Load(db, parts, Lines(db, acked), advance).run()
         if not done.changed and not any(done.inserted[name] for name in GROWING):
             db[LOADS].delete_one({"_id": mark})
-        done.kept = load_kept(parts, kept)
+        done.kept = Store(kept).merge(rows) if rows else 0
         return done
 
 

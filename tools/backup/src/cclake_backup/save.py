@@ -66,8 +66,10 @@ def save(
         The new part; None if there is nothing new.
 
     Raises:
-        Failure: MongoDB does not answer, or the folder can't be written.
+        Failure: MongoDB does not answer, the folder can't be written, or what the user
+            keeps can't be read: the conversations are saved all the same.
     """
+    unread: list[Failure] = []
     try:
         with (
             folder.writing(place) as before,
@@ -77,13 +79,19 @@ def save(
             if CONVERSATIONS not in found:
                 raise Failure(f"the database {source.database} has no archive")
             with folder.draft(place) as path:
-                made = _Save(source, db, path, found, advance).run(before, whole)
-                if before and made.after and _same(made, before[-1].manifest):
-                    return None
-                return folder.publish(place, made)
+                save = _Save(source, db, path, found, advance, unread)
+                made, part = save.run(before, whole), None
+                if not (before and made.after and _same(made, before[-1].manifest)):
+                    part = folder.publish(place, made)
     except OSError as error:
         hint = "Check the free space of the disk." if error.errno in DISK_FULL else ""
         raise Failure(f"cannot write into {place}: {error.strerror}", hint) from error
+    for failure in unread:
+        raise Failure(
+            f"the conversations are saved, but not stars, labels and notes: {failure}",
+            failure.hint,
+        )
+    return part
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class _Save:
     part: Path
     found: dict[str, Document]
     advance: Advance
+    unread: list[Failure]
 
     def run(self, before: list[Part], whole: bool) -> Manifest:
         """Write all files of a part; return its manifest."""
@@ -114,8 +123,15 @@ class _Save:
             database=self.source.database,
             archive=archive,
             loads=loads,
-            files=[*self._all(delta), *kept.save(self.part, self.source.kept)],
+            files=[*self._all(delta), *self._kept()],
         )
+
+    def _kept(self) -> list[Saved]:
+        try:
+            return kept.save(self.part, self.source.kept)
+        except Failure as failure:
+            self.unread.append(failure)
+            return []
 
     def _all(self, delta: Delta | None) -> Iterator[Saved]:
         for name in save_order(self.found):

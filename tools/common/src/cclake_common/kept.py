@@ -16,7 +16,6 @@ from typing import Any
 
 from cclake_common import settings
 from cclake_common.failure import Failure
-from cclake_common.sqlite import connect_readonly
 
 VERSION = 1
 MOST_LABELS, LONGEST_LABEL, LONGEST_NOTE = 20, 60, 10_000
@@ -34,6 +33,7 @@ create table if not exists kept (
 pragma user_version = {VERSION};
 """
 _COLUMNS = "session_id, entry_key, starred, labels, note, changed_at"
+_READ = f"select {_COLUMNS} from kept order by session_id, entry_key"
 _WRITE = f"""insert into kept ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)
 on conflict do update set starred = excluded.starred, labels = excluded.labels,
 note = excluded.note, changed_at = excluded.changed_at
@@ -122,10 +122,15 @@ class Store:
             return []
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen != self._seen:
-            with _explained(self.path), closing(connect_readonly(self.path)) as db:
-                _check(db, self.path)
-                sql = f"select {_COLUMNS} from kept order by session_id, entry_key"
-                self._known = list(map(_row, db.execute(sql)))
+            # Not read-only, so that SQLite rolls back a change that was interrupted.
+            address = f"{self.path.absolute().as_uri()}?mode=rw"
+            with (
+                _explained(self.path),
+                closing(sqlite3.connect(address, uri=True)) as db,
+            ):
+                # Version 0: the first change was interrupted.
+                rows = db.execute(_READ) if _check(db, self.path) else []
+                self._known = list(map(_row, rows))
             self._seen = seen
         return self._known
 
@@ -207,10 +212,12 @@ def _after(before: str) -> str:
     return now.isoformat(timespec="microseconds")
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a file; 0 if it has no table yet."""
     (version,) = db.execute("pragma user_version").fetchone()
     if version > VERSION:
         raise Failure(f"{path} is of a newer version of cclake")
+    return int(version)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import re
 import sqlite3
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from cclake_common.times import day_start, moment
@@ -63,6 +65,9 @@ OPERATORS = {
     ),
 }
 _OF_CALLS = {"tool", "error"}
+# A block with text: others are neither in the index nor in `search_documents`.
+_SAYS = """trim(case when d.block_kind = 'tool_use'
+    then d.tool_name || ' ' || d.tool_input else d.text end) <> ''"""
 
 
 @dataclass(frozen=True)
@@ -226,8 +231,7 @@ def hits(
     names = [f":kind{number}" for number, _ in enumerate(wanted)]
     values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
     conditions.append(f"d.block_kind in ({', '.join(names)})")
-    if match:
-        conditions.append("search_fts match :match")
+    conditions.append("search_fts match :match" if match else _SAYS)
     floor = _floor(connection, match) if best and match else None
     if floor is not None:
         conditions.append("f.rowid > :floor")
@@ -250,11 +254,10 @@ def kinds_of(
         The hits by key of `KINDS`, and whether there are more.
     """
     conditions, values = _where(within)
-    if match:
-        conditions.append("search_fts match :match")
+    conditions.append("search_fts match :match" if match else _SAYS)
     names = {more: kind for kind, each in _MORE.items() for more in each}
     sql = f"""select block_kind, count(*) from (select d.block_kind
-        {_source(match, within)} where {" and ".join(conditions) or "true"}
+        {_source(match, within)} where {" and ".join(conditions)}
         order by f.rowid desc limit :most) group by 1"""
     values |= {"match": match, "most": OFFERED}
     rows = connection.execute(_numbered(sql, match), values)
@@ -336,6 +339,7 @@ def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[s
     return [folded(text_of(word.rstrip("*").strip('"'))) for word in ranked]
 
 
+@lru_cache(maxsize=10_000)
 def folded(text: str) -> str:
     """Return a text without case and accents, as the index stores it."""
     apart = unicodedata.normalize("NFKD", text.casefold())
@@ -383,8 +387,12 @@ def _middle(places: Sequence[tuple[int, int, str]], rare: Sequence[str]) -> int:
     if not mine:
         return AROUND
 
+    begins = [at for at, _, _ in places]
+
     def beside(place: tuple[int, int, str]) -> int:
-        return len({word for at, _, word in places if abs(at - place[0]) < AROUND})
+        low = bisect_left(begins, place[0] - AROUND + 1)
+        high = bisect_left(begins, place[0] + AROUND)
+        return len({word for _, _, word in places[low:high]})
 
     best = max(mine[:CANDIDATES], key=beside)
     return (best[0] + best[1]) // 2

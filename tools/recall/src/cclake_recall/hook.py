@@ -33,7 +33,7 @@ def context(given: str, exports: Path, zone: tzinfo | None) -> str:
         with open_export(exports, WAIT_S) as db:
             db.row_factory = sqlite3.Row
             found = sessions(db, Within(host=host()), folder=folder, limit=SESSIONS + 1)
-    except (ValueError, KeyError, TypeError, AttributeError, Failure):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Failure):
         return ""
     lines = [_line(row, zone) for row in found if row["session"] != current][:SESSIONS]
     if not lines:
@@ -54,8 +54,8 @@ def context(given: str, exports: Path, zone: tzinfo | None) -> str:
 
 
 def _line(row: dict[str, Any], zone: tzinfo | None) -> str:
-    turns = row["turns"] or 0
+    turns, name = row["turns"] or 0, render.line(row["session"], 100)
     return (
         f"- {render.stamp(row['ended_at'], zone)} {render.line(row['title'], 80)!r},"
-        f" {turns} turn{'' if turns == 1 else 's'}, session {row['session']}"
+        f" {turns} turn{'' if turns == 1 else 's'}, session {name}"
     )

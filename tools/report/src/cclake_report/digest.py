@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from cclake_common.failure import Failure
+
 from cclake_report import activity, usage
 from cclake_report.export import Gold
 from cclake_report.filters import Filters
@@ -77,10 +79,15 @@ def digest(gold: Gold, filters: Filters) -> Digest:
     Args:
         gold: The export.
         filters: The selection, with both days.
+
+    Raises:
+        Failure: The calendar has no such period before it.
     """
     assert filters.since
     assert filters.until
     length = filters.until - filters.since + timedelta(days=1)
+    if filters.since.toordinal() <= length.days:
+        raise Failure(f"there is no period before {filters.since}", code=2)
     before = replace(
         filters, since=filters.since - length, until=filters.until - length
     )

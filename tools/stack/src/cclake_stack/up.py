@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -113,10 +113,12 @@ def up(say: Say, console: Console, supervisor: Supervisor) -> None:
         raise
     archived = None
     if "pipeline" in work:
-        with _pipeline() as run:
+        with ExitStack() as runs:
+            # While `pipeline watch` runs, a run that waits would keep it from working.
+            run = runs.enter_context(_pipeline("--backlog")) if mine else None
             if "ingest" in work:
                 archived = _archive(supervisor, roots, say, console)
-            _first_run(run, supervisor, say)
+            _first_run(run or runs.enter_context(_pipeline()), supervisor, say)
         supervisor.start("pipeline")
         _say_what_is_missing(archived, say)
     elif "ingest" in work:
@@ -284,9 +286,9 @@ def _print(console: Console, text: str) -> None:
 
 
 @contextmanager
-def _pipeline() -> Iterator[subprocess.Popen[bytes]]:
-    """Start a run of the pipeline that loads what is archived until it gets a line."""
-    command = [str(Path(sys.executable).parent / "pipeline"), "run", "--backlog"]
+def _pipeline(*options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a run of the pipeline; `--backlog`: it waits for a line on its stdin."""
+    command = [str(Path(sys.executable).parent / "pipeline"), "run", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as run:
         try:
             yield run
