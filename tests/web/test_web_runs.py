@@ -68,7 +68,7 @@ def test_runs_are_shown_from_the_export(tmp_path: Path) -> None:
         assert numbers(web) == ["8", "7"]
         assert "The last run is done" in text
         assert "1,200 rows" in text
-        assert text.count("made this export") == 1
+        assert text.count("published this export") == 1
         assert "12s" in text
         assert "9s" in text
 
