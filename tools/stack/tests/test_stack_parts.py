@@ -618,7 +618,7 @@ def test_dbt_lists_its_models_while_a_pipeline_runs(tmp_path: Path) -> None:
             timeout=PATIENCE,
             check=True,
         ).stdout
-    assert b"cclake.marts.dim_date" in said
+    assert b"cclake.marts.core.dim_date" in said
     assert b"\x1b" not in said
 
 
