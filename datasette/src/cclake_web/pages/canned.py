@@ -14,12 +14,12 @@ _TITLES = {
     "models": "Models, and how final their counts are",
     "tools": "Tools, their errors and durations",
     "errors": "Errors by kind and tool",
-    "dearest_prompts": "The dearest prompts",
+    "dearest_prompts": "The most expensive prompts",
     "blocks": "Responses and cost by hour",
 }
 _MORE = {
     "dearest_sessions": (
-        "The dearest sessions",
+        "The most expensive sessions",
         """\
 select s.title, p.project_name, s.started_at, m.turns, m.tool_calls,
     m.total_tokens, round(m.cost_usd, 4) as cost_usd, s.session_id

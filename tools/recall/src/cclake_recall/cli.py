@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
         "--port",
         type=_count,
         metavar="number",
-        help="Serve HTTP on 127.0.0.1 instead, for who has the token.",
+        help="Serve HTTP on 127.0.0.1 instead; clients need the token.",
     )
     _shared(one, as_json=False)
 

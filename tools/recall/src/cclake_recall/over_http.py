@@ -1,4 +1,4 @@
-"""Serve MCP over streamable HTTP, on this machine only and for who has the token."""
+"""Serve MCP over streamable HTTP on this machine, to clients that have the token."""
 
 import hmac
 import sys

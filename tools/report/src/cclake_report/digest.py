@@ -97,7 +97,7 @@ def digest(gold: Gold, filters: Filters) -> Digest:
         ("By day", _first(usage.usage(gold, "daily", filters), None)),
         ("By project", _first(usage.usage(gold, "projects", filters))),
         ("By model", _first(usage.usage(gold, "models", filters))),
-        ("Dearest prompts", _prompts(gold, filters)),
+        ("Most expensive prompts", _prompts(gold, filters)),
         ("Most expensive sessions", _sessions(gold, filters)),
         ("Errors", _first(activity.errors(gold, filters))),
         ("Files changed most", _files(gold, filters)),
