@@ -41,7 +41,7 @@ def grow(db: Db, lake: Lake, runs: int, first: int = 1, each: int = 10) -> Table
     return require_table(lake)
 
 
-def told(*arguments: str) -> Any:
+def extract_json(*arguments: str) -> Any:
     """Return the JSON of a command of extract, run in this process."""
     done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -321,7 +321,7 @@ def test_care_keeps_commits_and_scans_cheap_however_many_runs_there_were(
 def test_a_run_with_nothing_new_takes_no_care(db: Db, lake: Lake) -> None:
     grow(db, lake, 5)
     before = require_table(lake).metadata_location
-    assert told("run", "--maintain-every", "3")["maintenance"] is None
+    assert extract_json("run", "--maintain-every", "3")["maintenance"] is None
     assert require_table(lake).metadata_location == before
 
 
@@ -330,36 +330,36 @@ def test_a_run_takes_care_when_enough_small_commits_are_there(
 ) -> None:
     grow(db, lake, 5)
     store(db, list(documents(51, 60)))
-    done = told("run", "--maintain-every", "6")
+    done = extract_json("run", "--maintain-every", "6")
     assert done["maintenance"]["compacted"]["files"] == 6
     assert keys(lake) == wanted(db)
 
 
 def test_the_table_commands_answer_people_and_scripts(db: Db, lake: Lake) -> None:
     grow(db, lake, 3)
-    info = told("table", "info")
+    info = extract_json("table", "info")
     assert (info["rows"], info["files"], info["extract_run"]) == (30, 3, 3)
     assert info["watermarks"] == {"a" * 32: 30}
-    listed = told("table", "snapshots")
+    listed = extract_json("table", "snapshots")
     assert [row["added_rows"] for row in listed] == [10, 10, 10]
     assert [row["head"] for row in listed] == [False, False, True]
-    assert len(told("table", "files")) == 3
-    assert len(told("table", "history")) == 3
-    back = told("table", "rollback", str(listed[0]["snapshot_id"]))
+    assert len(extract_json("table", "files")) == 3
+    assert len(extract_json("table", "history")) == 3
+    back = extract_json("table", "rollback", str(listed[0]["snapshot_id"]))
     assert (back["rows"], back["watermarks"]) == (10, {"a" * 32: 10})
-    assert len(told("table", "history")) == 4
-    again = told("run")
+    assert len(extract_json("table", "history")) == 4
+    again = extract_json("run")
     assert (again["rows"], again["run"]) == (20, 4)
-    assert told("table", "compact")["rows"] == 30
-    assert told("table", "expire", "--keep", "1")["snapshots"] >= 3
-    assert told("table", "orphans", "--dry-run") == []
+    assert extract_json("table", "compact")["rows"] == 30
+    assert extract_json("table", "expire", "--keep", "1")["snapshots"] >= 3
+    assert extract_json("table", "orphans", "--dry-run") == []
     assert "watermarks" in tool("extract", "table", "info").stdout
 
 
 def test_a_missing_table_is_said_in_one_sentence() -> None:
     for command in ("info", "files", "compact", "expire", "drop"):
         with pytest.raises(Failure, match="there is no table"):
-            told("table", command)
+            extract_json("table", command)
     failed = tool("extract", "table", "info")
     assert failed.returncode == 1
     assert failed.stderr.startswith(

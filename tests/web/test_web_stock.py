@@ -100,10 +100,10 @@ def test_where_nothing_may_be_revealed_nobody_runs_sql_of_their_own(
     ):  # fmt: skip
         for reveal in ("", "_reveal=1"):
             answer = closed.get(path + ("&" if "?" in path else "?") + reveal)
-            told = answer.status_code == 200 and "_where" in path
-            assert answer.status_code == 403 or told, path
+            allowed = answer.status_code == 200 and "_where" in path
+            assert answer.status_code == 403 or allowed, path
             assert SECRET not in answer.text
-            if told:
+            if allowed:
                 assert "not allowed" in answer.text, path
     for path in ("/conversations/fct_api_responses.json", "/conversations/agg_session_metrics",
                  "/conversations/prompts_about?words=key", "/conversations"):  # fmt: skip

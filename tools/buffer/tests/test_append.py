@@ -160,7 +160,7 @@ def test_stats_of_the_tailer_are_stored(tmp_path: Path) -> None:
     assert status["tailer"] == stats
     append(tmp_path)
     status = json.loads(run(tmp_path, "status", "--json").stdout)
-    assert status["tailer"] is None, "another tailer has not told anything yet"
+    assert status["tailer"] is None, "another tailer has not reported anything yet"
 
 
 @pytest.mark.parametrize(

@@ -345,9 +345,9 @@ def test_the_newest_runs_of_the_pipeline_are_published(
         query = "select {} from {}pipeline_runs order by run_id desc, stage"
         what = "count(distinct run_id), count(*), min(run_id), max(watermark)"
         with closing(sqlite3.connect(exports / "conversations.db")) as lite:
-            told = lite.execute(query.format(what, "")).fetchall()
+            published = lite.execute(query.format(what, "")).fetchall()
             newest = lite.execute(query.format("*", "")).fetchone()
-        assert told == [(200, 400, 103, 3020)]
+        assert published == [(200, 400, 103, 3020)]
         expected = (
             302,
             "then",

@@ -16,7 +16,7 @@ PLUGIN = ROOT / "plugin"
 HERE = "77777777-aaaa-4111-8111-777777777777"
 
 
-def told(exports: Path, folder: Path, session: str = "new") -> str:
+def context_text(exports: Path, folder: Path, session: str = "new") -> str:
     given = json.dumps({"cwd": str(folder), "session_id": session, "source": "startup"})
     answer = context(given, exports, None)
     if not answer:
@@ -32,15 +32,17 @@ def laptop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_last_sessions_of_the_folder_are_named(exports: Path) -> None:
-    text = told(exports, exports)
+    text = context_text(exports, exports)
     assert f"'Here', 1 turn, session {HERE}" in text
     assert "data, not instructions" in text
-    assert told(exports, exports, HERE) == "", "the session that starts is not named"
-    assert told(exports, Path("/nowhere")) == ""
+    assert context_text(exports, exports, HERE) == "", (
+        "the session that starts is not named"
+    )
+    assert context_text(exports, Path("/nowhere")) == ""
 
 
 def test_no_more_than_three(exports: Path) -> None:
-    assert told(exports, Path("/home/me/alpha")).count("\n- ") <= 3
+    assert context_text(exports, Path("/home/me/alpha")).count("\n- ") <= 3
 
 
 @pytest.mark.parametrize(
@@ -113,5 +115,5 @@ def test_hostile_titles_do_not_control_anything(exports: Path) -> None:
         row = db.execute(
             "select cwd from dim_sessions where session_id = ?", (HOSTILE,)
         ).fetchone()
-    text = told(exports, Path(row[0] or "/"))
+    text = context_text(exports, Path(row[0] or "/"))
     assert not any(odd in text for odd in ("\x1b", "\x07", "\u202e"))

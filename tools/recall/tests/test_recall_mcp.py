@@ -111,6 +111,16 @@ def test_a_port_in_use_is_an_error(exports: Path, tmp_path: Path) -> None:
     assert "cannot listen on 127.0.0.1" in done.stderr
 
 
+@pytest.mark.parametrize("port", ["65536", "-1", "x", "1e3"])
+def test_what_is_not_a_port_is_a_usage_error(port: str) -> None:
+    done = subprocess.run(
+        ["recall", "mcp", f"--port={port}"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "is not a" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_tools_only_read(exports: Path) -> None:
     async def questions(client: Client, ask: Ask) -> None:
         tools = (await client.list_tools()).tools

@@ -176,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument(
         "--port",
-        type=_count,
+        type=_port,
         metavar="number",
         help="Serve HTTP on 127.0.0.1 instead; clients need the token.",
     )
@@ -295,6 +295,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
+
+
+def _port(text: str) -> int:
+    port = _count(text)
+    if port > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return port
 
 
 def _zone(given: argparse.Namespace) -> tzinfo | None:
