@@ -5,11 +5,12 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
+from cclake_archive.live.blocks import Block
+from cclake_archive.live.reading import line_of
 from cclake_common.search import question
 from cclake_web.charts.scale import after, periods, ticks
-from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.data.blocks import Call, Entry
 from cclake_web.data.thread import LONGEST_TURN, PAGE, Mark, pages
-from cclake_web.live.reading import line_of
 from cclake_web.render.cards import cards_of
 from cclake_web.render.tool_view import view
 from hypothesis import given, settings

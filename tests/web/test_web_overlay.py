@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 import orjson
 import pytest
-from cclake_web.live.reading import line_of, project_key, project_path
-from cclake_web.live.tables import Tables
+from cclake_archive.live.reading import line_of, project_key, project_path
+from cclake_archive.live.tables import Tables
 from chain import Chain
 from export import Export
 from harness import Mongod, connect, wait_for

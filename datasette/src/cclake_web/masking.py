@@ -3,9 +3,8 @@
 import sqlite3
 from typing import Any
 
+from cclake_archive.json_text import dumps, loads
 from cclake_common.masking import SHORTEST, mask, mask_value
-
-from cclake_web.json_text import dumps, loads
 
 
 def masked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> sqlite3.Row:

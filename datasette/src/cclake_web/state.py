@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from cclake_archive.live.lines import Lines
 from cclake_common.kept import Store
 
 from cclake_web.config import Config, from_environ
 from cclake_web.export import Export
-from cclake_web.live.lines import Lines
 from cclake_web.live.overlay import Overlay
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
@@ -36,7 +36,7 @@ def state_of(datasette: Datasette) -> State:
     state = _STATES.get(datasette)
     if state is None:
         config = from_environ()
-        lines = Lines(config.mongo_uri, config.mongo_db)
+        lines = Lines(config.mongo_uri, config.mongo_db, "web")
         state = _STATES[datasette] = State(
             config,
             Export(datasette, config.export),

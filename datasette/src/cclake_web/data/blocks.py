@@ -7,27 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from cclake_archive.live.blocks import CHUNK, Block
 from cclake_common.kept import Kept
 from cclake_common.masking import mask, mask_value
 
 from cclake_web.deadline import check
 
-CHUNK = 500  # maximum number of keys in a query
 Key = tuple[str, str]  # of an entry: its session and its key
-
-
-@dataclass
-class Block:
-    """One content block; texts are masked unless secrets were asked for."""
-
-    kind: str
-    text: str = ""
-    tool_use_id: str = ""
-    tool_name: str = ""
-    input: Any = None
-    result: Any = None
-    is_error: bool = False
-    image_key: str = ""
 
 
 @dataclass

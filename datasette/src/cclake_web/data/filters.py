@@ -6,10 +6,9 @@ from datetime import UTC, date, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
+from cclake_archive.json_text import dumps
 from cclake_common.search import Within
 from cclake_common.times import day_start
-
-from cclake_web.json_text import dumps
 
 # Orders of sessions `s` and their metrics `m`, with their labels.
 SORTS = {

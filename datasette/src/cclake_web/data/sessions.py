@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Collection
 from typing import Any
 
+from cclake_archive.json_text import dumps
 from cclake_common.masking import mask
 
 from cclake_web.data import labels
 from cclake_web.data.filters import SORTS, Filters
 from cclake_web.data.quarters import chosen_days, local
 from cclake_web.data.zones import slot_of
-from cclake_web.json_text import dumps
 
 PAGE = 100
 _METRICS = "left join agg_session_metrics m on m.session_id = s.session_id"

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from cclake_archive.live.blocks import Block
 from cclake_common.kept import Kept
 
-from cclake_web.data.blocks import Block, Entry
+from cclake_web.data.blocks import Entry
 from cclake_web.data.sessions import Row
 from cclake_web.downloads.records import line
 from cclake_web.formatting import money, one_line

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cclake_archive.json_text import dumps
+from cclake_archive.live.blocks import Block
 from cclake_common.kept import Kept
 
-from cclake_web.data.blocks import Block, Entry, entry_of, fill
-from cclake_web.json_text import dumps
+from cclake_web.data.blocks import Entry, entry_of, fill
 from cclake_web.masking import mask_names
 from cclake_web.render.safe import visible
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cclake_archive.live.tables import Tables
+
 from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
-from cclake_web.live.tables import Tables
 from cclake_web.subagents import Ask
 from cclake_web.thread_page import Live, Thread, load
 

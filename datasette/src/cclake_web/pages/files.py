@@ -6,10 +6,10 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
+from cclake_archive.live.images import image_of
+from cclake_archive.live.lines import Unreachable
 from datasette.utils.asgi import NotFound, Request, Response
 
-from cclake_web.live.images import image_of
-from cclake_web.live.lines import Unreachable
 from cclake_web.pages.web import Visit, asset, view
 
 if TYPE_CHECKING:  # Datasette loads plugins while it is imported

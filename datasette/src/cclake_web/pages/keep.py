@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from cclake_archive.json_text import dumps
 from cclake_common.failure import Failure
 from cclake_common.kept import LONGEST_KEY, LONGEST_NOTE, Kept, labels_of
 from cclake_common.masking import mask
@@ -12,7 +13,6 @@ from datasette.utils.asgi import Response
 from cclake_web.data import sessions
 from cclake_web.data.filters import Filters
 from cclake_web.formatting import title
-from cclake_web.json_text import dumps
 from cclake_web.kept import labels, record
 from cclake_web.pages.web import Visit, message, view
 

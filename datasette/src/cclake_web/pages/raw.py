@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 from cclake_archive.client import Document
+from cclake_archive.json_text import dumps
+from cclake_archive.live.lines import Unreachable
 from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
-from cclake_web.json_text import dumps
-from cclake_web.live.lines import Unreachable
 from cclake_web.masking import mask_json
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.code import colour, lexer_named

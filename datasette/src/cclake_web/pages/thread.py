@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from cclake_archive.live.tables import Tables
 from cclake_common.masking import mask
 from datasette.utils.asgi import Response
 
@@ -15,7 +16,6 @@ from cclake_web.data.filters import SORTS, Filters
 from cclake_web.formatting import model_name, title
 from cclake_web.kept import of_session
 from cclake_web.live import merge
-from cclake_web.live.tables import Tables
 from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.cards import keep

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from urllib.parse import quote, urlencode
 
+from cclake_archive.live.images import PREFIX
 from cclake_common.kept import Kept
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Entry
-from cclake_web.live.images import PREFIX, address
 from cclake_web.render.icons import icon
 from cclake_web.render.safe import plain
 
@@ -51,7 +51,10 @@ def kept_line(kept: Kept, linked: bool = True) -> Markup:
 
 def image_address(key: str) -> str:
     """Return the address of an image, in the export or in its line."""
-    return address(key) if key.startswith(PREFIX) else f"/image/{quote(key, safe='')}"
+    if not key.startswith(PREFIX):
+        return f"/image/{quote(key, safe='')}"
+    doc_id, _, number = key.removeprefix(PREFIX).partition(":")
+    return f"/line-image/{doc_id}/{number}"
 
 
 _ABOUT_KEEP = 'title="Star, labels and note" aria-label="Star, labels and note"'

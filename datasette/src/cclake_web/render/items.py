@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from cclake_archive.live.blocks import Block
 from cclake_common.kept import Kept
 from markupsafe import Markup
 
-from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.data.blocks import Call, Entry
 from cclake_web.deadline import check
 from cclake_web.formatting import model_name, one_line
 from cclake_web.render.code import clip

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from cclake_archive.json_text import dumps
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
 from cclake_web.formatting import one_line, squeeze
-from cclake_web.json_text import dumps
 from cclake_web.render.file_tools import edit, read, write
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain

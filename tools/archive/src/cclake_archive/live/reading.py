@@ -11,10 +11,9 @@ from hashlib import md5
 from typing import Any
 
 from cclake_archive.client import Document
-
-from cclake_web.data.blocks import Block
-from cclake_web.json_text import dumps, loads
-from cclake_web.live.images import images_in, key_of, lighten
+from cclake_archive.json_text import dumps, loads
+from cclake_archive.live.blocks import Block
+from cclake_archive.live.images import images_in, key_of, lighten
 
 # Tags that Claude Code and IDEs add to the text of the user.
 _TAGS = ("ide_opened_file", "ide_selection", "ide_diagnostics", "system-reminder")

@@ -1,4 +1,4 @@
-"""Read lines from MongoDB; the pages also work without it."""
+"""Read lines from MongoDB; who shows them also works without it."""
 
 import binascii
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ from threading import Lock
 import pymongo
 from bson import Binary
 from bson.errors import BSONError
-from cclake_archive.client import Document, connect
-from cclake_archive.lines import BrokenLine, line_bytes
-from cclake_archive.watermarks import acknowledged
 from cclake_common.failure import Failure
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+
+from cclake_archive.client import Document, connect
+from cclake_archive.lines import BrokenLine, line_bytes
+from cclake_archive.watermarks import acknowledged
 
 TIMEOUT_MS = 2000
 ASK_S, READ_S = 2.0, 10.0  # time limits for watermarks and for lines, in seconds
@@ -32,10 +33,16 @@ class Unreachable(Exception):
 
 
 class Lines:
-    """Reads `conversations`; connects at the first query."""
+    """Reads `conversations`; connects at the first query.
 
-    def __init__(self, uri: str, name: str) -> None:
-        self.uri, self.name = uri, name
+    Args:
+        uri: Address of MongoDB.
+        name: Name of the database.
+        tool: Name in the server's log.
+    """
+
+    def __init__(self, uri: str, name: str, tool: str) -> None:
+        self.uri, self.name, self.tool = uri, name, tool
         self._client: MongoClient[Document] | None = None
         self._lock = Lock()
 
@@ -46,7 +53,7 @@ class Lines:
                 if self._client is None:
                     self._client = connect(
                         self.uri,
-                        "web",
+                        self.tool,
                         serverSelectionTimeoutMS=TIMEOUT_MS,
                         connectTimeoutMS=TIMEOUT_MS,
                         socketTimeoutMS=10_000,

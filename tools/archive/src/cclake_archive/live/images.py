@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from cclake_web.json_text import loads
+from cclake_archive.json_text import loads
 
 PREFIX = "line:"  # prefix of the key of an image that is only in its line
 Part = dict[str, Any]
@@ -14,12 +14,6 @@ Part = dict[str, Any]
 def key_of(doc_id: str, number: int) -> str:
     """Return the key of the n-th image of a line."""
     return f"{PREFIX}{doc_id}:{number}"
-
-
-def address(key: str) -> str:
-    """Return the address of the image with such a key."""
-    doc_id, _, number = key.removeprefix(PREFIX).partition(":")
-    return f"/line-image/{doc_id}/{number}"
 
 
 def images_in(message: Any) -> Iterator[tuple[Part, str]]:

@@ -14,9 +14,9 @@ from cclake_common.search import first_number
 from cclake_common.times import moment
 from cclake_common.words import words_of
 
-from cclake_web.data.blocks import CHUNK, Block
-from cclake_web.json_text import dumps
-from cclake_web.live.reading import (
+from cclake_archive.json_text import dumps
+from cclake_archive.live.blocks import CHUNK, Block
+from cclake_archive.live.reading import (
     MOST_PROMPT,
     MOST_TITLE,
     Line,

@@ -1,0 +1,1 @@
+"""Read lines that are archived in MongoDB and not yet published, to show them."""
