@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cclake_common import budget_hook, budgets
+from cclake_common.budgets import Budget, Use, load
 from cclake_common.failure import Failure
-from cclake_report import budgets, hooks
-from cclake_report.budgets import Budget, Use, load, use
+from cclake_common.timezones import bounds
 from cclake_report.export import open_gold
 from cclake_report.statusline import Options, line
-from cclake_report.timezones import bounds
 from gold_usage import make_export, response
 from harness import BIN
 
@@ -54,8 +54,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def used(exports: Path, text: str, home: Path, zone: str = "UTC") -> list[Use]:
     (home / "budgets.toml").write_text(text)
     with open_gold(exports) as gold:
-        found = load(home / "budgets.toml").budgets
-        return [use(gold, budget, zone, NOW) for budget in found]
+        found = load(home / "budgets.toml")
+        return budgets.uses(gold.connection, found, NOW, zone)
 
 
 def test_what_is_used_of_each_period(exports: Path, home: Path) -> None:
@@ -86,6 +86,29 @@ def test_a_budget_of_a_project_a_host_and_in_tokens(exports: Path, home: Path) -
     assert [project.budget.name, host.budget.name] == ["day IT'S", "day tower"]
 
 
+def test_a_budget_of_an_account(exports: Path, home: Path) -> None:
+    (home / "accounts.toml").write_text(
+        '[[account]]\nname = "Work"\nhost = "laptop"\n'
+        '[[account]]\nname = "mine"\nfolder = "/src/Ängste"\n'
+    )
+    text = "".join(
+        f'[[budget]]\nperiod = "day"\nusd = 20\naccount = "{name}"\n'
+        for name in ("work", "mine", "none", "other")
+    )
+    found = used(exports, text, home)
+    # Of 12 hours 6 are of p0, the other 6 of p1; of these, 4 of laptop.
+    assert [one.used for one in found] == [4, 6, 2, 0]
+    assert found[0].budget.name == "day work"
+
+
+def test_the_file_can_name_the_time_zone(exports: Path, home: Path) -> None:
+    text = f'timezone = "Asia/Kathmandu"\n{DAY}usd = 20\n'
+    (day,) = used(exports, text, home)
+    assert day.start == datetime(2026, 11, 3, 18, 15, tzinfo=UTC)
+    with pytest.raises(Failure, match="no time zone Mars"):
+        used(exports, 'timezone = "Mars"', home)
+
+
 @pytest.mark.parametrize(
     ("zone", "now", "hours"),
     [
@@ -109,18 +132,26 @@ def test_periods_are_those_of_the_time_zone(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[budget]", "is not TOML"),
-        ("budget = 1", "budgets are tables: [[budget]]"),
-        ("limit = 1", 'there is no key "limit"'),
-        ('[[budget]]\nperiod = "year"\nusd = 1', "budget 1: period is not one of"),
-        (f"{DAY}usd = 1\n{DAY}tokens = 1", 'two budgets have the name "day"'),
+        ("[[budget]", "is not TOML: "),
+        (
+            f"{DAY}usd = 1\n\n# x\n{DAY}name = 'b'\nusd = 0",
+            "line 9: budget 2: usd is not",
+        ),
+        ("timezone = 3", "line 1: timezone is not a text"),
+        ("budget = 1", "line 1: budget is not a list of tables: [[budget]]"),
+        ("limit = 1", "line 1: there is no key 'limit'"),
+        (
+            '[[budget]]\nperiod = "year"\nusd = 1',
+            "line 2: budget 1: period is not one of",
+        ),
+        (f"{DAY}usd = 1\n{DAY}tokens = 1", 'line 4: two budgets have the name "day"'),
         (f"{DAY}usd = 1\ntokens = 1", "budget 1: give one limit, usd or tokens"),
-        (DAY, "budget 1: give one limit, usd or tokens"),
+        (DAY, "line 1: budget 1: give one limit, usd or tokens"),
         (f'{DAY}usd = "5"', "budget 1: usd is not a number"),
         (f"{DAY}usd = 0", "budget 1: usd is not above 0"),
         (f"{DAY}usd = nan", "budget 1: usd is not above 0"),
         (f"{DAY}usd = true", "budget 1: usd is not a number"),
-        (f"{DAY}usd = 1\neuro = 1", 'budget 1: there is no key "euro"'),
+        (f"{DAY}usd = 1\neuro = 1", "line 4: there is no key 'euro'"),
         (f'{DAY}usd = 1\nname = "a\\u001b[31m"', "budget 1: name is not a text of one"),
         (f"{DAY}usd = 1\nproject = 3", "budget 1: project is not a text of one line"),
         ('hook = "rm -rf /"', "hook is not a list of texts"),
@@ -200,12 +231,12 @@ def test_the_hook_runs_once_for_each_limit(tmp_path: Path, home: Path) -> None:
 def test_the_hook_runs_again_in_the_next_period(tmp_path: Path, home: Path) -> None:
     log = tmp_path / "log"
     hook = [sys.executable, "-c", HOOK, str(log)]
-    budget = Budget("month", "month", "usd", 1, None, None)
-    found = budgets.Budgets([budget], hook)
+    budget = Budget("month", "month", "usd", 1)
+    found = budgets.Budgets((budget,), tuple(hook))
     for month in (10, 10, 11):
         over = Use(budget, 1, 0, NOW.replace(month=month), NOW, None)
-        hooks.run_due(home, found, [over])
-    hooks.run_due(home, found, [over._replace(used=0.5)])
+        budget_hook.run_due(home, found, [over])
+    budget_hook.run_due(home, found, [over._replace(used=0.5)])
     assert len(log.read_text().splitlines()) == 2
 
 
@@ -223,10 +254,10 @@ def test_a_hook_that_fails_is_named_and_not_repeated(
 
 
 def test_a_broken_state_is_as_none(tmp_path: Path, home: Path) -> None:
-    (home / hooks.STATE).write_text("{torn")
+    (home / budget_hook.STATE).write_text("{torn")
     exports = running(tmp_path / "exports", home, 1, ["true"])
     assert report(exports, "budget", "--check", "-z", "UTC").stderr == ""
-    assert len(json.loads((home / hooks.STATE).read_text())) == 1
+    assert len(json.loads((home / budget_hook.STATE).read_text())) == 1
 
 
 def test_the_status_line_shows_the_tightest_and_starts_the_hook(
@@ -255,7 +286,7 @@ def test_the_status_line_shows_the_tightest_and_starts_the_hook(
     with heard.open() as pipe:  # waits until the hook has written
         assert json.loads(pipe.read())[1] == "month"
     assert statusline(exports, status) == "month 100%\n"
-    assert len(json.loads((home / hooks.STATE).read_text())) == 1
+    assert len(json.loads((home / budget_hook.STATE).read_text())) == 1
 
 
 def statusline(exports: Path, status: dict[str, Any] | None = None) -> str:

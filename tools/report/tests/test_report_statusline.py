@@ -276,6 +276,11 @@ def test_a_block_opens_after_the_last_one_has_ended(
         b'{"session_id": "s", "transcript_path": "/", "model": {"id": "claude-opus-4-6"}}',
         b'{"session_id": "s", "transcript_path": "/dev/zero", "cost": {"total_cost_usd": 1e300}}',
         b"[" * 100_000,
+        b"{}",
+        b'{"model": {"display_name": "Op\xe9ra"}}',
+        b'{"model": {"id": "gpt-5", "display_name": 5}, "session_id": "unknown"}',
+        b'{"model": {"id": "%s"}}' % (b"m" * 900_000),
+        b'{"cwd": "%s"}' % (b"/x" * 1_000_000),
     ],
 )  # fmt: skip
 def test_any_input_gives_one_line(exports: Path, status: bytes) -> None:
@@ -381,6 +386,50 @@ def test_it_imports_little(exports: Path, tmp_path: Path) -> None:
         "tempfile", "socket", "inspect", "tomllib", "logging", "argparse",
     }  # fmt: skip
     assert "masking" not in done.stderr.decode()
+
+
+MODULES = 90  # beyond those of Python; 81 in November 2026
+WATCHED = """
+import os, sys
+opened = []
+def watch(event, arguments):
+    if event in ("open", "sqlite3.connect"):
+        path = str(arguments[0]).removeprefix("file://").partition("?")[0]
+        if path.startswith(sys.argv[1]):
+            opened.append(os.path.relpath(path, sys.argv[1]))
+    elif event in ("socket.connect", "subprocess.Popen", "os.exec", "os.fork"):
+        opened.append(event)
+before = len(sys.modules)
+sys.addaudithook(watch)
+from cclake_report import statusline
+statusline.main([])
+print(len(sys.modules) - before, *opened, sep="\\n", file=sys.stderr)
+"""
+
+
+def test_it_opens_only_what_it_reads(exports: Path, data_directory: Path) -> None:
+    """Each module, file and connection takes time; MongoDB is not even asked."""
+    base = exports.parent
+    transcript = write(exports / "t.jsonl", record("new", 5, datetime.now(UTC)))
+    for name, text in (
+        ("budgets", '[[budget]]\nperiod = "day"\nusd = 5\naccount = "work"\n'),
+        ("accounts", '[[account]]\nname = "work"\n'),
+    ):
+        (data_directory / f"{name}.toml").write_text(text)
+    done = subprocess.run(
+        [BIN / "python", "-c", WATCHED, base],
+        env=os.environ
+        | {"EXPORT_DIR": str(exports), "MONGO_URI": "mongodb://127.0.0.1:1"},
+        input=as_bytes(STATUS | {"transcript_path": str(transcript)}),
+        capture_output=True,
+        check=True,
+    )
+    modules, *opened = done.stderr.decode().splitlines()
+    assert "day work 0%" in done.stdout.decode()
+    database = (exports / "conversations.db").resolve()
+    read = (database, transcript, *sorted(data_directory.glob("*.toml")))
+    assert sorted(opened) == sorted(str(path.relative_to(base)) for path in read)
+    assert int(modules) < MODULES
 
 
 def test_the_help_has_the_options(exports: Path) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cclake_common.timezones import zone
 from cclake_report.export import open_gold
 from cclake_report.filters import Filters, day
 from cclake_report.model import Report
 from cclake_report.render import as_csv
-from cclake_report.timezones import zone
 from cclake_report.usage import By, usage
 from gold_usage import MODELS, START, items, make_export, response
 from harness import BIN

@@ -9,21 +9,22 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from cclake_common import budget_hook, budgets
 from cclake_common.cli import ExportDir, Json, make_app
 from cclake_common.failure import Failure
 from cclake_common.settings import home, in_home
 from cclake_common.settings import host as this_host
+from cclake_common.timezones import zone
 from cclake_common.visible import visible
 
 from cclake_report import (
     activity,
-    budgets,
+    budget,
     ccusage,
     diff,
     digest,
     documents,
     explain,
-    hooks,
     render,
     statusline,
     usage,
@@ -31,7 +32,6 @@ from cclake_report import (
 from cclake_report.export import Gold, open_gold
 from cclake_report.filters import Filters, day
 from cclake_report.model import Report
-from cclake_report.timezones import zone
 
 app = make_app(
     """Usage and cost of Claude Code in the terminal, from gold.
@@ -208,8 +208,8 @@ def _days(
     return digest.week_of(named) if named else digest.last_week(today)
 
 
-@app.command()
-def budget(
+@app.command("budget")
+def budget_command(
     timezone: Timezone = "local",
     check: Annotated[
         bool,
@@ -227,16 +227,16 @@ def budget(
     try:
         found = budgets.load(home() / budgets.FILE)
         with open_gold(_exports(export_dir)) as gold:
-            name = zone(timezone)
-            uses = [budgets.use(gold, one, name, now) for one in found.budgets]
+            name = found.timezone or zone(timezone)
+            uses = budgets.uses(gold.connection, found, now, name)
     except Failure as failure:
         if check:
             failure.code = 2
         raise
-    _emit([budgets.report(uses, name)], as_json, as_csv)
+    _emit([budget.report(uses, name)], as_json, as_csv)
     if check:
         try:
-            hooks.run_due(home(), found, uses)
+            budget_hook.run_due(home(), found, uses)
         except Failure as failure:
             print(f"report: {visible(str(failure))}", file=sys.stderr)
         raise typer.Exit(int(any(use.is_over for use in uses)))

@@ -33,7 +33,7 @@ class Gold:
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         for name, function in _FUNCTIONS.items():
             connection.create_function(
                 name, -1, lru_cache(maxsize=100_000)(function), deterministic=True
@@ -43,7 +43,7 @@ class Gold:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Return the rows of a query, each as a dictionary, money as decimals."""
-        found = self._connection.execute(sql, list(values))
+        found = self.connection.execute(sql, list(values))
         names = [column[0] for column in found.description or ()]
         money = {name for name in names if name.endswith(_MONEY)}
         rows = [dict(zip(names, row, strict=True)) for row in found]

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from cclake_common.failure import Failure
+from cclake_common.timezones import midnight, quarter_no
 
 from cclake_report.export import IN_PROJECT
-from cclake_report.timezones import midnight, quarter_no
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Sum up usage until now: the export, and the end of a running transcript."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from cclake_common.budgets import Sums
 
 from cclake_report.export import Gold, moment
 from cclake_report.transcript import Part, Response, Tail, read_tail
@@ -14,12 +15,6 @@ _OVERLAP_S = 300
 _KINDS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
 _RECENT = 1_000
 _LARGE = 200_000
-# An index holds all of these columns.
-_SUMS = """
-select sum(cost_usd) as cost_usd, coalesce(sum(total_tokens), 0) as tokens,
-    coalesce(sum(unpriced_responses), 0) as unpriced
-from agg_response_quarters as t where {}
-"""
 _LAST = """
 select max(responded_at) as at from fct_api_responses where session_id = ?
 """
@@ -32,22 +27,6 @@ where model = ? and is_priced and price_parts < 2
     and (speed = 'fast') = ? and coalesce(is_us_only, 0) = ?
 order by (coalesce(context_tokens, 0) > {_LARGE}) = ? desc, responded_at desc limit 1
 """
-
-
-class Sums(NamedTuple):
-    """Tokens and cost; responses without a cost are `missing`."""
-
-    cost: float = 0.0
-    tokens: int = 0
-    missing: int = 0
-
-    def plus(self, other: "Sums") -> "Sums":
-        """Return the sums of both."""
-        return Sums(
-            self.cost + other.cost,
-            self.tokens + other.tokens,
-            self.missing + other.missing,
-        )
 
 
 class Unpublished(NamedTuple):
@@ -86,12 +65,6 @@ class Block(NamedTuple):
         """The burn rate between the first and the last response."""
         hours = (self.last - self.first) / 3600
         return self.sums.cost / hours if hours > 0 else None
-
-
-def published(gold: Gold, condition: str, values: Iterable[Any]) -> Sums:
-    """Return sums of the export over rows of `agg_response_quarters as t`."""
-    row = gold.rows(_SUMS.format(condition), list(values))[0]
-    return Sums(float(row["cost_usd"] or 0), row["tokens"], row["unpriced"])
 
 
 def unpublished(gold: Gold | None, session_id: str, transcript: Path) -> Unpublished:

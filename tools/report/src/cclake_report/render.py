@@ -11,11 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from cclake_common.amounts import amount
 from cclake_common.masking import mask_value
 from cclake_common.model_names import short_name
 from cclake_common.visible import visible
 
-from cclake_report.amounts import amount
 from cclake_report.model import Column, Report
 
 _SPACE = re.compile(r"[ \t\r\n]+")

@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from cclake_common import budgets
+from cclake_common.accounts import Accounts
+from cclake_common.amounts import short
+from cclake_common.budgets import Budget, Sums, Use
 from cclake_common.failure import Failure
 from cclake_common.model_names import short_name
 from cclake_common.settings import home, host, in_home
+from cclake_common.timezones import bounds, quarter_no, zone
 from cclake_common.visible import visible
 
 from cclake_report import live
-from cclake_report.amounts import short
 from cclake_report.export import Gold, open_gold
-from cclake_report.live import Block, Sums, Unpublished
-from cclake_report.timezones import bounds, quarter_no, zone
-
-if TYPE_CHECKING:
-    from cclake_report.budgets import Budget, Use
+from cclake_report.live import Block, Unpublished
 
 DEFAULT = (
     "{today} today | {session} session | {block} | ctx {context} | {model} | {budget}"
@@ -256,7 +256,7 @@ class _Found:
             start, end = bounds("day", timezone, self._now)
             condition = "t.quarter_no >= ? and t.quarter_no < ?"
             quarters = [quarter_no(start), quarter_no(end)]
-            today = live.published(gold, condition, quarters)
+            today = budgets.published(gold.connection, condition, quarters)
             today = today.plus(new.between(start.timestamp(), end.timestamp()))
             found |= {"today": _money(today), "today_tokens": short(today.tokens)}
             with self._failures_noted():
@@ -282,7 +282,7 @@ class _Found:
         sums = new.between(-math.inf, math.inf)
         session = self._status.text("session_id")
         if gold and session:
-            known = live.published(gold, "t.session_id = ?", [session])
+            known = budgets.published(gold.connection, "t.session_id = ?", [session])
             sums = known.plus(sums)
         cost = self._status.number("cost", "total_cost_usd")
         text = f"${cost:,.2f}" if cost is not None else ""
@@ -309,41 +309,41 @@ class _Found:
 
     def _budget(self, gold: Gold, new: Unpublished, timezone: str) -> str:
         folder = home()
-        path = folder / "budgets.toml"
+        path = folder / budgets.FILE
         if not path.exists():
             return UNKNOWN
-        from cclake_report import budgets
-
         found = budgets.load(path)
-        extra = self._extra(new)
-        uses = [
-            budgets.use(gold, budget, timezone, self._now, extra)
-            for budget in found.budgets
-        ]
+        extra = self._extra(new, found.accounts)
+        uses = budgets.uses(gold.connection, found, self._now, timezone, extra)
         if found.hook and any(use.is_over for use in uses):
-            from cclake_report import hooks
+            from cclake_common import budget_hook
 
             with self._failures_noted():
-                hooks.run_due(folder, found, uses, wait=False)
+                budget_hook.run_due(folder, found, uses, wait=False)
         if not uses:
             return UNKNOWN
         return self._tightest(max(uses, key=lambda use: use.share))
 
-    def _tightest(self, use: "Use") -> str:
+    def _tightest(self, use: Use) -> str:
         share = self._share(use.share)
         more = ">=" if use.missing else ""
         return f"{_plain(use.budget.name)} {more}{share}"
 
-    def _extra(self, new: Unpublished) -> "Callable[[Budget, float, float], Sums]":
+    def _extra(
+        self, new: Unpublished, known: Accounts
+    ) -> Callable[[Budget, float, float], Sums]:
         """Return a function that sums up the unpublished part of a budget."""
         folder = self._status.text("workspace", "project_dir")
         folder = folder or self._status.text("workspace", "current_dir")
-        folder = (folder or self._status.text("cwd")).lower()
+        folder = folder or self._status.text("cwd")
 
-        def extra(budget: "Budget", start: float, end: float) -> Sums:
-            if budget.project and budget.project.lower() not in folder:
+        def extra(budget: Budget, start: float, end: float) -> Sums:
+            if budget.project and budget.project.lower() not in folder.lower():
                 return Sums()
             if budget.host and budget.host != host():
+                return Sums()
+            wanted = known.named(budget.account) if budget.account else None
+            if wanted is not None and known.of(host(), folder) not in wanted:
                 return Sums()
             return new.between(start, end)
 

@@ -50,6 +50,15 @@ def midnight(zone: str, day: date) -> datetime:
         return local.replace(tzinfo=UTC)
 
 
+def default_zone() -> str:
+    """Return the IANA name of the time zone in `CCLAKE_TIMEZONE`, or of this machine.
+
+    Raises:
+        Failure: There is no such zone.
+    """
+    return zone(os.environ.get("CCLAKE_TIMEZONE") or "local")
+
+
 def bounds(period: str, timezone: str, now: datetime) -> tuple[datetime, datetime]:
     """Return the start and the end of the current day, week or month, in UTC."""
     today = now.astimezone(ZoneInfo(timezone)).date()

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cclake_common.budgets import Budgets, Use
 from cclake_common.failure import Failure
 from cclake_common.lock import exclusive
-
-from cclake_report.amounts import amount
-from cclake_report.budgets import Budgets, Use
 
 STATE = "budgets-reached.json"
 _WAIT_S = 60.0
@@ -66,9 +64,9 @@ def run_due(
         return []  # another process runs it
 
 
-def _start(hook: list[str], use: Use, wait: bool) -> None:
+def _start(hook: Sequence[str], use: Use, wait: bool) -> None:
     budget = use.budget
-    used, limit = amount(use.used, budget.unit), amount(budget.limit, budget.unit)
+    used, limit = use.amounts
     sentence = f"Budget {budget.name}: {used} of {limit} used this {budget.period}."
     about = {
         "CCLAKE_BUDGET": budget.name,

@@ -1,0 +1,121 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from cclake_common.accounts import Accounts, load
+from cclake_common.failure import Failure
+
+RULES = """
+[[account]]
+name = "Work"
+folder = "/home/me/work"
+
+[[account]]
+name = "private"
+folder = "/home/me/work/mine/"
+
+[[account]]
+name = "o'team"
+host = "build"
+
+[[account]]
+name = "Work"
+host = "build"
+folder = '/home/me/work'
+
+[[account]]
+name = "private"
+folder = 'C:\\Users\\me'
+"""
+# Host, folder and account.
+PLACES = [
+    ("laptop", "/home/me/work", "Work"),
+    ("laptop", "/home/me/work/", "Work"),
+    ("laptop", "/home/me/work/api", "Work"),
+    ("laptop", "/home/me/workshop", ""),
+    ("laptop", "/home/me/work/mine/x", "private"),
+    ("laptop", "", ""),
+    ("build", "/tmp", "o'team"),
+    ("build", "", "o'team"),
+    ("build", "/home/me/work/api", "Work"),
+    ("build", "/home/me/work/mine", "private"),
+    ("laptop", r"C:\Users\me\api", "private"),
+    (None, "/home/me/work", "Work"),
+    (None, None, ""),
+]
+
+
+def rules(tmp_path: Path, text: str = RULES) -> Accounts:
+    path = tmp_path / "accounts.toml"
+    path.write_text(text)
+    return load(path)
+
+
+@pytest.mark.parametrize(("host", "folder", "account"), PLACES)
+def test_the_longest_folder_decides(
+    tmp_path: Path, host: str | None, folder: str | None, account: str
+) -> None:
+    assert rules(tmp_path).of(host, folder) == account
+
+
+@pytest.mark.parametrize("text", [RULES, "", '[[account]]\nname = "all"\n'])
+def test_sql_says_the_same(tmp_path: Path, text: str) -> None:
+    known = rules(tmp_path, text)
+    with sqlite3.connect(":memory:") as db:
+        db.execute("create table dim_projects (project_key, project_path)")
+        db.execute("create table t (n, host, project_key)")
+        for n, (host, folder, _) in enumerate(PLACES):
+            key = f"p{n}" if folder else None
+            db.execute("insert into t values (?, ?, ?)", (n, host, key))
+            if folder:
+                db.execute("insert into dim_projects values (?, ?)", (key, folder))
+        for names in ([], [""], *([name] for name in known.names), known.names):
+            sql = f"select n from t where {known.condition(names)} order by n"
+            found = [n for (n,) in db.execute(sql)]
+            assert found == [
+                n
+                for n, (host, folder, _) in enumerate(PLACES)
+                if known.of(host, folder) in names
+            ]
+
+
+def test_names_are_found_in_any_case_and_by_a_part(tmp_path: Path) -> None:
+    known = rules(tmp_path)
+    assert known.names == ["o'team", "private", "Work"]
+    assert known.named("WORK") == ["Work"]
+    assert known.named("wor") == []
+    assert known.named("A", is_part=True) == ["o'team", "private"]
+    assert known.named("none", is_part=True) == [""]
+
+
+def test_a_host_decides_between_rules_of_the_same_folder(tmp_path: Path) -> None:
+    text = '[[account]]\nname="a"\nfolder="/x"\n[[account]]\nname="b"\nfolder="/x/"\nhost="h"'
+    known = rules(tmp_path, text)
+    assert [known.of(host, "/x/y") for host in ("h", "g")] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[account]", "is not TOML: .*line 1"),
+        ("account = 3", "line 1: account is not a list of tables"),
+        ('[[account]]\nname = "a"\n\n[[account]]\nname = "b"\n\nfoldr = "/x"',
+         "line 7: there is no key 'foldr'"),
+        ('[[account]]\nname = "a"\n# x\n[[account]]\nhost = "b"',
+         "line 4: account 2: name is missing"),
+        ('[[account]]\nname = "a"\nfolder = "work"', "line 3: account 1: folder is not"),
+        ('[[account]]\nname = "None"', "line 2: account 1: none stands for no account"),
+        ('[[account]]\nname = "a"\n[[account]]\nname = "b"',
+         "line 3: account 2: account 1 has the same host and folder"),
+        ('[[account]]\nname = "a\\u001b"', "line 2: account 1: name is not a text of"),
+        ('[[account]]\nname = "a"\n"host" = 3', "line 3: account 1: host is not a text"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        rules(tmp_path, text)
+
+
+def test_without_a_file_nothing_has_an_account(tmp_path: Path) -> None:
+    known = load(tmp_path / "accounts.toml")
+    assert (known.names, known.of("laptop", "/x")) == ([], "")
