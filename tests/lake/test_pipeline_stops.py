@@ -159,9 +159,12 @@ def test_the_runs_of_watch_are_told_to_prometheus(
     home: Path, mongod: Mongod, mongo_db: str, tmp_path: Path
 ) -> None:
     add(mongod, mongo_db, 1, 5)
-    port = free_port()
-    with watching(tmp_path / "watch.log", "--port", str(port)):
+    home.mkdir(exist_ok=True)
+    (home / "budgets.toml").write_text("budget = 1")
+    port, log = free_port(), tmp_path / "watch.log"
+    with watching(log, "--port", str(port)):
         wait_for(lambda: last_run().get("outcome") == "done", "the first run")
+        wait_for(lambda: " budgets: " in log.read_text(), "what is wrong with the file")
         _, text = get(port, "/metrics")
         code, health = get(port, "/health")
         assert get(port, "/nothing")[0] == 404
@@ -175,6 +178,7 @@ def test_the_runs_of_watch_are_told_to_prometheus(
     found = samples(text)
     assert found["cclake_pipeline_stage_rows", "extract"] == 5
     assert found["cclake_pipeline_watermark", ""] == 5
+    assert found["cclake_budgets_readable", ""] == 0
     assert found["cclake_pipeline_last_run_outcome", "done"] == 1
     assert found["cclake_pipeline_runs_total", ""] == 1
     later = samples(after)

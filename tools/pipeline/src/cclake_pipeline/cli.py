@@ -14,6 +14,7 @@ from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
 from cclake_pipeline.backlog import follow
+from cclake_pipeline.budget_watch import BudgetWatch
 from cclake_pipeline.display import Screen, describe, runs_table
 from cclake_pipeline.health import serve
 from cclake_pipeline.paths import Paths
@@ -115,6 +116,8 @@ def run_once(
         )
     stages.close()
     print(json.dumps(asdict(result)) if as_json else describe(result))
+    if result.outcome == "done":
+        BudgetWatch(screen.note).check(wait=False)
     if result.outcome == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if result.outcome == "failed":
@@ -188,9 +191,13 @@ def watch(
             screen.log(str(failure))
             return None
         screen.log(describe(result))
-        return result.watermark if result.outcome == "done" else None
+        if result.outcome != "done":
+            return None
+        watched.start()
+        return result.watermark
 
-    serve(record, port, screen.log)
+    watched = BudgetWatch(screen.log)
+    serve(record, port, screen.log, watched.families)
     with Watermarks(where.mongo_uri, where.mongo_db) as watermarks:
         pace = Pace(interval, quiet)
         published = in_home("EXPORT_DIR", "exports") / "conversations.db"

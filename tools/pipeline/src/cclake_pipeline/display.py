@@ -30,14 +30,15 @@ class Screen:
 
     def waiting(self, who: str) -> None:
         """Show that this run waits for another one."""
-        self._say(f"another run is active; waiting for the end of {who}")
+        self.note(f"another run is active; waiting for the end of {who}")
 
     def log(self, text: str) -> None:
         """Write one line with the time to stdout."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         print(f"{now} {visible_lines(text)}", flush=True)
 
-    def _say(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Write a message: a line of the log, or one on stderr."""
         if self._quiet:
             self.log(text)
         else:

@@ -1,6 +1,6 @@
 """Serve the newest run as `/health` and as `/metrics` for Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,17 @@ PREFIX = "cclake_pipeline_"
 _NEWEST = 50  # number of runs in which to look for the last successful one
 
 
-def serve(record: RunLog, port: int, say: Callable[[str], None]) -> None:
+Samples = list[tuple[str, float]]
+Family = tuple[str, str, str, Samples]
+"""A metric: name, type, help, and samples with their labels."""
+
+
+def serve(
+    record: RunLog,
+    port: int,
+    say: Callable[[str], None],
+    more: Callable[[], Iterable[Family]] = tuple,
+) -> None:
     """Answer requests in a thread, as long as the process lives.
 
     If the port is in use, the pipeline runs without it.
@@ -22,10 +32,13 @@ def serve(record: RunLog, port: int, say: Callable[[str], None]) -> None:
         record: The log of runs.
         port: The port; 0: none.
         say: Called with a warning if the port is in use.
+        more: Returns further metrics.
     """
     routes = {
         "/health": lambda: Answer.health(health(record.recent(_NEWEST))),
-        "/metrics": lambda: Answer.metrics(exposition(record.recent(_NEWEST)).encode()),
+        "/metrics": lambda: Answer.metrics(
+            exposition([*families(record.recent(_NEWEST)), *more()]).encode()
+        ),
     }
     try:
         if port:
@@ -54,23 +67,26 @@ def health(recent: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def exposition(recent: list[dict[str, Any]]) -> str:
-    """Return the newest runs in the text format of Prometheus.
+def exposition(found: Iterable[Family]) -> str:
+    """Return metrics in the text format of Prometheus."""
+    lines: list[str] = []
+    for name, kind, what, samples in found:
+        lines += [f"# HELP {name} {what}", f"# TYPE {name} {kind}"]
+        lines += [f"{name}{label} {value}" for label, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def families(recent: list[dict[str, Any]]) -> Iterator[Family]:
+    """Yield the metrics of the newest runs.
 
     Args:
         recent: The runs, newest first.
     """
-    lines: list[str] = []
     for name, kind, what, samples in _families(recent):
-        lines += [f"# HELP {PREFIX}{name} {what}", f"# TYPE {PREFIX}{name} {kind}"]
-        lines += [f"{PREFIX}{name}{label} {value}" for label, value in samples]
-    return "\n".join(lines) + "\n"
+        yield f"{PREFIX}{name}", kind, what, samples
 
 
-Samples = list[tuple[str, float]]
-
-
-def _families(recent: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Samples]]:
+def _families(recent: list[dict[str, Any]]) -> Iterator[Family]:
     newest = recent[0]["run_id"] if recent else 0
     yield "runs_total", "counter", "Number of runs started.", [("", newest)]
     ended = [run for run in recent if run["outcome"] != "running"]
