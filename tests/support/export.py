@@ -341,6 +341,11 @@ class Session:
         self.count["tool_errors"] += error
         return key
 
+    def record(self, kind: str, found: dict[str, Any], **values: Any) -> str:
+        """Append a record without words of a person: a hook, a system line."""
+        block = {"block_kind": "other", "result_json": json.dumps(found)}
+        return self.entry(kind, [block], **values)
+
     def subagent(self, tool: str, agent_id: str) -> "Session":
         """Entries that follow belong to the agent that this call started."""
         for call in self.export.rows["fct_tool_calls"]:

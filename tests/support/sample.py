@@ -1,5 +1,6 @@
 """A sample export that has one of everything the pages can show."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from export import PIXEL, Export, Session
@@ -266,9 +267,38 @@ def _hostile(export: Export, start: datetime) -> None:
         ("AskUserQuestion", {"questions": [{"question": every, "options": [{"label": every}]}]}, {"answers": {every: every}}),
         ("ExitPlanMode", {"plan": every}, {"plan": every}),
         ("Task", {"description": every, "prompt": every, "subagent_type": every}, None),
+        ("WebSearch", {"query": every}, {"results": [{"content": [{"title": every, "url": f"https://a.example/{vector}"} for vector in VECTORS]}, every]}),
+        ("WebFetch", {"url": f"https://a.example/{every}", "prompt": every}, {"code": every, "codeText": every}),
+        ("AskUserQuestion", {"questions": [{"question": "q", "options": [{"label": vector, "description": vector} for vector in VECTORS]}]}, {"answers": {"q": every}, "annotations": {"q": {"notes": every}}}),
+        ("TaskCreate", {"subject": every, "description": every}, {"task": {"id": every}}),
+        ("TaskUpdate", {"taskId": every, "status": every, "owner": every, "addBlockedBy": [every]}, {"statusChange": {"from": every}}),
+        ("TaskList", {}, {"tasks": [{"id": every, "subject": every, "status": every, "owner": every}]}),
+        ("TaskOutput", {"task_id": every}, {"task": {"command": every, "output": every, "status": every}}),
+        ("TaskStop", {"task_id": every}, {"message": f"({every})"}),
+        ("SendMessage", {"to": every, "message": every}, None),
+        ("Skill", {"skill": every, "args": every}, None),
+        ("ToolSearch", {"query": every}, {"matches": list(VECTORS)}),
+        (f"mcp__{every}__{every}", {every: every, "sql": f"select '{every}'", "list": [every], "command": every}, None),
     ):  # fmt: skip
         (one,) = s.answer(tools=((name, given),))
         s.result(one, every, result)
+    (one,) = s.answer(tools=(("mcp__a__b", {}),))
+    s.result(one, json.dumps({every: every, "list": [every]}))
+    (one,) = s.answer(tools=(("ExitPlanMode", {"plan": every}),))
+    s.result(one, f"The tool use was rejected. the user said:\n{every}", error=True)
+    run = dict.fromkeys(("hookName", "command", "stdout", "stderr", "content"), every)
+    for kind in ("hook_success", "hook_blocking_error"):
+        s.record("attachment", run | {"type": kind, "exitCode": 1})
+    s.record(
+        "system", {"hookInfos": [run], "hookErrors": [every], "stopReason": every},
+        subtype="stop_hook_summary",
+    )  # fmt: skip
+    for text in (
+        f"<task-notification><summary>{every}</summary><result>{every}</result></task-notification>",
+        f'<teammate-message teammate_id="{VECTORS[0]}" summary="x">{every}</teammate-message>',
+        *(f"<task-notification>{vector}" for vector in VECTORS),
+    ):
+        s.entry("notification", [{"block_kind": "text", "text": text}])
     s.answer("Another model goes on.", model=ODD_MODEL, cost=0.0)
     s.end()
 

@@ -40,7 +40,12 @@ class Entry:
 
 @dataclass
 class Call:
-    """A tool call with its result, which may be anywhere in the session."""
+    """A tool call with its result, which may be anywhere in the session.
+
+    Attributes:
+        about: The subject of the task that it names by a number.
+        is_nested: Whether the thread of its subagent is shown in it.
+    """
 
     block: Block
     entry: Entry
@@ -51,6 +56,8 @@ class Call:
     subagent_id: str = ""
     result_key: str = ""
     result_doc: str = ""
+    about: str = ""
+    is_nested: bool = False
 
 
 def parse(text: str | None, reveal: bool) -> Any:

@@ -1,6 +1,6 @@
 """Group a thread into cards: the prompt, folded work, and the answer of a turn."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cclake_common.kept import Kept
@@ -9,11 +9,11 @@ from cclake_common.times import moment
 from cclake_web.data.blocks import Call, Entry
 from cclake_web.data.thread import Sums
 from cclake_web.formatting import duration, model_name, money, no_cost, plural
-from cclake_web.render.items import Item, items_of, model_change
+from cclake_web.render.items import Item, Nest, items_of, model_change
+from cclake_web.render.tasks import name_tasks
 
 PROMPTS = ("prompt", "agent_prompt")  # by a person, or by the caller of the agent
 STARRED = ("text", "call")  # items that can be starred, beside prompts
-Nest = Callable[[Call], object]
 
 
 @dataclass
@@ -96,6 +96,7 @@ def cards_of(
     """
     cards: list[Card] = []
     model = ""
+    name_tasks(calls)
     for entry in entries:
         if not cards or entry.turn != cards[-1].turn:
             cards.append(Card(entry.turn, sums=(sums or {}).get(entry.turn)))
@@ -106,10 +107,8 @@ def cards_of(
             if model and entry.model != model:
                 card.work.append(model_change(entry, model))
             model = entry.model
-        for number, item in enumerate(items_of(entry, calls, everything)):
+        for number, item in enumerate(items_of(entry, calls, nest, everything)):
             item.first = number == 0
-            if item.call:
-                item.nested = nest(item.call)
             asked = entry.kind in PROMPTS and not card.work
             if asked and item.kind == "notice":  # context beside the text
                 card.lead.append(item)

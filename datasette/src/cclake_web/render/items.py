@@ -1,6 +1,7 @@
 """Turn entries into items: texts, calls, marks and notices."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +12,16 @@ from markupsafe import Markup
 from cclake_web.data.blocks import Call, Entry
 from cclake_web.deadline import check
 from cclake_web.formatting import model_name, one_line
+from cclake_web.render.agents import Notice, notices
 from cclake_web.render.code import clip
+from cclake_web.render.hooks import hook
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain
+from cclake_web.render.system_lines import system_line
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View, pre
 
+Nest = Callable[[Call], object]  # gives the thread of the subagent that a call started
 LONGEST = 30_000  # maximum characters of a text
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
 _WRAPPER = re.compile(r"\s*<([\w-]+)")
@@ -51,6 +56,7 @@ class Item:
         label: The text of its summary line.
         nested: The thread of the subagent that a call started.
         first: Whether it has the anchor of its entry.
+        is_bad: Whether it tells of a failure that is not one of Claude's calls.
         kept: Star, labels and note of its entry, if they are shown with it.
     """
 
@@ -65,12 +71,17 @@ class Item:
     nested: Any = None
     failed: bool = False
     first: bool = False
+    is_bad: bool = False
     images: list[str] = field(default_factory=list)
     kept: Kept | None = None
 
 
-def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Item]:
+def items_of(
+    entry: Entry, calls: dict[str, Call], nest: Nest, everything: bool
+) -> list[Item]:
     """Return the items of an entry; none for a result, which its call shows."""
+    if entry.kind in QUIET and (ran := hook(entry)):
+        return [_told(entry, ran, "hook")] if ran.failed or everything else []
     if entry.kind in QUIET and not _is_compaction(entry) and not everything:
         return []
     if _is_compaction(entry):
@@ -85,17 +96,22 @@ def items_of(entry: Entry, calls: dict[str, Call], everything: bool) -> list[Ite
     if entry.kind in _NOTICES:
         return _notice(entry)
     check()
-    found = (_item(entry, block, calls) for block in entry.blocks)
+    found = (_item(entry, block, calls, nest) for block in entry.blocks)
     return [item for item in found if item]
 
 
-def _item(entry: Entry, block: Block, calls: dict[str, Call]) -> Item | None:
+def _item(
+    entry: Entry, block: Block, calls: dict[str, Call], nest: Nest
+) -> Item | None:
     if block.kind == "tool_use":
         call = calls.get(block.tool_use_id) or Call(block, entry)
         keys = [image.image_key for image in call.images if image.image_key]
+        nested = nest(call)
+        call.is_nested = nested is not None
         return Item(
-            "call", entry, call=call, view=view(call), failed=call.is_error, images=keys
-        )
+            "call", entry, call=call, view=view(call), nested=nested,
+            failed=call.is_error, images=keys,
+        )  # fmt: skip
     if block.kind == "tool_result":
         if entry.kind != "tool_result" or block.tool_use_id in calls:
             return None
@@ -121,6 +137,8 @@ def _item(entry: Entry, block: Block, calls: dict[str, Call]) -> Item | None:
 def _notice(entry: Entry) -> list[Item]:
     text = _text(entry)
     sign = _NOTICES[entry.kind]
+    if entry.kind == "notification" and (told := notices(text)):
+        return [_told(entry, one, sign) for one in told]
     command = _COMMAND.search(text)
     if command:
         given = _ARGS.search(text)
@@ -138,10 +156,16 @@ def _notice(entry: Entry) -> list[Item]:
     if not text and entry.kind == "command":
         return []
     label = one_line(text, 140) or entry.subtype or entry.kind
-    if entry.kind in QUIET:
+    if entry.kind == "system" and (said := system_line(entry)):
+        label = one_line(said, 300)
+    elif entry.kind in QUIET:
         label = f"{entry.subtype or entry.kind}: {label}"
     body = pre(text) if len(text) > len(label) or "\n" in text else Markup("")
     return [Item("notice", entry, body, label, sign)]
+
+
+def _told(entry: Entry, notice: Notice, icon: str) -> Item:
+    return Item("notice", entry, notice.body, notice.label, icon, is_bad=notice.failed)
 
 
 def model_change(entry: Entry, before: str) -> Item:

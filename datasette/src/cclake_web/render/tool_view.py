@@ -1,15 +1,14 @@
 """Render a tool call: its icon, its summary line, and its folded content."""
 
 from collections.abc import Callable
-from typing import Any
 
-from cclake_archive.json_text import dumps
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.formatting import one_line, squeeze
+from cclake_web.formatting import plural, squeeze
+from cclake_web.render import agents, decisions, tasks, web_tools
+from cclake_web.render.arguments import about, arguments, result
 from cclake_web.render.file_tools import edit, read, write
-from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain
 from cclake_web.render.view import (
     Fields,
@@ -31,28 +30,19 @@ def view(call: Call) -> View:
     if name.startswith("mcp__"):
         _, _, rest = name.partition("__")
         server, _, tool = rest.partition("__")
-        label = f"{server} · {tool}" if tool else rest
-        return View("plug", label, _first(given), _generic(call))
-    if make is None or (call.block.input is not None and not given):
-        return View("tool", squeeze(name, 60), _first(given), _generic(call))
-    return make(call, given)
-
-
-def _first(given: Fields) -> str:
-    for value in given.values():
-        if isinstance(value, str) and value.strip():
-            return squeeze(value, 120)
-    return ""
-
-
-def _json(value: Any) -> Markup:
-    return source(dumps(value, indent=True), language="json")
+        label = squeeze(f"{server} · {tool}" if tool else rest, 80)
+        shown = View("plug", label, about(given), _generic(call))
+    elif make is None or not isinstance(call.block.input, dict | None):
+        shown = View("tool", squeeze(name, 60), about(given), _generic(call))
+    else:
+        shown = make(call, given)
+    if not shown.outcome and decisions.rejection(call) is not None:
+        shown.outcome = "rejected"
+    return shown
 
 
 def _generic(call: Call) -> Markup:
-    given = call.block.input
-    shown = _json(given) if given not in (None, {}, []) else Markup("")
-    return shown + output(call)
+    return arguments(call.block.input) + result(call)
 
 
 def _bash(call: Call, given: Fields) -> View:
@@ -63,90 +53,52 @@ def _bash(call: Call, given: Fields) -> View:
     if call.result and not came and not call.result.text.strip():
         shown = Markup('<p class="cut">No output.</p>')
     body = source(command, language="bash") + shown
-    about = text_in(given, "description") or command
-    return View("terminal", "Bash", squeeze(about, 140), body)
+    line = text_in(given, "description") or command
+    return View("terminal", "Bash", squeeze(line, 140), body)
 
 
 def _search(call: Call, given: Fields) -> View:
     where = text_in(given, "path", "glob")
     what = text_in(given, "pattern", "query")
-    about = squeeze(what, 90) + (f" in {short_path(where)}" if where else "")
-    return View("search", call.block.tool_name, about, _generic(call))
+    line = squeeze(what, 90) + (f" in {short_path(where)}" if where else "")
+    return View("search", call.block.tool_name, line, _generic(call))
 
 
-def _todos(call: Call, given: Fields) -> View:
-    todos = given.get("todos")
-    listed = todos if isinstance(todos, list) else []
-    items = [item for item in listed if isinstance(item, dict)]
-    made = Markup('<li class="{}"><span>{}</span> {}</li>')
-    rows = [
-        made.format(name, _STATUS[name], plain(text_in(item, "content", "subject")))
-        for item, name in zip(items, map(_status, items), strict=True)
-    ]
-    done = sum(item.get("status") == "completed" for item in items)
-    body = Markup('<ul class="todos">{}</ul>').format(Markup("").join(rows))
-    if call.is_error:
-        body += output(call)
-    return View("check", "Todos", f"{done} of {len(items)} done", body)
+def _tools(call: Call, given: Fields) -> View:
+    """Return the tools that a search for tools has found, by their names."""
+    asked = squeeze(text_in(given, "query"), 120)
+    matches = result_of(call).get("matches")
+    if call.is_error or not isinstance(matches, list):
+        return View("search", "Tool search", asked, _generic(call))
+    names = [one for one in matches if isinstance(one, str)]
+    rows = [Markup("<li><code>{}</code></li>").format(plain(one)) for one in names]
+    body = Markup('<ul class="names">{}</ul>').format(Markup("").join(rows[:100]))
+    if not names:
+        body = Markup('<p class="cut">No tool was found.</p>')
+    count = f" · {plural(len(names), 'tool')}" if names else ""
+    return View("search", "Tool search", asked + count, body)
 
 
-def _status(item: Fields) -> str:
-    status = text_in(item, "status")
-    return status if status in _STATUS else "pending"
+def _skill(call: Call, given: Fields) -> View:
+    """Return the skill or command that Claude runs, with its arguments."""
+    name = text_in(given, "skill", "command")
+    said = text_in(given, "args")
+    line = squeeze(f"{name} {said}", 140).strip()
+    body = pre(said) if len(said) > 100 or "\n" in said else Markup("")
+    return View("spark", "Skill", line, body + output(call))
 
 
-def _task(call: Call, given: Fields) -> View:
-    prompt, what = text_in(given, "prompt"), text_in(given, "description")
-    kind = squeeze(text_in(given, "subagent_type"), 40)
-    body = Markup("")
-    if not call.subagent_id:
-        said = call.result.text if call.result else ""
-        body = Markup('<div class="md asked">{}</div><div class="md">{}</div>').format(
-            markdown(prompt[:20_000]), markdown(said[:40_000])
-        )
-    label = f"Subagent {kind}".strip()
-    return View("agent", label, one_line(what or prompt, 120), body)
-
-
-def _web(call: Call, given: Fields) -> View:
-    what = text_in(given, "query", "url")
-    asked = text_in(given, "prompt")
-    about = Markup('<p class="asked">{}</p>').format(plain(asked)) if asked else ""
-    result = call.result.text if call.result else ""
-    came = Markup('<div class="md">{}</div>').format(markdown(result[:30_000]))
-    body = Markup('<p class="path">{}</p>').format(plain(what)) + about + came
-    return View("globe", call.block.tool_name, squeeze(what, 120), body)
-
-
-def _ask(call: Call, given: Fields) -> View:
-    questions = given.get("questions")
-    answers = result_of(call).get("answers")
-    rows, first = [], ""
-    for item in questions if isinstance(questions, list) else []:
-        asked = text_in(item, "question")
-        first = first or asked
-        chosen = answers.get(asked) if isinstance(answers, dict) else None
-        words = ", ".join(map(str, chosen)) if isinstance(chosen, list) else chosen
-        rows.append(
-            Markup("<dt>{}</dt><dd>{}</dd>").format(
-                plain(asked), plain(words if isinstance(words, str) else "–")
-            )
-        )
-    body = Markup('<dl class="asks">{}</dl>').format(Markup("").join(rows))
-    return View("question", "Question", squeeze(first, 120), body + output(call))
-
-
-def _plan(call: Call, given: Fields) -> View:
-    plan = text_in(given, "plan")
-    body = Markup('<div class="md">{}</div>').format(markdown(plan[:40_000]))
-    return View("list", "Plan", one_line(plan, 120), body + output(call))
-
-
-_STATUS = {"completed": "✓", "in_progress": "▸", "pending": "○"}
 _VIEWS: dict[str, Callable[[Call, Fields], View]] = {
     "Bash": _bash, "PowerShell": _bash, "Read": read, "NotebookRead": read,
     "Edit": edit, "MultiEdit": edit, "NotebookEdit": edit, "Write": write,
-    "Grep": _search, "Glob": _search, "LS": _search, "ToolSearch": _search,
-    "TodoWrite": _todos, "Task": _task, "Agent": _task, "WebSearch": _web,
-    "WebFetch": _web, "AskUserQuestion": _ask, "ExitPlanMode": _plan,
+    "Grep": _search, "Glob": _search, "LS": _search, "ToolSearch": _tools,
+    "TodoWrite": tasks.todos, "TaskCreate": tasks.created,
+    "TaskUpdate": tasks.updated, "TaskList": tasks.listed, "TaskGet": tasks.read,
+    "Task": agents.subagent, "Agent": agents.subagent,
+    "TaskOutput": agents.task_output, "BashOutput": agents.task_output,
+    "AgentOutputTool": agents.task_output, "TaskStop": agents.task_stop,
+    "KillShell": agents.task_stop, "KillBash": agents.task_stop,
+    "SendMessage": agents.message_to, "Skill": _skill, "SlashCommand": _skill,
+    "WebSearch": web_tools.search, "WebFetch": web_tools.fetch,
+    "AskUserQuestion": decisions.questions, "ExitPlanMode": decisions.plan,
 }  # fmt: skip

@@ -15,12 +15,17 @@ Fields = dict[str, Any]
 
 @dataclass
 class View:
-    """A call as it is shown: icon, name, summary line, and folded content."""
+    """A call as it is shown: icon, name, summary line, and folded content.
+
+    Attributes:
+        outcome: How it ended, in a word, where that is not simply done or failed.
+    """
 
     icon: str
     label: str
     summary: str
     body: Markup
+    outcome: str = ""
 
 
 def text_in(fields: Any, *names: str) -> str:
@@ -30,6 +35,28 @@ def text_in(fields: Any, *names: str) -> str:
         if isinstance(value, str) and value:
             return value
     return ""
+
+
+def objects_in(fields: Any, name: str) -> list[Fields]:
+    """Return the objects in a field that is a list, or []."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return (
+        [one for one in value if isinstance(one, dict)] if type(value) is list else []
+    )
+
+
+def texts_in(fields: Any, name: str) -> list[str]:
+    """Return the texts in a field that is a list, or []."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return [one for one in value if isinstance(one, str)] if type(value) is list else []
+
+
+def number_in(fields: Any, name: str) -> float | None:
+    """Return a field that is a number and not negative, or None."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e15 else None
 
 
 def result_of(call: Call) -> Fields:
@@ -53,6 +80,11 @@ def source(text: str, filename: str = "", language: str = "") -> Markup:
     shown, left = clip(text)
     lexer = lexer_named(language) if language else lexer_for(_base(filename))
     return _block("code", colour(shown, lexer), left)
+
+
+def short_source(text: str, language: str) -> Markup:
+    """Return source code within a line."""
+    return Markup("<code>{}</code>").format(colour(text, lexer_named(language)))
 
 
 def _block(kind: str, html: Markup, left: int) -> Markup:

@@ -1,0 +1,369 @@
+"""Calls and records by what they say: plans, questions, tasks, hooks, web, JSON."""
+
+import json
+from typing import Any
+
+import pytest
+from cclake_archive.json_text import indented
+from cclake_web.data.blocks import Block, Call, Entry
+from cclake_web.render.agents import notices
+from cclake_web.render.arguments import about, arguments
+from cclake_web.render.hooks import hook
+from cclake_web.render.items import Item, items_of
+from cclake_web.render.system_lines import system_line
+from cclake_web.render.tasks import name_tasks
+from cclake_web.render.tool_view import view
+from cclake_web.render.view import View
+from cclake_web.render.web_tools import is_web, link
+from harmless import checked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample import VECTORS
+
+REJECTED = (
+    "The user doesn't want to proceed with this tool use. The tool use was rejected. "
+    "To tell you how to proceed, the user said:\nToo big, smaller steps please"
+)
+KEYS = (
+    "type", "hookName", "hookEvent", "command", "exitCode", "stdout", "stderr",
+    "content", "blockingError", "hookInfos", "hookErrors", "durationMs", "data",
+    "error", "retryAttempt", "retryInMs", "messageCount", "stopReason",
+)  # fmt: skip
+KINDS = ("hook_success", "hook_blocking_error", "hook_progress")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(KINDS)
+    | st.sampled_from(VECTORS) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def call(
+    name: str, given_: Any, text: str = "", result: Any = None, *, error: bool = False
+) -> Call:
+    block = Block("tool_use", tool_use_id="t", tool_name=name, input=given_)
+    came = Block("tool_result", text=text, result=result, is_error=error)
+    return Call(block, Entry("k", "answer", 1), came, is_error=error)
+
+
+def shown(
+    name: str, given_: Any, text: str = "", result: Any = None, **how: Any
+) -> View:
+    found = view(call(name, given_, text, result, **how))
+    checked(found.body)
+    return found
+
+
+def items(
+    kind: str, *blocks: Block, everything: bool = False, **entry: Any
+) -> list[Item]:
+    one = Entry("k", kind, 1, blocks=list(blocks), **entry)
+    return items_of(one, {}, lambda call: None, everything)
+
+
+def test_an_approved_plan_is_shown_once() -> None:
+    text = f"User has approved your plan.\n\n## Approved Plan:\n{'# Move it'}"
+    found = shown("ExitPlanMode", {"plan": "# Move it"}, text, {"plan": "# Move it"})
+    assert (found.summary, found.outcome) == ("Move it", "approved")
+    assert found.body.count("Move it") == 1
+    assert '<p class="decided approved">Approved</p>' in found.body
+
+
+def test_a_plan_that_the_user_edited_is_the_one_that_was_approved() -> None:
+    text = "User has approved your plan.\n\n## Approved Plan (edited by user):\nB"
+    found = shown("ExitPlanMode", {"plan": "A"}, text, {"plan": "B"})
+    assert "<p>B</p>" in found.body
+    assert "<p>A</p>" not in found.body
+    assert "Approved: with changes by the user" in found.body
+
+
+def test_a_rejected_plan_says_why() -> None:
+    found = shown("ExitPlanMode", {"plan": "All"}, REJECTED, error=True)
+    assert found.outcome == "rejected"
+    assert "Rejected: Too big, smaller steps please" in found.body
+    assert "want to proceed" not in found.body
+
+
+def test_a_plan_of_which_only_the_result_is_logged_is_shown() -> None:
+    assert "<p>B</p>" in shown("ExitPlanMode", {}, "ok", {"plan": "B"}).body
+
+
+def test_any_rejected_call_is_called_so() -> None:
+    assert shown("Bash", {"command": "rm"}, REJECTED, error=True).outcome == "rejected"
+    assert shown("Bash", {"command": "rm"}, "no such file", error=True).outcome == ""
+
+
+def asked(answer: Any, *labels: str) -> str:
+    options = [{"label": label, "description": f"about {label}"} for label in labels]
+    question = {"question": "Which?", "options": options}
+    result = {"answers": {"Which?": answer}}
+    return str(shown("AskUserQuestion", {"questions": [question]}, "said", result).body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        ("Auth", ["Auth"]),
+        ("Auth, Export", ["Auth", "Export"]),
+        (["Auth", "Export"], ["Auth", "Export"]),
+        ("Auth, log in, Export", ["Auth, log in", "Export"]),
+        ("Neither", ["Neither"]),
+        ("Export, and do it soon", ["Export", "and do it soon"]),
+    ],
+)
+def test_the_chosen_options_are_ticked(answer: Any, chosen: list[str]) -> None:
+    html = asked(answer, "Auth", "Auth, log in", "Export")
+    ticked = [part.partition("<")[0] for part in html.split("☑</i>")[1:]]
+    assert ticked == chosen
+    assert "said" not in html
+
+
+def test_a_question_without_an_answer_shows_what_came() -> None:
+    html = asked(None, "Auth")
+    assert "☑" not in html
+    assert "said" in html
+
+
+def test_tasks_are_things_to_do_and_named_by_their_subject() -> None:
+    created = call(
+        "TaskCreate", {"subject": "Write it", "description": "**All**"}, "made",
+        {"task": {"id": "1", "subject": "Write it"}},
+    )  # fmt: skip
+    change = {"statusChange": {"from": "pending", "to": "in_progress"}}
+    updated = call("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "ok", change)
+    name_tasks({"a": created, "b": updated})
+    first, second = view(created), view(updated)
+    assert (first.label, first.summary) == ("New task #1", "Write it")
+    assert "<strong>All</strong>" in first.body
+    assert second.summary == "Write it · to do → in progress"
+    assert '<li class="in_progress">' in second.body
+
+
+def test_the_list_of_tasks_counts_what_is_done() -> None:
+    tasks = [{"id": "1", "subject": "A", "status": "completed", "owner": "alice"},
+             {"id": "2", "subject": "B", "status": "pending"}]  # fmt: skip
+    found = shown("TaskList", {}, "#1 ...", {"tasks": tasks})
+    assert found.summary == "1 of 2 done"
+    assert "#1 A<small> alice</small>" in found.body
+    assert "#7 open" in shown("TaskList", {}, "#7 open").body
+
+
+def test_a_search_of_the_web_is_a_list_of_titles() -> None:
+    results = [{"content": [{"title": "One", "url": "https://a.example/1"},
+                            {"title": "Two", "url": "http://b.example/"}]}, "So **it** is."]  # fmt: skip
+    found = shown("WebSearch", {"query": "q"}, "Links: ...", {"results": results})
+    assert found.summary == "q · 2 results"
+    assert checked(found.body).links == ["https://a.example/1", "http://b.example/"]
+    assert found.body.count('rel="noopener noreferrer nofollow"') == 2
+    assert "<strong>it</strong>" in found.body
+    assert "Links:" not in found.body
+
+
+def test_a_search_of_which_only_the_text_is_logged_is_a_list_too() -> None:
+    links = json.dumps([{"title": "One", "url": "https://a.example/1"}])
+    text = f'Web search results for query: "q"\n\nLinks: {links}\n\nFound.\n\nREMINDER: You MUST cite'
+    found = shown("WebSearch", {"query": "q"}, text)
+    assert checked(found.body).links == ["https://a.example/1"]
+    assert "<p>Found.</p>" in found.body
+    assert "REMINDER" not in found.body
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "//evil.example/x", "/-/logout", "data:text/html,x", "x",
+     "https:", "https://", "http://[x", "java\tscript:x", "https://a\u202e.example",
+     "https://a.example/\nx", "ftp://a.example", "HTTPS://a b", " https://a.example"],
+)  # fmt: skip
+def test_only_addresses_of_the_web_become_links(address: str) -> None:
+    assert not is_web(address)
+    assert "<a" not in link(address, "title")
+
+
+@given(st.text() | st.sampled_from(VECTORS), st.text() | st.sampled_from(VECTORS))
+@settings(deadline=None)
+def test_a_link_is_harmless_whatever_its_address_and_title(
+    url: str, title: str
+) -> None:
+    checked(link(url, title))
+    checked(link(f"https://a.example/{url}", title))
+
+
+@pytest.mark.parametrize(
+    ("given_", "line"),
+    [
+        ({"owner": "me", "repo": "x", "title": "A bug"}, "A bug"),
+        ({"limit": 5, "Query": "all users"}, "all users"),
+        ({"limit": 5, "other": "words"}, "words"),
+        ({"limit": 5}, ""),
+    ],
+)
+def test_a_call_is_summed_up_by_what_it_asks(given_: dict[str, Any], line: str) -> None:
+    assert about(given_) == line
+
+
+def test_arguments_have_the_form_of_their_values() -> None:
+    html = arguments(
+        {"n": 12345678901234567890, "sql": "SELECT 1\nFROM t", "body": "a\nb",
+         "q": "select a country", "nested": {"a": [1, {"b": None}]}}
+    )  # fmt: skip
+    checked(html)
+    assert "12345678901234567890" in html
+    assert '<span class="k">SELECT</span>' in html
+    assert "<code>a\nb</code>" in html
+    assert "<dd>select a country</dd>" in html
+
+
+def test_a_result_that_is_json_has_line_breaks_and_its_texts_are_texts() -> None:
+    found = shown("mcp__a__b", {}, '{"id":1,"tags":["x"],"ratio":1.10}')
+    assert found.body.count("\n") > 5
+    assert "1.10" in found.body
+    assert "<code>one\ntwo</code>" in shown("mcp__a__b", {}, '{"t":"one\\ntwo"}').body
+    assert "{not json" in shown("mcp__a__b", {}, "{not json").body
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-2**53, 2**53) | st.text(),
+                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
+def test_json_with_line_breaks_is_the_same_json(value: Any) -> None:
+    text = json.dumps(value)
+    found = indented(text)
+    if isinstance(value, dict | list) and "\\ud" not in text:
+        assert found is not None
+        assert json.loads(found) == value
+        assert found.replace(" ", "").replace("\n", "") == text.replace(" ", "")
+
+
+def test_numbers_of_any_length_and_names_given_twice_stay() -> None:
+    text = '{"a":123456789012345678901234567890,"a":1.10}'
+    assert indented(text) == '{\n  "a": 123456789012345678901234567890,\n  "a": 1.10\n}'
+
+
+def test_a_search_for_tools_lists_their_names() -> None:
+    found = shown(
+        "ToolSearch", {"query": "select:x"}, "", {"matches": ["mcp__a__send"]}
+    )
+    assert found.summary == "select:x · 1 tool"
+    assert "<li><code>mcp__a__send</code></li>" in found.body
+    assert "No tool was found" in shown("ToolSearch", {}, "", {"matches": []}).body
+
+
+def test_a_background_agent_says_so_and_its_end_brings_the_report() -> None:
+    given_ = {"description": "Check", "prompt": "Do", "subagent_type": "Explore"}
+    launched = "Async agent launched successfully.\nagentId: a22"
+    found = shown("Agent", given_, launched, {"isAsync": True})
+    assert found.outcome == "in the background"
+    assert "Async agent" not in found.body
+    (end,) = items(
+        "notification",
+        Block("text", "<task-notification>\n<task-id>a2</task-id>\n<status>completed</status>\n"
+              '<summary>Agent "Check" completed</summary>\n<result>## Report\n\nIt is **fine**.'
+              "</result>\n<usage>total_tokens: 23099\ntool_uses: 2\nduration_ms: 15506</usage>\n"
+              "</task-notification>"),
+    )  # fmt: skip
+    assert end.label == 'Agent "Check" completed'
+    assert "<strong>fine</strong>" in end.html
+    assert "23.1k tokens · 2 calls · 16s" in end.html
+    assert not end.is_bad
+
+
+def test_a_subagent_without_a_thread_shows_its_report() -> None:
+    one = call("Task", {"prompt": "Do"}, "It is **fine**.", {"agentId": "a1"})
+    assert "<strong>fine</strong>" in view(one).body
+    one.is_nested = True
+    assert view(one).body == ""
+
+
+def test_messages_of_teammates_are_each_a_notice() -> None:
+    text = (
+        '<teammate-message teammate_id="alice" color="blue" summary="All pass">\n**96%**\n'
+        '</teammate-message>\n\n<teammate-message teammate_id="bob">\nhi\n</teammate-message>'
+    )  # fmt: skip
+    first, second = items("notification", Block("text", text))
+    assert first.label == "Message from alice: All pass"
+    assert "<strong>96%</strong>" in first.html
+    assert second.label == "Message from bob: hi"
+
+
+def test_the_output_of_a_background_command_is_named_by_the_command() -> None:
+    result = {
+        "command": "pnpm dev",
+        "status": "running",
+        "exitCode": None,
+        "stdout": "VITE",
+    }
+    found = shown("BashOutput", {"bash_id": "d"}, "<status>running</status>", result)
+    assert found.summary == "pnpm dev · running"
+    assert "VITE" in found.body
+    text = "<status>completed</status>\n\n<output>\nall done\n</output>"
+    found = shown("TaskOutput", {"task_id": "b1"}, text)
+    assert found.summary == "task b1 · completed"
+    assert "all done" in found.body
+    assert "&lt;" not in found.body
+
+
+def test_a_hook_has_its_command_exit_code_and_stderr() -> None:
+    run = {"type": "hook_non_blocking_error", "hookName": "PreToolUse:Bash", "exitCode": 1,
+           "command": "guard.py", "stderr": "Traceback: boom", "durationMs": 40}  # fmt: skip
+    (item,) = items("attachment", Block("other", result=run))
+    assert item.label == "Hook PreToolUse:Bash · exit code 1, 40ms: guard.py"
+    assert "Traceback: boom" in item.html
+    assert item.is_bad
+
+
+def test_a_hook_that_succeeded_is_a_system_line() -> None:
+    run = {
+        "type": "hook_success",
+        "hookName": "Stop",
+        "exitCode": 0,
+        "command": "black -q",
+    }
+    assert items("attachment", Block("other", result=run)) == []
+    (item,) = items("attachment", Block("other", result=run), everything=True)
+    assert item.label == "Hook Stop · exit code 0: black -q"
+    assert not item.is_bad
+
+
+def test_a_summary_of_hooks_names_what_failed() -> None:
+    found = {"hookInfos": [{"command": "lint.sh", "durationMs": 812}, {"command": "b"}],
+             "hookErrors": ["ruff: command not found"]}  # fmt: skip
+    block = Block("other", result=found)
+    (item,) = items("system", block, subtype="stop_hook_summary")
+    assert item.label == "2 Stop hooks · 1 error: lint.sh, b"
+    assert "ruff: command not found" in item.html
+
+
+def test_system_lines_are_said_in_words() -> None:
+    retry = {"error": {"formatted": "529 Overloaded"}, "retryAttempt": 1, "maxRetries": 10,
+             "retryInMs": 1200.5}  # fmt: skip
+    for subtype, found, words in (
+        ("turn_duration", {"durationMs": 183000, "messageCount": 12}, "The turn took 3m 3s, 12 messages"),
+        ("api_error", retry, "API error 529 Overloaded, attempt 1 of 10, next try after 1s"),
+    ):  # fmt: skip
+        block = Block("other", result=found)
+        (item,) = items("system", block, subtype=subtype, everything=True)
+        assert item.label == words
+
+
+@given(JSON, st.sampled_from(["attachment", "system", "other"]),
+       st.sampled_from(["stop_hook_summary", "turn_duration", "api_error", ""]))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_a_record_of_any_shape_can_be_shown(
+    found: Any, kind: str, subtype: str
+) -> None:
+    entry = Entry("k", kind, 1, subtype=subtype, blocks=[Block("other", result=found)])
+    notice = hook(entry)
+    if notice:
+        checked(notice.body)
+        assert "\n" not in notice.label
+    assert "\n" not in system_line(entry)
+    items_of(entry, {}, lambda call: None, everything=True)
+
+
+@given(st.lists(st.sampled_from([*VECTORS, "<task-notification>", "</task-notification>", "<result>",
+       "</result>", "<summary>", "</summary>", "<teammate-message teammate_id=\"", "\">",
+       "</teammate-message>"]), max_size=12).map("".join))  # fmt: skip
+@settings(deadline=None)
+def test_a_notice_of_any_text_is_harmless(text: str) -> None:
+    for notice in notices(text):
+        checked(notice.body)
+        assert "\n" not in notice.label
