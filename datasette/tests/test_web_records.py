@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from cclake_archive.json_text import indented
-from cclake_web.data.blocks import Block, Call, Entry
+from cclake_archive.live.blocks import Block
+from cclake_web.data.blocks import Call, Entry
 from cclake_web.render.agents import notices
 from cclake_web.render.arguments import about, arguments
 from cclake_web.render.hooks import hook

@@ -13,7 +13,7 @@ from cclake_web.render.view import Fields, output, pre, short_source, source
 
 MOST = 60  # maximum number of arguments that are listed
 SHORT = 200  # maximum characters of a text that stands beside its name
-LONGEST_JSON = 200_000  # maximum characters of JSON that is formatted
+LONGEST_JSON = 50_000  # maximum characters of JSON that is formatted
 # What a call asks for, most telling first.
 _TELLING = (
     "title", "subject", "query", "sql", "question", "summary", "url", "uri", "prompt",

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 STEP = "  "  # of indentation
+DEEPEST = 20  # maximum number of steps; deeper values stand below each other
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -44,8 +45,8 @@ def indented(text: str) -> str | None:
         if token in ("}", "]"):
             depth -= 1
             if before not in ("{", "["):
-                out.append("\n" + STEP * depth)
+                out.append("\n" + STEP * min(depth, DEEPEST))
         out.append(": " if token == ":" else token)
         if token == "," or (token in ("{", "[") and after not in ("}", "]")):
-            out.append("\n" + STEP * depth)
+            out.append("\n" + STEP * min(depth, DEEPEST))
     return "".join(out)
