@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cclake_common import accounts, budgets
 from cclake_common.kept import default_path
 from cclake_common.settings import (
     LOOPBACK,
@@ -23,6 +24,8 @@ class Config:
     Attributes:
         export: The SQLite export that `publish` writes.
         kept: The file of stars, labels and notes.
+        budgets: The file of budgets.
+        accounts: The file of accounts.
         record: The pipeline's log of runs, if it belongs to this export.
         hosts: Names that a `Host` header may have, without port.
         password: Whether a password guards the pages.
@@ -35,6 +38,8 @@ class Config:
 
     export: Path
     kept: Path = field(default_factory=default_path)
+    budgets: Path = field(default_factory=lambda: home() / budgets.FILE)
+    accounts: Path = field(default_factory=lambda: home() / accounts.FILE)
     record: Path | None = None
     hosts: frozenset[str] = field(default_factory=lambda: frozenset(LOOPBACK))
     password: bool = False

@@ -16,6 +16,7 @@ from cclake_web.data.filters import Filters
 from cclake_web.data.over_time import Done
 from cclake_web.data.periods import DEFAULT, MONTH, PRESETS, Period, period
 from cclake_web.export import NAME, Export
+from cclake_web.pages import budgets
 from cclake_web.pages.costs import dearest
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
@@ -53,6 +54,9 @@ async def dashboard_page(visit: Visit) -> Response:
             presets=presets(days, visit.today),
             choices=known,
             called=called["model"],
+            budgets=budgets.shown(
+                connection, visit.export, visit.state.config, visit.zone
+            ),
             queries={
                 name: sql_link(sql_of(name, chosen)) if free else f"/{NAME}/{name}"
                 for name in QUERIES
