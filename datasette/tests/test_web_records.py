@@ -91,7 +91,8 @@ def test_a_plan_of_which_only_the_result_is_logged_is_shown() -> None:
 
 
 def test_any_rejected_call_is_called_so() -> None:
-    assert shown("Bash", {"command": "rm"}, REJECTED, error=True).outcome == "rejected"
+    found = shown("Bash", {"command": "rm"}, REJECTED, error=True)
+    assert found.outcome == "rejected by you"
     assert shown("Bash", {"command": "rm"}, "no such file", error=True).outcome == ""
 
 

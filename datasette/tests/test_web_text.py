@@ -9,12 +9,16 @@ from cclake_common.search import CLOSE, OPEN, whole_marks
 from cclake_common.words import ALONE, text_of, words_of
 from cclake_web import formatting
 from cclake_web.render.code import clip, lexer_for
-from cclake_web.render.diff import diff_html, diff_lines, patch_hunks
+from cclake_web.render.cuts import CHARS, LINES, LONGEST
+from cclake_web.render.diff import SHOWN, Hunk, diff_html, difference, patch_hunks
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import visible
+from cclake_web.render.terminal import screen
+from cclake_web.render.view import pre, source
 from harmless import checked
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 from sample import VECTORS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -103,23 +107,113 @@ def test_a_language_is_known_by_the_files_ending() -> None:
 
 @given(st.text(), st.text())
 def test_a_difference_is_safe_and_holds_both_sides(old: str, new: str) -> None:
-    checked(diff_html(diff_lines(old, new)))
+    hunk = difference(old, new)
+    checked(diff_html([hunk]))
+    if old != new:
+        before = [line[1:] for line in hunk.lines if line[0] in " -"]
+        assert set(before) <= set(old.split("\n"))
+        assert hunk.count("+") or hunk.count("-")
 
 
 def test_a_change_is_marked_to_the_word() -> None:
-    html = diff_html(["-return total", "+return total + 1", " done"])
+    lines = ["-return total", "+return total + 1", " done"]
+    html = diff_html([Hunk(lines, 1, 1)])
     assert html.count("<ins>") == 1
     assert "+ 1</ins>" in html
     assert "<del>" not in html
 
 
+def test_lines_of_a_change_have_the_numbers_of_their_side() -> None:
+    first = Hunk([" a", "-b", "+c", "+d", " e"], 10, 10)
+    second = Hunk([" z", "\\ No newline at end of file"], 40, 41)
+    html = diff_html([first, second])
+    numbers = re.findall(r'<span class="(\w+)" data-n="(\d+)">', html)
+    assert numbers == [
+        ("same", "10"), ("del", "11"), ("add", "11"), ("add", "12"), ("same", "13"),
+        ("same", "41"),
+    ]  # fmt: skip
+    assert "27 unchanged lines" in html
+    assert "data-n" not in diff_html([difference("a", "b")])
+
+
+def test_a_long_difference_is_folded_and_not_lost() -> None:
+    html = diff_html([Hunk([f"+line {n}" for n in range(900)], 0, 1)])
+    shown, _, folded = html.partition("<details")
+    assert shown.count('class="add"') == SHOWN
+    assert f"{900 - SHOWN} more lines" in folded
+    assert html.count('class="add"') == 900
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
                     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-                        st.sampled_from(["lines", "newStart", "x"]), inner, max_size=3)))  # fmt: skip
+                        st.sampled_from(["lines", "newStart", "oldStart", "x"]), inner, max_size=3)))  # fmt: skip
 def test_a_patch_may_have_any_shape(patch: object) -> None:
-    for start, lines in patch_hunks(patch):
-        assert isinstance(start, int)
-        checked(diff_html(lines))
+    hunks = patch_hunks(patch)
+    assert all(isinstance(hunk.new, int) for hunk in hunks)
+    checked(diff_html(hunks))
+
+
+ESCAPES = st.sampled_from(
+    ["\x1b[31m", "\x1b[0m", "\x1b[38;5;208m", "\x1b[48;2;1;2;3m", "\x1b[7;9m", "\x9b1m",
+     "\x1b[2K\r", "\r", "\b", "\x1b[1G", "\x1b]8;;javascript:x\x07", "\x1b[", "\x1b",
+     "\x1b[38;2m", "\x1b[99999999999m", "\x1b[4:3m", "\n", "\x1b[1A", "\x1b(0"]
+)  # fmt: skip
+
+
+@given(st.lists(ESCAPES | st.sampled_from(VECTORS) | st.text(max_size=9)).map("".join))
+def test_output_of_any_terminal_is_harmless(text: str) -> None:
+    shown = screen(text)
+    html = shown.html()
+    assert checked(html).tags <= {"span"}
+    assert set(re.findall(r'class="([^"]*)"', html)) <= {
+        classes for _, _, classes in shown.runs
+    }
+    assert not set("\x1b\x9b\r\x08") & set(html)
+    # In parts it is the same text, wherever it is cut.
+    middle = len(shown.text) // 2
+    parts = shown.html(0, middle) + shown.html(middle)
+    assert Markup(parts).striptags() == Markup(html).striptags()
+
+
+@pytest.mark.parametrize(
+    ("output", "html"),
+    [
+        ("\x1b[31mred\x1b[0m plain", '<span class="t-red">red</span> plain'),
+        ("\x1b[1;4mx\x1b[22;24my", '<span class="t-bold t-under">x</span>y'),
+        ("\x1b[38;5;208ma\x1b[m\x1b[38;2;10;200;120mb",
+         '<span class="t-yellow">a</span><span class="t-green">b</span>'),
+        ("\x1b[41mx", '<span class="on-red">x</span>'),
+        ("\x1b[2K\rprogress 10%\rprogress 100%\ndone", "progress 100%\ndone"),
+        ("10%\r\x1b[32m100%\r\n", '<span class="t-green">100%</span>\n'),
+        ("kept\r", "kept"),
+        ("a\x1b[1Gb", "b"),
+        ("wor\bld", "wold"),
+        ("two\r\nlines", "two\nlines"),
+        ("\x1b[8m<b>seen</b>", "&lt;b&gt;seen&lt;/b&gt;"),
+    ],
+)  # fmt: skip
+def test_colours_and_the_last_state_of_a_line_are_shown(output: str, html: str) -> None:
+    assert screen(output).html() == html
+
+
+def test_what_is_long_is_folded_and_complete() -> None:
+    numbers = "\n".join(map(str, range(1, 2001)))
+    html = pre(numbers)
+    shown, _, folded = html.partition("<details")
+    assert shown.count("\n") == LINES - 1
+    assert "1,940 more lines" in folded
+    assert Markup(html).striptags().endswith("2000")
+    assert "<details" not in pre("\n".join("x" * (LINES + 5)))
+    assert "1,000 more characters" in pre("x" * (CHARS + 1000))
+    assert "5 more characters" in pre("x" * (LONGEST + 5), line="abc")
+    assert 'href="/raw/abc"' in pre("x" * (LONGEST + 5), line="abc")
+
+
+def test_lines_of_code_are_numbered_in_the_fold_as_well() -> None:
+    html = source("\n".join(f"x = {n}" for n in range(100)), "x.py", first=41)
+    first, second = re.findall(r'data-n="([^"]*)"', html)
+    assert first.split() == [str(n) for n in range(41, 41 + LINES)]
+    assert second.split() == [str(n) for n in range(41 + LINES, 141)]
 
 
 @pytest.mark.parametrize(

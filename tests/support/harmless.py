@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr",
     "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead",
-    "tr", "ul", "i", "ins", "dl", "dt", "dd", "small", "div",
+    "tr", "ul", "i", "ins", "dl", "dt", "dd", "small", "div", "details", "summary",
+    "section",
 }  # fmt: skip
 ATTRIBUTES = {
     "href",
@@ -16,6 +17,7 @@ ATTRIBUTES = {
     "tabindex",
     "role",
     "aria-label",
+    "data-n",
 }
 
 

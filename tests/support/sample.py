@@ -238,6 +238,13 @@ VECTORS = (
     "<input autofocus onfocus=window.pwned=1><video><source onerror=window.pwned=1></video>",
     "<a id=location href=https://evil.example>clobber</a><form name=document><input name=cookie>",
     "soft\u00adhy\u034fphen \ufeff\u200b\U000e0041\u3164 \u061c\u200e\u200f\u2028\u2029 end",
+    '\u001b[38;5;9m<img src=x onerror=window.pwned=1>\u001b[0m\u001b[31;\u001b[0m" onclick=window.pwned=1',
+    "harmless\r<script>window.pwned=1</script>\u001b[2K\rlast \u001b[1G\u001b]0;title\u0007\b\b\u001b[48;2;1mX",
+    "\u001b\u001b[31m[31m\u009b\u001b[0m1m\u001b[999999999999;38;5;300;48;2;999;-1;0m</span></code></pre>",
+    "- [ ] <input onfocus=window.pwned=1 autofocus>\n- [x] ![x](https://evil.example/t.png)",
+    "$\\href{javascript:window.pwned=1}{x}$ $$<script>window.pwned=1</script>$$ \\(<img src=x onerror=window.pwned=1>\\)",
+    '```mermaid"><script>window.pwned=1</script>\ngraph TD; A[<script>window.pwned=1</script>]\n```',
+    '|<script>window.pwned=1</script>|b" onclick="window.pwned=1|\n|:-:|-:|\n|[x](javascript:window.pwned=1)|<img src=x onerror=window.pwned=1>|',
     "[t](https://me:pw@evil.example/ 'x\" onclick=window.pwned=1 \"') <ruby onclick=window.pwned=1>",
 )
 ODD_PATH = "\n\n".join(VECTORS)
@@ -266,6 +273,11 @@ def _hostile(export: Export, start: datetime) -> None:
         ("WebFetch", {"url": "javascript:window.pwned=1", "prompt": every}, {"result": every}),
         ("AskUserQuestion", {"questions": [{"question": every, "options": [{"label": every}]}]}, {"answers": {every: every}}),
         ("ExitPlanMode", {"plan": every}, {"plan": every}),
+        ("Read", {"file_path": every}, {"file": {"content": every * 9, "startLine": 7, "numLines": 2, "totalLines": every}}),
+        ("Read", {"file_path": every}, {"file": {"cells": [{"cell_id": every, "cellType": kind, "source": every, "language": every, "execution_count": every, "outputs": [{"text": every}, every]} for kind in ("markdown", "code", every)]}}),
+        ("NotebookEdit", {"notebook_path": every, "cell_id": every, "cell_type": every, "edit_mode": every, "new_source": every}, {"old_source": every[9:], "language": every}),
+        ("NotebookEdit", {"notebook_path": every, "cell_number": 3, "cell_type": "markdown", "edit_mode": "insert", "new_source": every}, {"error": every}),
+        ("MultiEdit", {"file_path": every, "edits": [{"old_string": every, "new_string": ""}, every]}, {"userModified": True, "structuredPatch": [{"oldStart": 3, "newStart": every, "lines": ["@@" + every, "\\" + every, every]}]}),
         ("Task", {"description": every, "prompt": every, "subagent_type": every}, None),
         ("WebSearch", {"query": every}, {"results": [{"content": [{"title": every, "url": f"https://a.example/{vector}"} for vector in VECTORS]}, every]}),
         ("WebFetch", {"url": f"https://a.example/{every}", "prompt": every}, {"code": every, "codeText": every}),
@@ -299,6 +311,15 @@ def _hostile(export: Export, start: datetime) -> None:
         *(f"<task-notification>{vector}" for vector in VECTORS),
     ):
         s.entry("notification", [{"block_kind": "text", "text": text}])
+    (one,) = s.answer(
+        tools=(("Edit", {"file_path": every, "old_string": every, "new_string": "x"}),)
+    )
+    s.result(
+        one,
+        f"The user doesn't want to proceed with this tool use. The user said: {every}",
+        None,
+        error=True,
+    )
     s.answer("Another model goes on.", model=ODD_MODEL, cost=0.0)
     s.end()
 

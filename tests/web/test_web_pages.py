@@ -138,7 +138,7 @@ def test_a_subagents_page_has_its_own_totals(web: Web) -> None:
 def test_edits_are_shown_to_the_word(web: Web) -> None:
     text = web.get(f"/session/{MAIN}").text
     assert "<ins> + 1</ins>" in text.replace("<ins> </ins><ins>", "<ins>")
-    assert re.search(r'class="del"><i>-</i>.*<del>', text)
+    assert re.search(r'class="del" data-n="\d+"><i>-</i>.*<del>', text)
 
 
 def test_a_fork_names_its_relatives_and_copies_are_marked(web: Web) -> None:

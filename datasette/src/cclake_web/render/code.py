@@ -73,4 +73,6 @@ def clip(text: str, lines: int = 60, chars: int = 8000) -> tuple[str, int]:
             break
     else:
         end = at
+    if end == chars < len(text):  # better at the end of a line
+        end = max(text.rfind("\n", chars // 2, chars), 0) or chars
     return text[:end], len(text) - end

@@ -1,6 +1,5 @@
 """Render what Claude asks the user to decide: plans and questions."""
 
-import re
 from typing import Any
 
 from markupsafe import Markup
@@ -9,22 +8,19 @@ from cclake_web.data.blocks import Call
 from cclake_web.formatting import one_line, squeeze
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain
-from cclake_web.render.view import Fields, View, objects_in, output, result_of, text_in
+from cclake_web.render.view import (
+    Fields,
+    View,
+    objects_in,
+    output,
+    rejection,
+    result_of,
+    text_in,
+)
 
 LONGEST_PLAN = 40_000  # maximum characters
 MOST = 20  # maximum number of questions, and of options of one
-_REJECTED = re.compile(r"(?:user doesn't want to proceed|tool use was rejected)")
-_SAID = re.compile(r"the user said:\s*(.+)", re.DOTALL)
 _TICKED, _OPEN = "☑", "☐"
-
-
-def rejection(call: Call) -> str | None:
-    """Return what the user said when rejecting a call; None if it was not rejected."""
-    text = call.result.text if call.result and call.is_error else ""
-    if not _REJECTED.search(text):
-        return None
-    said = _SAID.search(text)
-    return said[1].strip() if said else ""
 
 
 def plan(call: Call, given: Fields) -> View:

@@ -1,71 +1,141 @@
-"""Render differences between texts, word by word."""
+"""Render differences between texts, word by word, with the numbers of lines."""
 
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
 from markupsafe import Markup
 
+from cclake_web.formatting import plural
+from cclake_web.render.cuts import rest
 from cclake_web.render.safe import plain
 
-MAX_LINES = 400  # maximum lines of a diff, which then says that there are more
-MAX_WORDS = 2000  # maximum characters of changed lines that are compared by word
+SHOWN = 200  # lines of a diff; the others are folded
+MAX_LINES = 5_000  # maximum lines of a diff, which then says that there are more
+LONGEST = 1_600  # lines of two texts that are compared
+MAX_WORDS = 2_000  # maximum characters of changed lines that are compared by word
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+_SIGNS = {"-": "del", "+": "add", "\\": "note"}
+GAP = "@@"
 
 
-def diff_lines(old: str, new: str) -> list[str]:
-    """Return a unified diff's lines, without its header."""
+@dataclass(frozen=True)
+class Hunk:
+    """A run of changed lines, each with its sign, and what is around them.
+
+    Attributes:
+        lines: With the sign `-`, `+` or a space. A line `@@` stands for lines left out.
+        old: The number of its first line before the change; 0 if it is unknown.
+        new: The number of its first line after the change; 0 if it is unknown.
+    """
+
+    lines: list[str]
+    old: int = 0
+    new: int = 0
+
+    def count(self, sign: str) -> int:
+        """Return the number of lines with a sign."""
+        return sum(line.startswith(sign) for line in self.lines)
+
+
+def difference(old: str, new: str) -> Hunk:
+    """Return the difference of two texts whose place in a file is unknown."""
     before, after = old.split("\n"), new.split("\n")
-    if len(before) + len(after) > 4 * MAX_LINES:
-        return [f"-{line}" for line in before] + [f"+{line}" for line in after]
-    lines = list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]
-    return [line for line in lines if not line.startswith("@@")]
+    if not old or not new:
+        sign, lines = ("-", before) if old else ("+", after)
+        return Hunk([sign + line for line in lines])
+    if len(before) + len(after) > LONGEST:
+        return Hunk([f"-{line}" for line in before] + [f"+{line}" for line in after])
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=3))[3:]
+    return Hunk([GAP if line.startswith(GAP) else line for line in lines])
 
 
-def patch_hunks(patch: Any) -> list[tuple[int, list[str]]]:
-    """Return the valid hunks of a `structuredPatch`: (first line, lines)."""
-    hunks: list[tuple[int, list[str]]] = []
+def patch_hunks(patch: Any) -> list[Hunk]:
+    """Return the valid hunks of a `structuredPatch`."""
+    hunks: list[Hunk] = []
     for hunk in patch if isinstance(patch, list) else []:
         if isinstance(hunk, dict) and isinstance(hunk.get("lines"), list):
             lines = [line for line in hunk["lines"] if isinstance(line, str)]
-            start = hunk.get("newStart")
-            hunks.append((start if isinstance(start, int) else 0, lines))
+            old, new = hunk.get("oldStart"), hunk.get("newStart")
+            hunks.append(Hunk(lines, _number(old), _number(new)))
     return hunks
 
 
-def diff_html(lines: Iterable[str]) -> Markup:
-    """Return lines with their sign as HTML, changed words marked."""
-    shown = list(islice(lines, MAX_LINES + 1))
+def _number(value: Any) -> int:
+    is_line = isinstance(value, int) and 0 < value < 10**9
+    return int(value) if is_line else 0
+
+
+def diff_html(hunks: Iterable[Hunk]) -> Markup:
+    """Return hunks as HTML: numbered lines, changed words marked, gaps said."""
+    rows = list(islice(_rows(hunks), MAX_LINES + 1))
+    made = Markup('<pre class="diff" tabindex="0"><code>{}</code></pre>')
+    if len(rows) > MAX_LINES:
+        rows[-1] = _gap("more lines")
+    shown = made.format(Markup("").join(rows[:SHOWN]))
+    left = rows[SHOWN:]
+    if not left:
+        return shown
+    folded = made.format(Markup("").join(left))
+    return shown + rest(plural(len(left), "more line"), folded)
+
+
+def _rows(hunks: Iterable[Hunk]) -> Iterable[Markup]:
+    at = 0  # the line after the hunk before
+    for number, hunk in enumerate(hunks):
+        if number:
+            between = hunk.old - at if hunk.old and at else 0
+            yield _gap(plural(between, "unchanged line") if between > 0 else "")
+        yield from _hunk_rows(hunk)
+        at = hunk.old + len(hunk.lines) - hunk.count("+") if hunk.old else 0
+
+
+def _hunk_rows(hunk: Hunk) -> Iterable[Markup]:
     runs = [
         (sign, [line[1:] for line in run])
-        for sign, run in groupby(shown[:MAX_LINES], key=lambda line: line[:1])
+        for sign, run in groupby(hunk.lines, key=lambda line: line[:1])
     ]
-    parts: list[Markup] = []
+    old, new = hunk.old, hunk.new
     index = 0
     while index < len(runs):
         sign, texts = runs[index]
         index += 1
+        if sign == GAP[0]:
+            yield _gap("")
+            continue
+        left = right = [plain(text) for text in texts]
         if sign == "-" and index < len(runs) and runs[index][0] == "+":
-            parts += _change(texts, runs[index][1])
+            left, right = _change(texts, runs[index][1])
+            yield from _lines("-", left, old)
+            sign, texts = runs[index]
+            old += len(left) if old else 0
             index += 1
-        else:
-            kind, mark = {"-": ("del", "-"), "+": ("add", "+")}.get(sign, ("same", " "))
-            parts += [_line(kind, mark, plain(text)) for text in texts]
-    if len(shown) > MAX_LINES:
-        parts.append(_line("skip", " ", Markup("… more lines")))
-    return Markup("").join(parts)
+        yield from _lines(sign, right, old if sign == "-" else new)
+        old += len(right) if old and sign not in "+\\" else 0
+        new += len(right) if new and sign not in "-\\" else 0
 
 
-def _change(removed: list[str], added: list[str]) -> list[Markup]:
+def _lines(sign: str, texts: list[Markup], first: int) -> Iterable[Markup]:
+    kind = _SIGNS.get(sign, "same")
+    mark = sign if sign in ("-", "+") else " "
+    made = Markup('<span class="{}"{}><i>{}</i>{}\n</span>')
+    for number, text in enumerate(texts, first):
+        data = Markup(' data-n="{}"').format(number) if first else ""
+        yield made.format(kind, data if kind != "note" else "", mark, text)
+
+
+def _gap(words: str) -> Markup:
+    return Markup('<span class="gap"><i>⋯</i>{}\n</span>').format(words)
+
+
+def _change(removed: list[str], added: list[str]) -> tuple[list[Markup], list[Markup]]:
     old, new = "\n".join(removed), "\n".join(added)
     if len(old) + len(new) <= MAX_WORDS:
-        left, right = _by_word(old, new)
-    else:
-        left, right = plain(old).split("\n"), plain(new).split("\n")
-    lines = [_line("del", "-", Markup(text)) for text in left]
-    return lines + [_line("add", "+", Markup(text)) for text in right]
+        return _by_word(old, new)
+    return plain(old).split("\n"), plain(new).split("\n")
 
 
 def _by_word(old: str, new: str) -> tuple[list[Markup], list[Markup]]:
@@ -88,7 +158,3 @@ def _marked(tag: str, text: str) -> Markup:
         for part in text.split("\n")
     )
     return Markup("\n").join(lines)
-
-
-def _line(kind: str, sign: str, html: Markup) -> Markup:
-    return Markup('<span class="{}"><i>{}</i>{}\n</span>').format(kind, sign, html)

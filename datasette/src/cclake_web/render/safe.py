@@ -5,7 +5,7 @@ import re
 from markupsafe import Markup, escape
 
 # ESC [ … letter (colours, cursor), ESC ] … BEL or ST (titles, links), ESC letter
-_ANSI = re.compile(
+SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\-_=>c78]"
 )
@@ -21,7 +21,7 @@ _ODD = re.compile(
 def visible(text: str) -> str:
     """Strip terminal sequences and show every other control character."""
     if "\x1b" in text or "\x9b" in text:
-        text = _ANSI.sub("", text)
+        text = SEQUENCE.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     return _ODD.sub(_shown, text)

@@ -9,12 +9,16 @@ from cclake_web.formatting import plural, squeeze
 from cclake_web.render import agents, decisions, tasks, web_tools
 from cclake_web.render.arguments import about, arguments, result
 from cclake_web.render.file_tools import edit, read, write
+from cclake_web.render.notebooks import edit_cell
 from cclake_web.render.safe import plain
 from cclake_web.render.view import (
+    NOT_APPLIED,
+    REJECTED,
     Fields,
     View,
     output,
     pre,
+    rejection,
     result_of,
     short_path,
     source,
@@ -24,6 +28,13 @@ from cclake_web.render.view import (
 
 def view(call: Call) -> View:
     """Return the view of a call, whatever its shape."""
+    shown = _view(call)
+    if rejection(call) is not None and shown.outcome in ("", NOT_APPLIED):
+        shown.outcome = REJECTED
+    return shown
+
+
+def _view(call: Call) -> View:
     name = call.block.tool_name or "tool"
     given = call.block.input if isinstance(call.block.input, dict) else {}
     make = _VIEWS.get(name)
@@ -31,14 +42,10 @@ def view(call: Call) -> View:
         _, _, rest = name.partition("__")
         server, _, tool = rest.partition("__")
         label = squeeze(f"{server} · {tool}" if tool else rest, 80)
-        shown = View("plug", label, about(given), _generic(call))
-    elif make is None or not isinstance(call.block.input, dict | None):
-        shown = View("tool", squeeze(name, 60), about(given), _generic(call))
-    else:
-        shown = make(call, given)
-    if not shown.outcome and decisions.rejection(call) is not None:
-        shown.outcome = "rejected"
-    return shown
+        return View("plug", label, about(given), _generic(call))
+    if make is None or not isinstance(call.block.input, dict | None):
+        return View("tool", squeeze(name, 60), about(given), _generic(call))
+    return make(call, given)
 
 
 def _generic(call: Call) -> Markup:
@@ -90,7 +97,7 @@ def _skill(call: Call, given: Fields) -> View:
 
 _VIEWS: dict[str, Callable[[Call, Fields], View]] = {
     "Bash": _bash, "PowerShell": _bash, "Read": read, "NotebookRead": read,
-    "Edit": edit, "MultiEdit": edit, "NotebookEdit": edit, "Write": write,
+    "Edit": edit, "MultiEdit": edit, "NotebookEdit": edit_cell, "Write": write,
     "Grep": _search, "Glob": _search, "LS": _search, "ToolSearch": _tools,
     "TodoWrite": tasks.todos, "TaskCreate": tasks.created,
     "TaskUpdate": tasks.updated, "TaskList": tasks.listed, "TaskGet": tasks.read,

@@ -1,16 +1,27 @@
 """Build the parts of the view of a tool call."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
-from cclake_web.formatting import plural, squeeze
-from cclake_web.render.code import clip, colour, lexer_for, lexer_named
+from cclake_web.formatting import squeeze
+from cclake_web.render.code import colour, lexer_for, lexer_named
+from cclake_web.render.cuts import LONGEST, folded, left_out
 from cclake_web.render.safe import plain
+from cclake_web.render.terminal import screen
 
 Fields = dict[str, Any]
+REJECTED = "rejected by you"  # outcomes of a call
+NOT_APPLIED = "not applied"
+_REJECTED = re.compile(
+    r"(?:Error: )?(?:The user doesn't want to (?:proceed|take this action)"
+    r"|The tool use was rejected)"
+)
+_SAID = re.compile(r"the user said:\s*(\S.*)", re.DOTALL)
+_ERROR_TAG = re.compile(r"</?tool_use_error>")
 
 
 @dataclass
@@ -65,21 +76,55 @@ def result_of(call: Call) -> Fields:
     return found if isinstance(found, dict) else {}
 
 
-def pre(text: str, *, kind: str = "out") -> Markup:
-    """Return a block of text in fixed width, cut if it is very long."""
+def pre(text: str, *, kind: str = "out", line: str = "") -> Markup:
+    """Return the output of a tool, with its colours; what is long is folded."""
     if not text.strip():
         return Markup("")
-    shown, left = clip(text)
-    return _block(kind, plain(shown), left)
+    shown = screen(text[:LONGEST])
+    made = Markup('<pre class="{}" tabindex="0"><code>{}</code></pre>')
+
+    def draw(start: int, end: int) -> Markup:
+        return made.format(kind, shown.html(start, end))
+
+    return folded(shown.text, draw) + left_out(len(text) - LONGEST, line)
 
 
-def source(text: str, filename: str = "", language: str = "") -> Markup:
-    """Return source code with colours, cut if it is very long."""
+def source(
+    text: str, filename: str = "", language: str = "", first: int | None = None
+) -> Markup:
+    """Return source code with colours; what is long is folded.
+
+    Args:
+        text: The code.
+        filename: Its file, which tells the language.
+        language: The language, if it is known otherwise.
+        first: The number of the first line; None shows no numbers.
+    """
     if not text.strip():
         return Markup("")
-    shown, left = clip(text)
     lexer = lexer_named(language) if language else lexer_for(_base(filename))
-    return _block("code", colour(shown, lexer), left)
+
+    def draw(start: int, end: int) -> Markup:
+        # Colours of what is folded would take time for what few unfold.
+        html = plain(text[start:end]) if start else colour(text[:end], lexer)
+        number = None if first is None else first + text.count("\n", 0, start)
+        return code_block(html, number)
+
+    return folded(text[:LONGEST], draw) + left_out(len(text) - LONGEST)
+
+
+def code_block(html: Markup, first: int | None = None) -> Markup:
+    """Return code that is HTML already, with the numbers of its lines."""
+    if first is None:
+        made = Markup('<pre class="code" tabindex="0"><code>{}</code></pre>')
+        return made.format(html)
+    last = first + html.removesuffix("\n").count("\n")
+    numbers = "\n".join(map(str, range(first, last + 1)))
+    made = Markup(
+        '<pre class="code numbered" tabindex="0"><i data-n="{}"></i>'
+        "<code>{}</code></pre>"
+    )
+    return made.format(numbers, html)
 
 
 def short_source(text: str, language: str) -> Markup:
@@ -87,17 +132,28 @@ def short_source(text: str, language: str) -> Markup:
     return Markup("<code>{}</code>").format(colour(text, lexer_named(language)))
 
 
-def _block(kind: str, html: Markup, left: int) -> Markup:
-    made = Markup('<pre class="{}" tabindex="0"><code>{}</code></pre>')
-    more = Markup('<p class="cut">{} more</p>').format(plural(left, "character"))
-    return made.format(kind, html) + (more if left else Markup(""))
-
-
 def output(call: Call) -> Markup:
-    """Return the result of a call as text."""
+    """Return the result of a call as text; of a rejected one, what the user said."""
     if call.result is None:
         return Markup('<p class="cut">No result was recorded.</p>')
-    return pre(call.result.text, kind="out err" if call.is_error else "out")
+    said = rejection(call)
+    if said is not None:
+        made = Markup('<p class="decided rejected">{}</p>')
+        return made.format(
+            plain(f"Rejected by you: {said}" if said else "Rejected by you")
+        )
+    text = _ERROR_TAG.sub("", call.result.text) if call.is_error else call.result.text
+    kind = "out err" if call.is_error else "out"
+    return pre(text, kind=kind, line=call.result_doc)
+
+
+def rejection(call: Call) -> str | None:
+    """Return what the user said when rejecting a call; None if it was not rejected."""
+    text = call.result.text if call.result and call.is_error else ""
+    if not _REJECTED.match(text):
+        return None
+    said = _SAID.search(text)
+    return squeeze(said[1], 2000) if said else ""
 
 
 def short_path(path: str) -> str:
