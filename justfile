@@ -245,7 +245,7 @@ map:
 [group('run')]
 [no-exit-message]
 completions shell:
-    @for tool in backup buffer extract flusher load pipeline publish report restore stack tailer verify; do \
+    @for tool in backup buffer extract flusher load metabase pipeline publish report restore stack tailer verify; do \
         env "_$(echo "$tool" | tr a-z A-Z)_COMPLETE=source_{{ shell }}" "$tool" || exit 1; \
     done
 

@@ -75,6 +75,25 @@ def test_it_installs_once_and_again_when_the_lock_changes(checkout: Path) -> Non
     assert not (checkout / ".venv.old").exists()
 
 
+def test_a_link_to_the_checkout_installs_nothing_again(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    just(checkout)
+    elsewhere = tmp_path_factory.mktemp("links")
+    (elsewhere / "lake").symlink_to(checkout)
+    (elsewhere / "lake-up").symlink_to(checkout / "just")
+    for command in ("lake/just", "lake-up"):
+        done = subprocess.run(
+            [elsewhere / command, "up"],
+            env=os.environ | {"PWD": str(elsewhere)},
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout, done.stderr) == ("runs up with first\n", "")
+    assert installs(checkout) == 1
+
+
 def test_two_at_once_install_once(checkout: Path) -> None:
     (checkout / "slow").touch()
     first = start(checkout)

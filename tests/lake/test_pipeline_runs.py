@@ -97,6 +97,15 @@ def test_a_run_does_not_start_beside_another(home: Path, mongo_db: str) -> None:
     assert "another run is active" in refused.stderr
 
 
+def test_a_run_without_its_mongodb_is_to_be_tried_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=9")
+    failed = pipeline("run")
+    assert failed.returncode == 75
+    assert failed.stderr.splitlines()[-2] == "pipeline: extract failed"
+
+
 def test_two_modes_at_once_are_wrong_usage(home: Path) -> None:
     assert pipeline("run", "--full", "--daily").returncode == 2
 

@@ -50,6 +50,7 @@ NOTHING_ODD: dict[str, Any] = {
     "unpriced_models": [],
     "unread_lines": [],
     "health": None,
+    "pipeline_ended": None,
 }
 
 
@@ -354,6 +355,23 @@ def test_a_run_that_is_tried_again_does_not_hide_that_the_last_one_failed() -> N
     found = state_of("all") | {"pipeline": {"outcome": "running"}}
     assert tables.is_healthy(found)
     assert not tables.is_healthy(found | {"pipeline_ended": {"outcome": "failed"}})
+
+
+def test_why_the_last_run_failed_is_shown() -> None:
+    stages = [
+        {"stage": "extract", "outcome": "done", "detail": "12 rows"},
+        {
+            "stage": "load",
+            "outcome": "failed",
+            "detail": "load: a lock\n\x1b[2J  Wait.",
+        },
+    ]
+    found = NOTHING_ODD | {"pipeline_ended": {"outcome": "failed", "stages": stages}}
+    screen = Console(width=80, record=True, file=io.StringIO())
+    screen.print(*tables.notices(found))
+    shown = screen.export_text()
+    assert "failed in load:\n  load: a lock\n  \\x1b[2J  Wait." in shown
+    assert "12 rows" not in shown
 
 
 def test_a_stopped_private_mongod_is_healthy_when_a_server_is_named() -> None:

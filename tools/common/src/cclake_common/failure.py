@@ -4,7 +4,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 130 interrupted
 141 the reader closed the output (`report daily | head -1`), as for `cat`.
 """
 
+import codecs
 import errno
+import io
 import os
 import select
 import sys
@@ -51,6 +53,7 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     """
     code: object = 0
     _open_streams()
+    _accept_every_character()
     os.umask(0o077)
     try:
         if sys.argv[1:] == ["--version"]:
@@ -67,11 +70,14 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except OSError as error:
-        if error.errno not in SURROUNDINGS:
+        if error.errno == errno.EPIPE and _is_unread():
+            code = UNREAD
+        elif error.errno in SURROUNDINGS:
+            code = 1
+            where = error.filename or "a file, or the output"
+            print(f"{tool}: {visible(str(where))}: {error.strerror}", file=sys.stderr)
+        else:
             raise
-        where = error.filename or "a file, or the output"
-        print(f"{tool}: {visible(str(where))}: {error.strerror}", file=sys.stderr)
-        code = 1
     except SystemExit as ended:
         code = ended.code
         # typer takes every broken pipe for a closed standard output.
@@ -113,6 +119,30 @@ def _open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for good
 
 
+def _accept_every_character() -> None:
+    """Write what standard output can't encode, such as on a latin-1 terminal, escaped.
+
+    The escapes are those of JSON, so that JSON keeps its content.
+    """
+    codecs.register_error("json", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        # Bytes of file names pass through UTF-8 as they are.
+        strict = ("strict",) if stream.encoding == "utf-8" else _STRICT
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in strict:
+            stream.reconfigure(errors="json")
+
+
+_STRICT = ("strict", "surrogateescape")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
+
+
 def _is_unread() -> bool:
     """Return whether standard output is a pipe that nobody reads any more."""
     poll = select.poll()
@@ -123,7 +153,8 @@ def _is_unread() -> bool:
 def _delivered(tool: str, code: object) -> object:
     """Flush standard output, and return the exit code; 141 if nobody reads it."""
     # typer ends with 1 if the reader has closed the pipe, and wraps standard output.
-    gone, lost = type(sys.stdout).__name__ == "PacifyFlushWrapper", False
+    wrapped = type(sys.stdout).__name__ == "PacifyFlushWrapper"
+    gone, lost = wrapped or code == UNREAD, False
     try:
         sys.stdout.flush()
     except BrokenPipeError:

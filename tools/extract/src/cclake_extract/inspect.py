@@ -28,7 +28,7 @@ def info(table: Table) -> Row:
         "files": int(totals.get("total-data-files", 0)),
         "bytes": int(totals.get("total-files-size", 0)),
         "snapshots": len(table.metadata.snapshots),
-        "snapshot_id": head.snapshot_id if head else None,
+        "snapshot_id": _id(head.snapshot_id if head else None),
         "updated_at": _when(head.timestamp_ms) if head else None,
         "extract_run": state.run,
         "watermarks": state.watermarks,
@@ -42,8 +42,8 @@ def snapshots(table: Table) -> list[Row]:
     head = table.current_snapshot()
     return [
         {
-            "snapshot_id": snapshot.snapshot_id,
-            "parent_id": snapshot.parent_snapshot_id,
+            "snapshot_id": str(snapshot.snapshot_id),
+            "parent_id": _id(snapshot.parent_snapshot_id),
             "at": _when(snapshot.timestamp_ms),
             "operation": snapshot.summary.operation.value if snapshot.summary else "",
             "extract_run": int(_summary(snapshot).get(RUN, 0)),
@@ -71,9 +71,13 @@ def files(table: Table) -> list[Row]:
 def history(table: Table) -> list[Row]:
     """Return the snapshots that became the head, with the time."""
     return [
-        {"at": _when(entry.timestamp_ms), "snapshot_id": entry.snapshot_id}
+        {"at": _when(entry.timestamp_ms), "snapshot_id": str(entry.snapshot_id)}
         for entry in table.metadata.snapshot_log
     ]
+
+
+def _id(snapshot: int | None) -> str | None:
+    return None if snapshot is None else str(snapshot)
 
 
 def find(table: Table, wanted: str) -> Snapshot:

@@ -27,8 +27,9 @@ class Outcome:
     ahead: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome for `--json`."""
-        return asdict(self)
+        """Return the outcome for `--json`: ids as text, too long for its numbers."""
+        named = self.snapshot_id
+        return asdict(self) | {"snapshot_id": None if named is None else str(named)}
 
 
 def sentence(result: dict[str, Any]) -> str:

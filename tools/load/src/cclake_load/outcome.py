@@ -36,5 +36,6 @@ class Outcome:
     removal: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome for `--json`."""
-        return asdict(self)
+        """Return the outcome for `--json`: ids as text, too long for its numbers."""
+        named = self.snapshot_id
+        return asdict(self) | {"snapshot_id": None if named is None else str(named)}

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
-from cclake_common.failure import INTERRUPTED, Failure, run
+from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure, run
 from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
 
@@ -77,7 +77,8 @@ def run_once(
     """Run all stages once: extract, load, dbt, publish.
 
     Only what is new is processed. If a stage fails, the last good exports stay
-    in place, and the exit code is 1.
+    in place. The exit code is then 1, or 75 if a store is unavailable or in use:
+    try again later.
     """
     if full + backfill + daily > 1:
         raise typer.BadParameter("only one of --full, --backfill and --daily")
@@ -124,6 +125,7 @@ def run_once(
         raise Failure(
             f"{result.stages[-1].stage} failed",
             "The last good exports stay in place. `pipeline runs` shows the reason.",
+            TRY_LATER if result.stages[-1].exit_code == TRY_LATER else 1,
         )
 
 

@@ -69,6 +69,7 @@ class StageResult:
         state: What is loaded now; the same until a load changes something.
         born: When the DuckDB file was first loaded into.
         watermark: Sum of the watermarks that the lake has reached; None if unknown.
+        exit_code: Exit code of its process, if that failed.
     """
 
     stage: str
@@ -80,6 +81,7 @@ class StageResult:
     state: str = ""
     born: str = ""
     watermark: int | None = None
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class _Ended:
     state: str = ""
     born: str = ""
     watermark: int | None = None
+    exit_code: int = 0
 
 
 def arguments(stage: str, mode: Mode) -> list[str]:
@@ -137,6 +140,7 @@ class Stages:
             state=ended.state,
             born=ended.born,
             watermark=ended.watermark,
+            exit_code=ended.exit_code,
         )
 
     def _rows(self, stage: str, ended: _Ended) -> int | None:
@@ -216,7 +220,7 @@ class Stages:
         code = child.close()
         if code:
             said = child.tail() or f"{stage} ended with exit code {code}"
-            return _Ended(ok=False, detail=said)
+            return _Ended(ok=False, detail=said, exit_code=code)
         report = _last_object(printed)
         rows = report.get("rows")
         return _Ended(

@@ -4,7 +4,6 @@ It is built with argparse: a search takes less time than importing typer would.
 """
 
 import argparse
-import io
 import os
 import sqlite3
 import sys
@@ -418,7 +417,8 @@ def _mcp(given: argparse.Namespace) -> int:
 def _hook(given: argparse.Namespace) -> int:
     from cclake_recall import hook
 
-    if answer := hook.context(sys.stdin.read(1_000_000), _exports(given), _zone(given)):
+    event = sys.stdin.buffer.read(1_000_000).decode(errors="replace")
+    if answer := hook.context(event, _exports(given), _zone(given)):
         print(answer)
     return 0
 
@@ -519,9 +519,6 @@ def _export(given: argparse.Namespace) -> Iterator[sqlite3.Connection]:
 
 
 def _main() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     top = parser()
     words = sys.argv[1:]
     if not words:
@@ -530,10 +527,7 @@ def _main() -> None:
     if words[0] not in (*COMMANDS, "-h", "--help"):
         words.insert(0, "search")
     given = top.parse_args(words)
-    try:
-        sys.exit(given.what(given))
-    except BrokenPipeError:
-        return  # `run` handles it
+    sys.exit(given.what(given))
 
 
 def main() -> NoReturn:

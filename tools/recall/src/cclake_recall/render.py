@@ -27,6 +27,7 @@ _TELLING = (
 )  # fmt: skip
 _SPACE = re.compile(r"\s+")
 _MARKS = str.maketrans("", "", OPEN + CLOSE)
+NARROW = 70  # columns of a terminal
 _TICKS = re.compile(r"`{3,}")
 
 
@@ -139,15 +140,14 @@ def session_line(row: Row) -> str:
 
 def session_row(row: Row, style: Style, zone: tzinfo | None, width: int) -> str:
     """Return a session as one line of a terminal."""
-    cost = money(row["cost_usd"])
-    about = line(row["project"], 18)
-    head = (
-        f"{stamp(row['ended_at'] or row['started_at'], zone)} "
-        f"{line(row['session'])[:8]} {cost:>8} {row['turns'] or 0:>4}"
-    )
-    rest = max(width - len(head) - len(about) - 4, 10)
-    name = style.bold(line(row["title"], rest) or "Untitled session")
-    return f"{style.dim(head)}  {about}  {name}"
+    at, name = stamp(row["ended_at"] or row["started_at"], zone), line(row["session"])
+    if width < NARROW:
+        head = f"{at[5:]} {name[:8]}"
+    else:
+        cost = f"{money(row['cost_usd']):>8} {row['turns'] or 0:>4}"
+        head = f"{at} {name[:8]} {cost}  {line(row['project'], 18)}"
+    title = line(row["title"], width - len(head) - 2) or "Untitled session"
+    return f"{style.dim(head)}  {style.bold(title)}"
 
 
 def money(value: float | None) -> str:

@@ -48,14 +48,14 @@ def tools(gold: Gold, filters: Filters) -> Report:
     rows = gold.rows(_TOOLS.format(where=where), values)
     columns = (
         Column("tool_name", "Tool", "flex"),
-        Column("category", "Category"),
+        Column("category", "Category", rank=4),
         Column("calls", "Calls", "count"),
-        Column("errors", "Errors", "count"),
-        Column("error_rate", "Error rate", "percent"),
-        Column("denied", "Denied", "count"),
-        Column("median_ms", "Median", "ms"),
-        Column("p95_ms", "p95", "ms"),
-        Column("total_ms", "In all", "ms"),
+        Column("errors", "Errors", "count", rank=1),
+        Column("error_rate", "Error rate", "percent", rank=2),
+        Column("denied", "Denied", "count", rank=4),
+        Column("median_ms", "Median", "ms", rank=3),
+        Column("p95_ms", "p95", "ms", rank=3),
+        Column("total_ms", "In all", "ms", rank=2),
     )
     totals: dict[str, Any] = {
         key: sum(row[key] or 0 for row in rows)
@@ -74,12 +74,12 @@ def errors(gold: Gold, filters: Filters) -> Report:
         [filters.timezone, *call_values, filters.timezone, *message_values],
     )
     columns = (
-        Column("source", "From"),
+        Column("source", "From", rank=3),
         Column("what", "Tool or model", "flex"),
-        Column("kind", "Kind"),
-        Column("errors", "Errors", "count"),
-        Column("sessions", "Sessions", "count"),
-        Column("last_at", "Last"),
+        Column("kind", "Kind", rank=2),
+        Column("errors", "Errors", "count", rank=1),
+        Column("sessions", "Sessions", "count", rank=4),
+        Column("last_at", "Last", rank=3),
     )
     totals = {"errors": sum(row["errors"] for row in rows)}
     return Report("errors", columns, rows, totals)
@@ -112,13 +112,13 @@ def blocks(
             rows.append(row)
     columns = (
         Column("block", "Block from"),
-        Column("state", "Now"),
-        Column("models", "Models", "flex"),
-        Column("input_tokens", "Input", "count"),
-        Column("output_tokens", "Output", "count"),
-        Column("total_tokens", "Total tokens", "count"),
-        Column("tokens_per_minute", "Tokens/min", "count"),
-        Column("usd_per_hour", "USD/h", "usd"),
+        Column("state", "Now", rank=2),
+        Column("models", "Models", "flex", rank=3),
+        Column("input_tokens", "Input", "count", rank=5),
+        Column("output_tokens", "Output", "count", rank=5),
+        Column("total_tokens", "Total tokens", "count", rank=1),
+        Column("tokens_per_minute", "Tokens/min", "count", rank=4),
+        Column("usd_per_hour", "USD/h", "usd", rank=2),
         Column("cost_usd", "Cost (USD)", "usd"),
     )
     return Report("blocks", columns, rows, None, _outlook(rows))

@@ -39,11 +39,11 @@ def report(uses: Sequence[Use], timezone: str) -> Report:
         )
     columns = (
         Column("budget", "Budget", "flex"),
-        Column("period", "Per"),
+        Column("period", "Per", rank=2),
         Column("used", "Used", "amount"),
-        Column("limit", "Limit", "amount"),
+        Column("limit", "Limit", "amount", rank=1),
         Column("share", "Share", "percent"),
-        Column("state", "Spent at this rate"),
+        Column("state", "Spent at this rate", rank=1),
     )
     missing = [use.budget.name for use in uses if use.missing]
     notes = (

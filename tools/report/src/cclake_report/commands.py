@@ -1,5 +1,6 @@
 """The commands of `report`."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -311,15 +312,26 @@ def _exports(given: Path | None) -> Path:
     return given or in_home("EXPORT_DIR", "exports")
 
 
+def _encodes(text: str) -> bool:
+    """Return whether standard output can show a text."""
+    try:
+        return bool(text.encode(sys.stdout.encoding))
+    except UnicodeEncodeError:
+        return False
+
+
 def _emit(reports: list[Report], as_json: bool, as_csv: bool) -> None:
     if as_json and as_csv:
         raise Failure("only one of --json and --csv", code=2)
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size((140, 24)).columns
+    narrow = terminal or bool(os.environ.get("COLUMNS"))
+    lines = _encodes("─│")
     for number, report in enumerate(map(render.masked, reports)):
         if as_json:
             print(render.as_json(report))
         elif as_csv:
             print(render.as_csv(report))
         else:
-            print("\n" * (number > 0) + render.as_table(report, width, terminal))
+            table = render.as_table(report, width, terminal, narrow)
+            print("\n" * (number > 0) + (table if lines else render.in_ascii(table)))

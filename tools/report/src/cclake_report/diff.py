@@ -58,10 +58,13 @@ def diff(gold: Gold, theirs: CcusageReport, filters: Filters, this_host: str) ->
     ]
     columns = (
         Column("period", theirs.period.capitalize()),
-        Column("model", "Model"),
-        *(Column(name, name.removesuffix("_tokens"), "count") for name in TOKENS),
+        Column("model", "Model", rank=1),
+        *(
+            Column(name, name.removesuffix("_tokens"), "count", rank=3)
+            for name in TOKENS
+        ),
         Column("cost_usd", "Cost (USD)", "signed"),
-        Column("reason", "Reason", "flex"),
+        Column("reason", "Reason", "flex", rank=2),
     )
     same = len(set(ours) & set(theirs.counts)) - len(
         {(r["period"], r["model"]) for r in rows} & set(ours) & set(theirs.counts)

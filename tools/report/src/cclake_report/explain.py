@@ -59,12 +59,12 @@ def _has_items(row: Row) -> bool:
 def _report(row: Row, items: list[Row]) -> Report:
     parts = [part for item in items for part in _parts(item, _named(item))]
     parts = parts or _parts(row, {})
-    named = (Column("model", "Model", "model"),) if items else ()
+    named = (Column("model", "Model", "model", rank=3),) if items else ()
     columns = (
         *named,
         Column("part", "Part"),
-        Column("tokens", "Tokens", "count"),
-        Column("usd_per_million", "USD per million", "exact"),
+        Column("tokens", "Tokens", "count", rank=1),
+        Column("usd_per_million", "USD per million", "exact", rank=2),
         Column("cost_usd", "Cost (USD)", "exact"),
     )
     totals = {"tokens": row["total_tokens"], "cost_usd": row["cost_usd"]}

@@ -32,11 +32,20 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a printed table: key in the row, title, and kind of the value."""
+    """A column of a printed table.
+
+    Attributes:
+        key: The key in the row.
+        title: The title.
+        kind: The kind of the values.
+        rank: On a narrow terminal, columns of the highest rank are left out first;
+            those of rank 0 never.
+    """
 
     key: str
     title: str
     kind: Kind = "text"
+    rank: int = 0
 
 
 @dataclass

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from cclake_report.model import Column, Report
 _SPACE = re.compile(r"[ \t\r\n]+")
 _RIGHT = {"right", "amount", "count", "usd", "exact", "signed", "percent", "ms"}
 _LEAST_FLEX = 12
+_LEAST = 6
+_ASCII = str.maketrans("│─┼└…·–→", "|-+`.:->")
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -61,29 +64,46 @@ def as_csv(report: Report) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def as_table(report: Report, width: int, bold: bool = False) -> str:
+def as_table(
+    report: Report, width: int, bold: bool = False, narrow: bool = True
+) -> str:
     """Return the report as a table for a terminal.
 
     Args:
         report: The report.
         width: Columns of the terminal; some texts are cut to fit.
         bold: Whether header and totals may be bold.
+        narrow: Whether columns may be left out to fit, and notes be wrapped.
     """
     if not report.rows:
         return "nothing found"
-    body = [(False, _cells(report.columns, row)) for row in _with_breakdown(report)]
-    lines = [(True, [column.title for column in report.columns]), *body]
-    if report.totals is not None:
-        totals = _cells(report.columns, report.totals)
-        lines.append((True, [totals[0] or "Total", *totals[1:]]))
-    widths = _widths(report.columns, [cells for _, cells in lines], width)
+    columns, notes = report.columns, list(map(clean, report.notes))
+    lines = _lines(report, columns, _with_breakdown(report, columns))
+    widths = _widths(columns, lines, width)
+    while narrow and _taken(widths) > width and any(one.rank for one in columns):
+        first = max(columns, key=lambda column: column.rank)
+        columns = tuple(column for column in columns if column is not first)
+        lines = _lines(report, columns, _with_breakdown(report, columns))
+        widths = _widths(columns, lines, width)
+    if left := [c.title for c in report.columns if c not in columns]:
+        notes.append(f"Left out to fit: {', '.join(left)}. --json has all.")
     rule = "─┼─".join("─" * size for size in widths)
-    printed = [_line(report.columns, cells, widths, b and bold) for b, cells in lines]
+    strong = {0, len(lines) - 1} if report.totals is not None else {0}
+    printed = [
+        _line(columns, cells, widths, bold and number in strong)
+        for number, cells in enumerate(lines)
+    ]
     printed.insert(1, rule)
     if report.totals is not None:
         printed.insert(len(printed) - 1, rule)
-    notes = map(clean, report.notes)
-    return "\n".join([*printed, *([""] if report.notes else []), *notes])
+    if narrow:
+        notes = [textwrap.fill(note, width) for note in notes]
+    return "\n".join([*printed, *([""] if notes else []), *notes])
+
+
+def in_ascii(table: str) -> str:
+    """Return a table with lines and marks for a terminal that can't show others."""
+    return table.translate(_ASCII)
 
 
 def clean(text: str) -> str:
@@ -93,11 +113,7 @@ def clean(text: str) -> str:
 
 def cells(report: Report) -> list[list[str]]:
     """Return the texts of a printed table: its titles, its rows, and its totals."""
-    rows = [_cells(report.columns, row) for row in report.rows]
-    if report.totals is not None and rows:
-        totals = _cells(report.columns, report.totals)
-        rows.append([totals[0] or "Total", *totals[1:]])
-    return [[column.title for column in report.columns], *rows]
+    return _lines(report, report.columns, report.rows)
 
 
 def is_right(column: Column) -> bool:
@@ -105,9 +121,20 @@ def is_right(column: Column) -> bool:
     return column.kind in _RIGHT
 
 
-def _with_breakdown(report: Report) -> list[dict[str, Any]]:
-    flexible = [column.key for column in report.columns if column.kind == "flex"]
-    label = (*flexible, report.columns[0].key)[0]
+def _lines(
+    report: Report, columns: Sequence[Column], rows: Sequence[dict[str, Any]]
+) -> list[list[str]]:
+    lines = [[column.title for column in columns]]
+    lines += [_cells(columns, row) for row in rows]
+    if report.totals is not None and rows:
+        totals = _cells(columns, report.totals)
+        lines.append([totals[0] or "Total", *totals[1:]])
+    return lines
+
+
+def _with_breakdown(report: Report, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    flexible = [column.key for column in columns if column.kind == "flex"]
+    label = (*flexible, columns[0].key)[0]
     rows = []
     for row in report.rows:
         rows.append(row)
@@ -158,11 +185,19 @@ def _widths(
     columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int
 ) -> list[int]:
     widths = [max(size(line[i]) for line in lines) for i in range(len(columns))]
-    over = sum(widths) + 3 * (len(widths) - 1) - width
     for i, column in enumerate(columns):
-        if column.kind == "flex" and over > 0:
+        if column.kind == "flex" and (over := _taken(widths) - width) > 0:
             widths[i] = max(min(widths[i], _LEAST_FLEX), widths[i] - over)
+    # Names of models, too, where nothing else is left.
+    for i, column in enumerate(columns):
+        over = _taken(widths) - width
+        if column.kind not in _RIGHT and over > 0 and not any(c.rank for c in columns):
+            widths[i] = max(min(widths[i], _LEAST), widths[i] - over)
     return widths
+
+
+def _taken(widths: Sequence[int]) -> int:
+    return sum(widths) + 3 * (len(widths) - 1)
 
 
 def _line(

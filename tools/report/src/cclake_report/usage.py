@@ -49,31 +49,31 @@ from agg_response_quarters as t where {where}
 group by 1, 2 order by 1, sum(cost_usd) desc nulls last, 2
 """
 _TOKENS = (
-    Column("input_tokens", "Input", "count"),
-    Column("output_tokens", "Output", "count"),
-    Column("cache_write_tokens", "Cache write", "count"),
-    Column("cache_read_tokens", "Cache read", "count"),
-    Column("total_tokens", "Total tokens", "count"),
+    Column("input_tokens", "Input", "count", rank=5),
+    Column("output_tokens", "Output", "count", rank=5),
+    Column("cache_write_tokens", "Cache write", "count", rank=6),
+    Column("cache_read_tokens", "Cache read", "count", rank=6),
+    Column("total_tokens", "Total tokens", "count", rank=1),
     Column("cost_usd", "Cost (USD)", "usd"),
 )
 _COLUMNS: dict[By, tuple[Column, ...]] = {
-    "daily": (Column("date", "Date"), Column("models", "Models", "flex")),
-    "weekly": (Column("week", "Week from"), Column("models", "Models", "flex")),
-    "monthly": (Column("month", "Month"), Column("models", "Models", "flex")),
+    "daily": (Column("date", "Date"), Column("models", "Models", "flex", rank=4)),
+    "weekly": (Column("week", "Week from"), Column("models", "Models", "flex", rank=4)),
+    "monthly": (Column("month", "Month"), Column("models", "Models", "flex", rank=4)),
     "session": (
-        Column("last_at", "Last activity"),
-        Column("session", "Session"),
-        Column("project", "Project"),
+        Column("last_at", "Last activity", rank=2),
+        Column("session", "Session", rank=3),
+        Column("project", "Project", rank=4),
         Column("title", "Title", "flex"),
     ),
     "models": (
         Column("model", "Model", "model"),
-        Column("responses", "Responses", "count"),
+        Column("responses", "Responses", "count", rank=3),
     ),
     "projects": (
         Column("project", "Project", "flex"),
-        Column("sessions", "Sessions", "count"),
-        Column("last_at", "Last activity"),
+        Column("sessions", "Sessions", "count", rank=3),
+        Column("last_at", "Last activity", rank=2),
     ),
 }
 

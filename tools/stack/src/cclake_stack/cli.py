@@ -93,7 +93,8 @@ def down() -> None:
 def status(as_json: Json = False) -> None:
     """Show processes, pending lines, the last pipeline run and what needs attention.
 
-    Exit status: 0 if everything runs and is healthy, else 1.
+    Exit status: 0 if everything runs and is healthy, and the last run did not fail;
+    else 1. What is printed in yellow is a notice and does not change it.
     """
     found = state.state()
     if as_json:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from cclake_common.visible import visible
+from cclake_common.visible import visible, visible_lines
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -25,11 +25,17 @@ SHOWN = 20
 MISSED = ("files", "folders")
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `run`, which knows who has closed what."""
+        raise  # the error that rich handles
+
+
 def screen() -> Console:
     """Return standard output; rows are wrapped only if it is a terminal."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):
-        return Console()
-    return Console(width=_UNBROKEN)
+        return _Screen()
+    return _Screen(width=_UNBROKEN)
 
 
 def overview(addresses: dict[str, str], archived: int) -> RenderableType:
@@ -133,6 +139,16 @@ def _run(last: dict[str, Any] | None) -> str:
     return f"{last.get('started_at')} {last.get('mode')}: {last.get('outcome')}"
 
 
+def _why_failed(last: dict[str, Any] | None) -> list[str]:
+    """Return what the failed stage of a run printed last."""
+    return [
+        f"The last pipeline run failed in {stage['stage']}:\n  "
+        + str(stage["detail"]).replace("\n", "\n  ")
+        for stage in (last or {}).get("stages", [])
+        if stage["outcome"] == "failed"
+    ]
+
+
 def _custody(found: dict[str, Any]) -> list[str]:
     """Return sentences on files that are not archived, or were deleted too early."""
     said = list(found["left_out"][:SHOWN])
@@ -151,7 +167,8 @@ def _custody(found: dict[str, Any]) -> list[str]:
 def notices(found: dict[str, Any]) -> list[RenderableType]:
     """Return lines on everything that needs attention."""
     lines: list[RenderableType] = [
-        Text(visible(sentence), style="red") for sentence in found["unreadable"]
+        Text(visible_lines(sentence), style="red")
+        for sentence in (*_why_failed(found["pipeline_ended"]), *found["unreadable"])
     ]
     lines += [
         Text(visible(sentence), style="yellow")
