@@ -207,7 +207,7 @@ class Session:
         if common["is_copy"]:
             return key
         self.count["messages"] += 1
-        texts = [b.get("text") or "" for b in blocks]
+        texts = [b.get("text") or "" for b in blocks if b["block_kind"] == "text"]
         self.export.add(
             "fct_messages", **common, project_key=self.project, host=self.host,
             type="assistant" if kind == "answer" else "user",

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -214,3 +215,23 @@ def test_many_begin_with_the_same_token(
     assert len(set(found)) == 1
     assert len(found[0]) > 30
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["web-token"]
+
+
+def test_a_page_that_takes_too_long_advises_what_helps(tmp_path: Path) -> None:
+    path = sample().write(tmp_path / "exports" / "conversations.db")
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            """drop table dim_projects; create view dim_projects as
+            with recursive c(n) as (select 1 union all select n + 1 from c)
+            select n as project_key, n as project_name, n as project_path,
+            n as first_seen_at, n as last_seen_at from c"""
+        )
+    with (
+        serving(tmp_path / "exports", tmp_path / "log") as web,
+        ThreadPoolExecutor() as pool,
+    ):
+        listed, thread = pool.map(web.get, ("/", f"/session/{MAIN}"))
+    assert listed.status_code == thread.status_code == 503
+    assert "Narrow it by a filter, or try again." in listed.text
+    assert "Try again." in thread.text
+    assert "filter" not in thread.text.partition("<main")[2]

@@ -259,7 +259,7 @@ def test_a_thread_is_exported_in_every_format(web: Web) -> None:
     page = web.get(f"{base}.html").text
     assert "data:image/png;base64," in page
     assert "<script" not in page
-    assert not re.search(r'(?:src|href)="(?!data:|https?://|mailto:)', page)
+    assert not re.search(r'(?:src|href)="(?!#i-|data:|https?://|mailto:)', page)
 
 
 def test_a_selection_is_exported_without_a_limit(web: Web) -> None:

@@ -5,14 +5,13 @@ import re
 import secrets
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cclake_common.loopback import host_name
+from starlette.types import Scope
 
 from cclake_web.config import Config
 
-Scope = dict[str, Any]
 COOKIE = "cclake"
 KEPT_S = 90 * 86400  # lifetime of the cookie with the token, in seconds
 # Links on other sites may lead to cheap pages.

@@ -13,7 +13,9 @@ from datasette.utils import StartupError
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment
 from pluggy import HookimplMarker
+from starlette.types import ASGIApp
 
+from cclake_web.compression import compressed
 from cclake_web.descriptions import metadata
 from cclake_web.downloads.datasette_csv import safe_csv
 from cclake_web.export import NAME, REVEALING
@@ -28,6 +30,7 @@ from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.find import find_in_session
 from cclake_web.pages.keep import keep_page, kept_export
 from cclake_web.pages.palette import palette
+from cclake_web.pages.part import part_page
 from cclake_web.pages.raw import raw_page
 from cclake_web.pages.runs import runs_page
 from cclake_web.pages.search import search_page
@@ -38,7 +41,7 @@ from cclake_web.pages.web import asset_url, environment
 from cclake_web.permissions import refused, reveals, signed_in_until
 from cclake_web.render.code import warm
 from cclake_web.render.safe import finalize, visible
-from cclake_web.security import App, Guard
+from cclake_web.security import Guard
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
@@ -95,6 +98,10 @@ def register_routes() -> list[Route]:
             r"^/export/(?P<what>sessions|messages)\.(?P<format>json|jsonl|csv|md)$",
             selection_export,
         ),
+        (
+            r"^/session/(?P<session_id>[^/]+)/part/(?P<entry_key>[^/]+)/(?P<number>[0-9]{1,4})$",
+            part_page,
+        ),
         (r"^/session/(?P<session_id>[^/]+)/find\.json$", find_in_session),
         (r"^/search$", search_page),
         (r"^/dashboard$", dashboard_page),
@@ -114,13 +121,13 @@ def register_routes() -> list[Route]:
 
 
 @hookimpl(trylast=True)
-def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
-    """Wrap the application in `Guard`."""
+def asgi_wrapper(datasette: Datasette) -> Callable[[ASGIApp], ASGIApp]:
+    """Compress the answers of the application, and wrap it in `Guard`."""
     state = state_of(datasette)
 
-    def wrap(app: App) -> App:
+    def wrap(app: ASGIApp) -> ASGIApp:
         return Guard(
-            app, state.config, state.export,
+            compressed(app), state.config, state.export,
             partial(reveals, datasette), partial(signed_in_until, datasette),
         )  # fmt: skip
 

@@ -8,17 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from http.cookies import SimpleCookie
 from importlib import resources
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cclake_web import access
 from cclake_web.config import Config
 from cclake_web.export import REVEALING, Export
-
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLOSED = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -73,7 +68,7 @@ class Guard:
     """ASGI middleware that refuses foreign requests and adds security headers."""
 
     def __init__(
-        self, app: App, config: Config, export: Export, reveals: Ask, renew: Renew
+        self, app: ASGIApp, config: Config, export: Export, reveals: Ask, renew: Renew
     ) -> None:
         self.app, self.config, self.export = app, config, export
         self.reveals, self.renew = reveals, renew
@@ -131,7 +126,7 @@ class Guard:
         except TimeoutError:
             if begun:
                 raise
-            await say(send, 503, "This took too long, and was stopped.")
+            await say(send, 503, "This took too long, and was stopped. Try again.")
 
 
 async def _body(receive: Receive) -> bytes | None:

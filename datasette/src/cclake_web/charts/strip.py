@@ -85,7 +85,7 @@ def _bar(
     marked = f'<rect class="asked" x="{x}" y="0" width="0.8" height="4"/>'
     # Numbers, our own words and a quoted key need no escaping.
     return Markup(
-        f'<a href="?at={key}#e-{key}" data-tip="{tip}" aria-label="{tip}" '
+        f'<a href="?at={key}#e-{key}" data-tip aria-label="{tip}" '
         f'tabindex="-1"><rect class="{"bad" if bad else "size"}" x="{x}" '
         f'y="{HEIGHT - height:.1f}" width="0.8" height="{height:.1f}"/>'
         f"{marked if asked else ''}"

@@ -8,8 +8,8 @@ from typing import Any
 
 from cclake_common.masking import mask
 
-from cclake_web.data import sessions
-from cclake_web.data.blocks import Call, Entry, calls_of, entry_of, fill
+from cclake_web.data import sessions, thread
+from cclake_web.data.blocks import Call, calls_of
 from cclake_web.data.filters import Filters, like
 from cclake_web.data.thread import PROMPT_CHARS
 
@@ -176,7 +176,9 @@ def history(
 def _edit(
     connection: sqlite3.Connection, row: dict[str, Any], reveal: bool
 ) -> Edit | None:
-    entry = _entry(connection, row["session_id"], row["call_entry_key"], reveal)
+    entry = thread.entry(
+        connection, row["session_id"], row["call_entry_key"] or "", reveal
+    )
     if entry is None:
         return None
     call = calls_of(connection, [entry], reveal).get(row["tool_use_id"])
@@ -200,23 +202,6 @@ def _edit(
         ).fetchone()
         edit.prompt = (text[0] if text else "") or ""
     return edit
-
-
-def _entry(
-    connection: sqlite3.Connection, session_id: str, key: str | None, reveal: bool
-) -> Entry | None:
-    row = connection.execute(
-        """select e.*, m.subtype, m.type as record_type from thread_entries e
-        left join fct_messages m
-            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
-        where e.session_id = ? and e.entry_key = ? limit 1""",
-        (session_id, key),
-    ).fetchone()
-    if row is None:
-        return None
-    entry = entry_of(row)
-    fill(connection, [entry], reveal)
-    return entry
 
 
 def most_changed(

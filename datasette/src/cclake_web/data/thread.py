@@ -11,6 +11,7 @@ PROMPT_CHARS = 2000  # of a prompt, where only its beginning is shown
 MOST_TASKS = 60  # maximum number of agents in a list with their tasks
 PAGE = 200  # entries of a page, which extends to the end of its turn
 LONGEST_TURN = 300  # entries of a turn; a longer one is cut before an answer
+HEAVY = 80_000  # characters of visible text from which on a page may end early
 
 
 class Mark(NamedTuple):
@@ -22,6 +23,7 @@ class Mark(NamedTuple):
     key: str
     said_at: str
     message_id: str
+    chars: int = 0  # of visible text
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,14 @@ def outline(
 ) -> list[Mark]:
     """Return all entries of the main thread, or of one agent, in order."""
     rows = connection.execute(
-        """select position, coalesce(turn_number, 0), coalesce(message_kind, 'other'),
-        entry_key, coalesce(said_at, ''), coalesce(message_id, '')
-        from thread_entries where session_id = ? and agent_id is ? order by position""",
+        """select e.position, coalesce(e.turn_number, 0),
+        coalesce(e.message_kind, 'other'), e.entry_key, coalesce(e.said_at, ''),
+        coalesce(e.message_id, ''), case when e.message_kind in
+            ('prompt', 'agent_prompt', 'answer', 'queued_prompt', 'unsent_prompt')
+            then coalesce(m.text_chars, 0) else 0 end
+        from thread_entries e left join fct_messages m
+            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
+        where e.session_id = ? and e.agent_id is ? order by e.position""",
         (session_id, agent_id),
     )
     return list(map(Mark._make, rows))
@@ -73,17 +80,20 @@ def outline(
 def pages(marks: Sequence[Mark]) -> list[Page]:
     """Cut a thread: at prompts, and inside a very long turn before an answer.
 
+    A page with much text ends earlier.
+
     A result is shown with its call, so a cut between them does no harm.
     """
     found: list[Page] = []
-    start = 0
+    start = chars = 0
     for index, mark in enumerate(marks):
-        size = index - start
+        size, is_heavy = index - start, chars >= HEAVY
         new_turn = index > 0 and mark.turn != marks[index - 1].turn
-        too_long = size >= LONGEST_TURN and mark.kind == "answer"
-        if (new_turn and size >= PAGE) or too_long:
+        too_long = (is_heavy or size >= LONGEST_TURN) and mark.kind == "answer"
+        if (new_turn and (is_heavy or size >= PAGE)) or too_long:
             found.append(_page(len(found) + 1, marks[start:index]))
-            start = index
+            start, chars = index, 0
+        chars += mark.chars
     if marks:
         found.append(_page(len(found) + 1, marks[start:]))
     return found
@@ -92,6 +102,12 @@ def pages(marks: Sequence[Mark]) -> list[Page]:
 def _page(number: int, marks: Sequence[Mark]) -> Page:
     first, last = marks[0], marks[-1]
     return Page(number, first.position, last.position, (first.turn, last.turn))
+
+
+_ENTRIES = """select e.*, m.subtype, m.type as record_type from thread_entries e
+left join fct_messages m
+    on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
+where e.session_id = ? and"""
 
 
 def entries(
@@ -103,15 +119,26 @@ def entries(
 ) -> list[Entry]:
     """Return the entries of a page with their blocks."""
     rows = connection.execute(
-        """select e.*, m.subtype, m.type as record_type from thread_entries e
-        left join fct_messages m
-            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
-        where e.session_id = ? and e.agent_id is ?
-        and e.position between ? and ? order by e.position""",
+        f"{_ENTRIES} e.agent_id is ? and e.position between ? and ?"
+        " order by e.position",
         (session_id, agent_id, page.first, page.last),
     )
     found = [entry_of(row) for row in rows]
     fill(connection, found, reveal)
+    return found
+
+
+def entry(
+    connection: sqlite3.Connection, session_id: str, key: str, reveal: bool = False
+) -> Entry | None:
+    """Return one entry of a session with its blocks, or None."""
+    row = connection.execute(
+        f"{_ENTRIES} e.entry_key = ? limit 1", (session_id, key)
+    ).fetchone()
+    if row is None:
+        return None
+    found = entry_of(row)
+    fill(connection, [found], reveal)
     return found
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import orjson
 from cclake_common.kept import Store
 from datasette.utils.asgi import Request
+from starlette.types import Receive, Send
 
 from cclake_web import shutdown
 from cclake_web.kept import of_session
@@ -23,7 +24,6 @@ from cclake_web.live.overlay import Overlay
 from cclake_web.pages.web import environment, zone_of
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.cards import keep
-from cclake_web.security import Receive, Send
 from cclake_web.state import state_of
 from cclake_web.subagents import Ask
 from cclake_web.thread_page import Live

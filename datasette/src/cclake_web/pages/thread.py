@@ -16,14 +16,17 @@ from cclake_web.data.filters import SORTS, Filters
 from cclake_web.formatting import model_name, title
 from cclake_web.kept import of_session
 from cclake_web.live import merge
+from cclake_web.pages.part import part_address
 from cclake_web.pages.sessions import listed_row, running_since
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.cards import keep
+from cclake_web.render.folding import leave_out
 from cclake_web.subagents import Ask
-from cclake_web.thread_page import Thread, agent_at, load
+from cclake_web.thread_page import Prompt, Thread, agent_at, load
 
 MOST_THREADS = 24  # whose outline is kept
 FOLLOWED = timedelta(hours=12)  # a session may resume this long after its end
+MOST_PROMPTS = 200  # in the outline of a page
 MOST_FILES = 100  # of a session that are listed
 BESIDE = 40  # sessions above and below this one in the list beside the thread
 
@@ -134,6 +137,7 @@ async def thread_page(visit: Visit) -> Response:
 
 def _inside(visit: Visit, thread: Thread) -> Response:
     """Return a part of an agent's thread, which the script inserts into its call."""
+    leave_out(thread.cards, part_address(thread.ask))
     return visit.page(
         "inside.html", thread=thread, ask=thread.ask, href=partial(_href, thread.ask)
     )
@@ -158,6 +162,7 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
     if messages:
         keep(thread.cards, messages)
         keep(thread.live.cards if thread.live else [], messages)
+    leave_out(thread.cards, part_address(ask))
     named = title(thread.session)
     ended = thread.session["ended_at"] or ""
     return visit.page(
@@ -168,11 +173,43 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
         href=partial(_href, ask, listed.query),
         listed=listed,
         keeps=keeps,
+        outline=outline_near(thread.prompts, thread.page.number if thread.page else 1),
         kept_messages=sorted(messages.values(), key=lambda one: one.changed_at),
         most_files=MOST_FILES,
         title=named if ask.reveal else mask(named),
         running=ended >= running_since(),
         follow=_stream(thread) if ended >= running_since(FOLLOWED) else "",
+    )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The prompts around a page.
+
+    Attributes:
+        shown: The prompts.
+        before: The last prompt that is left out above them; None if there is none.
+        after: The first one below them.
+        left: Number of prompts left out above and below.
+    """
+
+    shown: list[Prompt]
+    before: Prompt | None
+    after: Prompt | None
+    left: tuple[int, int]
+
+
+def outline_near(prompts: list[Prompt], page: int) -> Outline:
+    """Return the outline of a page of a thread: the prompts around it."""
+    place = sum(one.page < page for one in prompts)
+    last = max(len(prompts) - MOST_PROMPTS, 0)
+    start = min(max(place - MOST_PROMPTS // 4, 0), last)
+    end = min(start + MOST_PROMPTS, len(prompts))
+    return Outline(
+        shown=prompts[start:end],
+        before=prompts[start - 1] if start else None,
+        after=prompts[end] if end < len(prompts) else None,
+        left=(start, len(prompts) - end),
     )
 
 

@@ -27,7 +27,7 @@ from cclake_web.kept import readable
 from cclake_web.live.overlay import Overlay
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.anchors import image_address, kept_line, tools
-from cclake_web.render.icons import icon
+from cclake_web.render.icons import icon, icon_sheet
 from cclake_web.render.safe import finalize, visible
 from cclake_web.state import State, state_of
 
@@ -149,12 +149,20 @@ def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
-            return message(request, 503, "This took too long", _SLOW)
+            return message(request, 503, "This took too long", _slow(request.path))
 
     return checked
 
 
-_SLOW = "The question was stopped to keep the page quick. Narrow it by a filter."
+# Pages on which a filter makes the question smaller.
+_NARROWED = {"/", "/search", "/dashboard", "/compare", "/files"}
+
+
+def _slow(path: str) -> str:
+    advice = (
+        "Narrow it by a filter, or try again." if path in _NARROWED else "Try again."
+    )
+    return f"The question was stopped to keep the page quick. {advice}"
 
 
 def message(request: Request, status: int, title: str, text: str) -> Response:
@@ -198,6 +206,7 @@ def environment() -> Environment:
     )
     made.globals.update(
         icon=icon,
+        icon_sheet=icon_sheet,
         fmt=formatting,
         asset=asset_url,
         visible=visible,

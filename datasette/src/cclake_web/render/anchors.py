@@ -57,9 +57,10 @@ def image_address(key: str) -> str:
     return f"/line-image/{doc_id}/{number}"
 
 
-_ABOUT_KEEP = 'title="Star, labels and note" aria-label="Star, labels and note"'
-_ABOUT_LINK = 'title="Link to this message" aria-label="Link to this message"'
-_ABOUT_LINE = 'title="The line in the log" aria-label="The line in the log"'
+# A link without text has its title as its name.
+_ABOUT_KEEP = 'title="Star, labels and note"'
+_ABOUT_LINK = 'title="Link to this message"'
+_ABOUT_LINE = 'title="The line in the log"'
 
 
 @lru_cache(maxsize=64)

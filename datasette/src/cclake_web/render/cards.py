@@ -108,7 +108,7 @@ def cards_of(
                 card.work.append(model_change(entry, model))
             model = entry.model
         for number, item in enumerate(items_of(entry, calls, nest, everything)):
-            item.first = number == 0
+            item.number = number
             asked = entry.kind in PROMPTS and not card.work
             if asked and item.kind == "notice":  # context beside the text
                 card.lead.append(item)

@@ -15,9 +15,21 @@ def _paths() -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def icon(name: str) -> Markup:
-    """Return an icon by name, in the colour and size of the text around it."""
-    path = _paths().get(name) or _paths()["tool"]
+    """Return an icon by name, in the colour and size of the text around it.
+
+    The page needs `icon_sheet`, which has the drawing once for all places.
+    """
+    known = name if name in _paths() else "tool"
     return Markup(
-        '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">'
-        f"{path}</svg>"
+        f'<svg class="icon" aria-hidden="true"><use href="#i-{known}"/></svg>'
     )
+
+
+@cache
+def icon_sheet() -> Markup:
+    """Return the drawings of all icons, which show nothing by themselves."""
+    drawn = "".join(
+        f'<symbol id="i-{name}" viewBox="0 0 16 16">{path}</symbol>'
+        for name, path in _paths().items()
+    )
+    return Markup(f'<svg class="icon-sheet" aria-hidden="true">{drawn}</svg>')

@@ -55,7 +55,8 @@ class Item:
         html: Its content as safe HTML.
         label: The text of its summary line.
         nested: The thread of the subagent that a call started.
-        first: Whether it has the anchor of its entry.
+        number: Its place among the items of its entry; -1 if it is not one of them.
+        later: The address of its folded content, if the page does not have it.
         is_bad: Whether it tells of a failure that is not one of Claude's calls.
         kept: Star, labels and note of its entry, if they are shown with it.
     """
@@ -70,10 +71,16 @@ class Item:
     view: View | None = None
     nested: Any = None
     failed: bool = False
-    first: bool = False
     is_bad: bool = False
+    number: int = -1
+    later: str = ""
     images: list[str] = field(default_factory=list)
     kept: Kept | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether it has the anchor of its entry."""
+        return self.number == 0
 
 
 def items_of(

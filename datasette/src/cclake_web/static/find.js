@@ -87,16 +87,21 @@
     bar.list.children[at]?.scrollIntoView({ block: "nearest" });
   };
   // An entry may have several parts, of which only the first has an address.
-  const partOf = (target, place) => {
+  const partOf = async (target, place) => {
     // The anchor of a result is empty: what belongs to it is around it.
-    if (target.matches(".anchor")) return target.parentElement;
-    const parts = [target];
+    const parts = [target.matches(".anchor") ? target.parentElement : target];
     for (let one = target.nextElementSibling; one && !one.id; one = one.nextElementSibling) parts.push(one);
+    if (parts.some((one) => one.querySelector("[data-load='']"))) {
+      await Promise.all(parts.map(loadInside));
+      if (!bar) return target;
+      mark("found", ranges(column, bar.field.value));
+    }
+    if (target.matches(".anchor")) return parts[0];
     const fitting = parts.filter((one) => ranges(one, bar.field.value).length);
     const before = places.slice(0, at).filter((one) => one.key === place.key).length;
     return fitting[Math.min(before, fitting.length - 1)] ?? target;
   };
-  const go = (to) => {
+  const go = async (to) => {
     if (!places.length) return;
     at = (to + places.length) % places.length;
     tell();
@@ -107,7 +112,8 @@
       location.href = place.href.replace(/#.*/, "");
       return;
     }
-    const around = partOf(target, place);
+    const around = await partOf(target, place);
+    if (!bar || places[at] !== place) return;
     for (let one = around; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
     const [first] = ranges(around, bar.field.value);
     mark("found-here", first ? [first] : []);

@@ -48,19 +48,28 @@
   reveal();
 
   // What is too long to be there from the start comes when it is unfolded.
-  const load = async (place) => {
-    const from = place.dataset.load;
-    place.removeAttribute("data-load");
+  const coming = new WeakMap();
+  const fetchInto = async (place) => {
+    const from = new URL(place.dataset.load || $("a", place).href, location);
+    from.searchParams.set("inside", "1");
     place.textContent = "Loading…";
     try {
       const answer = await fetch(from);
       if (!answer.ok) throw new Error(answer.status);
-      place.innerHTML = await answer.text();
+      const html = await answer.text();
+      if (place.isConnected) place.outerHTML = html;
     } catch {
       place.textContent = "This can't be loaded now. Fold and unfold to try again.";
       place.dataset.load = from;
+      coming.delete(place);
     }
   };
+  const load = (place) => {
+    if (!coming.has(place)) coming.set(place, fetchInto(place));
+    return coming.get(place);
+  };
+  // For the search in a session, which looks into folds; subagents are not loaded for it.
+  globalThis.loadInside = (place) => Promise.all($$("[data-load='']", place).map(load));
   document.addEventListener("toggle", (event) => {
     if (!event.target.open) return;
     for (const place of $$("[data-load]", event.target)) {
@@ -140,7 +149,7 @@
   document.body.append(tip);
   const tell = (of) => {
     if (!of) { tip.hidden = true; return; }
-    tip.textContent = of.dataset.tip;
+    tip.textContent = of.dataset.tip || of.getAttribute("aria-label");
     tip.hidden = false;
     const box = of.getBoundingClientRect();
     const x = Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), innerWidth - tip.offsetWidth - 8);
@@ -265,7 +274,7 @@
   });
 
   // The outline shows where the reader is.
-  const lines = new Map($$(".prompts a").map((one) => [decodeURIComponent(one.hash.slice(1)), one.parentElement]));
+  const lines = new Map($$(".prompts li a").map((one) => [decodeURIComponent(one.hash.slice(1)), one.parentElement]));
   if (lines.size) {
     const bubbles = $$(".bubble[id]");
     const spy = () => {
