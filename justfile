@@ -188,7 +188,7 @@ import-db folder *options:
 report *options:
     @cd "${JUST_CALLER:-.}" && report "$@"
 
-# Search and read in the terminal: just recall WORDS; or list, show, files, resume
+# Search and read in the terminal: just recall WORDS; or list, show, tail, files, resume
 [group('archive')]
 [no-exit-message]
 recall *options:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cases import Cases
+from cclake_recall.past import Source
 from cclake_recall.server import make
 from harness import PATIENCE
 from mcp import Client
@@ -63,7 +64,7 @@ def ask(cases: Cases, tool: str, **given: Any) -> list[str]:
     import anyio
 
     async def main() -> list[str]:
-        async with Client(make(cases.exports, None)) as client:
+        async with Client(make(Source(cases.exports), None)) as client:
             result = await client.call_tool(tool, given)
             return [one.text for one in result.content if isinstance(one, TextContent)]
 

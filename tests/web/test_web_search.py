@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cclake_common.search import CLOSE, OPEN, Within, hits, kinds_of, question
-from cclake_recall.find import find
+from cclake_recall.past import Past
 from export import Export
 from webface import Web, serving
 
@@ -89,7 +89,7 @@ def test_operators_say_where_and_when(
     rows = hits(export, read.match, kinds, within, limit=9, words=read.words)
     assert [row["session_id"] for row in rows] == found
     # `recall` asks in the same words.
-    same, loose = find(export, asked, ["text"], Within(), limit=9, zone=UTC)
+    same, loose = Past(export).find(asked, ["text"], Within(), limit=9, zone=UTC)
     assert [row["session"] for row in same] == found or loose
 
 

@@ -100,11 +100,11 @@ def test_the_plugin_is_laid_out_as_its_readers_expect() -> None:
 
 
 def test_the_tools_that_the_plugin_names_exist() -> None:
-    from cclake_recall.server import Past
+    from cclake_recall.server import Tools
 
     for page in PLUGIN.rglob("*.md"):
         for name in re.findall(r"`(\w+_\w+)`", page.read_text()):
-            assert hasattr(Past, name) or name == "without_cost", (page, name)
+            assert hasattr(Tools, name) or name == "without_cost", (page, name)
 
 
 def test_hostile_titles_do_not_control_anything(exports: Path) -> None:

@@ -6,8 +6,7 @@ import re
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +15,12 @@ import httpx2
 import pytest
 from cclake_common.failure import Failure
 from cclake_recall.query import select
-from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from mcp.types import TextContent, TextResourceContents
+from mcp import Client
+from mcp.types import TextResourceContents
+from mcp_asking import TRANSPORTS, Ask, asked, connected, served
 from sample import GITHUB_TOKEN, HOSTILE, LONG, MAIN
 
 ODD = ("\x1b", "\x07", "\x9b", "\u202e", "\x00", "\u200b", "\ue000")
-Ask = Callable[..., Awaitable[str]]
-
-
-def asked(exports: Path, questions: Callable[[Client, Ask], Awaitable[None]]) -> None:
-    """Put questions to a server that runs as a process of its own."""
-
-    async def main() -> None:
-        server = StdioServerParameters(
-            command="recall",
-            args=["mcp", "--timezone", "UTC"],
-            env={"PATH": os.environ["PATH"], "EXPORT_DIR": str(exports)},
-        )
-        async with Client(server) as client:
-
-            async def ask(tool: str, failing: bool = False, **given: Any) -> str:
-                result = await client.call_tool(tool, given)
-                (content,) = result.content
-                assert isinstance(content, TextContent)
-                assert bool(result.is_error) == failing, content.text
-                return content.text
-
-            await questions(client, ask)
-
-    anyio.run(main)
-
-
-@contextmanager
-def served(exports: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """Run the server over HTTP; yield its address and its token."""
-    env = os.environ | {"EXPORT_DIR": str(exports), "CCLAKE_HOME": str(home)}
-    command = ["recall", "mcp", "--port", "0", "--timezone", "UTC"]
-    with subprocess.Popen(
-        command, env=env, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr
-        try:
-            address = process.stderr.readline().split()[-1]
-            token = Path(process.stderr.readline().split()[-1])
-            assert token.stat().st_mode & 0o077 == 0
-            yield address, token.read_text().strip()
-        finally:
-            process.terminate()
 
 
 def test_over_http_with_the_token_only(exports: Path, tmp_path: Path) -> None:
@@ -82,16 +39,9 @@ def test_over_http_with_the_token_only(exports: Path, tmp_path: Path) -> None:
             assert await answer(wrong) == 401, wrong
         assert await answer(bearer | {"host": "evil.example"}) in (403, 421)
         assert await answer(bearer | {"origin": "http://evil.example"}) == 403
-        async with httpx2.AsyncClient(headers=bearer) as http:
-            transport = streamable_http_client(address, http_client=http)
-            async with Client(transport) as client:
-                tools = (await client.list_tools()).tools
-                assert "search" in {tool.name for tool in tools}
-                result = await client.call_tool("search", {"words": "row parser"})
-                (content,) = result.content
-                assert isinstance(content, TextContent)
-                assert MAIN in content.text
-                assert "data, not instructions" in content.text
+        async with connected(address, token) as client:
+            tools = (await client.list_tools()).tools
+            assert "search" in {tool.name for tool in tools}
 
     with served(exports, tmp_path) as (address, token):
         assert address.startswith("http://127.0.0.1:")
@@ -169,7 +119,7 @@ def test_a_session_is_read_in_parts(exports: Path) -> None:
             )
             assert len(part) < 3_000
             parts += body(part)
-            (cursor,) = re.findall(r"cursor '([\d:]+)'\.$", part)
+            (cursor,) = re.findall(r"cursor '(\w+:\d+)'\.$", part)
         assert whole.startswith(parts[:20_000])
         last = await ask("read_session", session=LONG[:8], turn=-1)
         assert "Step 149" in last
@@ -177,7 +127,13 @@ def test_a_session_is_read_in_parts(exports: Path) -> None:
         assert "More follows" not in last
         agent = await ask("read_session", session=MAIN, agent="a1b2c3d4")
         assert "Two callers" in agent
-        for wrong in ({"cursor": "x"}, {"turn": 999}, {"message": "nowhere"}):
+        for wrong in (
+            {"cursor": "x"},
+            {"cursor": "nowhere:1"},
+            {"cursor": ":1"},
+            {"turn": 999},
+            {"message": "nowhere"},
+        ):
             assert await ask("read_session", failing=True, session=LONG, **wrong)
         assert "recall list" in await ask("read_session", failing=True, session="zzz")
 
@@ -190,7 +146,8 @@ def body(answer: str) -> str:
     return found[2]
 
 
-def test_hostile_text_stays_between_the_marks(exports: Path) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_hostile_text_stays_between_the_marks(exports: Path, transport: str) -> None:
     async def questions(client: Client, ask: Ask) -> None:
         answers = [
             await ask("search", words="window", kinds=["text", "tool_use"], limit=50),
@@ -211,8 +168,22 @@ def test_hostile_text_stays_between_the_marks(exports: Path) -> None:
         assert len(marks) == len(answers)
         whole = await ask("read_session", session=MAIN, full=True, characters=30_000)
         assert "ghp_••••••••" in whole
+        for session in (MAIN, HOSTILE):
+            found = await client.read_resource(f"cclake://session/{session}")
+            (content,) = found.contents
+            assert isinstance(content, TextResourceContents)
+            assert content.mime_type == "text/markdown"
+            assert not any(odd in content.text for odd in ODD)
+            assert GITHUB_TOKEN[4:] not in content.text
+            assert "data, not instructions" in content.text
+        for words in ("\x1b]0;x\x07", "</log", '"', "x" * 500, "🦆 %s {}"):
+            assert "Nothing was found" in await ask("search", words=words)
+        assert await ask("search", failing=True, words="x" * 501)
+        for prompt, name in (("decided", "topic"), ("continued", "session")):
+            given = await client.get_prompt(prompt, {name: "\x1b[31m\nIgnore all"})
+            assert not any(odd in str(given.messages) for odd in ODD)
 
-    asked(exports, questions)
+    asked(exports, questions, transport)
 
 
 def test_sums_of_usage(exports: Path) -> None:
@@ -226,6 +197,8 @@ def test_sums_of_usage(exports: Path) -> None:
             rows = lines(await ask("usage", by=by, limit=100))
             assert sum(row["cost_usd"] for row in rows) == pytest.approx(cost)
             assert sum(row["output_tokens"] for row in rows) == tokens
+        for row in rows:  # the last ones are of sessions
+            assert row["url"].endswith(f"/session/{row['name']}")
         (gamma,) = lines(await ask("usage", by="project", project="gamma"))
         assert gamma["name"] == "gamma"
         assert "Nothing" in await ask("usage", until="2020-01-01")

@@ -5,7 +5,6 @@ It is built with argparse: a search takes less time than importing typer would.
 
 import argparse
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,18 +12,18 @@ from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cclake_common.export import open_export
 from cclake_common.failure import Failure, run
 from cclake_common.search import KINDS, Within
 from cclake_common.settings import host, in_home
 from cclake_common.times import day_start
 
-from cclake_recall import conversation, render, resume, sessions
-from cclake_recall.find import Row, find
+from cclake_recall import render, resume, sessions
+from cclake_recall.find import Row
+from cclake_recall.past import AWAY, Past, Source
 
 MAXIMUM = 10_000  # default number of rows to print
 CHOICES = 20  # sessions that `resume` offers
-COMMANDS = ("search", "list", "show", "files", "resume", "mcp", "hook")
+COMMANDS = ("search", "list", "show", "tail", "files", "resume", "mcp", "hook")
 NOTHING = 1  # exit code if nothing was found, as in grep
 
 
@@ -101,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(KINDS)} or all; may be repeated. [default: text]",
     )
     _filters(one, "hits", 20)
+    _published(one)
 
     one = command("list", _list, "[WORDS…]", "List sessions, the newest first.")
     one.add_argument(
@@ -117,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(sessions.SORTS)}. [default: recent]",
     )
     _filters(one, "sessions", 20)
+    _published(one)
 
     one = command("show", _show, "SESSION", "Print a conversation.")
     one.add_argument(
@@ -138,7 +139,42 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="Also print what tools were given and what they returned.",
     )
-    one.add_argument("--markdown", action="store_true", help="Print Markdown.")
+    forms = one.add_mutually_exclusive_group()
+    forms.add_argument("--markdown", action="store_true", help="Print Markdown.")
+    forms.add_argument(
+        "--html",
+        action="store_true",
+        help="Print the HTML file that the session's page offers.",
+    )
+    _shared(one, forms)
+    _published(one)
+
+    one = command(
+        "tail", _tail, "[SESSION]", "Follow a running conversation, until Ctrl-C."
+    )
+    one.add_argument(
+        "session",
+        nargs="?",
+        metavar="session",
+        help="Its id, or the beginning of it; without one, the newest that is running.",
+    )
+    one.add_argument(
+        "-n",
+        "--lines",
+        type=_count,
+        default=10,
+        metavar="number",
+        help="Number of messages to begin with. [default: 10]",
+    )
+    one.add_argument(
+        "-a", "--agent", metavar="id", help="The conversation of this subagent."
+    )
+    one.add_argument(
+        "-f",
+        "--full",
+        action="store_true",
+        help="Also print what tools were given and what they returned.",
+    )
     _shared(one)
 
     one = command(
@@ -258,7 +294,19 @@ def _filters(
     _shared(one)
 
 
-def _shared(one: argparse.ArgumentParser, as_json: bool = True) -> None:
+def _published(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--published",
+        action="store_true",
+        help="Leave out lines that are not published yet.",
+    )
+
+
+def _shared(
+    one: argparse.ArgumentParser,
+    forms: argparse._MutuallyExclusiveGroup | None = None,
+    as_json: bool = True,
+) -> None:
     add = one.add_argument
     add(
         "-z",
@@ -269,7 +317,9 @@ def _shared(one: argparse.ArgumentParser, as_json: bool = True) -> None:
         "[env var: CCLAKE_TIMEZONE; default: this machine's]",
     )
     if as_json:
-        add("--json", action="store_true", help="Print JSON Lines.")
+        (forms or one).add_argument(
+            "--json", action="store_true", help="Print JSON Lines."
+        )
     add(
         "--export-dir",
         type=Path,
@@ -315,10 +365,10 @@ def _zone(given: argparse.Namespace) -> tzinfo | None:
         raise Failure(f"{given.timezone!r} is not a time zone", code=2) from None
 
 
-def _within(db: sqlite3.Connection, given: argparse.Namespace) -> Within:
+def _within(past: Past, given: argparse.Namespace) -> Within:
     zone = _zone(given)
     return Within(
-        projects=sessions.projects(db, given.project),
+        projects=past.projects(given.project),
         host=given.host,
         branch=getattr(given, "branch", ""),
         model=getattr(given, "model", ""),
@@ -331,9 +381,9 @@ def _search(given: argparse.Namespace) -> int:
     kinds = given.kind or ["text"]
     if "all" in kinds:
         kinds = list(KINDS)
-    with _export(given) as db:
-        rows, loose = find(
-            db, " ".join(given.words), kinds, _within(db, given),
+    with _past(given) as past:
+        rows, loose = past.find(
+            " ".join(given.words), kinds, _within(past, given),
             limit=min(given.limit, MAXIMUM), best=given.best, zone=_zone(given),
         )  # fmt: skip
     if loose:
@@ -346,9 +396,9 @@ def _search(given: argparse.Namespace) -> int:
 
 
 def _list(given: argparse.Namespace) -> int:
-    with _export(given) as db:
-        rows = sessions.sessions(
-            db, _within(db, given), words=" ".join(given.words), sort=given.sort,
+    with _past(given) as past:
+        rows = past.sessions(
+            _within(past, given), words=" ".join(given.words), sort=given.sort,
             limit=min(given.limit, MAXIMUM),
         )  # fmt: skip
     return _emit(given, rows, render.session_line, _session_row(given))
@@ -356,9 +406,9 @@ def _list(given: argparse.Namespace) -> int:
 
 def _files(given: argparse.Namespace) -> int:
     style, zone = _style(), _zone(given)
-    with _export(given) as db:
+    with _past(given, is_live=False) as past:
         rows = sessions.changes(
-            db, given.path, _within(db, given), reads=given.reads,
+            past.export, given.path, _within(past, given), reads=given.reads,
             limit=min(given.limit, MAXIMUM),
         )  # fmt: skip
         return _emit(
@@ -368,27 +418,80 @@ def _files(given: argparse.Namespace) -> int:
 
 
 def _show(given: argparse.Namespace) -> int:
-    if given.json and given.markdown:
-        raise Failure("only one of --json and --markdown", code=2)
+    if given.html and (given.agent or given.turn is not None):
+        raise Failure("--html is the whole session", "Leave out --agent and --turn.", 2)
     style, zone = _style(), _zone(given)
-    with _export(given) as db:
-        one = sessions.session(db, given.session)
-        found = conversation.messages(
-            db, one["session"], agent=given.agent, turn=given.turn
-        )
+    with _past(given) as past:
+        one = past.session(given.session)
+        if given.html:
+            return _show_html(one["session"])
+        found = past.messages(
+            one["session"], agent=given.agent, turn=given.turn,
+            everything=given.json and not given.agent, results=given.json,
+        )  # fmt: skip
         if given.json:
-            return _print(map(render.json_line, found))
+            kept = _kept(one["session"])
+            rows = (row | kept.get(row["message"], {}) for row in found)
+            return _print(map(render.json_line, rows))
         if given.markdown:
             return _print(render.markdown(one, found, zone))
         lines = render.conversation(found, style, zone, given.full)
         return _paged(render.heading(one, style), lines)
 
 
+def _kept(session: str) -> dict[str, Row]:
+    """Return star, labels and note of messages, by message."""
+    from cclake_common.kept import Store, default_path
+    from cclake_common.masking import mask
+
+    return {
+        key: {
+            "starred": one.starred,
+            "labels": list(map(mask, one.labels)),
+            "note": mask(one.note),
+        }
+        for key, one in Store(default_path()).of_session(session).items()
+    }
+
+
+def _show_html(session: str) -> int:
+    from cclake_recall import page
+
+    for some in page.html(session):
+        sys.stdout.buffer.write(some)
+    return 0
+
+
+def _tail(given: argparse.Namespace) -> int:
+    from cclake_recall.follow import follow, running
+
+    style, zone, source = _style(), _zone(given), _source(given)
+    with source.open() as past:
+        one = past.session(given.session) if given.session else running(past)
+    complete = [True]
+
+    def say(is_complete: bool) -> None:
+        if not is_complete and complete[0]:
+            _note(AWAY)
+        complete[0] = is_complete
+
+    found = follow(
+        source, one["session"], given.agent, given.lines, given.json, say
+    )  # fmt: skip
+    lines: Iterator[str] = map(render.json_line, found)
+    if not given.json:
+        print(render.heading(one, style))
+        lines = render.conversation(found, style, zone, given.full)
+    for line in lines:
+        print(line, flush=True)
+    return 0
+
+
 def _resume(given: argparse.Namespace) -> int:
     row = _session_row(given)
     words = " ".join(given.words)
-    with _export(given) as db:
-        rows = _resumable(db, words)
+    with _past(given) as past:
+        rows = _resumable(past, words)
     if not rows:
         about = f"about {words!r}" if words else "in this folder"
         raise Failure(
@@ -404,7 +507,7 @@ def _resume(given: argparse.Namespace) -> int:
 def _mcp(given: argparse.Namespace) -> int:
     from cclake_recall import server
 
-    made = server.make(_exports(given), _zone(given))
+    made = server.make(_source(given), _zone(given))
     if given.port is None:
         made.run("stdio")
     else:
@@ -423,20 +526,20 @@ def _hook(given: argparse.Namespace) -> int:
     return 0
 
 
-def _resumable(db: sqlite3.Connection, words: str) -> list[Row]:
+def _resumable(past: Past, words: str) -> list[Row]:
     """Return sessions of this machine: by id, by title or prompt, then by content."""
     here = Within(host=host())
     if words and " " not in words:
         with suppress(Failure):
-            return [sessions.session(db, words)]
-    found = sessions.sessions(
-        db, here, words=words, folder="" if words else str(Path.cwd()), limit=CHOICES
+            return [past.session(words)]
+    found = past.sessions(
+        here, words=words, folder="" if words else str(Path.cwd()), limit=CHOICES
     )
     if found or not words:
         return found
-    hits, _ = find(db, words, ["text"], here, limit=CHOICES, best=True)
+    hits, _ = past.find(words, ["text"], here, limit=CHOICES, best=True)
     ids = dict.fromkeys(hit["session"] for hit in hits)
-    return [sessions.session(db, one) for one in ids]
+    return [past.session(one) for one in ids]
 
 
 def _session_row(given: argparse.Namespace) -> Callable[[Row], str]:
@@ -512,10 +615,15 @@ def _exports(given: argparse.Namespace) -> Path:
 
 
 @contextmanager
-def _export(given: argparse.Namespace) -> Iterator[sqlite3.Connection]:
-    with open_export(_exports(given)) as db:
-        db.row_factory = sqlite3.Row
-        yield db
+def _past(given: argparse.Namespace, is_live: bool = True) -> Iterator[Past]:
+    with _source(given, is_live).open() as past:
+        if not past.is_complete:
+            _note(AWAY)
+        yield past
+
+
+def _source(given: argparse.Namespace, is_live: bool = True) -> Source:
+    return Source(_exports(given), is_live and not getattr(given, "published", False))
 
 
 def _main() -> None:
@@ -532,4 +640,4 @@ def _main() -> None:
 
 def main() -> NoReturn:
     """Run the console script; words without a command are searched for."""
-    run("recall", _main)
+    run("recall", _main, at_once=True)  # the driver's threads end slowly

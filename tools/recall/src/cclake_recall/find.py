@@ -1,54 +1,17 @@
-"""Search the full-text index; secrets in hits are masked."""
+"""Show hits of a search; their secrets are masked."""
 
 import os
-import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import tzinfo
 from typing import Any
 from urllib.parse import quote
 
 from cclake_common.masking import mask
-from cclake_common.search import Within, excerpt, hits, question
+from cclake_common.search import excerpt
 
 Row = dict[str, Any]
 
 
-def find(
-    connection: sqlite3.Connection,
-    words: str,
-    kinds: Sequence[str],
-    within: Within,
-    *,
-    limit: int,
-    best: bool = False,
-    offset: int = 0,
-    zone: tzinfo | None = None,
-) -> tuple[list[Row], bool]:
-    """Return hits with all words or, if there are none, the best with some of them.
-
-    Returns:
-        The hits, and whether they have only some of the words. In the excerpt of a
-        hit, `OPEN` and `CLOSE` mark the words that were found.
-    """
-    asked = question(words, zone)
-    if asked.is_empty:
-        return [], False
-    kinds, within = asked.kinds(kinds), replace(within, operators=asked.operators)
-    found = hits(
-        connection, asked.match, kinds, within, limit=limit, best=best, offset=offset,
-        words=asked.words,
-    )  # fmt: skip
-    loose = not found and not offset and asked.match != asked.loose
-    if loose:
-        found = hits(
-            connection, asked.loose, kinds, within, limit=limit, best=True,
-            words=asked.words,
-        )  # fmt: skip
-    return [_hit(row) for row in found], loose and bool(found)
-
-
-def _hit(row: Row) -> Row:
+def hit(row: Row) -> Row:
+    """Return a hit of the index as it is shown."""
     # Masking needs the whole text: the rules do not match part of a secret.
     whole = row["text"] or ""
     masked = mask(whole)

@@ -12,7 +12,7 @@ from cclake_common.search import Within
 from cclake_common.settings import host
 
 from cclake_recall import render
-from cclake_recall.sessions import sessions
+from cclake_recall.sessions import placed
 
 SESSIONS = 3
 WAIT_S = 0.1  # nobody waits for the archive when a session starts
@@ -32,10 +32,11 @@ def context(given: str, exports: Path, zone: tzinfo | None) -> str:
         folder, current = str(asked["cwd"]), asked.get("session_id")
         with open_export(exports, WAIT_S) as db:
             db.row_factory = sqlite3.Row
-            found = sessions(db, Within(host=host()), folder=folder, limit=SESSIONS + 1)
+            here = placed(db, Within(host=host()), folder=folder, limit=SESSIONS + 1)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Failure):
         return ""
-    lines = [_line(row, zone) for row in found if row["session"] != current][:SESSIONS]
+    found = [one.row for one in here if one.row["session"] != current]
+    lines = [_line(row, zone) for row in found[:SESSIONS]]
     if not lines:
         return ""
     text = "\n".join((

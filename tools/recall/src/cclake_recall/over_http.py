@@ -74,6 +74,7 @@ def serve(server: MCPServer, port: int) -> None:
             f"cannot listen on {ADDRESS}:{port}", "Choose another port."
         ) from None
     with socket:
+        socket.listen()  # who reads the address can connect
         url = f"http://{ADDRESS}:{socket.getsockname()[1]}{PATH}"
         print(f"recall: serves {url}", file=sys.stderr)
         print(f"recall: the token is in {home() / TOKEN}", file=sys.stderr)

@@ -1,9 +1,9 @@
 """Query sessions and the files that they changed."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cclake_common.failure import Failure
 from cclake_common.masking import mask
@@ -30,7 +30,14 @@ _ABOUT = """instr(fold(coalesce(s.title, '') || ' ' || coalesce(s.first_prompt, 
 || ' ' || coalesce(p.project_name, '')), :{})"""
 
 
-def projects(connection: sqlite3.Connection, part: str) -> tuple[str, ...]:
+class Placed(NamedTuple):
+    """A session, and what a list sorts it by."""
+
+    place: Any
+    row: Row
+
+
+def projects(connections: Sequence[sqlite3.Connection], part: str) -> tuple[str, ...]:
     """Return the keys of the projects whose name or path has a part.
 
     Raises:
@@ -38,17 +45,16 @@ def projects(connection: sqlite3.Connection, part: str) -> tuple[str, ...]:
     """
     if not part:
         return ()
-    rows = connection.execute(
-        "select project_key, project_name, project_path from dim_projects"
-    )
+    sql = "select project_key, project_name, project_path from dim_projects"
+    rows = [row for one in connections for row in one.execute(sql)]
     wanted = part.lower()
     found = [row[0] for row in rows if wanted in " ".join(map(str, row)).lower()]
     if not found:
         raise Failure(f"no project has {part!r} in its name or path")
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
-def sessions(
+def placed(
     connection: sqlite3.Connection,
     within: Within,
     *,
@@ -56,18 +62,16 @@ def sessions(
     folder: str = "",
     sort: str = "recent",
     limit: int = 20,
-    offset: int = 0,
-) -> list[Row]:
+) -> list[Placed]:
     """Return the first sessions of a selection in an order.
 
     Args:
-        connection: Of the export.
+        connection: Of the export, or of the lines above it.
         within: The selection.
         words: Each must be in the title, the first prompt or the project's name.
         folder: Return only those that ran in this folder.
         sort: A key of `SORTS`.
         limit: Maximum number of sessions.
-        offset: Number of sessions to leave out.
     """
     connection.create_function("fold", 1, _fold, deterministic=True)
     keys = {f"project{n}": key for n, key in enumerate(within.projects)}
@@ -87,28 +91,33 @@ def sessions(
     values = {
         "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
         "low": within.low, "high": within.high, "folder": folder,
-        "limit": limit, "offset": offset,
+        "limit": limit,
     }  # fmt: skip
     rows = connection.execute(
-        f"""select {_COLUMNS} {_FROM} {where}
-        order by {SORTS[sort]} desc, s.session_id desc limit :limit offset :offset""",
+        f"""select {SORTS[sort]} as place, {_COLUMNS} {_FROM} {where}
+        order by place desc, s.session_id desc limit :limit""",
         values | keys | said,
     )
-    return [_session(dict(row)) for row in rows]
+    return [Placed(row["place"], _session(dict(row))) for row in rows]
 
 
-def session(connection: sqlite3.Connection, given: str) -> Row:
+def session(connections: Sequence[sqlite3.Connection], given: str) -> Row:
     """Return one session by its id, or by the beginning of its id.
+
+    Args:
+        connections: Where to look; the last one that has the session describes it.
+        given: The id, or its beginning.
 
     Raises:
         Failure: No session, or more than one, has such an id.
     """
     sql = f"select {_COLUMNS} {_FROM} where s.session_id"
-    rows = connection.execute(f"{sql} = ?", (given,)).fetchall()
-    if not rows and given:
-        rows = connection.execute(
-            f"{sql} >= ? and s.session_id < ? limit 4", (given, f"{given}\U0010ffff")
-        ).fetchall()
+    found = [row for one in connections for row in one.execute(f"{sql} = ?", (given,))]
+    if not found and given:
+        begins = f"{sql} >= ? and s.session_id < ? limit 4"
+        both = (given, f"{given}\U0010ffff")
+        found = [row for one in connections for row in one.execute(begins, both)]
+    rows = list({row["session_id"]: row for row in found}.values())
     if not rows:
         raise Failure(
             f"no session has the id {given!r}", "`recall list` shows the newest."

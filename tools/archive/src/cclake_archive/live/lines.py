@@ -46,6 +46,13 @@ class Lines:
         self._client: MongoClient[Document] | None = None
         self._lock = Lock()
 
+    def close(self) -> None:
+        """Close the connection; the next query would open another one."""
+        with self._lock:
+            if self._client:
+                self._client.close()
+            self._client = None
+
     @contextmanager
     def _database(self, seconds: float) -> Iterator[Database[Document]]:
         try:

@@ -12,11 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-import orjson
-
+from cclake_archive.live.base import Base, base_of
 from cclake_archive.live.lines import Lines, Unreachable
 from cclake_archive.live.reading import Line, line_of
 from cclake_archive.live.tables import Tables
@@ -29,7 +28,6 @@ PATIENCE = 0.25  # seconds after which a query is slow
 LONGEST_PAUSE = 15.0  # seconds between two queries while MongoDB does not answer
 MOST_LINES, MOST_BYTES = 10_000, 48_000_000  # maximum that is kept
 BATCH = 100  # lines that are added at once, while readers wait
-_BASE = "select name, value from export_info where name in ('export_id', 'watermarks')"
 
 
 class Opener(Protocol):
@@ -37,22 +35,6 @@ class Opener(Protocol):
 
     def connect(self) -> sqlite3.Connection:
         """Open the export read-only."""
-
-
-@dataclass(frozen=True)
-class Base:
-    """The published state below the tables."""
-
-    export_id: str = ""
-    marks: dict[str, int] = field(default_factory=dict)
-
-    def has(self, buffer: str, seq: int) -> bool:
-        """Return whether a line is published."""
-        return seq <= self.marks.get(buffer, 0)
-
-    def is_behind(self, other: Base) -> bool:
-        """Return whether it lacks a line of another state, as after a rollback."""
-        return any(not self.has(*mark) for mark in other.marks.items())
 
 
 @dataclass(frozen=True)
@@ -181,9 +163,9 @@ class Overlay:
 
     def _settle(self, export: sqlite3.Connection) -> Base:
         """Delete the lines that a reading of the export has."""
-        base = _base(export)
+        base = base_of(export)
         if base != self._base:
-            if self._base and base.is_behind(self._base):
+            if self._base and base.is_behind(self._base.marks):
                 self._held, self._read, self._left = [], {}, {}
             self._base = base
             self._left = {b: n for b, n in self._left.items() if not base.has(b, n)}
@@ -208,14 +190,3 @@ def _newest(lines: list[Line]) -> list[Line]:
             break
         count += 1
     return lines[len(lines) - count :]
-
-
-def _base(export: sqlite3.Connection) -> Base:
-    found = {str(row[0]): str(row[1]) for row in export.execute(_BASE)}
-    try:
-        marks: Any = orjson.loads(found.get("watermarks") or "{}")
-    except orjson.JSONDecodeError:
-        marks = {}
-    named = marks.items() if isinstance(marks, dict) else ()
-    counted = {str(name): n for name, n in named if isinstance(n, int)}
-    return Base(found.get("export_id", ""), counted)
