@@ -1,6 +1,7 @@
 """Log text as HTML: whatever it is, only what we allow comes out."""
 
 import re
+from html import unescape
 from pathlib import Path
 
 import duckdb
@@ -23,10 +24,16 @@ from sample import VECTORS
 
 REPOSITORY = Path(__file__).parents[2]
 PIECES = st.lists(
-    st.one_of(st.sampled_from([*VECTORS, "```", "`", "[", "](", "<", ">", "|", "\n", "* ", "#"]),
+    st.one_of(st.sampled_from([*VECTORS, "```", "`", "[", "](", "<", ">", "|", "\n", "* ", "#", "$", "$$", "\\(", "\\)", "\\[", "\\]", "- [ ] ", "```mermaid\n"]),
               st.text(max_size=20)),
     max_size=12,
 ).map("".join)  # fmt: skip
+
+
+def checked_html(html: str) -> str:
+    """Return the text of HTML that has only what we allow, with its classes."""
+    checked(html)
+    return unescape(html)
 
 
 @given(PIECES)
@@ -58,6 +65,55 @@ def test_markdown_reads_well() -> None:
         "<h1>",
     ):
         assert part in html
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["$E = mc^2$", "\\(a*b*c\\)", "$$x_1\\,y_1$$", "\\[a_1 * b_1 * c\\]", "$$\n- a_1*b*c\n= \\frac{1}{2}\n$$"],
+)  # fmt: skip
+def test_a_formula_is_left_alone(formula: str) -> None:
+    lines = formula.replace("\n", "\n> ")
+    for text in (formula, f"Before\n{formula}\nafter.", f"> {lines}"):
+        html = checked_html(markdown(text))
+        assert formula in html
+        assert 'class="math"' in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "costs $5 or $10_000",
+        "$FOO_BAR and $BAZ_X",
+        "${A}_${B}",
+        "a$b_c$d",
+        "\\$x_1$ y",
+        "$$ lone _a_",
+    ],
+)
+def test_money_and_variables_are_no_formulas(text: str) -> None:
+    assert 'class="math"' not in markdown(text)
+
+
+def test_tasks_have_boxes() -> None:
+    html = markdown(
+        "- [x] done **b**\n- [ ] open\n- [link](https://a.example) no\n- [y] no"
+    )
+    assert '<li class="task"><span class="box done">☑</span> done <strong>' in html
+    assert '<li class="task"><span class="box open">☐</span> open' in html
+    assert html.count('class="task"') == 2
+
+
+def test_what_scrolls_can_be_focused_and_a_diagram_is_labelled() -> None:
+    html = markdown(
+        "|a|b|\n|:-:|-|\n|1|2|\n\n```mermaid\ngraph TD\n```\n\n```py\nx\n```"
+    )
+    assert (
+        '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
+        in html
+    )
+    assert '<td class="center">' in html
+    assert html.count('<pre tabindex="0">') == 2
+    assert html.count("Source of a Mermaid diagram") == 1
 
 
 def test_a_remote_image_becomes_a_label() -> None:

@@ -1,4 +1,4 @@
-"""What tools wrote and changed, as the thread page shows it."""
+"""Output of tools and changes of files, as the thread page shows them."""
 
 import re
 
@@ -77,3 +77,12 @@ def test_a_call_that_the_user_rejected_says_so(
     rejected = call(pages.get(f"/session/{session}").text, "rm -rf build")
     assert ">rejected by you<" in rejected.partition("</summary>")[0]
     assert "STOP what you are doing" not in rejected
+
+
+def test_markdown_of_an_answer(pages: Web) -> None:
+    text = pages.get("/session/a890b11b-800b-f177-132a-6d2ea54c7cbb").text
+    assert '<span class="math">\\(a^2+b^2\\)</span>' in text
+    assert "e^{-x^2}\\,dx" in text
+    assert "☑</span> done task" in text
+    assert "Source of a Mermaid diagram" in text
+    assert '<div class="wide" tabindex="0"' in text

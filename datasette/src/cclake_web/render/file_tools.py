@@ -106,7 +106,7 @@ def said(call: Call) -> Markup:
         return output(call)
     changed = result_of(call).get("userModified") is True
     words = "You changed it before it was applied." if changed else ""
-    return Markup('<p class="decided">{}</p>').format(words) if words else Markup("")
+    return Markup('<p class="cut">{}</p>').format(words) if words else Markup("")
 
 
 def _changed(call: Call, label: str, path: str, hunks: list[Hunk]) -> View:

@@ -11,6 +11,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from cclake_web.render.code import LONGEST_FENCE, colour, lexer_named
+from cclake_web.render.markdown_rules import extend
 from cclake_web.render.safe import plain, visible
 
 LONGEST = 200_000  # maximum characters; a longer text is shown as plain text
@@ -22,8 +23,25 @@ _TAGS = {
 }  # fmt: skip
 _ATTRIBUTES = {
     "a": {"href", "title"}, "code": {"class"}, "span": {"class"}, "ol": {"start"},
-    "td": {"class"}, "th": {"class"},
+    "td": {"class"}, "th": {"class"}, "p": {"class"}, "pre": {"class"}, "li": {"class"},
 }  # fmt: skip
+_DIAGRAMS = {
+    "mermaid": "Mermaid", "dot": "Graphviz", "graphviz": "Graphviz",
+    "plantuml": "PlantUML", "puml": "PlantUML",
+}  # fmt: skip
+# Alignment is a style attribute, which our policy forbids.
+_ALIGNED = tuple(
+    (f' style="text-align:{side}"', f' class="{side}"') for side in ("right", "center")
+)
+# What scrolls can be reached by keys, and a table says what it is. A text has no tag
+# of its own any more.
+_WIDE = '<div class="wide" tabindex="0" role="region" aria-label="Table">'
+_SCROLLING = (
+    ("<pre>", '<pre tabindex="0">'),
+    ('<pre class="math">', '<pre class="math" tabindex="0">'),
+    ("<table>", f"{_WIDE}<table>"),
+    ("</table>", "</table></div>"),
+)
 
 
 class _Renderer(RendererHTML):
@@ -38,6 +56,51 @@ class _Renderer(RendererHTML):
         label = tokens[idx].content or str(tokens[idx].attrGet("src") or "")
         return f'<span class="no-image">image: {escape(label)}</span>'
 
+    def fence(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: EnvType,
+    ) -> str:
+        """Return code; of a diagram, which is not drawn, with a label."""
+        shown = super().fence(tokens, idx, options, env)
+        language = tokens[idx].info.strip().partition(" ")[0].lower()
+        kind = _DIAGRAMS.get(language)
+        label = f'<p class="source-of">Source of a {kind} diagram</p>' if kind else ""
+        return label + shown
+
+    def math(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: EnvType,
+    ) -> str:
+        """Return a formula as it was written."""
+        return f'<span class="math">{escape(tokens[idx].content)}</span>'
+
+    def math_block(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: EnvType,
+    ) -> str:
+        """Return a formula on lines of its own as it was written."""
+        return f'<pre class="math">{escape(tokens[idx].content)}</pre>'
+
+    def task(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: EnvType,
+    ) -> str:
+        """Return the box of a task."""
+        kind = "done" if tokens[idx].content == "☑" else "open"
+        return f'<span class="box {kind}">{tokens[idx].content}</span> '
+
 
 def _highlight(code: str, language: str, _attrs: str) -> str:
     known = lexer_named(language) if len(code) <= LONGEST_FENCE else None
@@ -48,6 +111,7 @@ def _make(links: bool) -> MarkdownIt:
     options = {"html": False, "linkify": links, "breaks": True, "highlight": _highlight}
     made = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
     made.enable(["table", "strikethrough", "linkify"])
+    extend(made)
     if made.linkify:
         made.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
     return made
@@ -67,16 +131,17 @@ def markdown(text: str) -> Markup:
 def _rendered(text: str) -> Markup:
     # Looking for bare addresses can take quadratic time.
     made = _LINKING if len(text) <= LONGEST_LINKED else _PLAIN
+    html = made.render(visible(text))
+    for style, name in _ALIGNED:
+        html = html.replace(style, name)
     clean = nh3.clean(
-        # Alignment is a style attribute, which our policy forbids.
-        made.render(visible(text)).replace(
-            ' style="text-align:right"', ' class="right"'
-        ),
+        html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
         url_relative="deny",
         link_rel="noopener noreferrer nofollow",
     )
-    # What scrolls can be reached by keys; a text has no tag of its own any more.
-    return Markup(clean.replace("<pre>", '<pre tabindex="0">'))
+    for tag, scrolling in _SCROLLING:
+        clean = clean.replace(tag, scrolling)
+    return Markup(clean)

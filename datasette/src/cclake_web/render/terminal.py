@@ -31,7 +31,7 @@ Run = tuple[int, int, str]
 
 @dataclass(frozen=True)
 class Style:
-    """How the next characters look. Colours are names of hues, "" for the default."""
+    """Look of the next characters. Colours are names of hues, "" for the default."""
 
     ink: str = ""
     paper: str = ""
