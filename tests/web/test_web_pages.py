@@ -135,6 +135,23 @@ def test_a_subagents_page_has_its_own_totals(web: Web) -> None:
     assert "$0.02" in totals
 
 
+def test_an_error_of_the_api_is_not_a_failed_call(web: Web) -> None:
+    (row,) = [
+        one for one in web.get("/").text.split("<li") if f"/session/{MAIN}" in one
+    ]  # fmt: skip
+    assert ">1 failed<" in row
+    assert ">1 API error<" in row
+    header = web.get(f"/session/{MAIN}").text.partition('class="totals"')[2]
+    assert "<dt>API errors</dt><dd>1</dd>" in header
+
+
+def test_models_have_their_short_names_in_a_download(web: Web) -> None:
+    text = web.get(f"/session/{MAIN}/export.md").text
+    (models,) = [line for line in text.splitlines() if line.startswith("- Models: ")]
+    assert "glm-4.6" in models
+    assert "claude-" not in models
+
+
 def test_edits_are_shown_to_the_word(web: Web) -> None:
     text = web.get(f"/session/{MAIN}").text
     assert "<ins> + 1</ins>" in text.replace("<ins> </ins><ins>", "<ins>")

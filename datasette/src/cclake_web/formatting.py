@@ -148,3 +148,8 @@ def title(session: Mapping[str, Any]) -> str:
 def model_name(model: str | None) -> str:
     """Return `sonnet 4.5` for `claude-sonnet-4-5`."""
     return short_name(model or "")
+
+
+def model_names(models: str | None) -> str:
+    """Return the short names of the models of a session."""
+    return ", ".join(short_name(one.strip()) for one in (models or "").split(","))

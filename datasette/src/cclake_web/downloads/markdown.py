@@ -9,7 +9,7 @@ from cclake_common.kept import Kept
 from cclake_web.data.blocks import Entry
 from cclake_web.data.sessions import Row
 from cclake_web.downloads.records import line
-from cclake_web.formatting import money, one_line
+from cclake_web.formatting import model_names, money, one_line
 from cclake_web.render.safe import visible
 
 LONGEST = 20_000  # maximum characters of the output of a tool
@@ -30,7 +30,7 @@ def head(session: Row) -> str:
         ("Session", f"`{session['session_id']}`"),
         ("Project", session["project_path"] or session["project_key"]),
         ("Branch", session["git_branch"]), ("Host", session["host"]),
-        ("Models", session["models"]),
+        ("Models", model_names(session["models"])),
         ("From", session["started_at"]), ("To", session["ended_at"]),
         ("Cost", money(session["cost_usd"])),
         ("Starred", "yes" if session.get("starred") else ""),

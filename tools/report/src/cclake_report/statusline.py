@@ -21,7 +21,7 @@ from cclake_common.accounts import Accounts
 from cclake_common.amounts import short
 from cclake_common.budgets import Budget, Sums, Use
 from cclake_common.failure import Failure
-from cclake_common.model_names import short_name
+from cclake_common.model_names import gold_name, short_name
 from cclake_common.settings import home, host, in_home
 from cclake_common.timezones import bounds, quarter_no, zone
 from cclake_common.visible import visible
@@ -215,7 +215,9 @@ class _Found:
     def _status_fields(self) -> dict[str, str]:
         status = self._status
         name = status.text("model", "display_name")
-        found = {"model": _plain(name or short_name(status.text("model", "id")))}
+        found = {
+            "model": _plain(name or short_name(gold_name(status.text("model", "id"))))
+        }
         for field in ("lines_added", "lines_removed"):
             count = status.number("cost", f"total_{field}")
             found[field] = UNKNOWN if count is None else f"{count:.0f}"

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any
 
+from cclake_common.model_names import gold_name
+
 from cclake_archive.client import Document
 from cclake_archive.json_text import dumps, loads
 from cclake_archive.live.blocks import Block
@@ -23,7 +25,6 @@ _CONTEXT = re.compile(
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 _AGENT_FILE = re.compile(r"(?:^|/)agent-([^/]+)\.jsonl$")
 _DRIVE = re.compile(r"[A-Za-z]:(?:[\\/]|$)|[\\/]{2}")
-_DATE = re.compile(r"(?<=\d)-20\d{6}$")  # suffix of a model, which gold removes
 _SPACE = re.compile(r"\s+")
 MOST_TITLE, MOST_PROMPT = 200, 2000  # maximum characters, as in gold
 
@@ -193,7 +194,7 @@ def _read(line: Line, entry: dict[str, Any]) -> None:
     if line.agent_id and line.kind == "prompt":
         line.kind = "agent_prompt"
     line.message_id = _string(message.get("id"))
-    line.model = _DATE.sub("", _string(message.get("model")))
+    line.model = gold_name(_string(message.get("model")))
     line.agent = _string(_dict(entry.get("toolUseResult")).get("agentId"))
 
 
