@@ -136,7 +136,7 @@ def test_downloads_contain_what_is_kept(keeping: Web) -> None:
     page = keeping.get(f"/session/{MAIN}/export.html").text
     assert "All of it" in page
     assert "part" in page
-    assert not re.search(r'(?:src|href)="(?!data:|https?://|mailto:)', page)
+    assert not re.search(r'(?:src|href)="(?!#i-|data:|https?://|mailto:)', page)
     assert "<form" not in page
 
 

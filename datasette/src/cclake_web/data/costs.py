@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cclake_archive.json_text import dumps
 from cclake_common.times import moment
 
 from cclake_web import formatting
 from cclake_web.data.filters import Filters
 
 PROMPTS = 10
+MISSES = 5
 TURNS = 20  # of a session
 SMALL = 10_000  # tokens; a smaller miss is not worth reporting
 SHORT_S, LONG_S = 5 * 60, 60 * 60  # how long the cache keeps what was written
@@ -33,6 +35,7 @@ def dearest(
         (filters.project, "s.project_key = :project"),
         (filters.branch, "s.git_branch = :branch"), (filters.host, "s.host = :host"),
         (filters.model, "instr(',' || replace(s.models, ', ', ',') || ',', :model)"),
+        (filters.keeps, "t.session_id in (select value from json_each(:kept))"),
     )  # fmt: skip
     chosen = " and ".join(sql for wanted, sql in pairs if wanted)
     rows = connection.execute(
@@ -43,6 +46,7 @@ def dearest(
         {
             "low": low, "high": high, "limit": limit, "model": f",{filters.model},",
             "project": filters.project, "branch": filters.branch, "host": filters.host,
+            "kept": dumps(filters.kept),
         },
     ).fetchall()  # fmt: skip
     return [
@@ -94,6 +98,7 @@ class Miss:
     before: str
     model: str
     cost: float | None
+    session_id: str = ""
 
 
 @dataclass
@@ -112,15 +117,7 @@ class Costs:
 
 def costs(connection: sqlite3.Connection, session_id: str) -> Costs:
     """Return what the responses of a session cost, without copies of others."""
-    responses = connection.execute(
-        """select message_id, agent_id, turn_number, entry_key, model_name,
-        responded_at,
-        input_tokens, cache_write_tokens, cache_write_1h_tokens,
-        cache_read_tokens, input_usd, cache_write_5m_usd, cache_write_1h_usd,
-        cache_read_price, price_multiplier, cost_usd
-        from fct_api_responses where session_id = ? order by responded_at""",
-        (session_id,),
-    ).fetchall()
+    responses = _responses(connection, session_id)
     found = misses(responses, _compactions(connection, session_id))
     return Costs(
         turns=_turns(connection, session_id),
@@ -132,6 +129,44 @@ def costs(connection: sqlite3.Connection, session_id: str) -> Costs:
         cost=sum(row["cost_usd"] or 0 for row in responses),
         responses=len(responses),
     )
+
+
+def _responses(connection: sqlite3.Connection, session_id: str) -> list[sqlite3.Row]:
+    return connection.execute(
+        """select session_id, message_id, agent_id, turn_number, entry_key, model_name,
+        responded_at,
+        input_tokens, cache_write_tokens, cache_write_1h_tokens,
+        cache_read_tokens, input_usd, cache_write_5m_usd, cache_write_1h_usd,
+        cache_read_price, price_multiplier, cost_usd
+        from fct_api_responses where session_id = ? order by responded_at""",
+        (session_id,),
+    ).fetchall()
+
+
+def dearest_misses(
+    connection: sqlite3.Connection, filters: Filters, turns: Iterable[Row]
+) -> list[Miss]:
+    """Return the cache misses that cost most in the sessions of some turns.
+
+    Args:
+        connection: Of the export.
+        filters: Misses on other days than its are left out.
+        turns: As `dearest` returns them.
+    """
+    low, high = filters.bounds()
+    found: list[Miss] = []
+    for session_id in dict.fromkeys(turn["session_id"] for turn in turns):
+        responses = _responses(connection, session_id)
+        within = {
+            row["entry_key"] or ""
+            for row in responses
+            if low <= (row["responded_at"] or "") and (
+                not high or (row["responded_at"] or "") < high
+            )
+        }  # fmt: skip
+        some = misses(responses, _compactions(connection, session_id))
+        found += [one for one in some if one.entry_key in within and one.cost]
+    return sorted(found, key=lambda one: -(one.cost or 0))[:MISSES]
 
 
 def _turns(connection: sqlite3.Connection, session_id: str) -> list[Row]:
@@ -234,7 +269,7 @@ def _miss(
     return Miss(
         row["turn_number"] or 0, row["entry_key"] or "", row["agent_id"] or "", cause,
         tokens, seconds, before["model_name"] or "", row["model_name"] or "",
-        _dearer(row, tokens),
+        _dearer(row, tokens), row["session_id"],
     )  # fmt: skip
 
 

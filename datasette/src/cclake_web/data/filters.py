@@ -109,6 +109,7 @@ class Filters:
             model=f",{self.model}," if self.model else "",
             low=low,
             high=high,
+            sessions=self.kept if self.keeps else None,
         )
 
     def where(self) -> tuple[list[str], dict[str, Any]]:

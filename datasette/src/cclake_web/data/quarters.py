@@ -4,6 +4,8 @@ import sqlite3
 from datetime import date, timedelta
 from typing import Any
 
+from cclake_archive.json_text import dumps
+
 from cclake_web.data.filters import Filters
 from cclake_web.data.zones import LAST, local_quarter, midnight, quarter_of
 
@@ -17,6 +19,9 @@ def chosen(filters: Filters) -> tuple[str, dict[str, Any]]:
     within, values = chosen_days(filters)
     picked = {name: value for name in _COLUMNS if (value := getattr(filters, name))}
     parts = [f"{_COLUMNS[name]} = :{name}" for name in picked]
+    if filters.keeps:
+        parts.append("session_id in (select value from json_each(:kept))")
+        picked["kept"] = dumps(filters.kept)
     return " and ".join([within, *parts]), values | picked
 
 

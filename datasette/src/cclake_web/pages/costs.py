@@ -11,6 +11,7 @@ from cclake_web import formatting
 from cclake_web.data import sessions, thread
 from cclake_web.data.costs import Costs, Row, costs, sentence
 from cclake_web.data.costs import dearest as dearest_turns
+from cclake_web.data.costs import dearest_misses as dearest_turns_misses
 from cclake_web.data.filters import Filters
 from cclake_web.masking import mask_names
 from cclake_web.pages.web import Visit, message, view
@@ -66,6 +67,20 @@ def dearest(connection: sqlite3.Connection, filters: Filters) -> list[dict[str, 
     """Return the most expensive prompts of a selection as they are listed."""
     rows = dearest_turns(connection, filters)
     return [prompt(row) | {"title": mask(formatting.title(row))} for row in rows]
+
+
+def dearest_misses(
+    connection: sqlite3.Connection, filters: Filters, prompts: list[dict[str, Any]]
+) -> list[tuple[str, str, str]]:
+    """Return the cache misses of the sessions of some prompts as they are listed.
+
+    Each has its sentence, its address and the title of its session.
+    """
+    titles = {one["session_id"]: one["title"] for one in prompts}
+    return [
+        (sentence(one), place(one.session_id, one.entry_key), titles[one.session_id])
+        for one in dearest_turns_misses(connection, filters, prompts)
+    ]
 
 
 def named_agents(

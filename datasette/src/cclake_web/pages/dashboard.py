@@ -16,8 +16,9 @@ from cclake_web.data.filters import Filters
 from cclake_web.data.over_time import Done
 from cclake_web.data.periods import DEFAULT, MONTH, PRESETS, Period, period
 from cclake_web.export import NAME, Export
+from cclake_web.kept import labels
 from cclake_web.pages import budgets
-from cclake_web.pages.costs import dearest
+from cclake_web.pages.costs import dearest, dearest_misses
 from cclake_web.pages.panels import panels
 from cclake_web.pages.queries import QUERIES, sql_of
 from cclake_web.pages.sessions import MOST, choices
@@ -25,16 +26,20 @@ from cclake_web.pages.web import Visit, view
 from cclake_web.pages.year import year
 from cclake_web.permissions import may_reveal
 
+MOST_IN_SQL = 50  # sessions that the SQL of a chart names
+
 
 @view
 async def dashboard_page(visit: Visit) -> Response:
     """Return all charts of a selection; one without dates is the last 30 days."""
-    filters = Filters.from_args(visit.args, visit.zone)
+    filters = visit.filters()
     dated, name = filters.since or filters.until, visit.args.get("period", "")
     if not dated and name not in PRESETS:
         return Response.redirect(f"/dashboard?{filters.query(period=DEFAULT)}")
-    # Visitors who may not reveal secrets may run canned queries only.
+    # Visitors who may not reveal secrets may run canned queries only. An address has no
+    # room for very many sessions.
     free = await may_reveal(visit.datasette, visit.request.actor)
+    free = free and len(filters.kept) <= MOST_IN_SQL
 
     def answer(connection: sqlite3.Connection) -> Response:
         known = choices(connection, visit.export)
@@ -53,6 +58,7 @@ async def dashboard_page(visit: Visit) -> Response:
             period=shown,
             presets=presets(days, visit.today),
             choices=known,
+            labels=labels(visit.kept()),
             called=called["model"],
             budgets=budgets.shown(
                 connection, visit.export, visit.state.config, visit.zone
@@ -116,7 +122,8 @@ def gathered(
         "models": span.models if span else [],
         "blocks": numbers.blocks(connection, filters),
         "projects": numbers.projects(connection, filters),
-        "dearest": dearest(connection, filters),
+        "dearest": (prompts := dearest(connection, filters)),
+        "misses": dearest_misses(connection, filters, prompts),
         "tools": calls.tools,
         "errors": calls.errors,
         "names": dict(map(tuple, connection.execute(_NAMES))),

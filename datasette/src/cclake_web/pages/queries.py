@@ -3,6 +3,7 @@
 `{at}` is the time in the viewer's zone, `{where}` the condition of the selection.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
@@ -155,7 +156,7 @@ def _responses(chosen: Filters) -> list[str]:
          "        where git_branch = {})"),
         (low, "r.responded_at >= {}"), (high, "r.responded_at < {}"),
     )  # fmt: skip
-    return [sql.format(literal(value)) for value, sql in pairs if value]
+    return _written(pairs) + _kept(chosen, "r.session_id")
 
 
 def _calls(chosen: Filters) -> list[str]:
@@ -169,7 +170,7 @@ def _calls(chosen: Filters) -> list[str]:
         (chosen.branch, sessions + "git_branch = {})"),
         (low, "c.called_at >= {}"), (high, "c.called_at < {}"),
     )  # fmt: skip
-    return [sql.format(literal(value)) for value, sql in pairs if value]
+    return _written(pairs) + _kept(chosen, "c.session_id")
 
 
 def _turns(chosen: Filters) -> list[str]:
@@ -182,7 +183,18 @@ def _turns(chosen: Filters) -> list[str]:
          "instr(',' || replace(s.models, ', ', ',') || ',', {})"),
         (low, "t.started_at >= {}"), (high, "t.started_at < {}"),
     )  # fmt: skip
+    return _written(pairs) + _kept(chosen, "t.session_id")
+
+
+def _written(pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [sql.format(literal(value)) for value, sql in pairs if value]
+
+
+def _kept(chosen: Filters, column: str) -> list[str]:
+    """Return the condition of a star or a label: the sessions that have it now."""
+    if not chosen.keeps:
+        return []
+    return [f"{column} in ({', '.join(map(literal, chosen.kept))})"]
 
 
 def literal(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -15,6 +16,7 @@ from cclake_common.search import (
     KINDS,
     OPEN,
     Question,
+    Within,
     excerpt,
     hits,
     kinds_of,
@@ -23,9 +25,10 @@ from cclake_common.search import (
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
-from cclake_web.data import file_operations
+from cclake_web.data import file_operations, regexp, sessions
 from cclake_web.data.filters import Filters
 from cclake_web.formatting import title
+from cclake_web.kept import labels
 from cclake_web.live import merge
 from cclake_web.live.merge import NEWER
 from cclake_web.pages.sessions import choices
@@ -42,8 +45,9 @@ Hit = dict[str, Any]
 async def search_page(visit: Visit) -> Response:
     """Return the hits of a question within a selection."""
     args = visit.args
-    filters = Filters.from_args(args, visit.zone)
-    asked = question(filters.q, visit.zone)
+    filters = visit.filters()
+    expression, words = regexp.asked(filters.q)
+    asked = question(words, visit.zone)
     within = replace(filters.within(), operators=asked.operators)
     chosen = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
     kinds = asked.kinds(chosen)
@@ -54,6 +58,8 @@ async def search_page(visit: Visit) -> Response:
     offset = int(number) if number.isdecimal() and len(number) < 6 else 0
     order = {"order": "best"} if best else {}
     overlay = await visit.live()
+    if expression:
+        return await _by_expression(visit, filters, expression, asked, within, kinds)
 
     def answer(connection: sqlite3.Connection) -> Response:
         def ask(match: str, best: bool) -> tuple[list[Hit], str]:
@@ -77,10 +83,8 @@ async def search_page(visit: Visit) -> Response:
         )
         return visit.page(
             "search.html",
-            filters=filters,
-            asked=asked,
-            kinds=kinds,
-            all_kinds=KINDS,
+            **_shared(visit, connection, filters, kinds),
+            is_empty=asked.is_empty,
             offers=[
                 (kind, f"{number}{'+' if more else ''} more in {KINDS[kind].lower()}")
                 for kind, number in found.items()
@@ -92,13 +96,88 @@ async def search_page(visit: Visit) -> Response:
             offset=offset or not newer,
             following=following,
             groups=_groups([_shown(row) for row in rows]),
-            choices=choices(connection, visit.export),
             files=[] if offset else file_operations.named(connection, filters.q),
-            switches={kind: "1" for kind in kinds if kinds != ["text"]}
-            | ({"order": "best"} if best else {}),
+            switches={kind: "1" for kind in kinds if kinds != ["text"]} | order,
         )
 
     return await visit.export.read(answer, limit_ms=LIMIT_MS)
+
+
+def _shared(
+    visit: Visit, connection: sqlite3.Connection, filters: Filters, kinds: list[str]
+) -> dict[str, Any]:
+    """Return what the page shows of any question."""
+    return {
+        "filters": filters, "kinds": kinds, "all_kinds": KINDS, "expression": None,
+        "choices": choices(connection, visit.export), "labels": labels(visit.kept()),
+    }  # fmt: skip
+
+
+async def _by_expression(
+    visit: Visit,
+    filters: Filters,
+    expression: regexp.Expression,
+    asked: Question,
+    within: Within,
+    kinds: list[str],
+) -> Response:
+    """Return the hits of a regular expression in the sessions of the filters."""
+    start = visit.args.get("start", "")
+    below = int(start) if re.fullmatch(r"-?\d{1,18}", start) else None
+    overlay = await visit.live()
+
+    def answer(connection: sqlite3.Connection) -> Response:
+        find = partial(regexp.find, wanted=expression, match=asked.match, kinds=kinds)
+        found = regexp.Found()
+        if not expression.error:
+            found = find(
+                connection, within=within_sessions(connection, filters, within),
+                limit=merge.PAGE, below=below,
+            )  # fmt: skip
+            with overlay.over(connection) as tables:
+                if tables and below is None:
+                    newer = find(tables.connection, within=within, limit=merge.PAGE)
+                    known = {row["entry_key"] for row in found.rows}
+                    found.rows[:0] = [
+                        row for row in newer.rows if row["entry_key"] not in known
+                    ]
+        looked_to = found.looked_to
+        return visit.page(
+            "search.html",
+            **_shared(visit, connection, filters, kinds) | {"expression": expression},
+            is_empty=False,
+            offers=[
+                (kind, f"in {name.lower()} as well")
+                for kind, name in KINDS.items()
+                if kind not in kinds
+            ],
+            offer_of=lambda kind: dict.fromkeys((*kinds, kind), "1"),
+            best=False,
+            loose=False,
+            offset=below is not None,
+            following="" if found.following is None else str(found.following),
+            looked_to=looked_to and datetime.fromtimestamp(looked_to, UTC).isoformat(),
+            groups=_groups([_shown(row) for row in found.rows]),
+            files=[],
+            switches={kind: "1" for kind in kinds if kinds != ["text"]},
+        )
+
+    return await visit.export.read(answer, limit_ms=LIMIT_MS)
+
+
+def within_sessions(
+    connection: sqlite3.Connection, filters: Filters, within: Within
+) -> Within:
+    """Return the blocks to search by their sessions, which is faster for each."""
+    sql, values = sessions.subset(
+        connection, replace(filters, q="", since="", until="")
+    )
+    if not sql:
+        return within
+    chosen = tuple(row[0] for row in connection.execute(sql, values))
+    return Within(
+        low=within.low, high=within.high, operators=within.operators, sessions=chosen
+    )
 
 
 def _find(

@@ -1,11 +1,12 @@
 """Full-text search over what was said and done, in an export."""
 
+import json
 import re
 import sqlite3
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import lru_cache
@@ -45,6 +46,8 @@ CANDIDATES = 50  # places of a word that are looked at
 SHORT = 20  # characters of a word that is left out rather than cut
 COUNTED = 1000  # hits of a word, from which on it counts as common
 OFFERED = 500  # newest hits whose kinds are counted
+FLAG = re.compile("[A-Za-z0-9]{1,2}")  # after a minus it is a flag, as in `rm -rf`
+CHUNK = 200  # texts that are read at once
 # Operators, and the condition that each sets on a block `d`.
 _CALL = """exists (select 1 from fct_tool_calls c
         where c.tool_use_id = d.tool_use_id and {})"""
@@ -65,9 +68,10 @@ OPERATORS = {
     ),
 }
 _OF_CALLS = {"tool", "error"}
+_TEXT = """case when d.block_kind = 'tool_use'
+    then d.tool_name || ' ' || d.tool_input else d.text end"""
 # A block with text: others are neither in the index nor in `search_documents`.
-_SAYS = """trim(case when d.block_kind = 'tool_use'
-    then d.tool_name || ' ' || d.tool_input else d.text end) <> ''"""
+_SAYS = f"trim({_TEXT}) <> ''"
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Within:
         low: The first time, as the export writes it.
         high: The time after the last one.
         operators: Further conditions, those of a question.
+        sessions: The sessions to search; None for all.
     """
 
     projects: tuple[str, ...] = ()
@@ -104,6 +109,7 @@ class Within:
     low: str = ""
     high: str = ""
     operators: tuple[Operator, ...] = ()
+    sessions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,10 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
     r"""Return any text as a query that is always valid.
 
     All words must occur. `"several words"` is a phrase, and `word*` a prefix.
-    `-word` must not occur. `project:`, `model:`, `tool:`, `file:` and
-    `error:` take part of a name (`error:any` is any failure), `before:` and `after:` a
-    day.
+    `-word` must not occur; after a minus, up to two letters are a flag, such as `-rf`,
+    which is found as a word, and so is a minus in quotes. `project:`, `model:`,
+    `tool:`, `file:` and `error:` take part of a name (`error:any` is any failure),
+    `before:` and `after:` a day.
 
     Args:
         text: What was asked.
@@ -163,6 +170,8 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
         plain = (f"{name}:{given}" if name else given).replace('"', " ").strip()
         if not (_WORDS.search(plain) or ALONE.search(plain)):
             continue
+        if minus and not name and FLAG.fullmatch(word):
+            minus = ""
         prefix = word.endswith("*") and len(plain) > 2
         term = f'"{words_of(plain.rstrip("*"))}"' + ("*" if prefix else "")
         if minus:
@@ -226,11 +235,7 @@ def hits(
         offset: Number of hits to leave out.
         words: Of the `Question`; an excerpt is around the rarest of them.
     """
-    conditions, values = _where(within)
-    wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
-    names = [f":kind{number}" for number, _ in enumerate(wanted)]
-    values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
-    conditions.append(f"d.block_kind in ({', '.join(names)})")
+    conditions, values = _where(within, kinds)
     conditions.append("search_fts match :match" if match else _SAYS)
     floor = _floor(connection, match) if best and match else None
     if floor is not None:
@@ -242,7 +247,42 @@ def hits(
     where {" and ".join(conditions)} order by {order} limit :limit offset :offset"""
     values |= {"match": match, "limit": limit, "offset": offset}
     found = connection.execute(_numbered(sql, match), values)
-    return _details(connection, match, words, [row[0] for row in found])
+    return described(connection, match, words, [row[0] for row in found])
+
+
+def texts(
+    connection: sqlite3.Connection,
+    match: str,
+    kinds: Sequence[str],
+    within: Within,
+    below: int | None = None,
+) -> Iterator[tuple[int, str]]:
+    """Yield the numbers and texts of all blocks of a search, newest first.
+
+    Args:
+        connection: Of the export.
+        match: Of a `Question`; "" for all blocks.
+        kinds: Keys of `KINDS`.
+        within: Which blocks to search.
+        below: Leave out blocks with this number and higher ones.
+    """
+    conditions, values = _where(within, kinds)
+    conditions.append("search_fts match :match" if match else _SAYS)
+    if below is not None:
+        conditions.append("f.rowid < :below")
+    sql = f"""select f.rowid {_source(match, within)}
+    where {" and ".join(conditions)} order by f.rowid desc"""
+    values |= {"match": match, "below": below}
+    # The texts are read in a second query, so that sorting does not copy them.
+    found = connection.execute(_numbered(sql, match), values)
+    while numbers := [row[0] for row in found.fetchmany(CHUNK)]:
+        marks = ", ".join("?" * len(numbers))
+        rows = connection.execute(
+            f"""select d.search_id, {_TEXT} from thread_blocks d
+            where d.search_id in ({marks}) order by d.search_id desc""",
+            numbers,
+        )
+        yield from ((number, text or "") for number, text in rows)
 
 
 def kinds_of(
@@ -287,10 +327,10 @@ def _source(match: str, within: Within) -> str:
     return found + (f" {_JOIN}" if within.branch or within.model else "")
 
 
-def _details(
+def described(
     connection: sqlite3.Connection, match: str, words: Sequence[str], found: list[int]
 ) -> list[dict[str, Any]]:
-    """Return what is shown of hits, in their order.
+    """Return what is shown of hits, in the order of their numbers.
 
     This is a separate query: joined to the search, SQLite would read every hit of
     the words.
@@ -459,10 +499,13 @@ def _floor(connection: sqlite3.Connection, match: str) -> int | None:
     return row[0] if row else None
 
 
+_OF_SESSIONS = "d.session_id in (select value from json_each(:sessions))"
 _JOIN = "join dim_sessions s on s.session_id = d.session_id"
 
 
-def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
+def _where(
+    within: Within, kinds: Sequence[str] = ()
+) -> tuple[list[str], dict[str, Any]]:
     low, high = within.low, within.high
     projects = {f"project{n}": key for n, key in enumerate(within.projects)}
     pairs = (
@@ -472,14 +515,21 @@ def _where(within: Within) -> tuple[list[str], dict[str, Any]]:
         (within.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
         (low or high, "f.rowid >= :low"),
         (high, "f.rowid < :high"),
+        (within.sessions is not None, _OF_SESSIONS),
     )
     values = {
         "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
         "low": first_number(low), "high": first_number(high),
+        "sessions": json.dumps(within.sessions),
     }  # fmt: skip
     conditions = [sql for wanted, sql in pairs if wanted]
     for number, one in enumerate(within.operators):
         sql = OPERATORS[one.name].format(f":operator{number}")
         conditions.append(f"not ({sql})" if one.is_negative else sql)
         values[f"operator{number}"] = one.value
+    wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
+    values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
+    if wanted:
+        names = ", ".join(f":kind{number}" for number, _ in enumerate(wanted))
+        conditions.append(f"d.block_kind in ({names})")
     return conditions, values | projects
