@@ -86,3 +86,104 @@ def test_a_wrong_file_is_one_line_on_the_dashboard(served: Web, home: Path) -> N
     assert problem in text
     assert "<i>year" not in text
     assert "Most expensive prompts" in text
+
+
+ACCOUNTS = """
+[[account]]
+name = "Work"
+folder = "/home/me/alpha"
+
+[[account]]
+name = "<i>team"
+host = "server"
+"""
+PLACES = """select s.session_id, s.host, p.project_path from dim_sessions s
+left join dim_projects p on p.project_key = s.project_key"""
+
+
+@pytest.fixture
+def expected(served: Web, home: Path) -> dict[str, set[str]]:
+    """Write the rules; return the sessions of each account."""
+    (home / "accounts.toml").write_text(ACCOUNTS)
+    found: dict[str, set[str]] = {"Work": set(), "<i>team": set(), "none": set()}
+    for session, host, path in served.get(
+        f"/conversations.json?sql={quote(PLACES)}"
+    ).json()["rows"]:
+        is_work = path == "/home/me/alpha"
+        found["Work" if is_work else "<i>team" if host == "server" else "none"].add(
+            session
+        )
+    assert all(found.values())
+    return found
+
+
+def listed(web: Web, path: str) -> set[str]:
+    return set(re.findall(r'class="title" href="/session/([^"?]+)', web.get(path).text))
+
+
+def test_the_list_is_filtered_by_account(
+    served: Web, expected: dict[str, set[str]]
+) -> None:
+    for account, sessions in expected.items():
+        assert listed(served, f"/?account={quote(account)}") == sessions
+    text = served.get("/").text
+    choice = text.partition('<select name="account"')[2].partition("</select>")[0]
+    offered = dict(re.findall(r'value="([^"]*)">([^<]*)<', choice))
+    assert {unescape(value): unescape(label) for value, label in offered.items()} == {
+        "": "Account: all",
+        "Work": f"Work ({len(expected['Work'])})",
+        "<i>team": f"<i>team ({len(expected['<i>team'])})",
+        "none": f"no account ({len(expected['none'])})",
+    }
+    assert listed(served, "/?account=unknown") == set()
+
+
+def test_an_edited_file_counts_for_old_sessions_at_once(
+    served: Web, home: Path, expected: dict[str, set[str]]
+) -> None:
+    (home / "accounts.toml").write_text('[[account]]\nname = "Work"\nhost = "server"\n')
+    assert listed(served, "/?account=work") == expected["<i>team"]
+    (home / "accounts.toml").write_text("[[account]]\n")  # wrong: as if there were none
+    assert 'name="account"' not in served.get("/").text
+    (home / "accounts.toml").unlink()
+    assert 'name="account"' not in served.get("/").text
+
+
+def test_the_dashboard_is_divided_by_account(
+    served: Web, expected: dict[str, set[str]]
+) -> None:
+    counts = []
+    for account, sessions in expected.items():
+        text = served.get(f"{DASHBOARD}&account={quote(account)}").text
+        ids = ", ".join(f"'{one}'" for one in sessions)
+        number = value(
+            served,
+            f"select count(*) from fct_api_responses where session_id in ({ids})",
+        )
+        assert f"{number:,.0f} response" in text or "No API response" in text
+        counts.append(number)
+        links = re.findall(r'href="/conversations\?(sql=[^"]+)"', text)
+        for link in links[:3]:
+            assert (
+                served.get(f"/conversations.json?{unescape(link)}").status_code == 200
+            )
+    assert sum(counts) == value(served, "select count(*) from fct_api_responses")
+    assert served.get("/compare?a_account=Work&b_account=none").status_code == 200
+
+
+def test_a_search_is_restricted_to_an_account(
+    served: Web, expected: dict[str, set[str]]
+) -> None:
+    def hits(words: str, more: str = "") -> set[str]:
+        text = served.get(f"/search?q={quote(words)}{more}").text
+        return set(re.findall(r'href="/session/([^"?]+)', text))
+
+    work, rest = hits("the account:wor"), hits("the -account:wor")
+    assert work
+    assert rest
+    assert work <= expected["Work"]
+    assert rest <= expected["none"] | expected["<i>team"]
+    assert set() < hits("the account:none") <= expected["none"]
+    assert hits("the account:unknown") == set()
+    assert hits("the", "&account=Work") == work
+    assert hits("account:work") <= expected["Work"]

@@ -78,6 +78,7 @@ def world(tmp_path: Path, mongod: Mongod, mongo_db: str) -> Iterator[World]:
             tmp_path / "web.log",
             MONGO_URI=mongod.uri,
             MONGO_DB=mongo_db,
+            CCLAKE_HOME=str(tmp_path),
         ) as web,
     ):
         yield World(web, Shipper(client[mongo_db]))
@@ -118,17 +119,24 @@ def test_a_session_that_just_began_is_at_the_top_of_the_list(world: World) -> No
 
 def test_filters_hold_for_new_sessions_too(world: World) -> None:
     begin(world.shipper)
+    (world.web.exports.parent / "accounts.toml").write_text(
+        '[[account]]\nname = "Work"\nfolder = "/home/me/gamma"\n'
+        '[[account]]\nname = "rest"\n'
+    )
     world.sees("/", FRESH)
     for query in (
         "branch=trunk", "host=laptop", "q=bikeshed", f"q={FRESH}", "sort=turns",
-        "model=claude-opus-4-6", "since=2020-01-01",
+        "model=claude-opus-4-6", "since=2020-01-01", "account=work",
     ):  # fmt: skip
         assert FRESH in world.listed(f"?{query}"), query
     for query in (
         "branch=main", "host=server", "q=parser", "errors=1", "tool=Bash",
         "model=claude-sonnet-4-5-20250929", "until=2020-01-01", "project=alpha",
+        "account=rest", "account=none",
     ):  # fmt: skip
         assert FRESH not in world.listed(f"?{query}"), query
+    assert FRESH in world.page("/search?q=colours+account:work")
+    assert FRESH not in world.page("/search?q=colours+account:rest")
 
 
 def test_a_known_session_moves_to_the_top_once(world: World) -> None:

@@ -340,3 +340,26 @@ def test_a_list_fits_a_narrow_terminal(exports: Path) -> None:
     for row in rows(exports, "list"):
         if row["host"] == "laptop":  # names of others are as long as they like
             assert len(session_row(row, Style(False), None, 60)) <= 60
+
+
+def test_an_account_restricts_the_search_and_the_list(
+    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    (tmp_path / "accounts.toml").write_text(
+        '[[account]]\nname = "Work"\nfolder = "/home/me/alpha"\n'
+    )
+    everything = rows(exports, "row")
+    work = rows(exports, "row", "account:wor")
+    assert {row["project"] for row in work} == {"alpha"}
+    assert work == [row for row in everything if row["project"] == "alpha"]
+    assert work == rows(exports, "row", "--account", "work")
+    assert {row["project"] for row in rows(exports, "list", "--account", "WORK")} == {
+        "alpha"
+    }
+    others = {row["project"] for row in rows(exports, "list", "--account", "none")}
+    assert others
+    assert "alpha" not in others
+    done = ran(exports, "list", "--account", "wrk")
+    assert done.returncode == 2
+    assert "there is no account 'wrk'" in done.stderr

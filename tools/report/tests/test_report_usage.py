@@ -12,6 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cclake_common import accounts
+from cclake_common.accounts import Accounts
 from cclake_common.timezones import zone
 from cclake_report.export import open_gold
 from cclake_report.filters import Filters, day
@@ -354,3 +356,59 @@ def test_a_missing_or_foreign_export_is_one_clear_line(tmp_path: Path) -> None:
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+ACCOUNTS = """
+[[account]]
+name = "work"
+folder = "/home/me"
+
+[[account]]
+name = "tower"
+host = "tower"
+folder = "/home/me/1"
+
+[[account]]
+name = "unused"
+folder = "/mnt"
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    (tmp_path / accounts.FILE).write_text(ACCOUNTS)
+    monkeypatch.setenv("CCLAKE_HOME", str(tmp_path))
+    return accounts.load()
+
+
+def test_accounts_divide_all_that_is_used(exports: Path, rules: Accounts) -> None:
+    expected: dict[str, int] = defaultdict(int)
+    for row in RESPONSES:
+        is_tower = row["host"] == "tower" and row["project_key"] == "p1"
+        expected["tower" if is_tower else "work"] += row["total_tokens"]
+    with open_gold(exports) as gold:
+        found = usage(gold, "accounts", Filters(rules=rules))
+        one = usage(gold, "daily", Filters(account="Tower", rules=rules))
+        rest = usage(gold, "session", Filters(account="none", rules=rules))
+        nobody = usage(gold, "accounts", Filters())
+    assert {row["account"]: row["total_tokens"] for row in found.rows} == expected
+    assert one.totals and one.totals["total_tokens"] == expected["tower"]
+    assert rest.rows == []
+    assert [row["account"] for row in nobody.rows] == ["none"]
+
+
+def test_every_report_knows_the_account(exports: Path, rules: Accounts) -> None:
+    for command in ("daily", "accounts", "blocks", "tools", "errors"):
+        option = ["--account", "work", "--export-dir", str(exports), "--json"]
+        done = subprocess.run(
+            [BIN / "report", command, *option], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        json.loads(done.stdout)
+    option[1] = "wrk"
+    done = subprocess.run(
+        [BIN / "report", "daily", *option], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "there is no account wrk" in done.stderr
+    assert "tower, unused, work" in done.stderr

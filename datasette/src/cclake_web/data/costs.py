@@ -34,6 +34,7 @@ def dearest(
         (low, "t.started_at >= :low"), (high, "t.started_at < :high"),
         (filters.project, "s.project_key = :project"),
         (filters.branch, "s.git_branch = :branch"), (filters.host, "s.host = :host"),
+        (filters.account, filters.of_account("s")),
         (filters.model, "instr(',' || replace(s.models, ', ', ',') || ',', :model)"),
         (filters.keeps, "t.session_id in (select value from json_each(:kept))"),
     )  # fmt: skip

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 
+from cclake_common import windows
+
 from cclake_web.data import zones
 from cclake_web.data.durations import median
 from cclake_web.data.filters import Filters
 from cclake_web.data.quarters import chosen, local
 
-BLOCK = 5  # hours
 SHOWN_BLOCKS = 10
 RECENT = 30 * 24  # hours that are searched first
 TOOLS = 16
@@ -62,7 +63,7 @@ def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
             where {where} order by 1""",
             _not_before(values, since),
         )
-        starts = _starts([hour for (hour,) in hours], whole=since < 0)
+        starts = windows.starts([hour for (hour,) in hours], whole=since < 0)
         if len(starts) >= SHOWN_BLOCKS:
             break
     shown = starts[-SHOWN_BLOCKS:]
@@ -82,21 +83,6 @@ def blocks(connection: sqlite3.Connection, filters: Filters) -> list[Block]:
 
 def _not_before(values: dict[str, Any], hour: int) -> dict[str, Any]:
     return values | {"first_quarter": max(values["first_quarter"], 4 * hour)}
-
-
-def _starts(hours: list[int], *, whole: bool) -> list[int]:
-    """Return the hours that windows begin with.
-
-    A window begins with the first response after the end of the previous one. If the
-    hours do not begin with the history, skip to the first pause as long as a window,
-    since a new window begins after it in any case.
-    """
-    begun, starts = whole, list[int]()
-    for before, hour in pairwise([hours[0] if hours else 0, *hours]):
-        begun = begun or hour - before >= BLOCK
-        if begun and (not starts or hour >= starts[-1] + BLOCK):
-            starts.append(hour)
-    return starts
 
 
 def _block(rows: list[sqlite3.Row], zone: tzinfo) -> Block:

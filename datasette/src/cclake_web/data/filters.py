@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cclake_archive.json_text import dumps
+from cclake_common.accounts import NO_RULES, Accounts
 from cclake_common.search import Within
 from cclake_common.times import day_start
 
@@ -19,7 +20,7 @@ SORTS = {
     "time": ("coalesce(s.active_s, s.wall_s, 0)", "Time"),
     "errors": ("coalesce(m.tool_errors, 0) + coalesce(m.api_errors, 0)", "Errors"),
 }
-CHOICES = ("project", "model", "branch", "host")
+CHOICES = ("project", "model", "branch", "host", "account")
 # Links of charts: a tool, a kind of failure, an hour of the week (0 to 167).
 DEEPER = ("tool", "kind", "slot")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -33,6 +34,7 @@ class Filters:
     model: str = ""
     branch: str = ""
     host: str = ""
+    account: str = ""
     since: str = ""
     until: str = ""
     q: str = ""
@@ -44,10 +46,13 @@ class Filters:
     label: str = ""
     kept: tuple[str, ...] = ()  # the sessions with such a star or label
     sort: str = "recent"
+    rules: Accounts = NO_RULES  # that say what an account is
     zone: tzinfo = field(default=UTC, compare=False)
 
     @classmethod
-    def from_args(cls, args: Mapping[str, str], zone: tzinfo) -> "Filters":
+    def from_args(
+        cls, args: Mapping[str, str], zone: tzinfo, rules: Accounts = NO_RULES
+    ) -> "Filters":
         """Read the query string; ignore invalid values."""
         names = (*CHOICES, "q", "tool", "kind", "label")
         known: dict[str, Any] = {name: args.get(name, "").strip() for name in names}
@@ -60,6 +65,7 @@ class Filters:
             starred=args.get("starred", "") == "1",
             slot=slot if slot in _SLOTS else "",
             sort=sort if sort in SORTS else "recent",
+            rules=rules,
             zone=zone,
         )
 
@@ -77,7 +83,7 @@ class Filters:
     @property
     def active(self) -> bool:
         """Whether there is any filter."""
-        return replace(self, sort="recent") != Filters()
+        return replace(self, sort="recent", rules=NO_RULES) != Filters()
 
     @property
     def deeper(self) -> list[tuple[str, str]]:
@@ -95,6 +101,16 @@ class Filters:
         """Whether only sessions with some star or label are chosen."""
         return self.starred or bool(self.label)
 
+    def of_account(self, table: str) -> str:
+        """Return the condition that a row is of the account; "" if none is chosen.
+
+        Args:
+            table: The name of a table with `host` and `project_key`; "": not needed.
+        """
+        if not self.account:
+            return ""
+        return self.rules.condition(self.rules.named(self.account), table)
+
     def bounds(self) -> tuple[str, str]:
         """Return the start and the end, as the export writes times."""
         return day_start(self.since, self.zone), day_start(self.until, self.zone, 1)
@@ -110,6 +126,8 @@ class Filters:
             low=low,
             high=high,
             sessions=self.kept if self.keeps else None,
+            account=self.account,
+            rules=self.rules,
         )
 
     def where(self) -> tuple[list[str], dict[str, Any]]:
@@ -119,6 +137,7 @@ class Filters:
             (self.project, "s.project_key = :project"),
             (self.branch, "s.git_branch = :branch"),
             (self.host, "s.host = :host"),
+            (self.account, self.of_account("s")),
             (self.model, _HAS_MODEL),
             (low, "coalesce(s.ended_at, s.started_at) >= :low"),
             (high, "s.started_at < :high"),

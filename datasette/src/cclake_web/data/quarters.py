@@ -22,6 +22,8 @@ def chosen(filters: Filters) -> tuple[str, dict[str, Any]]:
     if filters.keeps:
         parts.append("session_id in (select value from json_each(:kept))")
         picked["kept"] = dumps(filters.kept)
+    if filters.account:
+        parts.append(filters.of_account(""))
     return " and ".join([within, *parts]), values | picked
 
 

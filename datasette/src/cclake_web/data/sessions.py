@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from cclake_archive.json_text import dumps
+from cclake_common.accounts import NONE, Accounts
 from cclake_common.masking import mask
 
 from cclake_web.data import labels
@@ -181,8 +182,15 @@ def one(connection: sqlite3.Connection, session_id: str) -> Row | None:
     return dict(row) if row else None
 
 
-def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, int]]]:
-    """Return the choices of each filter: (value, label, number of sessions)."""
+def choices(
+    connection: sqlite3.Connection, rules: Accounts
+) -> dict[str, list[tuple[str, str, int]]]:
+    """Return the choices of each filter: (value, label, number of sessions).
+
+    Args:
+        connection: Of the export.
+        rules: The rules of the accounts.
+    """
     found: dict[str, list[tuple[str, str, int]]] = {}
     for name, column in (
         ("project", "project_key"), ("branch", "git_branch"), ("host", "host"),
@@ -194,6 +202,7 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
     keys = [(key, key, None) for key, _, _ in found["project"]]
     named = labels.of_projects([known.get(key[0], key) for key in keys])
     found["project"] = [(key, named[key], n) for key, _, n in found["project"]]
+    found["account"] = _accounts(connection, rules)
     models: dict[str, int] = {}
     for joined, number in connection.execute(
         "select models, count(*) from dim_sessions where models <> '' group by 1"
@@ -210,3 +219,22 @@ def choices(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, in
         ]
         for name, some in found.items()
     }
+
+
+def _accounts(
+    connection: sqlite3.Connection, rules: Accounts
+) -> list[tuple[str, str, int]]:
+    if not rules.rules:
+        return []
+    found: dict[str, int] = {}
+    for host, path, number in connection.execute(
+        """select s.host, p.project_path, count(*) from dim_sessions s
+        left join dim_projects p on p.project_key = s.project_key group by 1, 2"""
+    ):
+        account = rules.of(host, path) or NONE
+        found[account] = found.get(account, 0) + number
+    labels = {NONE: "no account"}
+    return [
+        (name, labels.get(name, name), number)
+        for name, number in sorted(found.items(), key=lambda pair: -pair[1])
+    ]

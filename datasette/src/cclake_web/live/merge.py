@@ -230,6 +230,7 @@ def _matches(row: Row, filters: Filters) -> bool:
         (not filters.project or row["project_key"] == filters.project)
         and (not filters.branch or row["git_branch"] == filters.branch)
         and (not filters.host or row["host"] == filters.host)
+        and (not filters.account or _is_of_account(row, filters))
         and (not filters.model or filters.model in models)
         and (not low or ended >= low)
         and (not high or (row["started_at"] or "") < high)
@@ -237,6 +238,11 @@ def _matches(row: Row, filters: Filters) -> bool:
         and (not filters.keeps or row["session_id"] in filters.kept)
         and (not words or words in named or row["session_id"] == filters.q)
     )
+
+
+def _is_of_account(row: Row, filters: Filters) -> bool:
+    found = filters.rules.of(row["host"], row["project_path"])
+    return found in filters.rules.named(filters.account)
 
 
 def _errors(row: Row) -> int:

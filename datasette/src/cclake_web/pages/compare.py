@@ -70,7 +70,7 @@ async def compare_page(visit: Visit) -> Response:
     name = name if name in PRESETS else DEFAULT
 
     def answer(connection: sqlite3.Connection) -> Response:
-        known = choices(connection, visit.export)
+        known = choices(connection, visit)
         names = {one: {v: text for v, text, _ in known[one]} for one in CHOICES}
         days = [days_in_use(connection, visit.export, one) for one in asked]
         shown = periods(name, asked, days, visit.today)
@@ -105,7 +105,7 @@ def side_filters(visit: Visit, side: str) -> Filters:
     args = visit.args
     own = {name: args[f"{side}_{name}"] for name in FIELDS if f"{side}_{name}" in args}
     return Filters.from_args(
-        {name: args.get(name, "") for name in CHOICES} | own, visit.zone
+        {name: args.get(name, "") for name in CHOICES} | own, visit.zone, visit.rules
     )
 
 

@@ -42,7 +42,7 @@ async def dashboard_page(visit: Visit) -> Response:
     free = free and len(filters.kept) <= MOST_IN_SQL
 
     def answer(connection: sqlite3.Connection) -> Response:
-        known = choices(connection, visit.export)
+        known = choices(connection, visit)
         days = days_in_use(connection, visit.export, filters)
         shown = period(name, filters.since, filters.until, days, visit.today)
         chosen = shown.of(filters)

@@ -78,7 +78,7 @@ async def files_page(visit: Visit) -> Response:
         return visit.page(
             "files.html",
             filters=filters,
-            choices=choices(connection, visit.export),
+            choices=choices(connection, visit),
             orders={name: label for name, (label, _) in files.ORDERS.items()},
             order=order,
             part=part,

@@ -156,7 +156,7 @@ def _responses(chosen: Filters) -> list[str]:
          "        where git_branch = {})"),
         (low, "r.responded_at >= {}"), (high, "r.responded_at < {}"),
     )  # fmt: skip
-    return _written(pairs) + _kept(chosen, "r.session_id")
+    return _written(pairs) + _kept(chosen, "r.session_id") + _of(chosen, "r")
 
 
 def _calls(chosen: Filters) -> list[str]:
@@ -170,7 +170,8 @@ def _calls(chosen: Filters) -> list[str]:
         (chosen.branch, sessions + "git_branch = {})"),
         (low, "c.called_at >= {}"), (high, "c.called_at < {}"),
     )  # fmt: skip
-    return _written(pairs) + _kept(chosen, "c.session_id")
+    found = _written(pairs) + _kept(chosen, "c.session_id")
+    return found + [f"{sessions}{sql})" for sql in _of(chosen, "dim_sessions")]
 
 
 def _turns(chosen: Filters) -> list[str]:
@@ -183,7 +184,7 @@ def _turns(chosen: Filters) -> list[str]:
          "instr(',' || replace(s.models, ', ', ',') || ',', {})"),
         (low, "t.started_at >= {}"), (high, "t.started_at < {}"),
     )  # fmt: skip
-    return _written(pairs) + _kept(chosen, "t.session_id")
+    return _written(pairs) + _kept(chosen, "t.session_id") + _of(chosen, "s")
 
 
 def _written(pairs: Iterable[tuple[str, str]]) -> list[str]:
@@ -195,6 +196,10 @@ def _kept(chosen: Filters, column: str) -> list[str]:
     if not chosen.keeps:
         return []
     return [f"{column} in ({', '.join(map(literal, chosen.kept))})"]
+
+
+def _of(chosen: Filters, table: str) -> list[str]:
+    return [chosen.of_account(table)] if chosen.account else []
 
 
 def literal(text: str) -> str:

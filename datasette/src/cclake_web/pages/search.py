@@ -109,7 +109,7 @@ def _shared(
     """Return what the page shows of any question."""
     return {
         "filters": filters, "kinds": kinds, "all_kinds": KINDS, "expression": None,
-        "choices": choices(connection, visit.export), "labels": labels(visit.kept()),
+        "choices": choices(connection, visit), "labels": labels(visit.kept()),
     }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from datasette.utils.asgi import Response
 from cclake_web.charts.timeline import UNITS, timeline
 from cclake_web.data import sessions
 from cclake_web.data.filters import SORTS, Filters
-from cclake_web.export import Export
 from cclake_web.formatting import day, title
 from cclake_web.kept import labels, masked
 from cclake_web.live import merge
@@ -30,9 +29,12 @@ def running_since(ago: timedelta = RUNNING) -> str:
     return (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def choices(connection: sqlite3.Connection, export: Export) -> dict[str, Any]:
+def choices(connection: sqlite3.Connection, visit: Visit) -> dict[str, Any]:
     """Return the values of the filters, read once per publication."""
-    return export.keep("choices", 1, "", lambda: sessions.choices(connection))
+    rules = visit.rules
+    return visit.export.keep(
+        "choices", 1, rules, lambda: sessions.choices(connection, rules)
+    )
 
 
 @view
@@ -65,7 +67,7 @@ async def sessions_page(visit: Visit) -> Response:
                 lambda: sessions.totals(connection, filters),
             ),
             fresh=live.fresh,
-            choices=choices(connection, export),
+            choices=choices(connection, visit),
             chart=keep(
                 "timelines",
                 (filters, by if by in UNITS else ""),

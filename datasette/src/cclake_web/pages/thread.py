@@ -73,7 +73,7 @@ class Listed:
         chosen = [
             filters.project and ((is_own and session["project_name"]) or "project"),
             model_name(filters.model),
-            *(getattr(filters, name) for name in ("branch", "host", "q")),
+            *(getattr(filters, name) for name in ("branch", "host", "account", "q")),
             filters.errors and "with errors",
             *(words for _, words in filters.deeper),
             filters.since and f"from {filters.since}",

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
+from cclake_common.accounts import Accounts
 from cclake_common.kept import Kept
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
 from cclake_web import formatting
+from cclake_web.accounts import rules_of
 from cclake_web.data.filters import Filters
 from cclake_web.export import Export
 from cclake_web.kept import readable
@@ -80,6 +82,11 @@ class Visit:
         """The viewer's time zone: its cookie, else the machine's."""
         return zone_of(self.request)
 
+    @cached_property
+    def rules(self) -> Accounts:
+        """The rules of the accounts; none if they can't be read."""
+        return rules_of(self.state.config.accounts)
+
     @property
     def today(self) -> date:
         """The current day of the viewer."""
@@ -98,7 +105,7 @@ class Visit:
                 else:
                     args["label"] = match[1] or match[2]
             args["q"] = _KEPT_WORDS.sub(" ", words)
-        filters = Filters.from_args(args, self.zone)
+        filters = Filters.from_args(args, self.zone, self.rules)
         if not filters.keeps:
             return filters
         found = {

@@ -74,19 +74,20 @@ class Accounts(NamedTuple):
 
         Args:
             accounts: Their names; "" for rows without an account.
-            table: The name of a table with `host` and `project_key`.
+            table: The name of a table with `host` and `project_key`; "": not needed.
         """
+        prefix = f"{table}." if table else ""
         hosts = dict.fromkeys(rule.host for rule in self.rules if rule.host)
         cases = [
-            f"when {_literal(host)} then {self._case(accounts, host, table)}"
+            f"when {_literal(host)} then {self._case(accounts, host, prefix)}"
             for host in hosts
         ]
-        other = self._case(accounts, "", table)
+        other = self._case(accounts, "", prefix)
         if not cases:
             return f"({other})"
-        return f"(case {table}.host {' '.join(cases)} else {other} end)"
+        return f"(case {prefix}host {' '.join(cases)} else {other} end)"
 
-    def _case(self, accounts: list[str], host: str, table: str) -> str:
+    def _case(self, accounts: list[str], host: str, prefix: str) -> str:
         rules = self._of_host(host)
         if not rules or not rules[0].folder:  # the same for all folders
             account = rules[0].account if rules else ""
@@ -95,10 +96,13 @@ class Accounts(NamedTuple):
             rules=_literal(json.dumps([[r.account, r.folder] for r in rules])),
             names=f"({', '.join(map(_literal, accounts)) or 'null'})",
         )
-        return f"coalesce({table}.project_key, '') in ({keys})"
+        return f"coalesce({prefix}project_key, '') in ({keys})"
 
     def _of_host(self, host: str) -> list[Rule]:
         return [rule for rule in self.rules if rule.host in ("", host)]
+
+
+NO_RULES = Accounts()
 
 
 def load(path: Path | None = None) -> Accounts:
@@ -111,7 +115,7 @@ def load(path: Path | None = None) -> Accounts:
         Failure: The file cannot be read, or it is wrong.
     """
     path = path or home() / FILE
-    return toml_file.read(path, _accounts, _HINT) if path.exists() else Accounts()
+    return toml_file.read(path, _accounts, _HINT) if path.exists() else NO_RULES
 
 
 def _accounts(found: dict[str, Any]) -> Accounts:

@@ -83,7 +83,7 @@ class Budgets(NamedTuple):
     budgets: tuple[Budget, ...]
     hook: tuple[str, ...] = ()
     timezone: str = ""
-    accounts: Accounts = Accounts()
+    accounts: Accounts = accounts.NO_RULES
 
 
 class Use(NamedTuple):

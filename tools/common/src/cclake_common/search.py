@@ -12,6 +12,7 @@ from datetime import date, tzinfo
 from functools import lru_cache
 from typing import Any
 
+from cclake_common.accounts import NO_RULES, Accounts
 from cclake_common.times import day_start, moment
 from cclake_common.words import ALONE, text_of, words_of
 
@@ -67,6 +68,8 @@ OPERATORS = {
         " or coalesce(c.error_kind, 'other') like {0} escape '!')"
     ),
 }
+ACCOUNT = "account"
+"""An operator whose condition depends on the rules of the accounts."""
 _OF_CALLS = {"tool", "error"}
 _TEXT = """case when d.block_kind = 'tool_use'
     then d.tool_name || ' ' || d.tool_input else d.text end"""
@@ -79,7 +82,7 @@ class Operator:
     """A condition such as `tool:Bash`, or its opposite.
 
     Attributes:
-        name: A key of `OPERATORS`.
+        name: A key of `OPERATORS`, or `ACCOUNT`.
         value: Part of a name, or the number of the first block of a day.
         is_negative: Whether hits must not fulfil it.
     """
@@ -98,6 +101,8 @@ class Within:
         model: Part of the models of a session, each between commas.
         low: The first time, as the export writes it.
         high: The time after the last one.
+        account: An account, or `none`; "" for all.
+        rules: The rules of the accounts.
         operators: Further conditions, those of a question.
         sessions: The sessions to search; None for all.
     """
@@ -108,8 +113,14 @@ class Within:
     model: str = ""
     low: str = ""
     high: str = ""
+    account: str = ""
+    rules: Accounts = NO_RULES
     operators: tuple[Operator, ...] = ()
     sessions: tuple[str, ...] | None = None
+
+    def of_account(self, table: str) -> str:
+        """Return the condition that a row of a table is of the account."""
+        return self.rules.condition(self.rules.named(self.account), table)
 
 
 @dataclass(frozen=True)
@@ -151,8 +162,8 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
     All words must occur. `"several words"` is a phrase, and `word*` a prefix.
     `-word` must not occur; after a minus, up to two letters are a flag, such as `-rf`,
     which is found as a word, and so is a minus in quotes. `project:`, `model:`,
-    `tool:`, `file:` and `error:` take part of a name (`error:any` is any failure),
-    `before:` and `after:` a day.
+    `tool:`, `file:`, `account:` and `error:` take part of a name (`error:any` is any
+    failure), `before:` and `after:` a day.
 
     Args:
         text: What was asked.
@@ -193,6 +204,8 @@ def _operator(
     name: str, value: str, is_negative: bool, zone: tzinfo | None
 ) -> Operator | None:
     """Return an operator; None for ordinary words."""
+    if name == ACCOUNT and value:
+        return Operator(name, value, is_negative)
     if name not in OPERATORS or not value:
         return None
     if name not in ("before", "after"):
@@ -319,9 +332,9 @@ def _source(match: str, within: Within) -> str:
     found = "from thread_blocks d"
     if match:
         found = "from search_fts f join thread_blocks d on d.search_id = f.rowid"
-    is_wide = within.projects or within.host
+    is_wide = within.projects or within.host or within.account
     # Not every question needs the messages.
-    if is_wide or any(one.name == "project" for one in within.operators):
+    if is_wide or any(one.name in ("project", ACCOUNT) for one in within.operators):
         found += " join fct_messages m"
         found += " on m.session_id = d.session_id and m.entry_key = d.entry_key"
     return found + (f" {_JOIN}" if within.branch or within.model else "")
@@ -523,8 +536,14 @@ def _where(
         "sessions": json.dumps(within.sessions),
     }  # fmt: skip
     conditions = [sql for wanted, sql in pairs if wanted]
+    rules = within.rules
+    if within.account:
+        conditions.append(within.of_account("m"))
     for number, one in enumerate(within.operators):
-        sql = OPERATORS[one.name].format(f":operator{number}")
+        if one.name == ACCOUNT:
+            sql = rules.condition(rules.named(str(one.value), is_part=True), "m")
+        else:
+            sql = OPERATORS[one.name].format(f":operator{number}")
         conditions.append(f"not ({sql})" if one.is_negative else sql)
         values[f"operator{number}"] = one.value
     wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]

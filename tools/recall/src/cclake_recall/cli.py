@@ -12,6 +12,7 @@ from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cclake_common import accounts
 from cclake_common.failure import Failure, run
 from cclake_common.search import KINDS, Within
 from cclake_common.settings import host, in_home
@@ -82,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="words",
         help='All must occur; "several words" for a phrase, word* for a prefix, '
         "-word for what must not occur (after another word, in quotes). Also "
-        "project:, model:, tool:, file:, error: (part of a name, or any) and "
-        "before:, after: (a day).",
+        "project:, model:, tool:, file:, account:, error: (part of a name, or any) "
+        "and before:, after: (a day).",
     )
     one.add_argument(
         "-b",
@@ -262,6 +263,12 @@ def _filters(
     add("--host", default="", metavar="name", help="Only this machine.")
     if of_sessions:
         add(
+            "--account",
+            default="",
+            metavar="name",
+            help="Only this account of accounts.toml, or none.",
+        )
+        add(
             "-m",
             "--model",
             default="",
@@ -366,8 +373,10 @@ def _zone(given: argparse.Namespace) -> tzinfo | None:
 
 
 def _within(past: Past, given: argparse.Namespace) -> Within:
-    zone = _zone(given)
+    zone, account = _zone(given), getattr(given, "account", "")
     return Within(
+        account=account,
+        rules=_rules(account),
         projects=past.projects(given.project),
         host=given.host,
         branch=getattr(given, "branch", ""),
@@ -375,6 +384,16 @@ def _within(past: Past, given: argparse.Namespace) -> Within:
         low=day_start(given.since, zone),  # None stands for local time
         high=day_start(given.until, zone, 1),
     )
+
+
+def _rules(account: str) -> accounts.Accounts:
+    if not account:
+        return accounts.NO_RULES
+    rules = accounts.load()
+    if not rules.named(account):
+        known = ", ".join(rules.names) or "Define it in accounts.toml"
+        raise Failure(f"there is no account {account!r}", f"{known}.", code=2)
+    return rules
 
 
 def _search(given: argparse.Namespace) -> int:

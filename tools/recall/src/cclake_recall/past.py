@@ -9,9 +9,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cclake_common import accounts
 from cclake_common.export import NAME, open_export
 from cclake_common.failure import Failure
-from cclake_common.search import Within, hits, question
+from cclake_common.search import ACCOUNT, Within, hits, question
 from cclake_common.settings import home, mongo_uri
 
 from cclake_recall import conversation, sessions
@@ -126,6 +127,8 @@ class Past:
         if asked.is_empty:
             return [], False
         kinds, within = asked.kinds(kinds), replace(within, operators=asked.operators)
+        if any(one.name == ACCOUNT for one in asked.operators):
+            within = replace(within, rules=accounts.load())
 
         def search(match: str, best: bool, skip: int) -> list[Row]:
             found: list[Row] = []

@@ -80,6 +80,7 @@ def placed(
         (keys, f"s.project_key in ({', '.join(f':{name}' for name in keys)})"),
         (within.host, "s.host = :host"),
         (within.branch, "s.git_branch = :branch"),
+        (within.account, within.of_account("s")),
         (within.model, _MODEL),
         (within.low, "coalesce(s.ended_at, s.started_at) >= :low"),
         (within.high, "s.started_at < :high"),

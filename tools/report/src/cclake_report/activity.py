@@ -1,8 +1,12 @@
 """Report tools, errors and five-hour blocks."""
 
+import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from cclake_common import windows
 
 from cclake_report.export import Gold, moment
 from cclake_report.filters import Filters
@@ -34,6 +38,27 @@ select 'api', coalesce(t.model, 'API'), t.message_kind, count(*),
 from fct_messages as t
 where t.message_kind in ('api_error', 'interrupt') and {messages} group by 1, 2, 3
 order by errors desc, source, what, kind
+"""
+_WINDOWS = """
+with windows as (
+    select value * 4 as first, value * 4 + ? as after from json_each(?)
+)
+select strftime('%Y-%m-%dT%H:%M:%SZ', w.first * 900, 'unixepoch') as block_start,
+    strftime('%Y-%m-%dT%H:%M:%SZ', w.after * 900, 'unixepoch') as block_end,
+    min(t.first_responded_at) as first_response_at,
+    max(t.last_responded_at) as last_response_at,
+    sum(t.api_responses) as api_responses,
+    sum(t.unpriced_responses) as unpriced_responses,
+    count(distinct t.session_id) as sessions,
+    json_group_array(distinct t.model) as models,
+    sum(t.input_tokens) as input_tokens, sum(t.output_tokens) as output_tokens,
+    sum(t.cache_write_tokens) as cache_write_tokens,
+    sum(t.cache_read_tokens) as cache_read_tokens,
+    sum(t.total_tokens) as total_tokens, sum(t.cost_usd) as cost_usd
+from windows as w
+inner join agg_response_quarters as t
+    on t.quarter_no >= w.first and t.quarter_no < w.after
+where {where} group by w.first order by w.first
 """
 _BLOCK_TIMES = ("block_start", "block_end", "first_response_at", "last_response_at")
 MODEL_OF_CALL = """(
@@ -92,14 +117,14 @@ def blocks(
 
     Args:
         gold: The export.
-        filters: The days and the time zone; other filters are ignored.
+        filters: The days, the account and the time zone; others are ignored.
         active: Return only the window that is open now.
         now: The time; None: the current time.
     """
     now = now or datetime.now(UTC)
     zone = ZoneInfo(filters.timezone)
     rows = []
-    for row in gold.rows("select * from agg_usage_blocks order by block_start"):
+    for row in _windows(gold, filters):
         row |= {name: moment(row[name]) for name in _BLOCK_TIMES}
         begin = row["block_start"].astimezone(zone)
         left = (row["block_end"] - now).total_seconds() / 60
@@ -122,6 +147,33 @@ def blocks(
         Column("cost_usd", "Cost (USD)", "usd"),
     )
     return Report("blocks", columns, rows, None, _outlook(rows))
+
+
+def _windows(gold: Gold, filters: Filters) -> list[dict[str, Any]]:
+    """Return the windows of an account; of all together, gold has them."""
+    if not filters.account:
+        return gold.rows("select * from agg_usage_blocks order by block_start")
+    mine = Filters(account=filters.account, rules=filters.rules)
+    where, values = mine.where("quarter_no")
+    hours = gold.rows(
+        "select distinct quarter_no / 4 as hour from agg_response_quarters as t"
+        f" where quarter_no is not null and {where} order by 1",
+        values,
+    )
+    starts = windows.starts([row["hour"] for row in hours], whole=True)
+    sql = _WINDOWS.format(where=where)
+    rows = gold.rows(sql, [4 * windows.HOURS, json.dumps(starts), *values])
+    for row in rows:
+        first, last = (moment(row[name]) for name in _BLOCK_TIMES[2:])
+        minutes = (last - first).total_seconds() / 60 if first and last else 0
+        row["models"] = ", ".join(sorted(filter(None, json.loads(row["models"]))))
+        row["active_minutes"] = minutes
+        row["tokens_per_minute"] = row["usd_per_hour"] = None
+        if minutes:
+            row["tokens_per_minute"] = (row["total_tokens"] or 0) / minutes
+            if row["cost_usd"] is not None:
+                row["usd_per_hour"] = row["cost_usd"] / Decimal(minutes) * 60
+    return rows
 
 
 def _within(begin: datetime, filters: Filters) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from cclake_common import budget_hook, budgets
+from cclake_common import accounts, budget_hook, budgets
 from cclake_common.cli import ExportDir, Json, make_app
 from cclake_common.failure import Failure
 from cclake_common.settings import home, in_home
@@ -62,6 +62,10 @@ Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Part of a model's name.")
 ]
 Host = Annotated[str | None, typer.Option("--host", help="Only this machine.")]
+Account = Annotated[
+    str | None,
+    typer.Option("--account", help="Only this account of accounts.toml, or none."),
+]
 Timezone = Annotated[
     str,
     typer.Option(
@@ -77,6 +81,11 @@ Breakdown = Annotated[
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
+def _rules(are_needed: object) -> accounts.Accounts:
+    """Return the rules of the accounts; a wrong file stops only who needs it."""
+    return accounts.load() if are_needed else accounts.NO_RULES
+
+
 def _usage_command(by: usage.By, text: str) -> None:
     """Add one of the commands that sum tokens and cost."""
 
@@ -86,13 +95,17 @@ def _usage_command(by: usage.By, text: str) -> None:
         project: Project = None,
         model: Model = None,
         host: Host = None,
+        account: Account = None,
         timezone: Timezone = "local",
         breakdown: Breakdown = False,
         as_json: Json = False,
         as_csv: Csv = False,
         export_dir: ExportDir = None,
     ) -> None:
-        filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+        filters = Filters(
+            day(since), day(until), project, model, host, zone(timezone),
+            account, _rules(account or by == "accounts"),
+        )  # fmt: skip
         with open_gold(_exports(export_dir)) as gold:
             found = usage.usage(gold, by, filters, breakdown)
         _emit([found], as_json, as_csv)
@@ -111,6 +124,7 @@ _usage_command("session", "Tokens and cost by session, the newest last.")
 def blocks(
     since: Since = None,
     until: Until = None,
+    account: Account = None,
     timezone: Timezone = "local",
     active: Annotated[
         bool, typer.Option("--active", help="Only the block that is open now.")
@@ -120,7 +134,10 @@ def blocks(
     export_dir: ExportDir = None,
 ) -> None:
     """Five-hour blocks over all projects and machines, with their burn rate."""
-    filters = Filters(day(since), day(until), timezone=zone(timezone))
+    filters = Filters(
+        day(since), day(until), timezone=zone(timezone),
+        account=account, rules=_rules(account),
+    )  # fmt: skip
     with open_gold(_exports(export_dir)) as gold:
         found = activity.blocks(gold, filters, active)
     _emit([found], as_json, as_csv)
@@ -128,6 +145,7 @@ def blocks(
 
 _usage_command("models", "Tokens and cost by model, the most expensive first.")
 _usage_command("projects", "Tokens and cost by project, the most expensive first.")
+_usage_command("accounts", "Tokens and cost by account, the most expensive first.")
 
 
 def _activity_command(
@@ -141,12 +159,16 @@ def _activity_command(
         project: Project = None,
         model: Model = None,
         host: Host = None,
+        account: Account = None,
         timezone: Timezone = "local",
         as_json: Json = False,
         as_csv: Csv = False,
         export_dir: ExportDir = None,
     ) -> None:
-        filters = Filters(day(since), day(until), project, model, host, zone(timezone))
+        filters = Filters(
+            day(since), day(until), project, model, host, zone(timezone),
+            account, _rules(account),
+        )  # fmt: skip
         with open_gold(_exports(export_dir)) as gold:
             found = report(gold, filters)
         _emit([found], as_json, as_csv)
@@ -173,6 +195,7 @@ def digest_command(
     until: Until = None,
     project: Project = None,
     host: Host = None,
+    account: Account = None,
     timezone: Timezone = "local",
     as_html: Annotated[
         bool, typer.Option("--html", help="Print a page of HTML, not Markdown.")
@@ -185,7 +208,7 @@ def digest_command(
         raise Failure("only one of --html and --json", code=2)
     name = zone(timezone)
     first, last = _days(week, since, until, datetime.now(ZoneInfo(name)).date())
-    filters = Filters(first, last, project, None, host, name)
+    filters = Filters(first, last, project, None, host, name, account, _rules(account))
     with open_gold(_exports(export_dir)) as gold:
         found = digest.digest(gold, filters)
     form = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cclake_common.accounts import NONE, Accounts
 from cclake_common.export import open_export
 from cclake_common.sqlite import WAIT_S
 
@@ -40,6 +41,18 @@ class Gold:
             )
         connection.create_aggregate("median", 1, _Median)  # type: ignore[arg-type]
         connection.create_aggregate("p95", 1, _NinetyFifth)  # type: ignore[arg-type]
+
+    def name_accounts(self, rules: Accounts) -> None:
+        """Give queries `account_of(host, project_key)`; `none` if there is none."""
+        sql = "select project_key, project_path from dim_projects"
+        paths = dict(self.connection.execute(sql))
+
+        def account_of(host: str | None, project: str | None) -> str:
+            return rules.of(host, paths.get(project)) or NONE
+
+        self.connection.create_function(
+            "account_of", 2, lru_cache(maxsize=10_000)(account_of), deterministic=True
+        )
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Return the rows of a query, each as a dictionary, money as decimals."""

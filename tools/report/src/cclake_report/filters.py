@@ -1,9 +1,10 @@
-"""Select what a report counts: days, project, model, host and time zone."""
+"""Select what a report counts: days, project, model, host, account, time zone."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from cclake_common.accounts import NO_RULES, Accounts
 from cclake_common.failure import Failure
 from cclake_common.timezones import midnight, quarter_no
 
@@ -21,6 +22,8 @@ class Filters:
         model: Part of the name of a model.
         host: Name of a machine.
         timezone: IANA name of the time zone that days are counted in.
+        account: Name of an account, or `none`.
+        rules: The rules of the accounts.
     """
 
     since: date | None = None
@@ -29,11 +32,16 @@ class Filters:
     model: str | None = None
     host: str | None = None
     timezone: str = "UTC"
+    account: str | None = None
+    rules: Accounts = NO_RULES
 
     def __post_init__(self) -> None:
-        """Refuse a range without days."""
+        """Refuse a range without days, and an unknown account."""
         if self.since and self.until and self.since > self.until:
             raise Failure(f"{self.since} is after {self.until}", code=2)
+        if self.account and not self.rules.named(self.account):
+            known = ", ".join(self.rules.names) or "Define it in accounts.toml"
+            raise Failure(f"there is no account {self.account}", f"{known}.", code=2)
 
     def where(self, at: str, model: str = "t.model") -> tuple[str, list[Any]]:
         """Return a SQL condition on table `t`, and its values.
@@ -54,6 +62,9 @@ class Filters:
             parts.append((f"instr(lower({model}), lower(?)) > 0", [self.model]))
         if self.host:
             parts.append(("t.host = ?", [self.host]))
+        if self.account:
+            names = self.rules.named(self.account)
+            parts.append((self.rules.condition(names), []))
         sql = " and ".join(text for text, _ in parts) or "true"
         return sql, [value for _, values in parts for value in values]
 

@@ -1,4 +1,4 @@
-"""Report tokens and money by day, week, month, session, model and project."""
+"""Report tokens and money by day, week, month, session, model, project, account."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from cclake_report.export import Gold, Row, local_minute
 from cclake_report.filters import Filters
 from cclake_report.model import Column, Report, add_up, caveats
 
-By = Literal["daily", "weekly", "monthly", "session", "models", "projects"]
+By = Literal["daily", "weekly", "monthly", "session", "models", "projects", "accounts"]
 
 _MODEL = "(coalesce(t.model, '') || ' ' || coalesce(t.logged_model, ''))"
 # The groups of each report. A quarter of an hour is in one day in every time zone.
@@ -18,6 +18,7 @@ _BUCKETS: dict[By, str] = {
     "session": "session_id",
     "models": "coalesce(model, 'unknown')",
     "projects": "coalesce(project_key, 'unknown')",
+    "accounts": "account_of(host, project_key)",
 }
 _KEYS: dict[By, str] = {
     "daily": "date",
@@ -26,6 +27,7 @@ _KEYS: dict[By, str] = {
     "session": "session_id",
     "models": "model",
     "projects": "project_key",
+    "accounts": "account",
 }
 _SQL = """
 select
@@ -75,6 +77,10 @@ _COLUMNS: dict[By, tuple[Column, ...]] = {
         Column("sessions", "Sessions", "count", rank=3),
         Column("last_at", "Last activity", rank=2),
     ),
+    "accounts": (
+        Column("account", "Account", "flex"),
+        Column("last_at", "Last activity"),
+    ),
 }
 
 
@@ -89,6 +95,8 @@ def usage(gold: Gold, by: By, filters: Filters, breakdown: bool = False) -> Repo
     """
     where, values = filters.where("quarter_no", _MODEL)
     bucket = _BUCKETS[by]
+    if by == "accounts":
+        gold.name_accounts(filters.rules)
     zone = [filters.timezone] * bucket.count(":zone")
     sql = _SQL.format(where=where, bucket=bucket.replace(":zone", "?"))
     parts = gold.rows(sql, [*zone, *values])
@@ -134,7 +142,7 @@ def _row(by: By, key: str, parts: list[Row]) -> dict[str, Any]:
 
 
 def _order(by: By) -> Callable[[dict[str, Any]], Any]:
-    if by in ("models", "projects"):
+    if by in ("models", "projects", "accounts"):
         return lambda row: (-(row["cost_usd"] or 0), row[_KEYS[by]])
     if by == "session":
         return lambda row: (row["last_at"] or "", row["session_id"])
