@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from cclake_common.search import CLOSE, OPEN, whole_marks
-from cclake_common.words import ALONE, text_of, words_of
+from cclake_common.words import alone, text_of, words_of
 from cclake_web import formatting
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.cuts import CHARS, LINES, LONGEST
@@ -327,14 +327,14 @@ def test_one_line_has_no_marks_but_a_command_keeps_them() -> None:
 
 def test_words_are_those_of_gold() -> None:
     macro = (REPOSITORY / "dbt/macros/search_words.sql").read_text()
-    (alone,) = re.findall(r"search_alone\(\) -%}\s+(\S+)\s+{%- endmacro", macro)
+    (characters,) = re.findall(r"search_alone\(\) -%}\s+(\S+)\s+{%- endmacro", macro)
     query = f"""select i from range(1, 1114112) as t (i)
         where i not between 55296 and 57343
-        and regexp_matches(chr(i::integer), '[{alone}]')"""
+        and regexp_matches(chr(i::integer), '[{characters}]')"""
     with duckdb.connect() as db:
         found = {number for (number,) in db.execute(query).fetchall()}
     every = (n for n in range(1, 0x110000) if not 0xD800 <= n < 0xE000)
-    assert found == {number for number in every if ALONE.match(chr(number))}
+    assert found == {number for number in every if alone().match(chr(number))}
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,8 @@ def test_words_stand_apart_and_read_as_before(text: str) -> None:
     words = words_of(text)
     assert text_of(words) == text.replace("\u200b", "")
     for part in words.split("\u200b"):
-        assert not ALONE.search(part) or len(part) == 1
-    assert (words == text) == (not ALONE.search(text))
+        assert not alone().search(part) or len(part) == 1
+    assert (words == text) == (not alone().search(text))
 
 
 @pytest.mark.parametrize(

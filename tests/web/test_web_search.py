@@ -3,7 +3,6 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -110,7 +109,7 @@ def test_kinds_are_counted_whatever_was_chosen(export: sqlite3.Connection) -> No
     assert kinds_of(export, read.match, Within()) == (
         {"text": 4, "tool_use": 1, "tool_result": 2}, False,
     )  # fmt: skip
-    only = replace(Within(), projects=("beta",))
+    only = Within(projects=("beta",))
     assert kinds_of(export, read.match, only) == ({"text": 2}, False)
 
 

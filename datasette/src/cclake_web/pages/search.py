@@ -48,7 +48,7 @@ async def search_page(visit: Visit) -> Response:
     filters = visit.filters()
     expression, words = regexp.asked(filters.q)
     asked = question(words, visit.zone)
-    within = replace(filters.within(), operators=asked.operators)
+    within = filters.within()._replace(operators=asked.operators)
     chosen = [kind for kind in KINDS if args.get(kind) == "1"] or ["text"]
     kinds = asked.kinds(chosen)
     best = args.get("order") == "best"

@@ -7,14 +7,13 @@ import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cclake_common.accounts import NO_RULES, Accounts
 from cclake_common.times import day_start, moment
-from cclake_common.words import ALONE, text_of, words_of
+from cclake_common.words import alone, text_of, words_of
 
 SECOND = 2**8  # numbers of blocks
 RANKED = 20_000  # newest hits of a common word that are ranked
@@ -77,8 +76,7 @@ _TEXT = """case when d.block_kind = 'tool_use'
 _SAYS = f"trim({_TEXT}) <> ''"
 
 
-@dataclass(frozen=True)
-class Operator:
+class Operator(NamedTuple):
     """A condition such as `tool:Bash`, or its opposite.
 
     Attributes:
@@ -92,8 +90,7 @@ class Operator:
     is_negative: bool = False
 
 
-@dataclass(frozen=True)
-class Within:
+class Within(NamedTuple):
     """The kinds of blocks to search.
 
     Attributes:
@@ -123,8 +120,7 @@ class Within:
         return self.rules.condition(self.rules.named(self.account), table)
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A search as FTS5 understands it; `match` is "" without any word to find.
 
     Attributes:
@@ -179,7 +175,7 @@ def question(text: str, zone: tzinfo | None = None) -> Question:
             operators.append(one)
             continue
         plain = (f"{name}:{given}" if name else given).replace('"', " ").strip()
-        if not (_WORDS.search(plain) or ALONE.search(plain)):
+        if not (_WORDS.search(plain) or alone().search(plain)):
             continue
         if minus and not name and FLAG.fullmatch(word):
             minus = ""

@@ -7,7 +7,7 @@ same words also name variables and types, so values that look like code are left
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Span = tuple[int, int]
 
@@ -77,8 +77,7 @@ _TYPES = """
 _KINDS = frozenset(_TYPES.split())
 
 
-@dataclass(frozen=True)
-class _Name:
+class _Name(NamedTuple):
     """A name that ends with a word for a secret.
 
     Attributes:

@@ -1,6 +1,7 @@
 """Words as the full-text index has them: see the dbt macro `search_words`."""
 
 import re
+from functools import cache
 
 SPACE = "\u200b"
 # Characters that are words of their own: scripts without spaces, then emoji.
@@ -13,8 +14,21 @@ _EMOJI = (
     "\u2733\u2734\u2744\u2747\u274c\u274e\u2753-\u2757\u2763\u2764\u2795-\u2797\u27a1"
     "\u27b0\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff"
 )
-ALONE = re.compile(f"[{_SCRIPTS}{_EMOJI}]")
-_BEFORE_OTHERS = re.compile(f"([{_SCRIPTS}{_EMOJI}])([^{_SCRIPTS}{_EMOJI}{SPACE}])")
+
+
+@cache
+def alone() -> re.Pattern[str]:
+    """Return the pattern of a character that is a word of its own.
+
+    Compiling it takes as long as the other work of a search, so that waits until a text
+    needs it.
+    """
+    return re.compile(f"[{_SCRIPTS}{_EMOJI}]")
+
+
+@cache
+def _before_others() -> re.Pattern[str]:
+    return re.compile(f"([{_SCRIPTS}{_EMOJI}])([^{_SCRIPTS}{_EMOJI}{SPACE}])")
 
 
 def words_of(text: object) -> str:
@@ -22,8 +36,11 @@ def words_of(text: object) -> str:
 
     On the SQL page it is `search_words(text)`.
     """
-    apart = ALONE.sub(lambda found: SPACE + found[0], str(text or ""))
-    return _BEFORE_OTHERS.sub(rf"\1{SPACE}\2", apart)
+    given = str(text or "")
+    if given.isascii():
+        return given
+    apart = alone().sub(lambda found: SPACE + found[0], given)
+    return _before_others().sub(rf"\1{SPACE}\2", apart)
 
 
 def text_of(words: str) -> str:

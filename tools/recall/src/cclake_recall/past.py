@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -126,9 +125,9 @@ class Past:
         asked = question(words, zone)
         if asked.is_empty:
             return [], False
-        kinds, within = asked.kinds(kinds), replace(within, operators=asked.operators)
+        kinds, within = asked.kinds(kinds), within._replace(operators=asked.operators)
         if any(one.name == ACCOUNT for one in asked.operators):
-            within = replace(within, rules=accounts.load())
+            within = within._replace(rules=accounts.load())
 
         def search(match: str, best: bool, skip: int) -> list[Row]:
             found: list[Row] = []

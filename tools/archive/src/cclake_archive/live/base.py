@@ -6,18 +6,16 @@ above the export.
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 _BASE = "select name, value from export_info where name in ('export_id', 'watermarks')"
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(NamedTuple):
     """The published state below the tables."""
 
-    export_id: str = ""
-    marks: dict[str, int] = field(default_factory=dict)
+    export_id: str
+    marks: dict[str, int]
 
     def has(self, buffer: str, seq: int) -> bool:
         """Return whether a line is published."""
