@@ -265,6 +265,22 @@ def test_what_is_long_is_folded_and_complete() -> None:
     assert 'href="/raw/abc"' in pre("x" * (LONGEST + 5), line="abc")
 
 
+@given(PIECES, st.sampled_from(["x.py", "x.md", "x.html", "x.no", "x.sh"]))
+def test_code_is_complete_with_its_colours(text: str, name: str) -> None:
+    html = source(text * 20, name, first=1)
+    checked(html)
+    shown = re.findall("(?s)<code>(.*?)</code>", html)
+    whole = "\n".join(unescape(re.sub("<[^>]*>", "", one)) for one in shown)
+    assert whole.replace("\n", "") == (
+        visible(text * 20).replace("\n", "") if text.strip() else ""
+    )
+
+
+def test_a_string_that_is_folded_in_the_middle_keeps_its_colour() -> None:
+    html = source('"""\n' + "words\n" * 100 + '"""', "x.py")
+    assert html.partition("<details")[2].count('class="sd">words') == 41
+
+
 def test_lines_of_code_are_numbered_in_the_fold_as_well() -> None:
     html = source("\n".join(f"x = {n}" for n in range(100)), "x.py", first=41)
     first, second = re.findall(r'data-n="([^"]*)"', html)

@@ -40,13 +40,17 @@ def read(call: Call, given: Fields) -> View:
         return View("file", "Read", short_path(path), output(call))
     lines = _number(file, "numLines") or content.count("\n") + 1
     whole = _number(file, "totalLines")
-    body = _unread(1, first - 1) + source(content, path, first=first)
-    body += _unread(first + lines, whole)
+
+    def body() -> Markup:
+        code = source(content, path, first=first)
+        return _unread(1, first - 1) + code + _unread(first + lines, whole)
+
     about = plural(lines, "line")
     if first > 1 or whole > lines:
         about = f"lines {first}–{first + lines - 1}"
         about += f" of {count(whole)}" if whole else ""
-    return View("file", "Read", f"{short_path(path)} · {about}", body)
+    about = f"{short_path(path)} · {about}"
+    return View("file", "Read", about, body, size=len(content))
 
 
 def _number(file: Fields, name: str) -> int:
@@ -90,10 +94,13 @@ def write(call: Call, given: Fields) -> View:
         return _changed(call, "Write", path, hunks)
     lines = content.count("\n") + (not content.endswith("\n"))
     about = f"{short_path(path)} · {plural(lines, 'line')}"
-    if call.is_error:
-        body = said(call) + source(content, path, first=1)
-        return View("edit", "Write", short_path(path), body, NOT_APPLIED)
-    return View("edit", "Write", about, source(content, path, first=1))
+    outcome = NOT_APPLIED if call.is_error else ""
+
+    def body() -> Markup:
+        return said(call) + source(content, path, first=1)
+
+    about = short_path(path) if outcome else about
+    return View("edit", "Write", about, body, outcome, len(content))
 
 
 def _asked(pair: Any) -> Hunk:
@@ -115,5 +122,10 @@ def _changed(call: Call, label: str, path: str, hunks: list[Hunk]) -> View:
         plus = sum(hunk.count("+") for hunk in hunks)
         minus = sum(hunk.count("-") for hunk in hunks)
         about, outcome = f"{about}  +{plus} −{minus}", ""
-    body = Markup('<p class="path">{}</p>').format(plain(path)) + said(call)
-    return View("edit", label, about, body + diff_html(hunks), outcome)
+
+    def body() -> Markup:
+        head = Markup('<p class="path">{}</p>').format(plain(path)) + said(call)
+        return head + diff_html(hunks)
+
+    size = sum(len(line) for hunk in hunks for line in hunk.lines)
+    return View("edit", label, about, body, outcome, size)

@@ -66,4 +66,8 @@ def _is_folded(item: Item) -> bool:
 
 
 def _size(item: Item) -> int:
-    return len(item.view.body if item.view else item.html) + LINKS
+    if item.view is None:
+        return len(item.html) + LINKS
+    # What is too large by itself is not drawn at all.
+    size = item.view.size
+    return (size if size > FOLDED else len(item.view.body)) + LINKS

@@ -56,12 +56,17 @@ def _bash(call: Call, given: Fields) -> View:
     command = text_in(given, "command")
     said = [text_in(result_of(call), name) for name in ("stdout", "stderr")]
     came = "\n".join(part for part in said if part)
-    shown = pre(came) if came and not call.is_error else output(call)
-    if call.result and not came and not call.result.text.strip():
-        shown = Markup('<p class="cut">No output.</p>')
-    body = source(command, language="bash") + shown
+    result = call.result.text if call.result else ""
+
+    def body() -> Markup:
+        shown = pre(came) if came and not call.is_error else output(call)
+        if call.result and not came and not result.strip():
+            shown = Markup('<p class="cut">No output.</p>')
+        return source(command, language="bash") + shown
+
     line = text_in(given, "description") or command
-    return View("terminal", "Bash", squeeze(line, 140), body)
+    size = len(command) + (len(came) or len(result))
+    return View("terminal", "Bash", squeeze(line, 140), body, size=size)
 
 
 def _search(call: Call, given: Fields) -> View:

@@ -1,10 +1,13 @@
 """Build the parts of the view of a tool call."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from markupsafe import Markup
+from pygments.lexer import Lexer
 
 from cclake_web.data.blocks import Call
 from cclake_web.formatting import squeeze
@@ -29,14 +32,22 @@ class View:
     """A call as it is shown: icon, name, summary line, and folded content.
 
     Attributes:
+        content: The folded content, or what draws it: few calls are ever unfolded.
         outcome: How it ended, in a word, where that is not simply done or failed.
+        size: Number of characters of a content that is still to be drawn.
     """
 
     icon: str
     label: str
     summary: str
-    body: Markup
+    content: Markup | Callable[[], Markup]
     outcome: str = ""
+    size: int = 0
+
+    @cached_property
+    def body(self) -> Markup:
+        """The folded content."""
+        return self.content() if callable(self.content) else self.content
 
 
 def text_in(fields: Any, *names: str) -> str:
@@ -103,14 +114,27 @@ def source(
     if not text.strip():
         return Markup("")
     lexer = lexer_named(language) if language else lexer_for(_base(filename))
+    text, left = text[:LONGEST], len(text) - LONGEST
+    lines = _coloured_lines(text, lexer)
+    ends = {len(text), *(match.start() for match in re.finditer("\n", text))}
 
     def draw(start: int, end: int) -> Markup:
-        # Colours of what is folded would take time for what few unfold.
-        html = plain(text[start:end]) if start else colour(text[:end], lexer)
-        number = None if first is None else first + text.count("\n", 0, start)
-        return code_block(html, number)
+        before = text.count("\n", 0, start)
+        if end in ends and (not start or start - 1 in ends):
+            html = Markup("\n").join(lines[before : text.count("\n", 0, end) + 1])
+        else:  # a line is cut
+            html = plain(text[start:end])
+        return code_block(html, None if first is None else first + before)
 
-    return folded(text[:LONGEST], draw) + left_out(len(text) - LONGEST)
+    return folded(text, draw) + left_out(left)
+
+
+def _coloured_lines(text: str, lexer: Lexer | None) -> list[Markup]:
+    lines = colour(text, lexer).split("\n")
+    wanted = text.count("\n") + 1
+    if len(lines) == wanted + 1 and not lines[-1]:  # the formatter ends the last line
+        lines.pop()
+    return lines if len(lines) == wanted else plain(text).split("\n")
 
 
 def code_block(html: Markup, first: int | None = None) -> Markup:
