@@ -176,7 +176,7 @@ def test_unfolding_brings_what_was_left_out(browser: Browser, heavy_web: Web) ->
     (number,) = re.findall(r"try (\d+)", left_out.first.inner_text())
     one = page.locator(".call", has_text=re.compile(rf"try {number}\b"))
     one.locator("summary").click()
-    expect(one.locator("pre.out")).to_contain_text(f"first of {number}\n")
+    expect(one.locator("pre.out").first).to_contain_text(f"first of {number}\n")
     assert one.locator("[data-load]").count() == 0
     # The next error, and a hit of the search in the session, unfold theirs.
     page.keyboard.press("x")
@@ -207,7 +207,7 @@ def test_without_script_a_link_leads_to_what_was_left_out(
     one = page.locator(".call", has=page.locator("[data-load='']")).first
     one.locator("summary").click()
     one.get_by_text("Open this on its own page").click()
-    expect(page.locator("main pre.out")).to_be_visible()
+    expect(page.locator("main pre.out").first).to_be_visible()
     page.get_by_text("Its place in the conversation").click()
     expect(page.locator(".about-session h1")).to_contain_text("Much was said")
     tab.close()
