@@ -180,7 +180,7 @@ def test_unfolding_brings_what_was_left_out(browser: Browser, heavy_web: Web) ->
     assert one.locator("[data-load]").count() == 0
     # The next error, and a hit of the search in the session, unfold theirs.
     page.keyboard.press("x")
-    expect(page.locator(".call.failed pre.err")).to_be_visible()
+    expect(page.locator(".call.failed pre.err").first).to_be_visible()
     assert tab.complaints == []
     assert tab.outside == []
     tab.close()
