@@ -225,7 +225,7 @@ lint: _dev
     @mypy bench
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/test-alone
+    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone
     @cog --check tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
 # Fix what lint can fix: formatting, import order, SQL, help in the READMEs, the map
@@ -269,6 +269,11 @@ plugin:
     @case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) \
         echo "Add ~/.local/bin to the PATH, or Claude Code does not find recall." ;; esac
 
+# Build a wheel of each package into dist/, with the constraints that pip needs for them
+[group('change')]
+wheels: _build
+    @tests/support/build-wheels
+
 # Measure ratios against floors and peers: just bench ingest
 [group('check')]
 bench name *options: _dev
@@ -288,7 +293,7 @@ lock: _poetry
 # Remove build leftovers (never the data directory)
 [group('change')]
 clean:
-    @rm -rf .venv .venv.old .venv.lock .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
+    @rm -rf .venv .venv.old .venv.lock .build .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
 
 [private]
 _dev:
@@ -310,6 +315,12 @@ _prefect:
 [private]
 _deployment name:
     @flows/ask "$1"
+
+[private]
+_build:
+    @test -x .build/bin/twine || { \
+        python -m venv .build; \
+        .build/bin/pip install -qq --disable-pip-version-check build==1.6.1 twine==7.0.0 'poetry-core>=2,<3' hatchling; }
 
 [private]
 _poetry:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cclake_common.dbt_project import dbt_project
 from cclake_pipeline.dbt_stage import Dbt
 from cclake_pipeline.paths import Paths
-from cclake_pipeline.project import dbt_project
 from cclake_pipeline.stages import arguments
 from lake_place import Cost, Place, medians, ratios
 

@@ -15,6 +15,7 @@ PROJECTS = [
     *sorted(ROOT.glob("tools/*/pyproject.toml")),
     ROOT / "datasette" / "pyproject.toml",
     ROOT / "metabase" / "pyproject.toml",
+    ROOT / "dbt" / "pyproject.toml",
 ]
 JUSTFILE = ROOT / "justfile"
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -115,6 +116,7 @@ def test_the_shell_scripts_are_clean() -> None:
         ROOT / "datasette" / "serve",
         ROOT / "flows" / "serve",
         ROOT / "flows" / "ask",
+        ROOT / "tests" / "support" / "build-wheels",
         ROOT / "tests" / "support" / "test-alone",
     ]
     subprocess.run(["shellcheck", *map(str, scripts)], check=True)

@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 from bson import Int64
+from cclake_common.dbt_project import dbt_project
 from cclake_common.stop import Stop
 from cclake_pipeline.backlog import follow
 from cclake_pipeline.paths import Paths
-from cclake_pipeline.project import dbt_project
 from cclake_pipeline.run import execute
 from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.stages import Stages

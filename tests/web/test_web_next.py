@@ -14,7 +14,7 @@ from harness import PATIENCE, free_port, wait_for
 from sample import GITHUB_TOKEN, HOSTILE, LONG, MAIN, sample
 
 NEXT = os.environ.get("CCLAKE_DATASETTE_NEXT", "")
-METADATA = Path(__file__).parents[2] / "datasette" / "metadata.yaml"
+METADATA = Path(__file__).parents[2] / "datasette/src/cclake_web/metadata.yaml"
 TABLE = "/conversations/thread_blocks"
 
 

@@ -1,16 +1,16 @@
 """Give Datasette's own pages the descriptions of tables from dbt."""
 
-import os
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cclake_common.dbt_project import dbt_project
+from cclake_common.failure import Failure
 from datasette.utils import BadMetadataError, parse_metadata
 
 from cclake_web.export import NAME
 
-_REPOSITORY = Path(__file__).parents[3]
 _DOC = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
 _REFERENCE = re.compile(r"{{ doc\(\"(\w+)\"\) }}")
 
@@ -21,7 +21,10 @@ def metadata() -> dict[str, Any]:
 
     `CCLAKE_DBT_DIR` names the dbt project if it is not beside this one.
     """
-    folder = Path(os.environ.get("CCLAKE_DBT_DIR") or _REPOSITORY / "dbt")
+    try:
+        folder = dbt_project()
+    except Failure:
+        return {}
     docs = _docs(folder / "models" / "columns.md")
     tables: dict[str, Any] = {}
     for file in sorted((folder / "models" / "marts").rglob("*.yml")):

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cclake_common.dbt_project import dbt_project
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure
 from cclake_common.stop import Stop
 from cclake_pipeline import run_log
 from cclake_pipeline.backlog import follow
 from cclake_pipeline.paths import Paths, script
-from cclake_pipeline.project import dbt_project, fingerprint
+from cclake_pipeline.project import fingerprint
 from cclake_pipeline.run import execute, run_lock
 from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.stages import STAGES, Mode, StageResult, Stages, arguments

@@ -34,7 +34,6 @@ from cclake_stack.mongod import find_mongod
 from cclake_stack.retention import DAY_SECONDS, retention
 from cclake_stack.supervise import (
     Supervisor,
-    repository,
     socket_path,
 )
 from front_door import ROOT
@@ -82,7 +81,7 @@ def test_config_shows_the_origin_and_masks_passwords(
 def test_config_shows_every_setting_of_the_example_and_hides_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    example = (repository() / ".env.example").read_text()
+    example = (ROOT / ".env.example").read_text()
     secrets = ("S3_SECRET_ACCESS_KEY", "CATALOG_CREDENTIAL", "CATALOG_TOKEN",
                "CATALOG_HEADERS")  # fmt: skip
     for name in secrets:

@@ -8,6 +8,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import select
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from cclake_common.visible import visible, visible_lines
 TRY_LATER = 75
 INTERRUPTED = 130
 UNREAD = 141
+COMMAND = "CCLAKE_COMMAND"
+_RECIPE = re.compile(r"(`|: )(?:\./)?just (?=[a-z])")
 # A disk that is full or read-only is not a bug.
 SURROUNDINGS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -62,9 +65,9 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
             _prepare_completion(tool)
             app()
     except Failure as failure:
-        print(f"{tool}: {visible_lines(str(failure))}", file=sys.stderr)
+        print(f"{tool}: {visible_lines(typed(str(failure)))}", file=sys.stderr)
         if failure.hint:
-            hint = visible_lines(failure.hint)
+            hint = visible_lines(typed(failure.hint))
             print(f"{' ' * len(tool)}  {hint}", file=sys.stderr)
         code = failure.code
     except KeyboardInterrupt:
@@ -91,10 +94,23 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     sys.exit(code)  # type: ignore[arg-type]
 
 
+def typed(text: str) -> str:
+    """Return a text with the commands that the user can type.
+
+    Without a checkout there is no `just`: the command `cclake` sets its name.
+    """
+    name = os.environ.get(COMMAND)
+    return _RECIPE.sub(rf"\1{name} ", text) if name else text
+
+
 def _version(tool: str) -> str:
     from importlib.metadata import version
 
-    return f"{tool} {version(f'cclake-{tool}')}"
+    return f"{tool} {version(_distribution(tool))}"
+
+
+def _distribution(tool: str) -> str:
+    return tool if tool == "cclake" else f"cclake-{tool}"
 
 
 def _prepare_completion(tool: str) -> None:

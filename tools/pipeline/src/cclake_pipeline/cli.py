@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from cclake_common.cli import DATABASE, Json, MongoDb, MongoUri, make_app
+from cclake_common.dbt_project import dbt_project
 from cclake_common.failure import INTERRUPTED, TRY_LATER, Failure, run
 from cclake_common.settings import home, in_home, mongo_uri
 from cclake_common.stop import Stop, die_with_parent
@@ -18,7 +19,6 @@ from cclake_pipeline.budget_watch import BudgetWatch
 from cclake_pipeline.display import Screen, describe, runs_table
 from cclake_pipeline.health import serve
 from cclake_pipeline.paths import Paths
-from cclake_pipeline.project import dbt_project
 from cclake_pipeline.run import execute, run_lock
 from cclake_pipeline.run_log import RunLog
 from cclake_pipeline.run_log import read as read_runs

@@ -1,10 +1,8 @@
-"""Find the dbt project, and tell whether gold was built with it."""
+"""Tell whether gold was built with a dbt project."""
 
 import os
 from hashlib import blake2b
 from pathlib import Path
-
-from cclake_common.failure import Failure
 
 MEMORY = "CCLAKE_DUCKDB_MEMORY"
 _MAKES_GOLD = (
@@ -13,22 +11,6 @@ _MAKES_GOLD = (
     "models/**/*.sql",
     "seeds/**/*.csv",
 )
-
-
-def dbt_project(given: Path | None = None) -> Path:
-    """Return the dbt project: the given folder, or the nearest one above this file.
-
-    Raises:
-        Failure: There is none.
-    """
-    above = [folder / "dbt" for folder in Path(__file__).resolve().parents]
-    for folder in [given.expanduser().resolve()] if given else above:
-        if (folder / "dbt_project.yml").is_file():
-            return folder
-    raise Failure(
-        f"no dbt project {'in ' + str(given) if given else 'found'}",
-        "Set CCLAKE_DBT_DIR to the folder of dbt_project.yml.",
-    )
 
 
 def fingerprint(project: Path) -> str:

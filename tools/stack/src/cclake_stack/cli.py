@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from cclake_common import settings
 from cclake_common.cli import Json, make_app
-from cclake_common.failure import INTERRUPTED, Failure, run
+from cclake_common.failure import INTERRUPTED, Failure, run, typed
 from cclake_common.stop import die_with_parent
 from cclake_common.visible import visible, visible_lines
 from rich.console import Console
@@ -20,7 +20,7 @@ from cclake_stack import checks, config, dbt, mongod, state, tables, validate
 from cclake_stack import down as stopping
 from cclake_stack import foreground as foreground_run
 from cclake_stack import up as starting
-from cclake_stack.supervise import Supervisor, repository
+from cclake_stack.supervise import Supervisor
 
 app = make_app(
     "Start, stop and inspect the whole stack of this data directory.",
@@ -44,7 +44,7 @@ def up(
     out, err = tables.screen(), Console(stderr=True)
 
     def say(line: str) -> None:
-        out.print(visible(line), highlight=False, markup=False)
+        out.print(visible(typed(line)), highlight=False, markup=False)
 
     def ready() -> None:
         out.print(tables.overview(state.addresses(), state.archived_lines()))
@@ -82,9 +82,8 @@ def down() -> None:
     Runs of the pipeline and of dbt that were started by hand are stopped as well.
     """
     if stopping.down(lambda line: typer.echo(visible(line)), Supervisor()):
-        typer.echo(
-            "cclake has stopped; nothing is lost, `just up` continues from here."
-        )
+        said = "cclake has stopped; nothing is lost, `just up` continues from here."
+        typer.echo(typed(said))
     else:
         typer.echo("cclake is not running.")
 
@@ -108,7 +107,7 @@ def status(as_json: Json = False) -> None:
 @app.command("config")
 def show_config(as_json: Json = False) -> None:
     """Show every setting and where its value comes from; passwords are masked."""
-    values = config.values(repository() / ".env")
+    values = config.values(config.dotenv())
     if as_json:
         typer.echo(json.dumps([vars(value) for value in values]))
     else:
@@ -154,8 +153,8 @@ def run_mongod() -> NoReturn:
 def run_web() -> NoReturn:
     """Run the server of the pages (used by supervisord)."""
     die_with_parent()
-    serve = str(repository() / "datasette" / "serve")
-    os.execv(serve, [serve])
+    command = [sys.executable, "-P", "-m", "cclake_web.serve"]
+    os.execv(command[0], command)
 
 
 @app.command("dbt", context_settings=PASS_THROUGH)

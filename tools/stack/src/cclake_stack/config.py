@@ -102,11 +102,19 @@ ROLES = {
 """The processes of a role, in the order of their start."""
 
 
-def values(dotenv: Path, environ: Mapping[str, str] = os.environ) -> list[Value]:
+def dotenv() -> Path | None:
+    """Return the file `.env` of the checkout; None if this is not one."""
+    above = Path(__file__).resolve().parents
+    checkouts = (folder for folder in above if (folder / "justfile").is_file())
+    return next((folder / ".env" for folder in checkouts), None)
+
+
+def values(dotenv: Path | None, environ: Mapping[str, str] = os.environ) -> list[Value]:
     """Return all settings with their current values; passwords are masked.
 
     Args:
-        dotenv: The `.env` file that `just` loads; it may be missing.
+        dotenv: The `.env` file that `just` loads, if there is a checkout; it may be
+            missing.
         environ: The environment.
     """
     in_dotenv = _given(dotenv)
@@ -176,9 +184,9 @@ def _value(
     return Value(setting.name, shown, origin, setting.meaning)
 
 
-def _given(dotenv: Path) -> dict[str, str]:
+def _given(dotenv: Path | None) -> dict[str, str]:
     """Return the text after each name in the file, with quotes and comments."""
-    if not dotenv.is_file():
+    if not dotenv or not dotenv.is_file():
         return {}
     lines = dotenv.read_text(encoding="utf-8").splitlines()
     pairs = [

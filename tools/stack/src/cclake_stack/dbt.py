@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from cclake_common import settings
+from cclake_common.dbt_project import dbt_project
 from cclake_common.loopback import ADDRESS, Handler, Server
 
-from cclake_stack.supervise import repository
 from cclake_stack.validate import lock_pipeline
 
 # Commands of dbt that do not open the database; all others need the pipeline's lock.
@@ -30,7 +30,7 @@ _WITHOUT_DATABASE = {
 def dbt_command() -> list[str]:
     """Set the environment variables of dbt, and return its command."""
     home = settings.home()
-    project = repository() / "dbt"
+    project = dbt_project()
     os.environ.update(
         DBT_PROJECT_DIR=str(project),
         DBT_PROFILES_DIR=str(project),

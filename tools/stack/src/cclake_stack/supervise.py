@@ -39,18 +39,6 @@ class Process:
     pid: int
 
 
-def repository() -> Path:
-    """Return the checkout, which is the folder with `supervisord.conf`.
-
-    Raises:
-        Failure: The tools do not run from a checkout.
-    """
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "supervisord.conf").is_file():
-            return folder
-    raise Failure("supervisord.conf not found", "Run from a checkout of cclake.")
-
-
 def socket_path() -> Path:
     """Return the socket of the supervisord of this data directory."""
     return settings.socket_path("supervisor.sock")
@@ -91,19 +79,17 @@ class Supervisor:
         """
         home = settings.home()
         (home / "logs").mkdir(parents=True, exist_ok=True)
-        root = repository()
         environment = os.environ | {
             "CCLAKE_HOME": str(home),
             "CCLAKE_SOCKET": str(socket_path()),
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         }
         command = [sys.executable, "-m", "supervisor.supervisord"]
-        command += ["-c", str(root / "supervisord.conf")]
+        command += ["-c", str(Path(__file__).with_name("supervisord.conf"))]
         with tempfile.TemporaryFile() as said:
             child = subprocess.Popen(
                 [*command, *(["--nodaemon", "--silent"] if self._foreground else [])],
                 env=environment,
-                cwd=root,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 start_new_session=True,  # Ctrl-C must reach only this process

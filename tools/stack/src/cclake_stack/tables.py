@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from cclake_common.failure import typed
 from cclake_common.visible import visible, visible_lines
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -68,7 +69,7 @@ def is_healthy(found: dict[str, Any]) -> bool:
 def status(found: dict[str, Any]) -> RenderableType:
     """Return the output of `status`."""
     if not found["running"]:
-        text = "cclake is not running; start it with: just up"
+        text = typed("cclake is not running; start it with: just up")
         return Group(text, *notices(found))
     return Group(_processes(found["processes"]), "", _facts(found), *notices(found))
 

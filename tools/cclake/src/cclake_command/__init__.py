@@ -1,0 +1,1 @@
+"""Run any part of cclake by one command."""
