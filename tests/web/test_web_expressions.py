@@ -201,3 +201,13 @@ def test_the_dashboard_says_where_the_cache_was_missed(tmp_path: Path) -> None:
         assert f"/session/{LONG}?at=" in panel
         early = web.get("/dashboard?since=2020-01-01&until=2020-01-02").text
         assert "Where the cache was missed" not in early
+
+
+def test_the_palette_leads_to_what_was_said(web: Web) -> None:
+    found = web.get("/palette.json?q=drops the last").json()
+    (answer,) = [one for one in found if one["kind"] == "Answer"]
+    assert "the slice drops the last line" in answer["text"]
+    assert f"/session/{MAIN}?at=" in answer["href"]
+    prompts = [one["kind"] for one in web.get("/palette.json?q=module").json()]
+    assert prompts == sorted(prompts, reverse=True)  # prompts before answers
+    assert GITHUB_TOKEN not in web.get("/palette.json?q=the key is").text

@@ -1,20 +1,20 @@
-"""`/palette.json`: sessions, projects and prompts for Ctrl-K."""
+"""`/palette.json`: sessions, projects, files, prompts and answers for Ctrl-K."""
 
 import sqlite3
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from cclake_common.masking import mask
-from cclake_common.search import STOP, question
+from cclake_common.search import CLOSE, OPEN, STOP, described, excerpt, question
 from datasette.utils.asgi import Response
 
 from cclake_web.data import file_operations
 from cclake_web.data.filters import like
-from cclake_web.formatting import one_line
+from cclake_web.formatting import one_line, title
 from cclake_web.pages.web import Visit, view
 
 EACH = 8
-NEWEST = 1000  # hits in which to look for prompts, so that typing stays fast
+NEWEST = 500  # hits in which to look for messages, so that typing stays fast
 Found = list[dict[str, Any]]
 
 
@@ -26,7 +26,7 @@ async def palette(visit: Visit) -> Response:
     overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Found:
-        kinds = [_sessions, _projects, _files, _prompts] if text else [_sessions]
+        kinds = [_sessions, _projects, _files, _messages] if text else [_sessions]
         with overlay.over(connection) as tables:
             newer = [kind(tables.connection, text) if tables else [] for kind in kinds]
         found: Found = []
@@ -94,31 +94,41 @@ def _files(connection: sqlite3.Connection, text: str) -> Found:
     return found
 
 
-def _prompts(connection: sqlite3.Connection, text: str) -> Found:
+def _messages(connection: sqlite3.Connection, text: str) -> Found:
+    """Return prompts and answers with the words, prompts first."""
     last = text.split()[-1]
     is_begun = last[-1:].isalnum() and len(last) > 2 and last.lower() not in STOP
     asked = question(f"{text}*" if is_begun else text)
     if not asked.match:
         return []
     rows = connection.execute(
-        """select d.session_id, d.entry_key, substr(d.text, 1, 400) as text,
-        coalesce(s.title, s.first_prompt) as title
-        from (select rowid from search_fts where search_fts match ?
+        """select d.search_id, m.message_kind from (
+            select rowid from search_fts where search_fts match ?
             order by rowid desc limit ?) f
-        join thread_blocks d on d.search_id = f.rowid
+        join thread_blocks d on d.search_id = f.rowid and d.block_kind = 'text'
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key
-        left join dim_sessions s on s.session_id = d.session_id
-        where m.message_kind = 'prompt' and d.block_kind = 'text'
-        order by f.rowid desc limit ?""",
-        (asked.match, NEWEST, EACH),
-    )
+        where m.message_kind in ('prompt', 'answer') order by f.rowid desc""",
+        (asked.match, NEWEST),
+    ).fetchall()
+    prompts = [row[0] for row in rows if row[1] == "prompt"][:EACH]
+    answers = [row[0] for row in rows if row[1] == "answer"][: EACH - len(prompts)]
+    hits = described(connection, asked.match, asked.words, prompts + answers)
     return [
         _entry(
-            "Prompt", row["text"], row["title"],
-            f"/session/{quote(row['session_id'], safe='')}?"
-            + urlencode({"at": row["entry_key"]})
-            + f"#e-{quote(row['entry_key'], safe='')}",
+            "Prompt" if hit["message_kind"] == "prompt" else "Answer",
+            _around(hit), title(hit),
+            f"/session/{quote(hit['session_id'], safe='')}?"
+            + urlencode({"at": hit["entry_key"]})
+            + f"#e-{quote(hit['entry_key'], safe='')}",
         )
-        for row in rows
+        for hit in hits
     ]  # fmt: skip
+
+
+def _around(hit: dict[str, Any]) -> str:
+    """Return what is around the words of a hit, without secrets."""
+    whole, snippet = hit["text"] or "", hit["snippet"]
+    masked = mask(whole)
+    shown = snippet if masked == whole else excerpt(snippet, masked)
+    return str(shown).replace(OPEN, "").replace(CLOSE, "")

@@ -170,10 +170,10 @@
     return box;
   };
   const KEYS = [
-    ["Ctrl K", "Go to a session, project, file or prompt"], ["/", "Search"], ["j k", "Next, previous turn or row"],
+    ["Ctrl K", "Go to a session, project, file, prompt or answer"], ["/", "Search"], ["j k", "Next, previous turn or row"],
     ["J K", "Next, previous session of the list"],
     ["n p", "Next, previous prompt"], ["e", "Unfold or fold the work of all turns"], ["a", "Unfold or fold everything"],
-    ["x", "Next error"], ["f", "Find in this session"], ["s", "Star this session"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
+    ["x", "Next error"], ["f", "Find in this session"], ["s", "Star this session"], ["d", "Download this session as a web page"], ["[ ]", "Earlier, later page"], ["g s", "Sessions"], ["g d", "Dashboard"], ["?", "This list"],
   ];
   const help = () => {
     const list = make("dl");
@@ -189,7 +189,7 @@
   const palette = () => {
     if ($("dialog")) return;
     const field = make("input");
-    field.placeholder = "Session, project, file or prompt";
+    field.placeholder = "Session, project, file, prompt or answer";
     field.setAttribute("aria-label", field.placeholder);
     const list = make("ul");
     list.setAttribute("role", "listbox");
@@ -264,6 +264,7 @@
       n: () => go($$(".bubble"), 1), p: () => go($$(".bubble"), -1),
       e: foldWork, a: () => foldAll(!$$(".call").every((one) => one.open)), x: errors,
       s: () => before !== "g" && $(".star button")?.click(),
+      d: () => before !== "g" && $("a[download][href$='/export.html']")?.click(),
       J: () => $("a.to-next")?.click(), K: () => $("a.to-previous")?.click(),
       "[": () => $("[rel=prev]")?.click(), "]": () => $("[rel=next]")?.click(), "?": help,
     }[event.key];

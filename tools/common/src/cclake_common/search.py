@@ -346,11 +346,13 @@ def described(
     """
     marks = ", ".join("?" * len(found))
     texts: dict[int, str] = {}
-    if match:
+    if match and found:
+        # Within a range, since FTS5 would look up a prefix again for each number.
         marked = connection.execute(
             f"""select rowid, highlight(search_fts, 0, ?, ?) from search_fts
-            where search_fts match ? and rowid in ({marks})""",
-            (OPEN, CLOSE, match, *found),
+            where search_fts match ? and rowid between ? and ?
+            and +rowid in ({marks})""",
+            (OPEN, CLOSE, match, min(found), max(found), *found),
         )
         rare = rarest_first(connection, words)
         texts = {row[0]: centred(whole_marks(text_of(row[1])), rare) for row in marked}
