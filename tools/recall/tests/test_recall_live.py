@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import pytest
 from cclake_archive import probe
-from cclake_recall.past import AWAY, Source
+from cclake_recall.past import AWAY, CUT, LINES, Source
 from export import Export
 from harness import PATIENCE, Mongod, connect
 from mcp import Client
@@ -280,6 +280,22 @@ def test_claude_learns_that_newer_lines_are_missing(world: World) -> None:
         assert AWAY not in await ask("usage")
 
     asked(world.exports, questions, MONGO_URI="mongodb://127.0.0.1:9")
+
+
+def test_of_a_backlog_the_newest_lines_are_shown(world: World) -> None:
+    shipper = world.shipper
+    shipper.say("The first word.", FRESH)
+    (document,) = shipper.database.conversations.find({"seq": 1})
+    older = (
+        document | {"_id": document["_id"] + number.to_bytes(2, "big"), "seq": number}
+        for number in range(2, LINES + 2)
+    )
+    shipper.database.conversations.insert_many(list(older))
+    shipper.seq = LINES + 1
+    shipper.say("The last word.", FRESH)
+    done = world.ran("word", "-n", "9999")
+    assert done.stderr == f"recall: {CUT}\n"
+    assert "The last word." in done.stdout
 
 
 class Tail:

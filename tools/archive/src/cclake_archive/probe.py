@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import bson
 
-WAIT_S = 0.1  # maximum seconds to connect, and to wait for each part of the answer
+WAIT_S = 1.0  # maximum seconds to connect, and to wait for each part of the answer
 _OP_MSG = 2013
 _HEADER = struct.Struct("<iiii")  # length, request, response to, kind of message
 _LONGEST = 48_000_000  # maximum bytes of a message

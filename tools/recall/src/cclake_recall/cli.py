@@ -20,7 +20,7 @@ from cclake_common.times import day_start
 
 from cclake_recall import render, resume, sessions
 from cclake_recall.find import Row
-from cclake_recall.past import AWAY, Past, Source
+from cclake_recall.past import Past, Source
 
 MAXIMUM = 10_000  # default number of rows to print
 CHOICES = 20  # sessions that `resume` offers
@@ -487,12 +487,12 @@ def _tail(given: argparse.Namespace) -> int:
     style, zone, source = _style(), _zone(given), _source(given)
     with source.open() as past:
         one = past.session(given.session) if given.session else running(past)
-    complete = [True]
+    said = [""]
 
-    def say(is_complete: bool) -> None:
-        if not is_complete and complete[0]:
-            _note(AWAY)
-        complete[0] = is_complete
+    def say(missing: str) -> None:
+        if missing and missing != said[0]:
+            _note(missing)
+        said[0] = missing
 
     found = follow(
         source, one["session"], given.agent, given.lines, given.json, say
@@ -636,8 +636,8 @@ def _exports(given: argparse.Namespace) -> Path:
 @contextmanager
 def _past(given: argparse.Namespace, is_live: bool = True) -> Iterator[Past]:
     with _source(given, is_live).open() as past:
-        if not past.is_complete:
-            _note(AWAY)
+        if past.missing:
+            _note(past.missing)
         yield past
 
 

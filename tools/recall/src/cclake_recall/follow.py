@@ -44,7 +44,7 @@ def follow(
     agent: str | None,
     first: int,
     results: bool,
-    say: Callable[[bool], None],
+    say: Callable[[str], None],
 ) -> Iterator[Row]:
     """Yield the last messages of a session, then each new one once.
 
@@ -57,14 +57,14 @@ def follow(
         agent: Follow this subagent instead.
         first: Number of messages to begin with.
         results: Whether to include what Claude Code recorded beside results.
-        say: Called after each reading with whether MongoDB has answered.
+        say: Called in each reading with what is missing, or "".
     """
     seen: set[str] | None = None
     last = ""  # the key of the last message
     while True:
         found: list[Row] = []
         with source.open() as past:
-            say(past.is_complete)
+            say(past.missing)
             keys = past.keys(session, agent)
             if seen is None:
                 new = [key for key, _ in keys[max(len(keys) - first, 0) :]]

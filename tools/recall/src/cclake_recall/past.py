@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cclake_archive.live.overlay import Overlay
 
 AWAY = "MongoDB does not answer: lines that are not published yet are missing"
+CUT = "older lines that are not published yet are missing"
+LINES, SIZE = 2_000, 16_000_000  # maximum lines above the export, and their bytes
 
 
 class Place(NamedTuple):
@@ -37,16 +39,16 @@ class Past:
     Args:
         export: The export.
         newer: Tables of the lines above it, with the same schema, if there are any.
-        is_complete: Whether MongoDB, if there should be one, has answered.
+        missing: What is missing, as `AWAY` or `CUT`; "" if all is here.
     """
 
     def __init__(
         self,
         export: sqlite3.Connection,
         newer: sqlite3.Connection | None = None,
-        is_complete: bool = True,
+        missing: str = "",
     ) -> None:
-        self.export, self.newer, self.is_complete = export, newer, is_complete
+        self.export, self.newer, self.missing = export, newer, missing
         self._all = [export, *([newer] if newer else [])]
 
     def projects(self, part: str) -> tuple[str, ...]:
@@ -261,15 +263,15 @@ class Source:
             if not self._is_live:
                 yield Past(export)
                 return
-            is_complete = self._look(export)
+            missing = self._look(export)
             tables = None
             if self._overlay:
                 tables = stack.enter_context(self._overlay.over(export))
             newer = tables.connection if tables else None
-            yield Past(export, newer, is_complete)
+            yield Past(export, newer, missing)
 
-    def _look(self, export: sqlite3.Connection) -> bool:
-        """Read what is new in MongoDB; return whether it answers, if it should.
+    def _look(self, export: sqlite3.Connection) -> str:
+        """Read what is new in MongoDB; return what is missing, or "".
 
         Its driver is imported when there is something above the export.
         """
@@ -280,17 +282,20 @@ class Source:
             try:
                 acked = probe.acknowledged(self._address(), self._name)
             except (probe.Silent, Failure):
-                return not _is_expected()
+                return AWAY if _is_expected() else ""
             if acked is not None and not base_of(export).is_behind(acked):
-                return True
+                return ""
             from cclake_archive.live.lines import Lines
-            from cclake_archive.live.overlay import Overlay
+            from cclake_archive.live.overlay import Limits, Overlay
 
             self._lines = Lines(self._address(), self._name, "recall")
-            self._overlay = Overlay(self._lines, "recall", _is_expected())
+            self._overlay = Overlay(
+                self._lines, "recall", _is_expected(), Limits(LINES, SIZE)
+            )
         if self._overlay.is_due:
             self._overlay.refresh(self)
-        return not self._overlay.status.missed
+        status = self._overlay.status
+        return AWAY if status.missed else CUT if status.cut else ""
 
     def _address(self) -> str:
         self._uri = self._uri or mongo_uri()

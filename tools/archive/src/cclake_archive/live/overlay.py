@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cclake_archive.live.base import Base, base_of
 from cclake_archive.live.lines import Lines, Unreachable
@@ -26,8 +26,19 @@ EVERY = 0.2  # seconds between two queries of MongoDB
 REST, REST_OF_BACKLOG = 1, 8
 PATIENCE = 0.25  # seconds after which a query is slow
 LONGEST_PAUSE = 15.0  # seconds between two queries while MongoDB does not answer
-MOST_LINES, MOST_BYTES = 10_000, 48_000_000  # maximum that is kept
 BATCH = 100  # lines that are added at once, while readers wait
+
+
+class Limits(NamedTuple):
+    """The maximum that is read at once, and kept.
+
+    Attributes:
+        lines: Number of lines.
+        size: Number of their bytes.
+    """
+
+    lines: int = 10_000
+    size: int = 48_000_000
 
 
 class Opener(Protocol):
@@ -60,10 +71,17 @@ class Overlay:
         tool: The tool that a message on standard error names.
         expected: Whether there should be a MongoDB; beside a copied export there is
             none, and nobody misses it.
+        limits: How many are kept.
     """
 
-    def __init__(self, lines: Lines, tool: str, expected: bool = True) -> None:
-        self._lines, self._tool = lines, tool
+    def __init__(
+        self,
+        lines: Lines,
+        tool: str,
+        expected: bool = True,
+        limits: Limits = Limits(),  # noqa: B008 - immutable
+    ) -> None:
+        self._lines, self._tool, self._limits = lines, tool, limits
         self._expected = expected
         self._lock = threading.RLock()
         self._tables: Tables | None = None
@@ -120,9 +138,7 @@ class Overlay:
         for buffer, upto in acked.items():
             above = max(self._read.get(buffer, 0), base.marks.get(buffer, 0))
             if upto > above:
-                found, left = self._lines.newest(
-                    buffer, above, upto, MOST_LINES, MOST_BYTES
-                )
+                found, left = self._lines.newest(buffer, above, upto, *self._limits)
                 self._add(export, list(filter(None, map(line_of, found))))
                 if left:
                     self._left[buffer] = left
@@ -130,7 +146,7 @@ class Overlay:
 
     def _add(self, export: sqlite3.Connection, lines: Sequence[Line]) -> None:
         with self._lock:
-            kept = _newest([*self._held, *lines])
+            kept = _newest([*self._held, *lines], self._limits)
             dropped = len(self._held) + len(lines) - len(kept)
             for line in [*self._held, *lines][:dropped]:
                 self._left[line.buffer] = max(self._left.get(line.buffer, 0), line.seq)
@@ -181,12 +197,12 @@ class Overlay:
             old.close()
 
 
-def _newest(lines: list[Line]) -> list[Line]:
+def _newest(lines: list[Line], limits: Limits) -> list[Line]:
     """Return the newest lines within the limits, in order."""
     size, count = 0, 0
-    for line in reversed(lines[-MOST_LINES:]):
+    for line in reversed(lines[-limits.lines :]):
         size += line.size
-        if size > MOST_BYTES:
+        if size > limits.size:
             break
         count += 1
     return lines[len(lines) - count :]
