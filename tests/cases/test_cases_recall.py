@@ -28,7 +28,7 @@ def rows(cases: Cases, *arguments: str) -> list[dict[str, Any]]:
 
 def test_recall_lists_and_shows_every_session(lake_of_cases: Cases) -> None:
     known = lake_of_cases.query(
-        """select session_id, count(*) from marts.thread_entries where agent_id is null
+        """select session_id, count(*) from marts.thread_entries
         group by 1 order by 1"""
     )
     listed = {row["session"]: row for row in rows(lake_of_cases, "list", "-n", "9999")}
