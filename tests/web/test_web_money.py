@@ -145,6 +145,9 @@ def test_an_edited_file_counts_for_old_sessions_at_once(
     assert listed(served, "/?account=work") == expected["<i>team"]
     (home / "accounts.toml").write_text("[[account]]\n")  # wrong: as if there were none
     assert 'name="account"' not in served.get("/").text
+    assert (
+        "accounts.toml, line 1: account 1: name is miss" in served.get(DASHBOARD).text
+    )
     (home / "accounts.toml").unlink()
     assert 'name="account"' not in served.get("/").text
 

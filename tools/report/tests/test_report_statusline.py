@@ -265,6 +265,32 @@ def test_a_block_opens_after_the_last_one_has_ended(
     assert fields(exports, now=later)["block"] == "-"
 
 
+def test_the_block_is_that_of_the_account(
+    tmp_path: Path, data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        response(n, responded_at=at(minutes), host=where, model=MODELS[0], cost_usd=1)
+        for n, (minutes, where) in enumerate(
+            [(170, "there"), (100, "here"), (10, "here"), (5, "there"), (900, "here")]
+        )
+    ]
+    folder = make_export(
+        tmp_path / "exports",
+        fct_api_responses=rows,
+        agg_usage_blocks=[published_block(at(170), 4)],
+    )
+    assert fields(folder)["block_cost"] == "$4.00"
+    (data_directory / "accounts.toml").write_text(
+        '[[account]]\nname = "a"\nhost = "here"\n[[account]]\nname = "b"\n'
+    )
+    for where, cost, left in (("here", "$2.00", "3h00m"), ("there", "$2.00", "2h00m")):
+        monkeypatch.setenv("CCLAKE_HOST", where)
+        found = fields(folder)
+        assert (found["block_cost"], found["block_left"]) == (cost, left)
+    later = NOW + timedelta(hours=6)
+    assert fields(folder, now=later)["block"] == "-"
+
+
 @pytest.mark.parametrize(
     "status",
     [

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from datasette.utils.asgi import Response
 
+from cclake_web.accounts import rules_of
 from cclake_web.data import dashboard as numbers
 from cclake_web.data import over_time
 from cclake_web.data.calendar import calendar
@@ -60,6 +61,7 @@ async def dashboard_page(visit: Visit) -> Response:
             choices=known,
             labels=labels(visit.kept()),
             called=called["model"],
+            problem=rules_of(visit.state.config.accounts)[1],
             budgets=budgets.shown(
                 connection, visit.export, visit.state.config, visit.zone
             ),

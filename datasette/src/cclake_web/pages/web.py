@@ -85,7 +85,7 @@ class Visit:
     @cached_property
     def rules(self) -> Accounts:
         """The rules of the accounts; none if they can't be read."""
-        return rules_of(self.state.config.accounts)
+        return rules_of(self.state.config.accounts)[0]
 
     @property
     def today(self) -> date:

@@ -123,8 +123,12 @@ class Use(NamedTuple):
         return amount(self.used, unit), amount(self.budget.limit, unit)
 
 
-def load(path: Path) -> Budgets:
+def load(path: Path, rules: Accounts | None = None) -> Budgets:
     """Read a file of budgets, and the rules of the accounts beside it.
+
+    Args:
+        path: The file.
+        rules: The rules of the accounts, if they are read already.
 
     Raises:
         Failure: There is no such file, or one of them cannot be read or is wrong.
@@ -132,7 +136,9 @@ def load(path: Path) -> Budgets:
     found = toml_file.read(path, _budgets, _HINT)
     if not any(budget.account for budget in found.budgets):
         return found
-    return found._replace(accounts=accounts.load(path.parent / accounts.FILE))
+    if rules is None:
+        rules = accounts.load(path.parent / accounts.FILE)
+    return found._replace(accounts=rules)
 
 
 def _budgets(found: dict[str, Any]) -> Budgets:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from cclake_common.budgets import Sums
+from cclake_common import windows
+from cclake_common.budgets import Sums, published
 
 from cclake_report.export import Gold, moment
 from cclake_report.transcript import Part, Response, Tail, read_tail
@@ -14,6 +15,7 @@ _SEARCH_USD = 0.01
 _OVERLAP_S = 300
 _KINDS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
 _RECENT = 1_000
+_SEARCHED_QUARTERS = 30 * 24 * 4
 _LARGE = 200_000
 _LAST = """
 select max(responded_at) as at from fct_api_responses where session_id = ?
@@ -139,12 +141,22 @@ class _Prices:
         return None
 
 
-def block(gold: Gold | None, new: Unpublished, now: float) -> Block | None:
+def block(
+    gold: Gold | None, new: Unpublished, now: float, condition: str = ""
+) -> Block | None:
     """Return the five-hour block that is open now; None if there is none.
 
     A response after the end of a block opens the next one, at its full hour.
+
+    Args:
+        gold: The export; None: nothing is known of it.
+        new: The responses of the running session that are not in the export.
+        now: The time, in seconds since 1970.
+        condition: SQL condition on `agg_response_quarters as t`; "" for all.
     """
-    found = _last_block(gold) if gold else None
+    found = None
+    if gold:
+        found = _counted_block(gold, condition, now) if condition else _last_block(gold)
     for at, sums in new.priced:
         if found and at < found.start:
             continue
@@ -159,6 +171,29 @@ def block(gold: Gold | None, new: Unpublished, now: float) -> Block | None:
 
 
 _MORE = Sums(missing=1)
+
+
+def _counted_block(gold: Gold, condition: str, now: float) -> Block | None:
+    """Return the last block of a part of the export, of its last days."""
+    hours = gold.rows(
+        "select distinct quarter_no / 4 as hour from agg_response_quarters as t"
+        f" where t.quarter_no >= ? and {condition} order by 1",
+        [int(now) // 900 - _SEARCHED_QUARTERS],
+    )
+    known = [row["hour"] for row in hours]
+    starts = windows.starts(known, whole=False) or windows.starts(known, whole=True)
+    if not starts:
+        return None
+    begin = starts[-1]
+    (row,) = gold.rows(
+        "select min(t.first_responded_at) as first, max(t.last_responded_at) as last"
+        f" from agg_response_quarters as t where t.quarter_no >= ? and {condition}",
+        [4 * begin],
+    )
+    sums = published(gold.connection, f"t.quarter_no >= ? and {condition}", [4 * begin])
+    times = [at.timestamp() for at in (moment(row["first"]), moment(row["last"])) if at]
+    start = begin * 3600.0
+    return Block(start, start + BLOCK_S, min(times), max(times), sums)
 
 
 def _last_block(gold: Gold) -> Block | None:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cclake_common import budgets
+from cclake_common import accounts, budgets
 from cclake_common.accounts import Accounts
 from cclake_common.amounts import short
 from cclake_common.budgets import Budget, Sums, Use
@@ -185,6 +185,7 @@ class _Found:
         self._given = given
         self._status = status
         self._now = now
+        self._rules: Accounts | None = None
         if not status.is_readable:
             self.notes.append("status unreadable")
 
@@ -250,8 +251,10 @@ class _Found:
         timezone = self._zone()
         new = self._unpublished(gold)
         found = self._session_fields(gold, new)
-        if found_block := live.block(gold, new, self._now.timestamp()):
-            found |= self._block_fields(found_block)
+        with self._failures_noted():
+            account = self._account()
+            if block := live.block(gold, new, self._now.timestamp(), account):
+                found |= self._block_fields(block)
         if new.context_tokens and not self._context():
             found["context"] = short(new.context_tokens)
         if gold:
@@ -264,6 +267,18 @@ class _Found:
             with self._failures_noted():
                 found["budget"] = self._budget(gold, new, timezone)
         return found
+
+    def _account(self) -> str:
+        """Return the condition of the session's account, which has its own limits."""
+        self._rules = accounts.load()
+        if not self._rules.rules:
+            return ""
+        return self._rules.condition([self._rules.of(host(), self._folder())])
+
+    def _folder(self) -> str:
+        folder = self._status.text("workspace", "project_dir")
+        folder = folder or self._status.text("workspace", "current_dir")
+        return folder or self._status.text("cwd")
 
     def _zone(self) -> str:
         try:
@@ -314,7 +329,7 @@ class _Found:
         path = folder / budgets.FILE
         if not path.exists():
             return UNKNOWN
-        found = budgets.load(path)
+        found = budgets.load(path, self._rules)
         extra = self._extra(new, found.accounts)
         uses = budgets.uses(gold.connection, found, self._now, timezone, extra)
         if found.hook and any(use.is_over for use in uses):
@@ -335,9 +350,7 @@ class _Found:
         self, new: Unpublished, known: Accounts
     ) -> Callable[[Budget, float, float], Sums]:
         """Return a function that sums up the unpublished part of a budget."""
-        folder = self._status.text("workspace", "project_dir")
-        folder = folder or self._status.text("workspace", "current_dir")
-        folder = folder or self._status.text("cwd")
+        folder = self._folder()
 
         def extra(budget: Budget, start: float, end: float) -> Sums:
             if budget.project and budget.project.lower() not in folder.lower():
