@@ -10,7 +10,7 @@ from cclake_common.search import CLOSE, OPEN, whole_marks
 from cclake_common.words import alone, text_of, words_of
 from cclake_web import formatting
 from cclake_web.render.code import clip, lexer_for
-from cclake_web.render.cuts import CHARS, LINES, LONGEST
+from cclake_web.render.cuts import CHARS, LINES, LONGEST, folded_markdown
 from cclake_web.render.diff import SHOWN, Hunk, diff_html, difference, patch_hunks
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import visible
@@ -279,6 +279,18 @@ def test_code_is_complete_with_its_colours(text: str, name: str) -> None:
 def test_a_string_that_is_folded_in_the_middle_keeps_its_colour() -> None:
     html = source('"""\n' + "words\n" * 100 + '"""', "x.py")
     assert html.partition("<details")[2].count('class="sd">words') == 41
+
+
+def test_the_rest_of_a_very_long_text_is_folded() -> None:
+    text = "start\n\n```py\n" + "x = 1\n" * 4000 + "```\n\n**end**" + " word" * 9000
+    html = folded_markdown(text, "abc")
+    checked(html.partition('<a class="to-line"')[0])
+    shown, _, folded = html.partition("<details")
+    assert shown.count("\n") > 1900
+    assert '<pre tabindex="0"><code>x = 1' in folded
+    assert "<strong>end</strong>" in folded
+    assert 'href="/raw/abc"' in folded
+    assert folded_markdown("*short*") == markdown("*short*")
 
 
 def test_lines_of_code_are_numbered_in_the_fold_as_well() -> None:

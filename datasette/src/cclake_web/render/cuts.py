@@ -1,5 +1,6 @@
 """Show the beginning of what is long, and fold the rest below it."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -7,10 +8,13 @@ from markupsafe import Markup
 
 from cclake_web.formatting import plural
 from cclake_web.render.code import clip
+from cclake_web.render.markdown import markdown
 
 LINES, CHARS = 60, 8_000  # maximum of a text that is shown at once
 LONGEST = 400_000  # maximum characters of a text that a page has
 SLACK = 6  # lines that are not worth a fold
+LONGEST_TEXT = 30_000  # characters of Markdown that are shown at once, and in its fold
+_FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 Draw = Callable[[int, int], Markup]
 
 
@@ -33,6 +37,26 @@ def folded(text: str, draw: Draw) -> Markup:
         return draw(0, end)
     start = end + text.startswith("\n", end)
     return draw(0, end) + rest(amount(text, start), draw(start, len(text)))
+
+
+def folded_markdown(text: str, line: str = "") -> Markup:
+    """Return Markdown as HTML; of a very long one, the rest is folded.
+
+    Args:
+        text: The Markdown.
+        line: The line of the log that has what no page shows.
+    """
+    shown, left = clip(text, lines=2000, chars=LONGEST_TEXT)
+    if not left:
+        return markdown(text)
+    start = len(shown)
+    following = text[start : start + LONGEST_TEXT]
+    fences = _FENCE.findall(shown)
+    if len(fences) % 2:  # the cut is within code
+        following = f"{fences[-1]}\n{following.removeprefix(chr(10))}"
+    what = amount(text[: start + LONGEST_TEXT], start)
+    fold = rest(what, markdown(following))
+    return markdown(shown) + fold + left_out(left - LONGEST_TEXT, line)
 
 
 def amount(text: str, start: int) -> str:

@@ -13,16 +13,13 @@ from cclake_web.data.blocks import Call, Entry
 from cclake_web.deadline import check
 from cclake_web.formatting import model_name, one_line
 from cclake_web.render.agents import Notice, notices
-from cclake_web.render.code import clip
+from cclake_web.render.cuts import folded_markdown
 from cclake_web.render.hooks import hook
-from cclake_web.render.markdown import markdown
-from cclake_web.render.safe import plain
 from cclake_web.render.system_lines import system_line
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View, pre
 
 Nest = Callable[[Call], object]  # gives the thread of the subagent that a call started
-LONGEST = 30_000  # maximum characters of a text
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
 _WRAPPER = re.compile(r"\s*<([\w-]+)")
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
@@ -94,12 +91,19 @@ def items_of(
     if _is_compaction(entry):
         return [Item("compact", entry, label=_words(entry) or "Conversation compacted")]
     if entry.kind == "compact_summary":
-        return [Item("summary", entry, _markdown(_text(entry)), "Summary so far")]
+        return [
+            Item(
+                "summary",
+                entry,
+                _markdown(entry, _text(entry)),
+                "Summary so far",
+            )
+        ]
     if entry.kind == "api_error":
         return [Item("error", entry, label=_words(entry), icon="warn", failed=True)]
     if entry.kind in _QUEUED:
         label = _QUEUED[entry.kind]
-        return [Item("queued", entry, _markdown(_text(entry)), label)]
+        return [Item("queued", entry, _markdown(entry, _text(entry)), label)]
     if entry.kind in _NOTICES:
         return _notice(entry)
     check()
@@ -127,16 +131,27 @@ def _item(
         loose = entry.kind != "tool_result" and block.image_key
         return Item("image", entry, images=[block.image_key]) if loose else None
     if block.kind == "compaction":
-        return Item("summary", entry, _markdown(block.text), "Summary so far")
+        return Item(
+            "summary",
+            entry,
+            _markdown(entry, block.text),
+            "Summary so far",
+        )
     if block.kind == "context":
         tag = _WRAPPER.match(block.text)
         label = f"Context: {one_line(tag[1].replace('_', ' ') if tag else '', 40)}"
         return Item("notice", entry, pre(block.text), label, "braces")
     if block.kind == "thinking":
-        return Item("thinking", entry, _markdown(block.text), "Thinking", "think")
+        return Item(
+            "thinking",
+            entry,
+            _markdown(entry, block.text),
+            "Thinking",
+            "think",
+        )
     if block.kind == "text":
         said = block.text.strip()
-        return Item("text", entry, _markdown(block.text)) if said else None
+        return Item("text", entry, _markdown(entry, block.text)) if said else None
     label = f"{one_line(block.kind, 40)}: {one_line(block.text, 80)}"
     return Item("notice", entry, pre(block.text), label, "file")
 
@@ -195,7 +210,5 @@ def _words(entry: Entry) -> str:
     return one_line(_text(entry), 400)
 
 
-def _markdown(text: str) -> Markup:
-    shown, left = clip(text, lines=2000, chars=LONGEST)
-    more = Markup('<p class="cut">{} more characters</p>').format(plain(f"{left:,}"))
-    return markdown(shown) + (more if left else Markup(""))
+def _markdown(entry: Entry, text: str) -> Markup:
+    return folded_markdown(text, entry.doc_id)
