@@ -31,8 +31,20 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
 | with newline | 120 | 120 |
 | without | 119 | 120 |
 
+- [x] The error bound is $e_n = 2^{-n}$.
+- [ ] The documents say so.
+
+```mermaid
+graph TD; A[read] --> B[write]
+```
+
 > All 214 tests pass.
 """
+# Every colour that output of a terminal has here, as ink and as paper.
+COLOURS = " ".join(
+    f"\x1b[{code}m{code}\x1b[0m"
+    for code in (1, 2, 4, 7, 9, *range(31, 37), *range(41, 48), 90, 100)
+)
 PATCH = [
     {
         "oldStart": 10, "oldLines": 5, "newStart": 10, "newLines": 6,
@@ -85,7 +97,7 @@ def _main(export: Export, start: datetime) -> None:
         tools=(("Bash", {"command": "pytest -q", "description": "Run the tests"}),)
     )
     s.result(
-        bash, "Exit code 1\n\x1b[31mFAILED\x1b[0m tests/test_parser.py::test_last_row",
+        bash, f"Exit code 1\n\x1b[31mFAILED\x1b[0m tests/test_parser.py::test_last_row\n{COLOURS}",
         "Error: Exit code 1", error=True,
     )  # fmt: skip
     (edit, todo) = s.answer(
@@ -273,10 +285,10 @@ def _hostile(export: Export, start: datetime) -> None:
         ("WebFetch", {"url": "javascript:window.pwned=1", "prompt": every}, {"result": every}),
         ("AskUserQuestion", {"questions": [{"question": every, "options": [{"label": every}]}]}, {"answers": {every: every}}),
         ("ExitPlanMode", {"plan": every}, {"plan": every}),
-        ("Read", {"file_path": every}, {"file": {"content": every * 9, "startLine": 7, "numLines": 2, "totalLines": every}}),
-        ("Read", {"file_path": every}, {"file": {"cells": [{"cell_id": every, "cellType": kind, "source": every, "language": every, "execution_count": every, "outputs": [{"text": every}, every]} for kind in ("markdown", "code", every)]}}),
-        ("NotebookEdit", {"notebook_path": every, "cell_id": every, "cell_type": every, "edit_mode": every, "new_source": every}, {"old_source": every[9:], "language": every}),
-        ("NotebookEdit", {"notebook_path": every, "cell_number": 3, "cell_type": "markdown", "edit_mode": "insert", "new_source": every}, {"error": every}),
+        ("Read", {"file_path": every}, {"file": {"content": every * 2, "startLine": 7, "numLines": 2, "totalLines": every}}),
+        ("Read", {"file_path": VECTORS[0]}, {"file": {"cells": [{"cell_id": VECTORS[0], "cellType": kind, "source": every, "language": VECTORS[1], "outputs": [{"text": every}, 7]} for kind in ("markdown", "code")]}}),
+        ("NotebookEdit", {"notebook_path": VECTORS[0], "cell_id": VECTORS[1], "cell_type": VECTORS[2], "edit_mode": VECTORS[3], "new_source": every}, {"old_source": every[9:], "language": VECTORS[0]}),
+        ("NotebookEdit", {"notebook_path": VECTORS[0], "cell_number": 3, "cell_type": "markdown", "edit_mode": "insert", "new_source": every}, {"error": VECTORS[0]}),
         ("MultiEdit", {"file_path": every, "edits": [{"old_string": every, "new_string": ""}, every]}, {"userModified": True, "structuredPatch": [{"oldStart": 3, "newStart": every, "lines": ["@@" + every, "\\" + every, every]}]}),
         ("Task", {"description": every, "prompt": every, "subagent_type": every}, None),
         ("WebSearch", {"query": every}, {"results": [{"content": [{"title": every, "url": f"https://a.example/{vector}"} for vector in VECTORS]}, every]}),
