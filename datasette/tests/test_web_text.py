@@ -6,9 +6,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from cclake_archive.live.blocks import Block
 from cclake_common.search import CLOSE, OPEN, whole_marks
 from cclake_common.words import alone, text_of, words_of
 from cclake_web import formatting
+from cclake_web.data.blocks import Entry
+from cclake_web.downloads.markdown import body
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.cuts import CHARS, LINES, LONGEST, folded_markdown
 from cclake_web.render.diff import SHOWN, Hunk, diff_html, difference, patch_hunks
@@ -108,8 +111,7 @@ def test_what_scrolls_can_be_focused_and_a_diagram_is_labelled() -> None:
         "|a|b|\n|:-:|-|\n|1|2|\n\n```mermaid\ngraph TD\n```\n\n```py\nx\n```"
     )
     assert (
-        '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
-        in html
+        '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>' in html
     )
     assert '<td class="center">' in html
     assert html.count('<pre tabindex="0">') == 2
@@ -250,6 +252,12 @@ def test_output_of_any_terminal_is_harmless(text: str) -> None:
 )  # fmt: skip
 def test_colours_and_the_last_state_of_a_line_are_shown(output: str, html: str) -> None:
     assert screen(output).html() == html
+
+
+def test_a_download_has_the_last_state_of_a_line() -> None:
+    result = Block("tool_result", "\x1b[32m10%\r100%\x1b[0m\n")
+    entry = Entry("k", "tool_result", 1, blocks=[result])
+    assert "".join(body([entry])) == "\nResult:\n\n```\n100%\n\n```\n"
 
 
 def test_what_is_long_is_folded_and_complete() -> None:

@@ -11,6 +11,7 @@ from cclake_web.data.sessions import Row
 from cclake_web.downloads.records import line
 from cclake_web.formatting import model_names, money, one_line
 from cclake_web.render.safe import visible
+from cclake_web.render.terminal import screen
 
 LONGEST = 20_000  # maximum characters of the output of a tool
 _TICKS = re.compile(r"`+")
@@ -85,7 +86,7 @@ def _block(block: Block) -> str:
         return f"**{name}**\n\n{fenced(line(block.input), 'json')}"
     if block.kind == "tool_result" and block.text.strip():
         word = "Failed:" if block.is_error else "Result:"
-        return f"{word}\n\n{fenced(block.text)}"
+        return f"{word}\n\n{fenced(screen(block.text).text)}"
     if block.kind == "document" and block.text.strip():
         return f"*[document]*\n\n{fenced(block.text)}"
     return f"*[{block.kind}]*" if block.kind in ("image", "document") else ""

@@ -35,7 +35,7 @@ _ALIGNED = tuple(
 )
 # What scrolls can be reached by keys, and a table says what it is. A text has no tag
 # of its own any more.
-_WIDE = '<div class="wide" tabindex="0" role="region" aria-label="Table">'
+_WIDE = '<div class="wide" tabindex="0" role="group" aria-label="Table">'
 _SCROLLING = (
     ("<pre>", '<pre tabindex="0">'),
     ('<pre class="math">', '<pre class="math" tabindex="0">'),
