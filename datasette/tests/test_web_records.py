@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cclake_archive.json_text import indented
 from cclake_archive.live.blocks import Block
-from cclake_web.data.blocks import Call, Entry
+from cclake_web.data.blocks import Call, Entry, Run
 from cclake_web.render.agents import notices
 from cclake_web.render.arguments import about, arguments
 from cclake_web.render.hooks import hook
@@ -15,7 +15,8 @@ from cclake_web.render.system_lines import system_line
 from cclake_web.render.tasks import name_tasks
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View
-from cclake_web.render.web_tools import is_web, link
+from cclake_web.render.web_tools import is_web, link, pull_request
+from cclake_web.render.workflows import facts, result_of_run
 from harmless import checked
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -369,3 +370,51 @@ def test_a_notice_of_any_text_is_harmless(text: str) -> None:
     for notice in notices(text):
         checked(notice.body)
         assert "\n" not in notice.label
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"trigger": "auto", "preTokens": 167000, "postTokens": 22000, "durationMs": 41000},
+         "Compacted automatically: 167k → 22k tokens, 41 s"),
+        ({"trigger": "manual", "preTokens": 9000}, "Compacted by the user: 9,000 tokens before"),
+        ({"trigger": "auto", "preTokens": 167000, "tokensSaved": 30000},
+         "Compacted automatically: 167k tokens before, 30k saved"),
+        ({}, "Conversation compacted"),
+    ],
+)  # fmt: skip
+def test_a_compaction_says_its_sizes(found: dict[str, Any], words: str) -> None:
+    block = Block("text", "Conversation compacted", result=found)
+    (item,) = items("system", block, subtype="compact_boundary")
+    assert item.label == words
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("me/x https://github.com/me/x/pull/12", ">PR #12</a>"),
+        ("https://gitlab.example/a/-/merge_requests/3", ">PR #3</a>"),
+        ("me/x https://example.org/review", ">Pull request</a>"),
+        ("me/x javascript:alert(1)/pull/1", "None"),
+        ("", "None"),
+    ],
+)
+def test_a_pull_request_is_a_link(text: str, html: str) -> None:
+    assert html in str(pull_request(text))
+
+
+def test_the_facts_of_a_run_are_words() -> None:
+    run = Run("wf", "t", status="timed_out", tokens=6000, agents=["a", "b"],
+              phases=[{"title": "scout"}, {"title": "judge"}, 7])  # fmt: skip
+    assert facts(run) == [
+        "timed out",
+        "2 agents",
+        "6,000 tokens",
+        "phases: scout, judge",
+    ]
+    assert facts(Run("wf", "t")) == []
+
+
+@pytest.mark.parametrize("text", [*VECTORS, '{"a": "x\\ny"}', "[1]", "", "# Report"])
+def test_the_result_of_a_run_is_harmless(text: str) -> None:
+    checked(result_of_run(Run("wf", "t", result=text)))

@@ -25,8 +25,9 @@
 
 
 {#
-    What can be read of a block: its title, its text, where it is from, the text of a
-    document, and that of the blocks inside of either. Encoded bytes are not.
+    What can be read of a block: its title, its text, the tool that it refers to, where
+    it is from, the text of a document, and that of the blocks inside of either. Encoded
+    bytes are not.
 #}
 {% macro readable(block) -%}
     nullif(
@@ -39,6 +40,10 @@
             case
                 when json_type({{ block }}, '$.text') = 'VARCHAR'
                     then json_extract_string({{ block }}, '$.text')
+            end,
+            case
+                when json_type({{ block }}, '$.tool_name') = 'VARCHAR'
+                    then json_extract_string({{ block }}, '$.tool_name')
             end,
             case
                 when json_type({{ block }}, '$.context') = 'VARCHAR'

@@ -4,11 +4,13 @@ import html
 import re
 
 import pytest
+from cases import Cases
 from webface import Web
 
 PLANS = "0c0828dd-05b8-ac24-f607-c5821a8c700c"
 TOOLS = "00bd8c96-8c56-3c27-52d5-469142b3044f"
 REVIEW = "87eb98b8-f791-1344-f0b4-2c266f00acd9"
+RUN = "3b656b49-4613-54e5-9172-7d9c8f5aed8b"
 AGENTS = "b0b0d208-5b21-2de4-3917-2a53d4604bc7"
 
 
@@ -34,6 +36,33 @@ class Reader:
     def summaries(self, session: str, query: str = "") -> list[str]:
         text = self.html(session, query)
         return [words(one) for one in re.findall(r"(?s)<summary>(.*?)</summary>", text)]
+
+
+def test_a_run_of_a_workflow(read: "Reader", lake_of_cases: Cases) -> None:
+    """Its subagents stand in the call that started it, and its result with them."""
+    sql = """select workflow_name, status, agents, total_tokens, tool_use_id, result
+        from marts.dim_workflow_runs"""
+    ((name, status, agents, tokens, called, result),) = lake_of_cases.query(sql)
+    assert (name, status, agents, tokens) == ("deep-research", "completed", 2, 6000)
+    assert result == "the only copy of the final report numbat"
+    sql = "select tool_use_id, depth, workflow_run_id from marts.dim_agents where session_id = ?"
+    assert lake_of_cases.query(sql, RUN) == [(called, 1, "wf_ab12")] * 2
+    text = read.words(RUN)
+    assert "completed · 2 agents · 6,000 tokens · phases: scout" in text
+    assert "agent says judge quokka" in text
+    assert "Result the only copy of the final report numbat" in text
+    assert "Other subagents" not in text
+    assert "Workflow deep-research $0.07 5s" in read.summaries(RUN)
+    assert "Subagent agent prompt judge workflow-subagent $0.03" in read.summaries(RUN)
+
+
+def test_a_compaction_and_a_pull_request(read: "Reader") -> None:
+    text = read.html(REVIEW)
+    assert "Compacted automatically: 167k → 22k tokens, 41 s" in text
+    assert (
+        '<a href="https://github.com/me/x/pull/12"'
+        ' rel="noopener noreferrer nofollow">PR #12</a>'
+    ) in text
 
 
 def words(text: str) -> str:

@@ -131,7 +131,7 @@ def test_workflow_run_agent_types(lake_of_cases: Cases, pages: Web) -> None:
     sql = "select agent_id, agent_type from dim_agents where session_id = ?"
     agents = list(lake_of_cases.exported(sql, session))
     assert [agent["agent_type"] for agent in agents] == ["workflow-subagent"] * 2
-    assert "workflow-subagent · 2 entries" in pages.get(f"/session/{session}").text
+    assert "<span>workflow-subagent</span>" in pages.get(f"/session/{session}").text
     own = pages.get(f"/session/{session}?agent={agents[0]['agent_id']}").text
     assert "Subagent workflow-subagent</span>" in own
 

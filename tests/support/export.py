@@ -25,7 +25,8 @@ SCHEMA = {
     "dim_sessions": "session_id primary key, host, project_key, title, title_source, first_prompt, git_branch, cwd, claude_version, started_at, ended_at, wall_s, active_s, parent_session_id, relation, models, updated_run",
     "dim_projects": "project_key primary key, project_name, project_path, first_seen_at, last_seen_at",
     "dim_models": "model primary key, family, is_priced",
-    "dim_agents": "session_id, agent_id, agent_type, description",
+    "dim_agents": "session_id, agent_id, agent_type, description, tool_use_id, parent_agent_id, started_at, workflow_run_id",
+    "dim_workflow_runs": "session_id, workflow_run_id, tool_use_id, workflow_name, status, agents integer, total_tokens integer, phases, result",
     "dim_tools": "tool_name primary key, category, is_mcp, mcp_server",
     "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, uncounted_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
@@ -196,6 +197,7 @@ class Session:
         """Append an entry with its blocks; returns its key."""
         self.position += 1
         self.clock += timedelta(seconds=values.pop("after", 5))
+        type_ = values.pop("record_type", "assistant" if kind == "answer" else "user")
         key = values.pop("entry_key", None) or self.export.key("e")
         common = {
             "session_id": self.id, "entry_key": key, "agent_id": self.agent,
@@ -210,7 +212,7 @@ class Session:
         texts = [b.get("text") or "" for b in blocks if b["block_kind"] == "text"]
         self.export.add(
             "fct_messages", **common, project_key=self.project, host=self.host,
-            type="assistant" if kind == "answer" else "user",
+            type=type_,
             is_sidechain=int(bool(self.agent)), text_chars=sum(map(len, texts)),
         )  # fmt: skip
         for number, block in enumerate(blocks):

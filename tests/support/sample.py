@@ -310,6 +310,26 @@ def _hostile(export: Export, start: datetime) -> None:
     s.result(one, json.dumps({every: every, "list": [every]}))
     (one,) = s.answer(tools=(("ExitPlanMode", {"plan": every}),))
     s.result(one, f"The tool use was rejected. the user said:\n{every}", error=True)
+    (one,) = s.answer(tools=(("Workflow", {"name": every, "script": every}),))
+    s.result(one, every, {"runId": "wf_1"})
+    export.add(
+        "dim_workflow_runs", session_id=HOSTILE, workflow_run_id="wf_1", tool_use_id=one,
+        workflow_name=every, status=every, agents=2, total_tokens=6000, result=every,
+        phases=json.dumps([{"title": every}, every]),
+    )  # fmt: skip
+    export.add(
+        "dim_agents", session_id=HOSTILE, agent_id=VECTORS[1], agent_type=VECTORS[0],
+        description=every, tool_use_id=one, workflow_run_id="wf_1",
+    )  # fmt: skip
+    s.agent = VECTORS[1]
+    s.entry("agent_prompt", [{"block_kind": "text", "text": every}])
+    s.agent = None
+    for text in ("me/x https://evil.example/pull/1", f"me/x https://a.example/{every}",
+                 "me/x javascript:window.pwned=1/pull/2"):  # fmt: skip
+        s.entry("label", [{"block_kind": "text", "text": text}], record_type="pr-link")
+    for subtype in ("compact_boundary", "turn_duration", "api_error"):
+        sizes = {"preTokens": 5, "postTokens": 1, "trigger": every, "error": every}
+        s.record("system", sizes, subtype=subtype)
     run = dict.fromkeys(("hookName", "command", "stdout", "stderr", "content"), every)
     for kind in ("hook_success", "hook_blocking_error"):
         s.record("attachment", run | {"type": kind, "exitCode": 1})

@@ -3,16 +3,19 @@
 import sqlite3
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 
 from cclake_common.masking import mask
 
 from cclake_web.data import thread
-from cclake_web.data.blocks import Call, Entry, calls_of
+from cclake_web.data.blocks import Call, Entry, Run, calls_of
 from cclake_web.data.thread import Page, Sums
+from cclake_web.data.workflows import runs
 from cclake_web.formatting import one_line, squeeze
 from cclake_web.render.cards import Card, cards_of
 
 NESTED = 400  # maximum number of subagent entries on a page
+MOST_OF_RUN = 200  # maximum number of subagents of a run that are listed
 DEEPEST = 8  # maximum depth; deeper ones are loaded on demand
 
 
@@ -41,6 +44,31 @@ class Nested:
     sums: Sums
     cards: list[Card] | None
     is_again: bool = False
+
+    @property
+    def threads(self) -> list["Nested"]:
+        """The threads that are shown in the call: its own."""
+        return [self]
+
+
+@dataclass
+class NestedRun:
+    """A run of a workflow within its call, with the threads of its subagents.
+
+    Attributes:
+        agents: The type of each subagent, what it was asked, and its thread.
+        sums: Sums of all its subagents.
+        more: Number of subagents that are not listed.
+    """
+
+    agents: list[tuple[str, str, Nested]]
+    sums: Sums
+    more: int = 0
+
+    @property
+    def threads(self) -> list[Nested]:
+        """The threads of its subagents."""
+        return [nested for _, _, nested in self.agents]
 
 
 @dataclass(frozen=True)
@@ -74,9 +102,28 @@ class Nester:
         self.shown: set[str] = set()
         self.above: list[str] = [ask.agent] if ask.agent else []
 
-    def __call__(self, call: Call) -> Nested | None:
-        """Return the thread of the agent that a call started, or None."""
-        agent = call.subagent_id
+    def __call__(self, call: Call) -> Nested | NestedRun | None:
+        """Return what a call started: an agent, or a run of a workflow; or None."""
+        if call.block.tool_name == "Workflow":
+            call.run = self._runs.get(call.block.tool_use_id)
+            return self._run(call.run) if call.run else None
+        return self._agent(call.subagent_id)
+
+    @cached_property
+    def _runs(self) -> dict[str, Run]:
+        return runs(self.connection, self.ask.session_id, self.ask.reveal)
+
+    def _run(self, run: Run) -> NestedRun | None:
+        left = max(len(run.agents) - MOST_OF_RUN, 0)
+        found = NestedRun([], Sums(), left)
+        for agent in run.agents[:MOST_OF_RUN]:
+            if nested := self._agent(agent):
+                found.agents.append((*self.asked(agent), nested))
+                _merge(found.sums, nested.sums)
+        return found if found.agents else None
+
+    def _agent(self, agent: str) -> Nested | None:
+        """Return the thread of an agent, or None."""
         if agent not in self.sizes or agent in self.above:
             return None
         size = self.sizes[agent]
@@ -152,7 +199,12 @@ def _children(connection: sqlite3.Connection, session_id: str) -> dict[str, list
         where session_id = ? and subagent_id is not null""",
         (session_id,),
     )
-    for parent, child in rows:
+    run = connection.execute(
+        """select coalesce(parent_agent_id, ''), agent_id from dim_agents
+        where session_id = ? and tool_use_id is not null""",
+        (session_id,),
+    )
+    for parent, child in rows.fetchall() + run.fetchall():
         found.setdefault(parent, []).append(child)
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cclake_common.masking import mask
+from markupsafe import Markup
 
 from cclake_web.charts.strip import Strip, contexts, failures, strip
 from cclake_web.data import sessions, thread
@@ -18,9 +19,11 @@ from cclake_web.data.thread import Mark, Page, Sums
 from cclake_web.formatting import one_line
 from cclake_web.masking import mask_names
 from cclake_web.render.cards import Card, cards_of
+from cclake_web.render.web_tools import pull_request
 from cclake_web.subagents import Ask, Loose, Nester
 
 FOLLOWED = 400  # maximum number of entries on an open page of a running thread
+MOST_PULLS = 8  # maximum number of pull requests in the header
 WHOLE_DEEPEST = 40  # maximum depth of subagents in a download
 
 
@@ -71,6 +74,7 @@ class Thread:
     live: Live | None = None
     is_last: bool = True  # whether it is the last page
     files: list[File] = field(default_factory=list)
+    pulls: list[Markup] = field(default_factory=list)  # links to pull requests
 
 
 Keep = Callable[[Hashable, Callable[[], "Around"]], "Around"]
@@ -88,6 +92,7 @@ class Around:
     texts: dict[str, str]
     family: list[Row]
     files: list[File]
+    pulls: list[str]
 
 
 def load(
@@ -126,6 +131,7 @@ def load(
         agent=nester.asked(ask.agent),
         is_last=page is None or page.number == len(pages),
         files=shown(around.files, around.session["project_path"] or "", ask.reveal),
+        pulls=_pulls(around, ask),
     )  # fmt: skip
 
 
@@ -142,6 +148,8 @@ def _around(
         texts=thread.prompts(connection, session_id) if whole else {},
         family=family(connection, session_id),
         files=of_session(connection, session_id) if whole else [],
+        pulls=thread.pull_requests(connection, session_id)
+        if any(mark.kind == "label" for mark in marks) else [],
     )  # fmt: skip
 
 
@@ -165,6 +173,11 @@ def _shown(session: Mapping[str, Any], ask: Ask) -> Row:
     """Return a session with the secrets in its names masked."""
     shown = dict(session)
     return shown if ask.reveal else mask_names(shown, "session_id", "project_key")
+
+
+def _pulls(around: Around, ask: Ask) -> list[Markup]:
+    texts = around.pulls if ask.reveal else map(mask, around.pulls)
+    return list(filter(None, map(pull_request, texts)))[:MOST_PULLS]
 
 
 def agent_at(connection: sqlite3.Connection, session_id: str, key: str) -> str | None:

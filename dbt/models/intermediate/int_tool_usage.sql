@@ -139,6 +139,9 @@ paired as (
         results.reported_ms,
         results.result_chars,
         results.subagent_id,
+        case
+            when calls.tool_name = 'Workflow' then results.workflow_run_id
+        end as workflow_run_id,
         calls.subagent_type,
         calls.description,
         calls.prompt_hash,

@@ -5,7 +5,7 @@
 ) }}
 
 {%- set paths = [
-    'toolUseResult.agentId', 'toolUseResult.agent_id',
+    'toolUseResult.agentId', 'toolUseResult.agent_id', 'toolUseResult.runId',
     'toolUseResult.durationMs', 'toolUseResult.totalDurationMs',
     'toolUseResult.durationSeconds', 'toolUseResult.filePath',
     'toolUseResult.file.filePath', 'toolUseResult.type',
@@ -97,6 +97,7 @@ renamed as (
             {{ picked('f', paths, 'toolUseResult.agentId') }},
             {{ picked('f', paths, 'toolUseResult.agent_id') }}
         ) as subagent_id,
+        {{ picked('f', paths, 'toolUseResult.runId') }} as workflow_run_id,
 
         -- what
         coalesce(json_extract_string(block, '$.is_error') = 'true', false) as is_error,

@@ -39,12 +39,35 @@ class Entry:
 
 
 @dataclass
+class Run:
+    """A run of a workflow that a call started.
+
+    Texts are masked unless secrets were asked for.
+
+    Attributes:
+        agents: The ids of its subagents, in the order in which they began.
+        reported: Number of its subagents, as the log reports it.
+    """
+
+    run_id: str
+    call: str
+    name: str = ""
+    status: str = ""
+    reported: int = 0
+    tokens: int | None = None
+    phases: Any = None
+    result: str = ""
+    agents: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Call:
     """A tool call with its result, which may be anywhere in the session.
 
     Attributes:
         about: The subject of the task that it names by a number.
         is_nested: Whether the thread of its subagent is shown in it.
+        run: The run of a workflow that it started, if the log has it.
     """
 
     block: Block
@@ -58,6 +81,7 @@ class Call:
     result_doc: str = ""
     about: str = ""
     is_nested: bool = False
+    run: Run | None = None
 
 
 def parse(text: str | None, reveal: bool) -> Any:

@@ -175,6 +175,20 @@ def turn_sums(
     return found
 
 
+def pull_requests(connection: sqlite3.Connection, session_id: str) -> list[str]:
+    """Return the pull requests of a session: repository and address of each."""
+    rows = connection.execute(
+        """select b.text from thread_entries e join fct_messages m
+            on m.session_id = e.owner_session_id and m.entry_key = e.entry_key
+            and m.type = 'pr-link'
+        join thread_blocks b
+            on b.session_id = e.owner_session_id and b.entry_key = e.entry_key
+        where e.session_id = ? and e.message_kind = 'label' order by e.position""",
+        (session_id,),
+    )
+    return list(dict.fromkeys(text for (text,) in rows if text))
+
+
 def tasks(
     connection: sqlite3.Connection, session_id: str, agents: Sequence[str]
 ) -> dict[str, str]:

@@ -9,6 +9,7 @@ from datasette.utils.asgi import Response
 from cclake_web.data import thread
 from cclake_web.data.blocks import Call, calls_of
 from cclake_web.data.thread import Sums
+from cclake_web.data.workflows import runs
 from cclake_web.kept import of_session
 from cclake_web.pages.web import Visit, message, view
 from cclake_web.render.cards import Card, keep
@@ -59,6 +60,9 @@ def _items(
 
     def nest(call: Call) -> Nested | None:
         """Return the subagent of a call without its thread."""
+        if call.block.tool_name == "Workflow":
+            found = runs(connection, session_id, reveal)
+            call.run = found.get(call.block.tool_use_id)
         size = agents.get(call.subagent_id)
         return Nested(call.subagent_id, size, Sums(), None) if size else None
 

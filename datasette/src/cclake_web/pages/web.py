@@ -6,6 +6,7 @@ import hashlib
 import re
 import shlex
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
@@ -154,6 +155,9 @@ def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
         try:
             return await fn(Visit(request, datasette, state, state.export))
         except sqlite3.OperationalError as error:
+            if "no such" in str(error):
+                print(f"web: {error}", file=sys.stderr)
+                return message(request, 503, "The export is of an older version", _OLD)
             if "interrupted" not in str(error):
                 raise
             return message(request, 503, "This took too long", _slow(request.path))
@@ -170,6 +174,9 @@ def _slow(path: str) -> str:
         "Narrow it by a filter, or try again." if path in _NARROWED else "Try again."
     )
     return f"The question was stopped to keep the page quick. {advice}"
+
+
+_OLD = "The next pipeline run writes it again. `just pipeline` does it now."
 
 
 def message(request: Request, status: int, title: str, text: str) -> Response:

@@ -132,8 +132,8 @@ def keep(cards: Iterable[Card], kept: Mapping[str, Kept]) -> None:
             if (is_prompt or item.kind in STARRED) and key not in seen:
                 item.kept = item.entry.kept
                 seen.add(key)
-            if item.nested and item.nested.cards:
-                keep(item.nested.cards, kept)
+            for nested in item.nested.threads if item.nested else ():
+                keep(nested.cards or (), kept)
 
 
 def _time(card: Card, entry: Entry) -> None:

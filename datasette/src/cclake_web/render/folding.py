@@ -34,8 +34,8 @@ def leave_out(cards: Iterable[Card], address: Address, room: int = PAGE) -> None
             item.later = address(item)
         else:
             room -= size
-        if item.nested and item.nested.cards is not None:
-            room -= _nest(item.nested, address, room)
+        for nested in _threads(item):
+            room -= _nest(nested, address, room)
 
 
 def _nest(nested: Any, address: Address, room: int) -> int:
@@ -52,13 +52,17 @@ def _whole(cards: Iterable[Card]) -> int:
     size = 0
     for item in (item for card in cards for item in _all(card)):
         size += ITEM + _size(item)
-        if item.nested and item.nested.cards is not None:
-            size += _whole(item.nested.cards)
+        size += sum(_whole(nested.cards) for nested in _threads(item))
     return size
 
 
 def _all(card: Card) -> list[Item]:
     return [*card.asked, *card.lead, *card.work, *card.answer]
+
+
+def _threads(item: Item) -> list[Any]:
+    found = item.nested.threads if item.nested else []
+    return [nested for nested in found if nested.cards is not None]
 
 
 def _is_folded(item: Item) -> bool:

@@ -15,7 +15,7 @@ from cclake_web.formatting import model_name, one_line
 from cclake_web.render.agents import Notice, notices
 from cclake_web.render.cuts import folded_markdown
 from cclake_web.render.hooks import hook
-from cclake_web.render.system_lines import system_line
+from cclake_web.render.system_lines import compaction, system_line
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View, pre
 
@@ -89,7 +89,8 @@ def items_of(
     if entry.kind in QUIET and not _is_compaction(entry) and not everything:
         return []
     if _is_compaction(entry):
-        return [Item("compact", entry, label=_words(entry) or "Conversation compacted")]
+        label = compaction(entry) or _words(entry) or "Conversation compacted"
+        return [Item("compact", entry, label=label)]
     if entry.kind == "compact_summary":
         return [
             Item(

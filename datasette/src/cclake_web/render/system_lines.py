@@ -3,7 +3,7 @@
 from typing import Any
 
 from cclake_web.data.blocks import Entry
-from cclake_web.formatting import duration, one_line, plural
+from cclake_web.formatting import count, duration, one_line, plural
 from cclake_web.render.view import Fields, number_in, text_in
 
 
@@ -30,6 +30,27 @@ def system_line(entry: Entry) -> str:
             words.append(f"next try after {duration(pause / 1000)}")
         return ", ".join(words)
     return ""
+
+
+def compaction(entry: Entry) -> str:
+    """Return the sizes before and after a compaction in words, or "" if unknown."""
+    found = next((b.result for b in entry.blocks if isinstance(b.result, dict)), {})
+    before, after = number_in(found, "preTokens"), number_in(found, "postTokens")
+    if not before:
+        return ""
+    how = {"auto": " automatically", "manual": " by the user"}
+    sizes = f"{count(before)} tokens" + (" before" if after is None else "")
+    if after is not None:
+        sizes = f"{count(before)} → {count(after)} tokens"
+    words = [f"Compacted{how.get(text_in(found, 'trigger'), '')}: {sizes}"]
+    saved, took = number_in(found, "tokensSaved"), number_in(found, "durationMs")
+    if saved:
+        words.append(f"{count(saved)} saved")
+    if took:
+        words.append(
+            f"{took / 1000:.0f} s" if took < 120_000 else duration(took / 1000)
+        )
+    return ", ".join(words)
 
 
 def _counted(found: Fields, what: tuple[str, str], more: str = "") -> list[str]:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
 from cclake_web.formatting import plural, squeeze
-from cclake_web.render import agents, decisions, tasks, web_tools
+from cclake_web.render import agents, decisions, tasks, web_tools, workflows
 from cclake_web.render.arguments import about, arguments, result
 from cclake_web.render.file_tools import edit, read, write
 from cclake_web.render.notebooks import edit_cell
@@ -111,6 +111,7 @@ _VIEWS: dict[str, Callable[[Call, Fields], View]] = {
     "AgentOutputTool": agents.task_output, "TaskStop": agents.task_stop,
     "KillShell": agents.task_stop, "KillBash": agents.task_stop,
     "SendMessage": agents.message_to, "Skill": _skill, "SlashCommand": _skill,
+    "Workflow": workflows.workflow,
     "WebSearch": web_tools.search, "WebFetch": web_tools.fetch,
     "AskUserQuestion": decisions.questions, "ExitPlanMode": decisions.plan,
 }  # fmt: skip

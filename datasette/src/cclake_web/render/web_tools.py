@@ -15,6 +15,7 @@ from cclake_web.render.view import Fields, View, output, result_of, text_in
 
 MOST = 60  # maximum number of links that are listed
 LONGEST = 30_000  # maximum characters of a page that was read
+_PULL = re.compile(r"/(?:pull|pulls|merge_requests|pull-requests)/(\d{1,12})/?$")
 _LINKS = re.compile(r"^Links: (\[.*\])$", re.MULTILINE)
 _FRAME = re.compile(
     r"^(?:Web search results for query:.*|Links: \[.*\]|REMINDER: You MUST.*)$",
@@ -40,6 +41,15 @@ def is_web(address: str) -> bool:
         return False
     is_plain = address.isprintable() and " " not in address
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
+
+
+def pull_request(text: str) -> Markup | None:
+    """Return a link to a pull request, or None if the text has no address."""
+    address = text.rpartition(" ")[2]
+    if not is_web(address):
+        return None
+    number = _PULL.search(address)
+    return link(address, f"PR #{number[1]}" if number else "Pull request")
 
 
 def search(call: Call, given: Fields) -> View:

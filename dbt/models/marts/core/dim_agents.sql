@@ -14,7 +14,38 @@ with recursive members as (
 
 ),
 
-callers as (
+{# The folder of a workflow's run holds the files of its subagents. #}
+runs as (
+
+    select
+        session_id,
+        agent_id,
+        max(
+            regexp_extract(source_file, '/subagents/workflows/([^/]+)/agent-', 1)
+        ) as workflow_run_id
+    from {{ ref('stg_messages') }}
+    where
+        is_agent_file
+        and agent_id is not null
+        and source_file like '%/subagents/workflows/%/agent-%'
+    group by session_id, agent_id
+
+),
+
+run_callers as (
+
+    select
+        session_id,
+        workflow_run_id,
+        min(tool_use_id) as tool_use_id,
+        arg_min(agent_id, tool_use_id) as agent_id
+    from {{ ref('fct_tool_calls') }}
+    where workflow_run_id is not null
+    group by session_id, workflow_run_id
+
+),
+
+named_callers as (
 
     select
         session_id,
@@ -26,6 +57,33 @@ callers as (
     from {{ ref('fct_tool_calls') }}
     where subagent_id is not null and subagent_id is distinct from agent_id
     group by session_id, subagent_id
+
+),
+
+callers as (
+
+    select *
+    from named_callers
+    union all by name
+    select
+        runs.session_id,
+        runs.agent_id,
+        run_callers.tool_use_id,
+        run_callers.agent_id as parent_agent_id
+    from runs
+    inner join run_callers
+        on
+            runs.session_id = run_callers.session_id
+            and runs.workflow_run_id = run_callers.workflow_run_id
+    where
+        run_callers.agent_id is distinct from runs.agent_id
+        and not exists (
+            select 1
+            from named_callers
+            where
+                named_callers.session_id = runs.session_id
+                and named_callers.agent_id = runs.agent_id
+        )
 
 ),
 
@@ -111,6 +169,7 @@ select
     cast(coalesce(depths.above, 0) + 1 as integer) as depth,
     coalesce(callers.agent_type, meta.agent_type) as agent_type,
     coalesce(callers.description, meta.description) as description,
+    runs.workflow_run_id,
     members.started_at,
     members.ended_at,
     cast(members.messages as integer) as messages,
@@ -126,6 +185,10 @@ left join callers
     on
         members.session_id = callers.session_id
         and members.agent_id = callers.agent_id
+left join runs
+    on
+        members.session_id = runs.session_id
+        and members.agent_id = runs.agent_id
 left join meta
     on
         members.session_id = meta.session_id

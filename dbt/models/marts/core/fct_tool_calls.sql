@@ -46,6 +46,7 @@ select
     calls.agent_id,
     calls.turn_number,
     calls.subagent_id,
+    calls.workflow_run_id,
     calls.subagent_type,
     calls.description,
     calls.file_path,

@@ -278,6 +278,15 @@ blocks as (
                 then case when block_no = result_no then {{ lean_result('body') }} end
             when block_kind = 'other' and json_type(block) = 'OBJECT'
                 then cast(block as varchar)
+            -- The sizes before and after a compaction stand beside its words.
+            when block_kind = 'text' and type = 'system' and block_no = 1
+                then
+                    cast(
+                        coalesce(
+                            json_extract(body, '$.compactMetadata'),
+                            json_extract(body, '$.microcompactMetadata')
+                        ) as varchar
+                    )
         end as result_json,
         case
             when block_kind = 'tool_result'
