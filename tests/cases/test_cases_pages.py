@@ -11,6 +11,7 @@ PLANS = "0c0828dd-05b8-ac24-f607-c5821a8c700c"
 TOOLS = "00bd8c96-8c56-3c27-52d5-469142b3044f"
 REVIEW = "87eb98b8-f791-1344-f0b4-2c266f00acd9"
 RUN = "3b656b49-4613-54e5-9172-7d9c8f5aed8b"
+WHOLE = "/export.html"  # folded content, too, which a page may load on demand
 AGENTS = "b0b0d208-5b21-2de4-3917-2a53d4604bc7"
 
 
@@ -49,7 +50,7 @@ def test_a_run_of_a_workflow(read: "Reader", lake_of_cases: Cases) -> None:
     assert lake_of_cases.query(sql, RUN) == [(called, 1, "wf_ab12")] * 2
     text = read.words(RUN)
     assert "completed · 2 agents · 6,000 tokens · phases: scout" in text
-    assert "agent says judge quokka" in text
+    assert "agent says judge quokka" in read.words(RUN, WHOLE)
     assert "Result the only copy of the final report numbat" in text
     assert "Other subagents" not in text
     assert "Workflow deep-research $0.07 5s" in read.summaries(RUN)
@@ -90,7 +91,7 @@ def test_the_web_and_other_servers(read: "Reader") -> None:
     assert "Web search duckdb merge into 2026 · 2 results 7s" in summaries
     assert "github · create_issue A bug 7s" in summaries
     assert "Tool search select:mcp__slack__send · 1 tool 7s" in summaries
-    assert "body ## Steps 1. a 2. b labels" in read.words(TOOLS)
+    assert "body ## Steps 1. a 2. b labels" in read.words(TOOLS, WHOLE)
 
 
 def test_hooks_and_notices(read: "Reader") -> None:

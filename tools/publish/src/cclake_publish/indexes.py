@@ -44,7 +44,6 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_sessions", "ended_at"),
     ("dim_projects", "project_key"),
     ("dim_agents", "session_id, agent_id"),
-    ("dim_workflow_runs", "session_id, workflow_run_id"),
     ("agg_session_metrics", "session_id"),
     ("agg_turn_metrics", "session_id, turn_number"),
     ("agg_turn_metrics", "cost_usd, started_at, session_id, turn_number"),
