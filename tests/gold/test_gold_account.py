@@ -137,6 +137,17 @@ def test_an_agent_has_the_type_of_its_call_or_of_its_meta_file(
     assert sorted(rows) == [("a1", "Explore"), ("a2", "Digger")]
 
 
+def test_a_run_of_a_workflow_has_its_result_and_its_agents(gold_account: Path) -> None:
+    rows = query(
+        gold_account,
+        "select session_id, workflow_run_id, tool_use_id, workflow_name, result"
+        " from marts.dim_workflow_runs",
+    )
+    assert rows == [(sid("d"), "w1", None, "digging", '{"depth":[3]}')]
+    agents = "select agent_id from marts.dim_agents where workflow_run_id = 'w1'"
+    assert query(gold_account, agents) == [("a2",)]
+
+
 def test_progress_records_count_where_the_agents_file_is_gone(
     gold_account: Path,
 ) -> None:

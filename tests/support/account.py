@@ -52,6 +52,9 @@ def write(root: Path) -> Path:
         log.save(path)
     meta = project / sid("d") / "subagents" / "workflows" / "w1" / "agent-a2.meta.json"
     meta.write_text('{"agentType": "Digger", "description": "dig"}')
+    run = project / sid("d") / "workflows" / "w1.json"
+    run.parent.mkdir()
+    run.write_text('{"workflowName": "digging", "result": {"depth": [3]}}')
     _old_sidechains().save(project / f"{sid('e')}.jsonl")
     _hostile().save(project / f"{sid('f')}.jsonl")
     _advised().save(project / f"{sid('7')}.jsonl")
