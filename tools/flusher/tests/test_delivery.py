@@ -16,11 +16,14 @@ from typing import Any
 import orjson
 import pytest
 from cclake_common.stop import Stop
+from cclake_flusher.delivery import Delivery
 from cclake_flusher.documents import MAX_BYTES
 from cclake_flusher.flusher import Flusher, Settings, is_settled
 from cclake_flusher.indexes import ReaderIndexes
 from cclake_flusher.mongo import Mongo
+from cclake_flusher.queue import Queue
 from cclake_flusher.state import State
+from cclake_flusher.text_index import Texts
 from harness import BIN, Mongod, connect, free_port, wait_for
 from pymongo.database import Database
 
@@ -68,14 +71,18 @@ class Bench:
             check=True,
         )
 
-    def flush(self, count: int = 1000, size: int = 8_000_000) -> State:
-        """Deliver what waits."""
+    def flush(
+        self, count: int = 1000, size: int = 8_000_000, has_index: bool = False
+    ) -> State:
+        """Deliver what waits, to a MongoDB without or with its text index."""
         handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
         stop, state = Stop(), State()
         stop.requested = True
         mongo = Mongo(self.uri, self.name)
         settings = Settings(self.path, "laptop", count, size)
-        Flusher(settings, mongo, ReaderIndexes(self.uri, self.name), state, stop).run()
+        indexes = ReaderIndexes(self.uri, self.name)
+        indexes.built = has_index
+        Flusher(settings, mongo, indexes, state, stop).run()
         mongo.close()
         signal.signal(signal.SIGTERM, handlers[0])
         signal.signal(signal.SIGINT, handlers[1])
@@ -473,12 +480,12 @@ def test_readers_indexes_wait_for_quiet_and_longer_after_a_backlog() -> None:
 
 
 def test_a_text_search_in_mongodb_finds_what_was_said(bench: Bench) -> None:
-    said = b'{"type":"user","message":{"content":"Bring mir den Zwetschgenkuchen"}}'
+    prompt = b'{"type":"user","message":{"content":"Bring mir den Zwetschgenkuchen"}}'
     answer = (
         b'{"type":"assistant","language":"klingon","message":{"content":'
         b'[{"type":"thinking","thinking":"rhubarb?"},{"type":"text","text":"cake"}]}}'
     )
-    bench.append(said, answer, b'{"type":"user","toolUseResult":"rhubarb"}')
+    bench.append(prompt, answer, b'{"type":"user","toolUseResult":"rhubarb"}')
     bench.flush()
     indexes = ReaderIndexes(bench.uri, bench.name)
     indexes.build()
@@ -488,13 +495,85 @@ def test_a_text_search_in_mongodb_finds_what_was_said(bench: Bench) -> None:
         wanted = {"$text": {"$search": words}}
         return [d["entry"] for d in bench.db.conversations.find(wanted)]
 
-    assert found("zwetschgenkuchen") == [orjson.loads(said)]
+    assert found("zwetschgenkuchen") == [orjson.loads(prompt)]
     assert found("rhubarb") == [orjson.loads(answer)]
     assert found("nothing") == []
     names = {each["name"] for each in bench.db.conversations.list_indexes()}
     assert names == {
         *("_id_", "buffer_seq", "project_time", "session_time", "ingested", "words")
     }
+
+
+def said(number: int) -> bytes:
+    return b'{"type":"user","message":{"content":"word%d"}}' % number
+
+
+def texts(bench: Bench) -> list[str | None]:
+    found = bench.db.conversations.find({}, {"text": 1}).sort("seq")
+    return [document.get("text") for document in found]
+
+
+def filling(bench: Bench) -> Iterator[list[str | None]]:
+    """Give a hundred documents their text at a time, as an idle flusher does."""
+    mongo = Mongo(bench.uri, bench.name)
+    mark = bench.db.watermarks.find_one({}) or {}
+    filler = Texts(mongo)
+    filler.open(mark["_id"], mark["acked_seq"])
+    while filler.fill(mark["acked_seq"]):
+        yield texts(bench)
+    mongo.close()
+
+
+def test_documents_get_their_text_after_delivery_where_the_index_is_built(
+    bench: Bench,
+) -> None:
+    bench.append(said(0), b'{"type":"user","toolUseResult":"none"}')
+    bench.flush()
+    bench.append(*map(said, range(1, 151)), b"not JSON")
+    bench.flush(has_index=True)
+    assert texts(bench)[:3] == ["word0", None, None]
+    first, second = filling(bench)
+    assert first[100:104] == ["word99", "word100", None, None]
+    assert second[100:] == [*(f"word{n}" for n in range(99, 151)), None]
+    assert list(filling(bench)) == []
+
+
+def test_a_repeated_document_gets_the_text_that_it_was_inserted_without(
+    bench: Bench,
+) -> None:
+    bench.append(said(1))
+    queue, mongo = Queue(bench.path), Mongo(bench.uri, bench.name)
+    lines = queue.read(1000, 8_000_000)
+    # The flusher is killed after this, and before the watermark.
+    Delivery(mongo, State()).deliver(lines, queue.buffer, has_text=False)
+    queue.close()
+    mongo.close()
+    bench.flush()
+    assert texts(bench) == [None]
+    assert list(filling(bench)) == [["word1"]]
+
+
+def test_an_idle_flusher_builds_the_text_index_and_keeps_it_up_to_date(
+    bench: Bench,
+) -> None:
+    bench.append(said(1))
+    environment = os.environ | {"CCLAKE_HOME": str(bench.home), "MONGO_URI": bench.uri}
+    options = ["--mongo-db", bench.name, "--sync-interval-ms", "100"]
+    flusher = subprocess.Popen(
+        [BIN / "flusher", "run", *options, "--health-port", str(free_port())],
+        env=environment,
+    )
+
+    def finds(word: str) -> bool:
+        indexes = bench.db.conversations.index_information()
+        wanted = {"$text": {"$search": word}}
+        return "words" in indexes and bool(bench.db.conversations.find_one(wanted))
+
+    wait_for(lambda: finds("word1"), "the index is built")
+    bench.append(said(2))
+    wait_for(lambda: finds("word2"), "the next line is in the index")
+    flusher.terminate()
+    assert flusher.wait() == 0
 
 
 def test_the_collection_and_its_indexes_are_compressed_with_zstd(bench: Bench) -> None:

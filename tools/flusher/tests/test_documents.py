@@ -11,6 +11,7 @@ import pytest
 from cclake_flusher import documents
 from cclake_flusher.documents import (
     MAX_BYTES,
+    Batch,
     Line,
     build,
     moment,
@@ -33,7 +34,7 @@ def line(
 
 
 def document(body: bytes, kind: str = "line") -> dict[str, Any]:
-    return dict(bson.decode(build(line(body, kind), "buffer", NOW).data))
+    return dict(bson.decode(build(line(body, kind), Batch("buffer", NOW)).data))
 
 
 def bytes_of(found: dict[str, Any]) -> bytes:
@@ -172,7 +173,7 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
             "timestamp": "2026-08-05T10:00:00.000Z",
         }
     )
-    made = build(line(body), "buffer", NOW)
+    made = build(line(body), Batch("buffer", NOW))
     found = bson.decode(made.data)
     assert made.in_gridfs
     assert "raw_file" in found
@@ -182,13 +183,13 @@ def test_a_line_over_twelve_megabytes_goes_to_gridfs() -> None:
     assert (found["type"], found["uuid"]) == ("user", "type")
     assert found["timestamp"] == datetime(2026, 8, 5, 10)
     assert found["sessionId"] == SESSION
-    again = bson.decode(build(line(body), "other", NOW).data)
+    again = bson.decode(build(line(body), Batch("other", NOW)).data)
     assert again["raw_file"] == found["raw_file"], "a repeat finds the same file"
 
 
 def test_a_broken_line_over_twelve_megabytes_goes_to_gridfs_too() -> None:
     for body in (b'{"type":"user"' * (MAX_BYTES // 10), b"\0" * (MAX_BYTES + 1)):
-        found = bson.decode(build(line(body), "buffer", NOW).data)
+        found = bson.decode(build(line(body), Batch("buffer", NOW)).data)
         assert "raw_file" in found
         assert found["type"] is None
 

@@ -12,7 +12,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from cclake_flusher import gridfs, metadata
-from cclake_flusher.documents import Document, Line, build, raw_only
+from cclake_flusher.documents import Batch, Document, Line, build, raw_only
 from cclake_flusher.error_policy import (
     Action,
     describe,
@@ -34,8 +34,15 @@ class Delivery:
         self._mongo = mongo
         self._state = state
 
-    def deliver(self, lines: list[Line], buffer: str) -> tuple[Outcome, list[Document]]:
+    def deliver(
+        self, lines: list[Line], buffer: str, has_text: bool = True
+    ) -> tuple[Outcome, list[Document]]:
         """Build the documents of lines and insert them.
+
+        Args:
+            lines: Rows of the queue.
+            buffer: The id of the buffer.
+            has_text: Whether entries get their `text` now.
 
         Returns:
             The outcome for the lines, and their documents.
@@ -44,8 +51,8 @@ class Delivery:
             PyMongoError: MongoDB can't be reached, or has a problem of its own. The
                 batch can be sent again, because `_id` refuses what is there already.
         """
-        now = datetime.now(UTC)
-        documents = [build(line, buffer, now) for line in lines]
+        batch = Batch(buffer, datetime.now(UTC), has_text)
+        documents = [build(line, batch) for line in lines]
         outcome = Outcome()
         self._send(documents, buffer, outcome)
         failpoint("after_insert")
@@ -131,8 +138,8 @@ class Delivery:
         Raises:
             PyMongoError: MongoDB refuses every write now, not just this document.
         """
-        now = datetime.now(UTC)
-        plain = raw_only(document.line, buffer, now, f"refused: {reason}"[:300])
+        batch = Batch(buffer, datetime.now(UTC))
+        plain = raw_only(document.line, batch, f"refused: {reason}"[:300])
         if plain.in_gridfs:
             gridfs.upload(self._mongo, plain)
         try:

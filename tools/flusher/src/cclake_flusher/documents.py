@@ -48,6 +48,21 @@ class Line:
         return self.base + self.gen
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the documents of a batch have in common.
+
+    Attributes:
+        buffer: The id of the buffer.
+        at: When they are sent.
+        has_text: Whether an entry gets its `text` now; if not, later (`Texts`).
+    """
+
+    buffer: str
+    at: datetime
+    has_text: bool = True
+
+
 @dataclass(slots=True)
 class Document:
     """A document that is ready to be sent.
@@ -68,52 +83,50 @@ class Document:
     unknown: tuple[Key, ...] = ()
 
 
-def build(line: Line, buffer: str, now: datetime) -> Document:
+def build(line: Line, batch: Batch) -> Document:
     """Build the document of a line, whatever the line contains."""
     try:
-        return _parse(line, buffer, now)
+        return _parse(line, batch)
     except Exception as error:  # one unforeseen line must not stop all others
         reason = f"not understood: {type(error).__name__}: {error}"[:200]
-        return raw_only(line, buffer, now, reason)
+        return raw_only(line, batch, reason)
 
 
-def _parse(line: Line, buffer: str, now: datetime) -> Document:
+def _parse(line: Line, batch: Batch) -> Document:
     id_ = document_id(line.file, line.off, line.body)
     if line.kind == "chunk":
-        return _finish(id_, line, buffer, now, None, {"raw": line.body})
+        return _finish(id_, line, batch, None, {"raw": line.body})
     if len(line.body) > MAX_BYTES:
-        return _large(id_, line, buffer, now, scan_envelope(line.body), "")
+        return _large(id_, line, batch, scan_envelope(line.body), "")
     try:
         entry = orjson.loads(line.body)
     except orjson.JSONDecodeError as error:
-        return _finish(id_, line, buffer, now, None, _broken(line.body, str(error)))
+        return _finish(id_, line, batch, None, _broken(line.body, str(error)))
     if not isinstance(entry, dict):
         content = {"raw": line.body, "error": "the line is not a JSON object"}
-        return _finish(id_, line, buffer, now, None, content)
-    return _parsed(id_, line, buffer, now, entry)
+        return _finish(id_, line, batch, None, content)
+    return _parsed(id_, line, batch, entry)
 
 
-def raw_only(line: Line, buffer: str, now: datetime, reason: str) -> Document:
+def raw_only(line: Line, batch: Batch, reason: str) -> Document:
     """Build the document of a line that MongoDB refuses to store parsed."""
     id_ = document_id(line.file, line.off, line.body)
     content = {"raw": line.body, "error": reason}
-    return _finish(id_, line, buffer, now, None, content)
+    return _finish(id_, line, batch, None, content)
 
 
-def _parsed(
-    id_: bytes, line: Line, buffer: str, now: datetime, entry: dict[str, Any]
-) -> Document:
+def _parsed(id_: bytes, line: Line, batch: Batch, entry: dict[str, Any]) -> Document:
     exact = _serialised(entry) == line.body
     reason = line_problem(line.body, entry, exact=exact)
     if reason:
         content: dict[str, Any] = {"raw": line.body, "error": reason}
-        return _finish(id_, line, buffer, now, entry, content)
+        return _finish(id_, line, batch, entry, content)
     content = {"entry": entry} if exact else {"entry": entry, "raw": line.body}
     try:
-        return _finish(id_, line, buffer, now, entry, content)
+        return _finish(id_, line, batch, entry, content)
     except (BSONError, OverflowError, RecursionError) as error:
         content = {"raw": line.body, "error": f"not storable: {error}"[:200]}
-        return _finish(id_, line, buffer, now, entry, content)
+        return _finish(id_, line, batch, entry, content)
 
 
 def _serialised(entry: dict[str, Any]) -> bytes:
@@ -133,19 +146,19 @@ def _broken(body: bytes, reason: str) -> dict[str, Any]:
 def _finish(
     id_: bytes,
     line: Line,
-    buffer: str,
-    now: datetime,
+    batch: Batch,
     entry: dict[str, Any] | None,
     content: dict[str, Any],
 ) -> Document:
-    document = _envelope(id_, line, buffer, now, entry)
+    document = _envelope(id_, line, batch, entry)
     document.update(content)
     searched = entry if entry is not None else _first(content.get("salvaged"))
-    if searched and (text := search_text(searched)):
+    is_later = "entry" in content and not batch.has_text
+    if searched and not is_later and (text := search_text(searched)):
         document["text"] = text
     data = bson.encode(document)
     if len(data) > MAX_BYTES:
-        return _large(id_, line, buffer, now, entry, content.get("error", ""))
+        return _large(id_, line, batch, entry, content.get("error", ""))
     is_log = entry is not None and line.path.endswith(".jsonl")
     unknown = unknown_parts(entry or {}) if is_log else ()
     return Document(id_, line, data, unknown=unknown)
@@ -154,25 +167,24 @@ def _finish(
 def _large(
     id_: bytes,
     line: Line,
-    buffer: str,
-    now: datetime,
+    batch: Batch,
     entry: dict[str, Any] | None,
     error: str,
 ) -> Document:
-    document = _envelope(id_, line, buffer, now, entry)
+    document = _envelope(id_, line, batch, entry)
     document["raw_file"] = gridfs_id(id_)
     document["error"] = error or "over 12 MB: in GridFS"
     return Document(id_, line, bson.encode(document), in_gridfs=True)
 
 
 def _envelope(
-    id_: bytes, line: Line, buffer: str, now: datetime, entry: dict[str, Any] | None
+    id_: bytes, line: Line, batch: Batch, entry: dict[str, Any] | None
 ) -> dict[str, Any]:
     entry = entry or {}
     return {
         "_id": Binary(id_),
         "host": line.host,
-        "buffer": buffer,
+        "buffer": batch.buffer,
         "seq": Int64(line.seq),
         "kind": line.kind,
         "projectId": project_of(line.path, line.root),
@@ -181,7 +193,7 @@ def _envelope(
         "type": _text(entry.get("type")),
         "uuid": _text(entry.get("uuid")),
         "timestamp": moment(entry.get("timestamp")),
-        "ingestedAt": now,
+        "ingestedAt": batch.at,
         "source": {
             "file": line.file,
             "gen": line.generation,

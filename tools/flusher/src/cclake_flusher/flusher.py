@@ -28,6 +28,7 @@ from cclake_flusher.queue import (
 )
 from cclake_flusher.schema_drift import SchemaDrift
 from cclake_flusher.state import State
+from cclake_flusher.text_index import Texts
 from cclake_flusher.wake import Wake
 
 QUIET_S = 2.0
@@ -84,6 +85,7 @@ class Flusher:
         self._state = state
         self._stop = stop
         self._delivery = Delivery(mongo, state)
+        self._texts = Texts(mongo)
         self._drift = SchemaDrift()
         self._backoff = Backoff()
         self._queue: Queue | None = None
@@ -135,12 +137,17 @@ class Flusher:
             self._mongo.prepare()
             self._answered()
             self._prepared = True
+        self._texts.open(queue.buffer, queue.acked)
         started = time.perf_counter()
         lines = queue.read(self._settings.count, self._settings.size)
         if lines:
             generations.apply_bases(lines)
-            outcome, documents = self._delivery.deliver(lines, queue.buffer)
+            has_text = not self._indexes.built
+            outcome, documents = self._delivery.deliver(lines, queue.buffer, has_text)
             self._answered()
+            # What was there already may have been inserted without.
+            if has_text and self._texts.seq >= queue.acked and not outcome.duplicates:
+                self._texts.seq = lines[-1].seq
             self._note_latency([line.at for line in lines])
             queue.acknowledge(lines[-1].seq, outcome)
             self._state.delivered += outcome.delivered
@@ -171,7 +178,11 @@ class Flusher:
             self._answered()
         if queue.watermark < queue.acked:
             metadata.move_watermark(
-                self._mongo, queue.buffer, self._settings.host, queue.acked
+                self._mongo,
+                queue.buffer,
+                self._settings.host,
+                queue.acked,
+                self._texts.seq,
             )
             queue.watermark = queue.acked
             self._state.last_sync = time.time()
@@ -194,6 +205,9 @@ class Flusher:
             self._handled = 0
             trim()
         self._drift.write(self._mongo, now=bool(self._stop))
+        may_fill = quiet and self._indexes.built and not self._stop
+        if may_fill and self._texts.fill(queue.watermark):
+            return True
         if queue.is_replaced():
             # Its lines have been delivered; the file at the path is another buffer.
             self._close_queue()

@@ -43,13 +43,22 @@ def _update(each: Checkpoint, buffer: str, now: datetime) -> UpdateOne:
     return UpdateOne({"_id": each.file}, change, upsert=True)
 
 
-def move_watermark(mongo: Mongo, buffer: str, host: str, acked: int) -> None:
-    """Record that every line of a buffer up to `acked` is in MongoDB or dead."""
+def move_watermark(
+    mongo: Mongo, buffer: str, host: str, acked: int, text_seq: int
+) -> None:
+    """Record that every line of a buffer up to `acked` is in MongoDB or dead.
+
+    Up to `text_seq`, all documents have their text for the text index.
+    """
     mongo.database[WATERMARKS].update_one(
         {"_id": buffer},
         {
             "$max": {"acked_seq": Int64(acked)},
-            "$set": {"host": host, "at": datetime.now(UTC)},
+            "$set": {
+                "host": host,
+                "at": datetime.now(UTC),
+                "text_seq": Int64(text_seq),
+            },
         },
         upsert=True,
     )
