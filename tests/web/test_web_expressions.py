@@ -208,6 +208,10 @@ def test_the_palette_leads_to_what_was_said(web: Web) -> None:
     (answer,) = [one for one in found if one["kind"] == "Answer"]
     assert "the slice drops the last line" in answer["text"]
     assert f"/session/{MAIN}?at=" in answer["href"]
+    # Words as they stand come before the same words anywhere.
+    found = web.get("/palette.json?q=rename module").json()
+    texts = [one["text"] for one in found if one["kind"] in ("Prompt", "Answer")]
+    assert "rename module number" in texts[0]
     prompts = [one["kind"] for one in web.get("/palette.json?q=module").json()]
     assert prompts == sorted(prompts, reverse=True)  # prompts before answers
     assert GITHUB_TOKEN not in web.get("/palette.json?q=the key is").text

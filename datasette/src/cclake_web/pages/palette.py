@@ -5,7 +5,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cclake_common.masking import mask
-from cclake_common.search import CLOSE, OPEN, STOP, described, excerpt, question
+from cclake_common.search import (
+    CLOSE,
+    OPEN,
+    STOP,
+    Question,
+    described,
+    excerpt,
+    question,
+)
 from datasette.utils.asgi import Response
 
 from cclake_web.data import file_operations
@@ -95,12 +103,31 @@ def _files(connection: sqlite3.Connection, text: str) -> Found:
 
 
 def _messages(connection: sqlite3.Connection, text: str) -> Found:
-    """Return prompts and answers with the words, prompts first."""
+    """Return messages with the words: first as they stand, and prompts first."""
     last = text.split()[-1]
     is_begun = last[-1:].isalnum() and len(last) > 2 and last.lower() not in STOP
-    asked = question(f"{text}*" if is_begun else text)
-    if not asked.match:
-        return []
+    found: dict[str, dict[str, Any]] = {}
+    phrase = '"' + text.replace('"', " ") + '"'
+    for words in (phrase, f"{text}*" if is_begun else text):
+        asked = question(words)
+        if not asked.match or len(found) >= EACH:
+            continue
+        for hit in _said(connection, asked):
+            found.setdefault(hit["entry_key"], hit)
+    return [
+        _entry(
+            "Prompt" if hit["message_kind"] == "prompt" else "Answer",
+            _around(hit), title(hit),
+            f"/session/{quote(hit['session_id'], safe='')}?"
+            + urlencode({"at": hit["entry_key"]})
+            + f"#e-{quote(hit['entry_key'], safe='')}",
+        )
+        for hit in list(found.values())[:EACH]
+    ]  # fmt: skip
+
+
+def _said(connection: sqlite3.Connection, asked: Question) -> Found:
+    """Return the newest prompts, then the newest answers, of a question."""
     rows = connection.execute(
         """select d.search_id, m.message_kind from (
             select rowid from search_fts where search_fts match ?
@@ -113,17 +140,7 @@ def _messages(connection: sqlite3.Connection, text: str) -> Found:
     ).fetchall()
     prompts = [row[0] for row in rows if row[1] == "prompt"][:EACH]
     answers = [row[0] for row in rows if row[1] == "answer"][: EACH - len(prompts)]
-    hits = described(connection, asked.match, asked.words, prompts + answers)
-    return [
-        _entry(
-            "Prompt" if hit["message_kind"] == "prompt" else "Answer",
-            _around(hit), title(hit),
-            f"/session/{quote(hit['session_id'], safe='')}?"
-            + urlencode({"at": hit["entry_key"]})
-            + f"#e-{quote(hit['entry_key'], safe='')}",
-        )
-        for hit in hits
-    ]  # fmt: skip
+    return described(connection, asked.match, asked.words, prompts + answers)
 
 
 def _around(hit: dict[str, Any]) -> str:
