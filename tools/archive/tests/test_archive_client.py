@@ -23,11 +23,13 @@ def test_the_address_wins_over_defaults_and_loses_to_options() -> None:
     assert options("mongodb://127.0.0.1")["serverselectiontimeoutms"] == 10
     assert options(uri)["serverselectiontimeoutms"] == 0.7
     assert options(uri, serverSelectionTimeoutMS=200)["serverselectiontimeoutms"] == 0.2
+    named = options("mongodb://127.0.0.1", serverSelectionTimeoutMS=200)
+    assert named["serverselectiontimeoutms"] == 0.2
     waits = {"socketTimeoutMS": 3000}
     assert options(uri, defaults=waits)["sockettimeoutms"] == 3
-    named = f"{uri}&socketTimeoutMS=4000"
-    assert options(named, defaults=waits)["sockettimeoutms"] == 4
-    assert options(named, socketTimeoutMS=None).get("sockettimeoutms") is None
+    other = f"{uri}&socketTimeoutMS=4000"
+    assert options(other, defaults=waits)["sockettimeoutms"] == 4
+    assert options(other, socketTimeoutMS=None).get("sockettimeoutms") is None
 
 
 @pytest.mark.parametrize(

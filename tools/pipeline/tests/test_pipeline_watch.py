@@ -231,8 +231,9 @@ def test_a_failed_run_is_tried_again_without_news(
 
 
 def test_it_waits_for_a_mongod_that_is_away(
-    tmp_path: Path, loops: Callable[..., Loop]
+    tmp_path: Path, loops: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watermarks, "PATIENCE_MS", 100)
     port = free_port()
     loop = loops(f"mongodb://127.0.0.1:{port}", "x")
     wait_for(lambda: loop.said, "the message")

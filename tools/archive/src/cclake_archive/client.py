@@ -35,9 +35,9 @@ def connect(
         Failure: The address cannot be used.
     """
     named = uri.lower()
-    options |= {key: defaults[key] for key in defaults if key.lower() not in named}
+    unnamed = {key: defaults[key] for key in defaults if key.lower() not in named}
     try:
-        return MongoClient(uri, appname=f"cclake-{tool}", **options)
+        return MongoClient(uri, appname=f"cclake-{tool}", **(unnamed | options))
     except (ConfigurationError, ValueError, OSError) as error:
         raise Failure(
             f"{mask(uri)} cannot be used as MONGO_URI: {mask(str(error))}",
