@@ -1,10 +1,12 @@
 """Fixtures for every test: a clean environment and a real MongoDB."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import forkserver
 import pytest
 from chainfixtures import bronze, pricing  # noqa: F401, every test may use them
 from harness import BIN, PATIENCE, Mongod, connect
@@ -41,6 +43,24 @@ HEAVY = (
     "tools/buffer/tests/test_append", "tools/pipeline/tests/test_pipeline_dbt_worker",
     "tools/recall/",
 )  # fmt: skip
+
+
+# Their tools are forked by one process, unless a test kills them (`forkserver.py`).
+FORKED = (
+    "tests/cases/", "tests/gold/", "tests/lake/", "tests/web/", "tests/contracts/",
+    "tests/test_tool_options", "metabase/",
+    *(f"tools/{name}/" for name in (
+        "common", "extract", "flusher", "lake", "load", "pipeline", "publish",
+        "recall", "report", "restore", "verify",
+    )),
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the server of forks to all workers."""
+    if not hasattr(config, "workerinput"):
+        folder = forkserver.prepare()
+        config.add_cleanup(lambda: shutil.rmtree(folder))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,7 +104,9 @@ def pytest_collection_modifyitems(
 
 
 @pytest.fixture(autouse=True)
-def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environ(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """No setting of the caller leaks in, and nothing of a test leaks out."""
     for name in os.environ:
         if name.startswith(SETTINGS) and name != "MONGOD":
@@ -96,6 +118,10 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     # Where it is set, each process would compile all our modules again.
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    item = request.node
+    if item.nodeid.startswith(FORKED) and not item.get_closest_marker("fault"):
+        for name, value in forkserver.environment().items():
+            monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -197,12 +197,12 @@ recall *options:
 # Run the whole test suite, with a real MongoDB
 [group('check')]
 test *options: _dev
-    @pytest -q -n "${CCLAKE_TEST_JOBS:-4}" --dist loadfile --no-loadscope-reorder "$@"
+    @unset PYTHONDONTWRITEBYTECODE; pytest -q -n "${CCLAKE_TEST_JOBS:-4}" --dist loadfile --no-loadscope-reorder "$@"
 
 # Run the tests that need no MongoDB and no browser
 [group('check')]
 test-fast *options: _dev
-    @pytest -q -n "${CCLAKE_TEST_JOBS:-2}" --fast "$@"
+    @unset PYTHONDONTWRITEBYTECODE; pytest -q -n "${CCLAKE_TEST_JOBS:-2}" --dist worksteal --fast "$@"
 
 # Install each tool's wheel alone, to find undeclared dependencies
 [group('check')]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forkserver
 import pytest
 from corpus import deliver
 from harness import BIN, PATIENCE
@@ -31,6 +32,7 @@ class Chain:
             "MONGO_DB": database,
             "DO_NOT_TRACK": "1",
             "TZ": "UTC",
+            **forkserver.environment(),
         }
         (folder / "home").mkdir(parents=True, exist_ok=True)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import forkserver
 import httpx
 from harness import PATIENCE, free_port, wait_for
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -35,7 +36,8 @@ class Web:
         env = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.log.parent), "EXPORT_DIR": str(self.exports),
-            "WEB_PORT": str(self.port), "TZ": "UTC", **self.settings,
+            "WEB_PORT": str(self.port), "TZ": "UTC", **forkserver.environment(),
+            **self.settings,
         }  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([SERVE], env=env, stdout=log, stderr=log)

@@ -113,7 +113,7 @@ def ask(web: Web, stop: threading.Event, wrong: list[str], done: list[int]) -> N
 def test_files_that_were_replaced_are_closed_without_a_request(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     path = sample(NOW).write(exports / "conversations.db")
-    with serving(exports, tmp_path / "web.log") as web:
+    with serving(exports, tmp_path / "web.log", PYTHONPATH="") as web:
         for number in range(3):
             titled(f"Title {number}").write(path)
             wait_for(lambda n=number: f"Title {n}" in web.get("/").text)  # type: ignore[misc]

@@ -72,7 +72,7 @@ def test_values_that_are_nested_too_deeply_are_left_out(depth: int) -> None:
 
 @pytest.mark.parametrize(
     "hostile",
-    [b'{"a":' * 200_000, b'{"' * 500_000, b'{"a":1},' * 100_000, b"\0" * 5_000_000],
+    [b'{"a":' * 200_000, b'{"' * 100_000, b'{"a":1},' * 100_000, b"\0" * 5_000_000],
 )
 def test_hostile_lines_take_linear_time(hostile: bytes) -> None:
     decoder = Counting()

@@ -17,7 +17,7 @@ from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
 from cclake_publish import images
 from cclake_publish.export import publish
-from cclake_publish.sqlite_writer import Bulk
+from cclake_publish.sqlite_writer import Transaction
 from gold_tables import add_image, make_gold
 from harness import BIN, PATIENCE, wait_for
 from sqlite_reader import reading
@@ -215,6 +215,7 @@ def test_what_a_dead_publisher_left_is_removed(gold: Path, exports: Path) -> Non
     assert query(exports / "conversations.db", "select count(*) from images") == [(50,)]
 
 
+@pytest.mark.fault
 def test_a_killed_publisher_leaves_the_last_export(gold: Path, exports: Path) -> None:
     publish(gold, exports)
     before = (exports / "conversations.db").read_bytes()
@@ -327,19 +328,20 @@ def test_texts_are_written_in_the_order_of_their_key(
         expected = [row[0] for row in reader.execute(select).fetchall()]
     monkeypatch.setattr(gold_module, "RANGE_ROWS", 2)
     inserted: list[int] = []
-    insert = Bulk.insert
+    insert = Transaction.insert
 
-    def record(file: Bulk, table: str, rows: pa.RecordBatch) -> None:
+    def record(file: Transaction, table: str, rows: pa.RecordBatch) -> None:
         if table == "thread_blocks":
             inserted.extend(rows.column("search_id").to_pylist())
         insert(file, table, rows)
 
-    monkeypatch.setattr(Bulk, "insert", record)
+    monkeypatch.setattr(Transaction, "insert", record)
     publish(gold, exports)
     assert inserted == expected
     assert len(expected) > 6
 
 
+@pytest.mark.fault
 def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     gold: Path, exports: Path
 ) -> None:
@@ -362,6 +364,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_export_stays(
     assert not list(exports.glob(".*.new*"))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("part", ["the log", "the file"])
 def test_a_full_disk_leaves_the_changed_export_readable_and_whole(
     gold: Path, exports: Path, part: str
