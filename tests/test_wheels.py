@@ -1,4 +1,4 @@
-"""What is installed from wheels, without a checkout, has all its files."""
+"""An installation from wheels, without a checkout, has all its files."""
 
 import os
 import shutil

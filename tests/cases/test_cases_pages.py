@@ -1,4 +1,4 @@
-"""What the pages say about plans, questions, tasks, hooks, agents and the web."""
+"""The words of the pages about plans, questions, tasks, hooks, agents and the web."""
 
 import html
 import re

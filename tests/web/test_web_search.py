@@ -120,7 +120,7 @@ def test_the_page_offers_what_lies_in_tools(web: Web) -> None:
     wider = web.get(unescape(link[1])).text
     assert "walrus: timed" not in text
     assert "timed out" in wider
-    assert "How to ask" in text
+    assert "Search syntax" in text
 
 
 @pytest.mark.parametrize("asked", [

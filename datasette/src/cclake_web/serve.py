@@ -10,9 +10,8 @@ Usage: datasette/serve [DATASETTE OPTIONS]
 
   Read, search and understand your conversations in the browser.
 
-  Serves the newest export on loopback. There need not be one yet: the pages
-  say so and show it as soon as it is there. What you pass goes to
-  `datasette serve` (see `datasette serve --help`).
+  Serves the newest export on loopback. If there is none yet, the pages wait
+  for it. Options are passed to `datasette serve` (see its --help).
 
   Try:
 
@@ -24,15 +23,15 @@ Environment:
   WEB_PORT                  The port. [default: 3000]
   EXPORT_DIR                The folder of the export conversations.db.
                             [default: $CCLAKE_HOME/exports]
-  CCLAKE_ALLOWED_HOSTS      Further names that the pages may be reached by.
-  CCLAKE_WEB_PASSWORD_HASH  Ask for this password (user: me); make the hash
-                            with `datasette hash-password`.
-  CCLAKE_WEB_TOKEN          yes: the pages open only at a secret address, which
+  CCLAKE_ALLOWED_HOSTS      More host names that the pages answer to.
+  CCLAKE_WEB_PASSWORD_HASH  Hash of the password that the pages ask for (user:
+                            me); `datasette hash-password` prints it.
+  CCLAKE_WEB_TOKEN          yes: open the pages only at a secret address, which
                             `just up` and `just status` print. [default: no]
-  CCLAKE_WEB_REVEAL         no: secrets can't be revealed, and visitors can't
-                            run SQL of their own. [default: yes]
+  CCLAKE_WEB_REVEAL         no: visitors can neither reveal secrets nor run
+                            their own SQL. [default: yes]
   CCLAKE_DBT_DIR            The dbt project, for the descriptions of tables.
-  MONGO_URI, MONGO_DB       Where lines are read that are not yet published.
+  MONGO_URI, MONGO_DB       MongoDB, for lines that are not published yet.
 """
 SETTINGS = {
     "suggest_facets": "off",
@@ -48,7 +47,7 @@ SETTINGS = {
 def command(options: list[str]) -> list[str]:
     """Return the command line of Datasette.
 
-    No file is named: the plugin opens the export, now or when it appears.
+    The plugin opens the export, now or when it appears.
     """
     return [
         str(Path(sys.executable).with_name("datasette")),

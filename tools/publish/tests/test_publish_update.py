@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from cclake_publish import served, update
 from cclake_publish.export import publish
-from cclake_publish.sqlite_writer import Bulk
+from cclake_publish.sqlite_writer import Transaction
 from gold_tables import add_image, add_session, make_gold, remove_session
 from harness import BIN
 from sqlite_reader import reading
@@ -287,13 +287,13 @@ def test_very_many_blocks_of_one_moment_get_their_numbers_in_few_steps(
 ) -> None:
     publish(gold, exports)
     statements: list[str] = []
-    run = Bulk.run
+    run = Transaction.run
 
-    def record(file: Bulk, sql: str) -> list[tuple[object, ...]]:
+    def record(file: Transaction, sql: str) -> list[tuple[object, ...]]:
         statements.append(sql)
         return run(file, sql)
 
-    monkeypatch.setattr(Bulk, "run", record)
+    monkeypatch.setattr(Transaction, "run", record)
     one = "insert into marts.thread_blocks select b.* replace ('{}' || range as entry_key)"
     one += " from marts.thread_blocks as b, range(3000) where search_id = 300001"
     for name in "ab":
@@ -596,7 +596,7 @@ def counted(function):
 served.sync = atomic.sync = counted(atomic.sync)
 served.discard = counted(served.discard)
 Path.replace = counted(Path.replace)
-sqlite_writer.Bulk.run = counted(sqlite_writer.Bulk.run)
+sqlite_writer.Transaction.run = counted(sqlite_writer.Transaction.run)
 export.publish(Path(sys.argv[2]), Path(sys.argv[3]), full=sys.argv[4] == "full")
 """
 

@@ -351,7 +351,7 @@ def test_a_missing_or_foreign_export_is_one_clear_line(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "conversations.db").close()
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1
-    assert "is not as this command needs it" in done.stderr
+    assert "does not have the layout" in done.stderr
     (tmp_path / "conversations.db").write_bytes(b"no database" * 1000)
     done = report(tmp_path, "daily", check=False)
     assert done.returncode == 1

@@ -44,9 +44,7 @@ TYPES = {
 STYLES = ("theme.css", "web.css")
 Chunks = AsyncIterator[str]
 Keeps = dict[str, dict[str, Kept]]
-_MISSING = (
-    "A session can be exported after the pipeline run that follows its first line."
-)
+_MISSING = "A session can be exported once a pipeline run has published it."
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 STYLES = ("theme.css", "web.css")

@@ -40,13 +40,13 @@ async def find_in_session(visit: Visit) -> Response:
 
     found = await visit.export.read(find)
     answer = {
-        "places": [_told(one, session_id, words, kept) for one in found[:MOST]],
+        "places": [_described(one, session_id, words, kept) for one in found[:MOST]],
         "more": len(found) > MOST,
     }
     return Response.json(answer, headers={"cache-control": "no-store"})
 
 
-def _told(
+def _described(
     place: Place, session_id: str, words: str, kept: dict[str, str]
 ) -> dict[str, Any]:
     agent = {"agent": place.agent} if place.agent else {}

@@ -74,4 +74,4 @@ def _items(
     return items
 
 
-_MISSING = "The export has no such part of a conversation."
+_MISSING = "The export does not have this part of a conversation."

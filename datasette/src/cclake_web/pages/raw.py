@@ -72,4 +72,4 @@ _AWAY = Markup(
     "Conversations, search and the dashboard do not need it. "
     "<code>just status</code> shows whether it runs."
 )
-_MISSING = "MongoDB holds no line of this id."
+_MISSING = "MongoDB has no line with this ID."

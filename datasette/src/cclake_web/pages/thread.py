@@ -226,5 +226,5 @@ def _stream(thread: Thread) -> str:
     return f"/live/{quote(ask.session_id, safe='')}?{query}"
 
 
-_MISSING = "The archive has no message of a session of this name."
-_AWAY = " MongoDB does not answer: sessions that began after this export are missing."
+_MISSING = "The archive has no message of a session with this ID."
+_AWAY = " MongoDB does not answer, so sessions newer than the export are missing."

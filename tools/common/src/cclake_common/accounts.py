@@ -14,7 +14,7 @@ from cclake_common.toml_file import Mistake
 
 FILE = "accounts.toml"
 NONE = "none"
-"""What a person writes for sessions without an account."""
+"""The word for sessions without an account."""
 _HINT = "docs/accounting.md shows an example."
 # The folder of each project, with a slash at the end; "" is a session without one.
 _KEYS = r"""select p.project_key from (

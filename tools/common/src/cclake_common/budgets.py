@@ -118,7 +118,7 @@ class Use(NamedTuple):
 
     @property
     def amounts(self) -> tuple[str, str]:
-        """What is used and the limit, with their unit."""
+        """Return what is used and the limit, with their unit."""
         unit = self.budget.unit
         return amount(self.used, unit), amount(self.budget.limit, unit)
 

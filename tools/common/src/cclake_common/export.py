@@ -35,10 +35,10 @@ def open_export(
         if "no such" not in str(error):
             raise Failure(f"cannot read {path}: {error}") from error
         raise Failure(
-            f"{path} is not as this command needs it: {error}",
-            "Run `pipeline run --full` to write it again.",
+            f"{path} does not have the layout that this command reads: {error}",
+            "Run `pipeline run --full` to rewrite it.",
         ) from error
     except sqlite3.DatabaseError as error:
         raise Failure(
-            f"cannot read {path}: {error}", "`publish --full` writes it again."
+            f"cannot read {path}: {error}", "Run `publish --full` to rewrite it."
         ) from error

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Mistake(ValueError):
-    """What is wrong with a file.
+    """An error in a file, as one sentence.
 
     Args:
         what: What is wrong.

@@ -144,7 +144,7 @@ def watch(
         typer.Option(
             "--quiet",
             envvar="PIPELINE_QUIET_S",
-            help="A run starts when nothing new has come for so many seconds"
+            help="Seconds without new data before a run starts"
             " (2 s after more than 10,000 lines).",
         ),
     ] = 0.5,

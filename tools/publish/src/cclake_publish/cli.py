@@ -104,7 +104,9 @@ def table(
     chosen = format_of(out, form)
     if str(out) in STDOUT:
         if as_json:
-            raise Failure("--json goes to standard output, as the table does", code=2)
+            raise Failure(
+                "--json needs a file for the table", "Use --out FILE.", code=2
+            )
         print_table(source, name, chosen)
         return
     rows = write_table(source, name, chosen, out)

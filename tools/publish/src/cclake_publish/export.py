@@ -107,8 +107,8 @@ def _clear_failures(export_dir: Path) -> Iterator[None]:
         if "Corrupt database file" in str(error):
             raise Failure(
                 f"a DuckDB file is damaged: {str(error).splitlines()[0]}",
-                "The last exports stay. Move analytics.duckdb away and run `just"
-                " pipeline`, which rebuilds it.",
+                "The previous exports are unchanged. Move analytics.duckdb away, and"
+                " rebuild it with `just pipeline`.",
             ) from error
         raise Failure(
             f"cannot write the exports: {error}",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from cclake_publish import indexes
 from cclake_publish.gold import IMAGE_DATA, Gold, literal
-from cclake_publish.sqlite_writer import Bulk, Progress
+from cclake_publish.sqlite_writer import Progress, Transaction
 
 NAMES = "images"
 BATCH_BYTES = 16 << 20
@@ -20,7 +20,7 @@ SETTINGS = (
 )
 
 
-def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:
+def write_images(gold: Gold, file: Transaction, progress: Progress) -> int:
     """Write the bytes of all images into a new export; return their number."""
     if not gold.has(IMAGE_DATA):
         return 0
@@ -28,7 +28,7 @@ def write_images(gold: Gold, file: Bulk, progress: Progress) -> int:
     return _copy(gold, "true", file, progress)
 
 
-def update_images(gold: Gold, file: Bulk, progress: Progress) -> int:
+def update_images(gold: Gold, file: Transaction, progress: Progress) -> int:
     """Write the bytes of new images, and remove those of images that no longer exist.
 
     Args:
@@ -60,7 +60,7 @@ def update_images(gold: Gold, file: Bulk, progress: Progress) -> int:
     return _copy(gold, f"n.image_key in ({named})", file, progress)
 
 
-def _copy(gold: Gold, chosen: str, file: Bulk, progress: Progress) -> int:
+def _copy(gold: Gold, chosen: str, file: Transaction, progress: Progress) -> int:
     cursor = gold.connection.cursor()
     for setting in SETTINGS:
         cursor.execute(f"set {setting}")

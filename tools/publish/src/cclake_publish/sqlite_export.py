@@ -15,7 +15,7 @@ from cclake_publish.indexes import (
     VIEWS,
     columns_of,
 )
-from cclake_publish.sqlite_writer import Bulk, Progress, writing
+from cclake_publish.sqlite_writer import Progress, Transaction, writing
 
 CHUNK = 10_000
 SEARCH_MEMORY = 16 << 20
@@ -55,7 +55,7 @@ def write_all(gold: Gold, path: Path, info: Info, progress: Progress) -> int:
     return rows
 
 
-def write_info(info: Info, file: Bulk) -> None:
+def write_info(info: Info, file: Transaction) -> None:
     """Write the rows of an export besides gold."""
     for table in TABLES:
         file.run(f"delete from {quote(table.name)}")
@@ -68,7 +68,7 @@ def is_searched(table: Table) -> bool:
     return table.name == SEARCHED and table.has(*SEARCHED_COLUMNS)
 
 
-def create_table(file: Bulk, name: str, columns: tuple[Column, ...]) -> None:
+def create_table(file: Transaction, name: str, columns: tuple[Column, ...]) -> None:
     """Create one table; its rows keep the order in which they are inserted."""
     key = PRIMARY_KEYS.get(name)
     described = ", ".join(
@@ -79,7 +79,7 @@ def create_table(file: Bulk, name: str, columns: tuple[Column, ...]) -> None:
     file.run(f"create table {quote(name)} ({described})")
 
 
-def _copy_rows(gold: Gold, table: Table, file: Bulk, progress: Progress) -> int:
+def _copy_rows(gold: Gold, table: Table, file: Transaction, progress: Progress) -> int:
     """Copy all rows of a table, a chunk at a time; return their number."""
     sources = [gold.source(table.name)]
     if is_searched(table):
@@ -100,7 +100,7 @@ def insert(
     name: str,
     columns: tuple[Column, ...],
     source: str,
-    file: Bulk,
+    file: Transaction,
     progress: Progress = lambda _table, _rows: None,
 ) -> int:
     """Insert what DuckDB has in `source` into a table; return their number."""
@@ -116,7 +116,7 @@ def insert(
     return inserted
 
 
-def _create_indexes(file: Bulk, table: Table) -> None:
+def _create_indexes(file: Transaction, table: Table) -> None:
     """Create the declared indexes of a table whose columns it has."""
     for name, index in INDEXES:
         columns = columns_of(index)
@@ -127,7 +127,7 @@ def _create_indexes(file: Bulk, table: Table) -> None:
             )
 
 
-def _create_search(file: Bulk) -> None:
+def _create_search(file: Transaction) -> None:
     """Create the full-text index over the texts of the blocks."""
     for statement in SEARCH:
         file.run(statement)

@@ -35,7 +35,7 @@ Error = adbc.Error
 Progress = Callable[[str, int], None]
 
 
-class Bulk:
+class Transaction:
     """A transaction on a file.
 
     SQLite works in a thread of its own, since the driver handles SIGINT in the main
@@ -81,7 +81,7 @@ class Bulk:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Bulk]:
+def writing(path: Path) -> Iterator[Transaction]:
     """Write a new file in one transaction; it is in WAL mode afterwards.
 
     There is no journal, so a file is useless after an error.
@@ -99,7 +99,7 @@ def writing(path: Path) -> Iterator[Bulk]:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[Bulk]:
+def changing(path: Path) -> Iterator[Transaction]:
     """Change a file in one transaction while it is read.
 
     Raises:
@@ -118,9 +118,9 @@ def changing(path: Path) -> Iterator[Bulk]:
 
 
 @contextmanager
-def _opened(path: Path, pragmas: tuple[str, ...]) -> Iterator[Bulk]:
+def _opened(path: Path, pragmas: tuple[str, ...]) -> Iterator[Transaction]:
     with ThreadPoolExecutor(1) as thread:
-        file = Bulk(path, thread)
+        file = Transaction(path, thread)
         try:
             for pragma in pragmas:
                 file.run(f"pragma {pragma}")

@@ -30,7 +30,7 @@ def format_of(out: Path, given: Format | None) -> Format:
     Standard output gets CSV.
 
     Raises:
-        Failure: The ending does not say.
+        Failure: The ending is not that of a format.
     """
     if given:
         return given
@@ -39,7 +39,7 @@ def format_of(out: Path, given: Format | None) -> Format:
     form = _ENDINGS.get(out.suffix.lower())
     if form is None:
         raise Failure(
-            f"the name {out.name} does not say a format",
+            f"unknown format: {out.name}",
             f"End it with {', '.join(_ENDINGS)}, or use --format.",
             code=2,
         )

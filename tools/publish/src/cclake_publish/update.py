@@ -12,7 +12,7 @@ from cclake_publish.gold import Gold, Table, literal, quote
 from cclake_publish.images import NAMES, update_images
 from cclake_publish.indexes import BY_SESSION, SEARCHED
 from cclake_publish.sqlite_export import is_searched
-from cclake_publish.sqlite_writer import Bulk, Progress
+from cclake_publish.sqlite_writer import Progress, Transaction
 
 RUN = "updated_run"
 SESSIONS = "dim_sessions"
@@ -103,7 +103,7 @@ def _in_gold(gold: Gold, table: Table) -> str:
 
 
 def update_all(
-    gold: Gold, moved: Moved, info: Info, file: Bulk, progress: Progress
+    gold: Gold, moved: Moved, info: Info, file: Transaction, progress: Progress
 ) -> int:
     """Write what has changed.
 
@@ -133,7 +133,7 @@ def update_all(
     return rows
 
 
-def _update_sessions(gold: Gold, table: Table, file: Bulk) -> int:
+def _update_sessions(gold: Gold, table: Table, file: Transaction) -> int:
     listed = (
         f"select distinct session_id from {MOVED} where name = {literal(table.name)}"
     )
@@ -146,7 +146,7 @@ def _update_sessions(gold: Gold, table: Table, file: Bulk) -> int:
     return rows
 
 
-def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
+def _update(gold: Gold, table: Table, source: str, of: str, file: Transaction) -> int:
     """Make rows of a table those that gold has in `source`.
 
     Args:
@@ -189,7 +189,7 @@ def _update(gold: Gold, table: Table, source: str, of: str, file: Bulk) -> int:
     return rows
 
 
-def _delete(file: Bulk, table: Table, gone: str) -> None:
+def _delete(file: Transaction, table: Table, gone: str) -> None:
     chosen = f"in (select g.there from {gone} as g)"
     if is_searched(table):
         # An index with external content needs the old texts to remove them.
@@ -200,7 +200,7 @@ def _delete(file: Bulk, table: Table, gone: str) -> None:
     file.run(f"delete from {quote(table.name)} where rowid {chosen}")
 
 
-def _insert(file: Bulk, table: Table, condition: str) -> int:
+def _insert(file: Transaction, table: Table, condition: str) -> int:
     names = ", ".join(quote(column.name) for column in table.in_sqlite)
     target = quote(table.name)
     file.run(
@@ -216,7 +216,7 @@ def _insert(file: Bulk, table: Table, condition: str) -> int:
     return int(rows)
 
 
-def _number(file: Bulk) -> None:
+def _number(file: Transaction) -> None:
     """Give each block a unique number, if possible the one that it had before."""
     same = "o.session_id is n.session_id and o.entry_key is n.entry_key"
     same += " and o.block_no is n.block_no"

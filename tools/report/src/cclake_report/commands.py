@@ -239,14 +239,15 @@ def budget_command(
         bool,
         typer.Option(
             "--check",
-            help="Exit with 1 if a limit is reached, and run the hook; 2: unknown.",
+            help="Exit with 1 if a limit is reached, or 2 if that is unknown;"
+            " run the hook.",
         ),
     ] = False,
     as_json: Json = False,
     as_csv: Csv = False,
     export_dir: ExportDir = None,
 ) -> None:
-    """Show what is used of the budgets in budgets.toml, and until when they last."""
+    """Show how much of each budget in budgets.toml is used, and when it runs out."""
     now = datetime.now(UTC)
     try:
         found = budgets.load(home() / budgets.FILE)
