@@ -48,7 +48,7 @@ HEAVY = (
 # Their tools are forked by one process, unless a test kills them (`forkserver.py`).
 FORKED = (
     "tests/cases/", "tests/gold/", "tests/lake/", "tests/web/", "tests/contracts/",
-    "tests/test_tool_options", "metabase/",
+    "metabase/",
     *(f"tools/{name}/" for name in (
         "common", "extract", "flusher", "lake", "load", "pipeline", "publish",
         "recall", "report", "restore", "verify",

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cclake_extract.schema import COLUMNS, SCHEMA
 from cclake_lake.settings import Lake
 from cclake_load import raw
@@ -52,6 +53,7 @@ def test_a_lake_that_cannot_be_written_is_said_in_one_sentence(
         assert len(failed.stderr.splitlines()) == 2
 
 
+@pytest.mark.fault
 def test_a_full_disk_is_said_and_the_next_run_goes_on(
     db: Database[dict[str, Any]], lake: Lake
 ) -> None:
