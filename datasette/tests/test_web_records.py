@@ -418,3 +418,22 @@ def test_the_facts_of_a_run_are_words() -> None:
 @pytest.mark.parametrize("text", [*VECTORS, '{"a": "x\\ny"}', "[1]", "", "# Report"])
 def test_the_result_of_a_run_is_harmless(text: str) -> None:
     checked(result_of_run(Run("wf", "t", result=text)))
+
+
+def test_a_list_of_which_only_the_text_is_logged_is_a_list_too() -> None:
+    text = "#1 [completed] Add tests (alice)\n#2 [pending] Merge"
+    found = shown("TaskList", {}, text)
+    assert found.summary == "1 of 2 done"
+    assert (
+        '<li class="completed"><span>✓</span> #1 Add tests (alice)</li>' in found.body
+    )
+    found = shown("ToolSearch", {"query": "q"}, "TaskCreate\nmcp__a__send")
+    assert found.summary == "q · 2 tools"
+    assert "no such tool" in shown("ToolSearch", {"query": "q"}, "no such tool").body
+
+
+def test_a_workflow_is_named_by_its_script() -> None:
+    script = "export const meta = {\n  name: 'demo-review',\n}"
+    found = shown("Workflow", {"script": script}, "launched")
+    assert found.summary == "demo-review"
+    assert "launched" in found.body

@@ -1,5 +1,7 @@
 """Render todos and tasks as one list of things to do."""
 
+import re
+
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
@@ -9,6 +11,7 @@ from cclake_web.render.safe import plain
 from cclake_web.render.view import Fields, View, objects_in, output, result_of, text_in
 
 MOST = 200  # maximum number of tasks that are listed
+_LINE = re.compile(r"#(\S+) \[(\w+)\] (.*)")
 _SIGNS = {"completed": "✓", "in_progress": "▸", "pending": "○", "deleted": "✗"}
 _WORDS = {
     "completed": "done", "in_progress": "in progress", "pending": "to do",
@@ -26,6 +29,12 @@ def listed(call: Call, _given: Fields) -> View:
     found = result_of(call)
     if isinstance(found.get("tasks"), list):
         return _list(call, objects_in(found, "tasks"), "Tasks")
+    text = call.result.text if call.result and not call.is_error else ""
+    lines = [_LINE.fullmatch(line) for line in text.strip().splitlines()]
+    if lines and all(lines):
+        names = ("id", "status", "subject")
+        tasks = [dict(zip(names, line.groups(), strict=True)) for line in lines if line]
+        return _list(call, tasks, "Tasks")
     return View("check", "Tasks", "", output(call))
 
 

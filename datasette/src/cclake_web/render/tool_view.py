@@ -1,5 +1,6 @@
 """Render a tool call: its icon, its summary line, and its folded content."""
 
+import re
 from collections.abc import Callable
 
 from markupsafe import Markup
@@ -24,6 +25,8 @@ from cclake_web.render.view import (
     source,
     text_in,
 )
+
+_TOOL = re.compile(r"[A-Za-z][\w.:-]{0,200}")
 
 
 def view(call: Call) -> View:
@@ -80,6 +83,10 @@ def _tools(call: Call, given: Fields) -> View:
     """Return the tools that a search for tools has found, by their names."""
     asked = squeeze(text_in(given, "query"), 120)
     matches = result_of(call).get("matches")
+    text = call.result.text if call.result else ""
+    named = [line.strip() for line in text.splitlines() if line.strip()]
+    if not isinstance(matches, list) and named and all(map(_TOOL.fullmatch, named)):
+        matches = named
     if call.is_error or not isinstance(matches, list):
         return View("search", "Tool search", asked, _generic(call))
     names = [one for one in matches if isinstance(one, str)]

@@ -1,5 +1,7 @@
 """Render a run of a workflow: how it ended, its phases and its result."""
 
+import re
+
 from markupsafe import Markup
 
 from cclake_web.data.blocks import Call, Run
@@ -10,12 +12,15 @@ from cclake_web.render.safe import plain
 from cclake_web.render.view import Fields, View, objects_in, text_in
 
 LONGEST = 100_000  # maximum characters of a result
+_NAME = re.compile(r"\bname:\s*['\"]([^'\"\n]{1,200})['\"]")
 MOST = 60  # maximum number of phases
 
 
 def workflow(call: Call, given: Fields) -> View:
     """Return the call that starts a workflow: its name, or its script."""
     name = squeeze(text_in(given, "name", "workflow", "description"), 120)
+    script = _NAME.search(text_in(given, "script")[:4000])
+    name = name or (squeeze(script[1], 120) if script else "")
     body = arguments({key: value for key, value in given.items() if key != "name"})
     run = call.run
     if run is None:
