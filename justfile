@@ -204,6 +204,11 @@ test *options: _dev
 test-fast *options: _dev
     @unset PYTHONDONTWRITEBYTECODE; pytest -q -n "${CCLAKE_TEST_JOBS:-2}" --dist worksteal --fast "$@"
 
+# Run the fast tests and a whole chain on another Python: just test-on python3.13
+[group('check')]
+test-on python: _dev
+    @tests/support/test-on "$1"
+
 # Install each tool's wheel alone, to find undeclared dependencies
 [group('check')]
 test-alone: _dev
@@ -225,7 +230,7 @@ lint: _dev
     @mypy bench
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone
+    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone tests/support/test-on
     @cog --check tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
 # Fix what lint can fix: formatting, import order, SQL, help in the READMEs, the map
