@@ -230,3 +230,30 @@ def test_the_recipe_names_all_tools_that_can_complete() -> None:
     assert named[1].split() == [
         tool for tool in TOOLS if tool not in ("cclake", "recall")
     ]
+
+
+@pytest.mark.parametrize("recipe", ["config", "report", "recall", "pipeline", "dbt"])
+def test_every_recipe_gives_its_tool_the_same_dotenv(
+    recipe: str, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "justfile", tmp_path)
+    (tmp_path / ".env").write_text("CCLAKE_PRICES='a $HOME'\nWEB_PORT=4000\n")
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for tool in ("stack", "report", "recall", "pipeline"):
+        (tools / tool).write_text('#!/bin/sh\necho "$CCLAKE_PRICES $WEB_PORT $PWD"\n')
+        (tools / tool).chmod(0o755)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [BIN / "just", "--justfile", tmp_path / "justfile", recipe],
+        env=os.environ | {"JUST_CALLER": str(elsewhere), "WEB_PORT": "5000"},
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given, _, folder = done.stdout.strip().rpartition(" ")
+    assert given == "a $HOME 5000"  # the environment goes before the file
+    caller = elsewhere if recipe in ("report", "recall") else tmp_path
+    assert folder == str(caller)
