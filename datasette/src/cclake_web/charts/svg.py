@@ -217,12 +217,12 @@ def linked(inner: str, href: str, tip: str) -> str:
 
 
 def anchored(inner: str, href: str, said: str) -> str:
-    """Return the same for an address and a label that are already escaped."""
-    label = said.replace("\n", ", ")
-    return (
-        f'<a href="{href}" data-tip="{said}" aria-label="{label}" '
-        f'tabindex="-1">{inner}</a>'
-    )
+    """Return the same for an address and a label that are already escaped.
+
+    The label is the tip, too: a chart has a thousand of them.
+    """
+    label = said.replace("\n", ",\n")
+    return f'<a href="{href}" data-tip aria-label="{label}" tabindex="-1">{inner}</a>'
 
 
 def _svg(parts: Sequence[str], kind: str) -> Markup:

@@ -126,7 +126,7 @@ def _draw(bars: list[tuple[int, str, str]], unit: str) -> Timeline:
             f'height="{height:.1f}"/>'
             f'<rect class="space" x="{x}" width="1" height="{HEIGHT}"/>'
         )
-        about = f'data-tip="{said}" aria-label="{said}"'
+        about = f'data-tip aria-label="{said}"'
         if number:
             bar = f'<a href="{escape(href)}" {about} tabindex="-1">{bar}</a>'
         else:

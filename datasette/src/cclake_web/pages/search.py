@@ -15,6 +15,7 @@ from cclake_common.search import (
     CLOSE,
     KINDS,
     OPEN,
+    TOOLS,
     Question,
     Within,
     excerpt,
@@ -78,8 +79,13 @@ async def search_page(visit: Visit) -> Response:
 
         rows, following, loose = _find(asked, best, ask)
         match = asked.loose if loose else asked.match
+        # Nothing to count if every kind is searched that could have a hit: counting
+        # takes as long as searching.
+        is_whole = asked.is_about_calls and set(kinds) >= set(TOOLS)
         found, more = (
-            ({}, False) if asked.is_empty else kinds_of(connection, match, within)
+            ({}, False)
+            if asked.is_empty or is_whole
+            else kinds_of(connection, match, within)
         )
         return visit.page(
             "search.html",

@@ -149,7 +149,7 @@
   document.body.append(tip);
   const tell = (of) => {
     if (!of) { tip.hidden = true; return; }
-    tip.textContent = of.dataset.tip || of.getAttribute("aria-label");
+    tip.textContent = of.dataset.tip || of.getAttribute("aria-label").replaceAll(",\n", "\n");
     tip.hidden = false;
     const box = of.getBoundingClientRect();
     const x = Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), innerWidth - tip.offsetWidth - 8);

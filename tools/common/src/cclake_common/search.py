@@ -26,6 +26,7 @@ KINDS = {
 }
 # Further kinds that a kind includes.
 _MORE = {"text": ("document", "compaction"), "context": ("other",)}
+TOOLS = ("tool_use", "tool_result")  # the kinds of calls
 OPEN, CLOSE = "\ue000", "\ue001"  # marks of a hit; no text keeps them
 # A minus, the name of an operator, and a phrase or a word.
 _TOKEN = re.compile(r'(-(?!-))?(?:([a-z]+):(?=\S))?(?:"([^"]*)"|(\S+))')
@@ -140,16 +141,17 @@ class Question(NamedTuple):
         """Whether nothing is asked."""
         return not (self.match or self.operators)
 
-    def kinds(self, kinds: Sequence[str]) -> list[str]:
-        """Return the kinds to search: conditions on calls are about tools."""
-        tools = any(
+    @property
+    def is_about_calls(self) -> bool:
+        """Whether a condition on calls leaves only tool input and output."""
+        return any(
             one.name in _OF_CALLS and not one.is_negative for one in self.operators
         )
-        return (
-            ["tool_use", "tool_result"]
-            if tools and list(kinds) == ["text"]
-            else list(kinds)
-        )
+
+    def kinds(self, kinds: Sequence[str]) -> list[str]:
+        """Return the kinds to search: conditions on calls are about tools."""
+        is_default = list(kinds) == ["text"]
+        return list(TOOLS if self.is_about_calls and is_default else kinds)
 
 
 def question(text: str, zone: tzinfo | None = None) -> Question:
