@@ -1,12 +1,13 @@
 """Runs of the pipeline, and what they have published."""
 
-import json
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cclake_common.settings import home
+from cclake_pipeline.run_log import read
 from documents import documents, store
 from harness import BIN, PATIENCE, Mongod, connect
 
@@ -24,9 +25,9 @@ def pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def published(home: Path) -> int:
+def published(of: Path) -> int:
     """Return the number of rows in the export; -1 if there is none."""
-    path = home / "exports" / "conversations.db"
+    path = of / "exports" / "conversations.db"
     if not path.exists():
         return -1
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as export:
@@ -35,9 +36,7 @@ def published(home: Path) -> int:
 
 def last_run() -> dict[str, Any]:
     """Return the record of the last run, if there is one."""
-    done = pipeline("runs", "--json", "--limit", "1")
-    assert done.returncode == 0, done.stderr
-    runs = json.loads(done.stdout)
+    runs = read(home() / "pipeline.db", 1)
     run: dict[str, Any] = runs[0] if runs else {}
     return run
 
