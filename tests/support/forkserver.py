@@ -14,6 +14,7 @@ import atexit
 import fcntl
 import gc
 import importlib
+import io
 import json
 import os
 import random
@@ -40,7 +41,7 @@ LIBRARIES = (
     "datasette.cli", "uvicorn", "cclake_web.plugin", "cclake_archive.client", "cclake_lake.catalog", "cclake_flusher.flusher",
     *(f"cclake_{tool}.cli" for tool in
       ("backup", "buffer", "extract", "flusher", "load", "pipeline", "recall",
-       "report", "restore", "stack", "tailer")),
+       "metabase", "report", "restore", "stack", "tailer")),
 )  # fmt: skip
 MAX_FILES = 200
 ABOVE = 500  # where files of the server are out of the way of a tool's
@@ -170,8 +171,11 @@ def _become(request: dict[str, Any], files: dict[int, int]) -> None:
     time.tzset()
     random.seed()
     for number, (name, made) in enumerate(request["streams"].items()):
-        mode = "w" if number else "r"
-        stream = made and open(number, mode, closefd=False, **made)  # noqa: SIM115
+        stream = None
+        if made:
+            size = 0 if number and made["write_through"] else -1
+            raw = open(number, "wb" if number else "rb", size, closefd=False)  # noqa: SIM115
+            stream = io.TextIOWrapper(raw, **made)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     code: object = 0

@@ -7,7 +7,7 @@ import os
 import sys
 
 TOOLS = {
-    "backup", "buffer", "datasette", "dbt", "extract", "flusher", "load", "pipeline", "publish",
+    "backup", "buffer", "datasette", "dbt", "extract", "flusher", "load", "metabase", "pipeline", "publish",
     "recall", "report", "restore", "stack", "tailer", "verify",
 }  # fmt: skip
 SIGNALS = (1, 2, 10, 12, 15, 28)
@@ -44,10 +44,9 @@ def hand_over(folder: str, arguments: list[str]) -> None:
         except OSError:  # that of the listing
             continue
     umask = os.umask(0)
+    names = ("encoding", "errors", "line_buffering", "write_through")
     streams = {
-        name: stream
-        and {"encoding": stream.encoding, "errors": stream.errors}
-        | ({"buffering": 1} if stream.line_buffering else {})
+        name: stream and {each: getattr(stream, each) for each in names}
         for name, stream in (
             ("stdin", sys.stdin), ("stdout", sys.stdout), ("stderr", sys.stderr),
         )
