@@ -23,13 +23,59 @@
     The body of an import CTE: the rows of a table that the changed sessions can depend
     on. Older rows are left out, so that DuckDB does not read the older parts of the table.
     `run` is the extract_run of lines, or the updated_run of rows, which is never older
-    than their lines. Write "as not materialized", so that DuckDB reads the used columns only.
+    than their lines. `own` says that only the rows of the changed sessions themselves are
+    used. Write "as not materialized", so that DuckDB reads the used columns only.
 #}
-{% macro within_reach(relation, run) -%}
+{% macro within_reach(relation, run, own=false) -%}
     select *
     from {{ relation }}
     {%- if is_incremental() %}
-    where {{ run }} >= (select min(changed.first_run) from changed)
+    where
+        {{ run }} >= (select min(changed.first_run) from changed)
+        {%- if own %}
+        and {{ among('few_sessions', 'session_id') }}
+        {%- endif %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#
+    Whether a variable's list has a value; true if it is null, because the list would be
+    long. DuckDB knows the list when it plans, unlike that of a subquery, so the scan leaves
+    other rows out, with all their columns, and joins are planned for few rows.
+#}
+{% macro among(variable, column) -%}
+    (
+        getvariable('{{ variable }}') is null
+        or list_contains(getvariable('{{ variable }}'), {{ column }})
+    )
+{%- endmacro %}
+
+
+{#
+    Statements that set the variables which a model uses: the changed sessions, and the log
+    files of their entries.
+#}
+{% macro set_variables(sql, target) -%}
+    {%- if "'few_sessions'" in sql %}
+    set variable few_sessions = (
+        select case when count(*) <= {{ var('few_sessions', 50) }} then coalesce(list(session_id), []) end
+        from {{ ref('int_session_versions') }}
+        where version_run > (select coalesce(max(updated_run), -1) from {{ target }})
+    );
+    {%- endif %}
+    {%- if "'few_files'" in sql %}
+    set variable few_files = (
+        select
+            case
+                when count(distinct messages.file_key) <= 200
+                    then coalesce(list(distinct messages.file_key), [])
+            end
+        from {{ ref('int_canonical_entries') }} as entries
+        inner join {{ ref('stg_messages') }} as messages
+            on entries.doc_id = messages.doc_id and entries.part = messages.part
+        where {{ among('few_sessions', 'entries.session_id') }}
+    );
     {%- endif %}
 {%- endmacro %}
 

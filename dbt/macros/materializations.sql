@@ -26,6 +26,9 @@
     {%- endif -%}
     {%- set statements -%}
         {% if goes_on -%}
+            {% if config.get('incremental_strategy') == 'session' -%}
+                {{ set_variables(compiled_code, target) }}
+            {%- endif %}
             create or replace temporary table {{ rows }} as (
                 {{ compiled_code }}
             );

@@ -80,6 +80,10 @@ def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
         gold, "select left(session_id, 1) from marts.dim_sessions where updated_run = 2"
     )
     assert touched == [("b",)]
+    # As where more sessions have changed than their scans are limited to.
+    options = (*BUILD, "--vars", "{few_sessions: 0}")
+    many = workshop.build("many", early, late, args=options)
+    assert differences(gold, many) == {}
 
 
 def test_another_price_list_prices_everything_again(

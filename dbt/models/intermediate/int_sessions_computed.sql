@@ -12,7 +12,7 @@ with changed as (
 
 int_threads as not materialized (
 
-    {{ within_reach(ref('int_threads'), 'updated_run') }}
+    {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
 ),
 
@@ -24,7 +24,7 @@ stg_messages as not materialized (
 
 int_response_parts as not materialized (
 
-    {{ within_reach(ref('int_response_parts'), 'updated_run') }}
+    {{ within_reach(ref('int_response_parts'), 'updated_run', own=true) }}
 
 ),
 

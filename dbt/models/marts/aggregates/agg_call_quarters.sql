@@ -19,13 +19,13 @@ fct_api_responses as not materialized (
 
 fct_tool_calls as not materialized (
 
-    {{ within_reach(ref('fct_tool_calls'), 'updated_run') }}
+    {{ within_reach(ref('fct_tool_calls'), 'updated_run', own=true) }}
 
 ),
 
 int_sessions_computed as not materialized (
 
-    {{ within_reach(ref('int_sessions_computed'), 'updated_run') }}
+    {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
 ),
 

@@ -12,13 +12,13 @@ with changed as (
 
 int_messages_enriched as not materialized (
 
-    {{ within_reach(ref('int_messages_enriched'), 'updated_run') }}
+    {{ within_reach(ref('int_messages_enriched'), 'updated_run', own=true) }}
 
 ),
 
 int_sessions_computed as not materialized (
 
-    {{ within_reach(ref('int_sessions_computed'), 'updated_run') }}
+    {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
 )
 

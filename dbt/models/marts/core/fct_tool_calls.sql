@@ -12,13 +12,13 @@ with changed as (
 
 int_tool_usage as not materialized (
 
-    {{ within_reach(ref('int_tool_usage'), 'updated_run') }}
+    {{ within_reach(ref('int_tool_usage'), 'updated_run', own=true) }}
 
 ),
 
 int_sessions_computed as not materialized (
 
-    {{ within_reach(ref('int_sessions_computed'), 'updated_run') }}
+    {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
 )
 

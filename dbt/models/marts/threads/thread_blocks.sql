@@ -18,13 +18,13 @@ with changed as (
 
 int_canonical_entries as not materialized (
 
-    {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
+    {{ within_reach(ref('int_canonical_entries'), 'updated_run', own=true) }}
 
 ),
 
 int_threads as not materialized (
 
-    {{ within_reach(ref('int_threads'), 'updated_run') }}
+    {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
 ),
 
@@ -49,7 +49,6 @@ shown as (
         entries.session_id,
         entries.updated_run,
         messages.agent_id,
-        messages.file_key,
         messages.type,
         messages.said_at
     from int_canonical_entries as entries
@@ -64,13 +63,6 @@ shown as (
 
 ),
 
-files as (
-
-    select distinct file_key
-    from shown
-
-),
-
 found as (
 
     select
@@ -79,8 +71,10 @@ found as (
     from stg_conversations as lines
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
+    {%- if is_incremental() %}
     -- Redundant, but lets the scan skip the text of all other files.
-    where lines.file_key in (select files.file_key from files)
+    where {{ among('few_files', 'lines.file_key') }}
+    {%- endif %}
 
 ),
 

@@ -12,7 +12,7 @@ with changed as (
 
 int_threads as not materialized (
 
-    {{ within_reach(ref('int_threads'), 'updated_run') }}
+    {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
 ),
 

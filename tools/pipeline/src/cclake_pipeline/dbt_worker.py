@@ -143,7 +143,7 @@ def statements(result: dbtRunnerResult, key: str) -> Statements | None:
         if (
             not node.config.meta.get("has_statements")
             or not text.strip()
-            or (is_new and not text.lstrip().startswith(_GOES_ON))
+            or (is_new and _GOES_ON not in text)
         ):
             return None
         models.append((node.name, text))
