@@ -51,7 +51,7 @@ def sql_of(mart: str) -> str:
         ref=lambda name: f"marts.{SOURCES[name]}",
         newer=lambda *_, **__: "true",
         price_list=lambda: "'test'",
-        within_reach=lambda relation, _run: f"select * from {relation}",
+        within_reach=lambda relation, *_, **__: f"select * from {relation}",
         changed_sessions=lambda: "select session_id from marts.dim_sessions",
     )
 
