@@ -53,7 +53,7 @@ class Nested:
 
 @dataclass
 class NestedRun:
-    """A run of a workflow within its call, with the threads of its subagents.
+    """A workflow run within its call, with the threads of its subagents.
 
     Attributes:
         agents: The type of each subagent, what it was asked, and its thread.
@@ -103,7 +103,7 @@ class Nester:
         self.above: list[str] = [ask.agent] if ask.agent else []
 
     def __call__(self, call: Call) -> Nested | NestedRun | None:
-        """Return what a call started: an agent, or a run of a workflow; or None."""
+        """Return what a call started: an agent, or a workflow run; or None."""
         if call.block.tool_name == "Workflow":
             call.run = self._runs.get(call.block.tool_use_id)
             return self._run(call.run) if call.run else None

@@ -5,7 +5,7 @@
 ] %}
 
 {#
-    The file of a workflow's run holds its result: `<session>/workflows/<run>.json`. It is
+    The file of a workflow run holds its result: `<session>/workflows/<run>.json`. It is
     one JSON object, which bronze has as text; `raw` is set if the file holds anything
     else, and has the pieces of a file that is longer than a chunk.
 #}

@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass
 class Run:
-    """A run of a workflow that a call started.
+    """A workflow run that a call started.
 
     Texts are masked unless secrets were asked for.
 
@@ -67,7 +67,7 @@ class Call:
     Attributes:
         about: The subject of the task that it names by a number.
         is_nested: Whether the thread of its subagent is shown in it.
-        run: The run of a workflow that it started, if the log has it.
+        run: The workflow run that it started, if the log has it.
     """
 
     block: Block

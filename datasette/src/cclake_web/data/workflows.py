@@ -1,4 +1,4 @@
-"""Read the runs of workflows, and the subagents of each."""
+"""Read workflow runs, and the subagents of each."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""Render a run of a workflow: how it ended, its phases and its result."""
+"""Render a workflow run: how it ended, its phases and its result."""
 
 import re
 

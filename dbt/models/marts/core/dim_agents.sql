@@ -14,7 +14,7 @@ with recursive members as (
 
 ),
 
-{# The folder of a workflow's run holds the files of its subagents. #}
+{# The folder of a workflow run holds the files of its subagents. #}
 runs as (
 
     select

@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the documents of a batch have in common.
+    """The common properties of a batch of documents.
 
     Attributes:
         buffer: The id of the buffer.
