@@ -1,6 +1,7 @@
 """Calls and records by what they say: plans, questions, tasks, hooks, web, JSON."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from cclake_archive.live.blocks import Block
 from cclake_web.data.blocks import Call, Entry, Run
 from cclake_web.render.agents import notices
 from cclake_web.render.arguments import about, arguments
+from cclake_web.render.elements import elements
 from cclake_web.render.hooks import hook
 from cclake_web.render.items import Item, items_of
 from cclake_web.render.system_lines import system_line
@@ -437,3 +439,39 @@ def test_a_workflow_is_named_by_its_script() -> None:
     found = shown("Workflow", {"script": script}, "launched")
     assert found.summary == "demo-review"
     assert "launched" in found.body
+
+
+# An expression for what is between two tags would take minutes for each of these.
+@pytest.mark.parametrize(
+    ("name", "text", "result"),
+    [
+        ("TaskOutput", "<a>" * 130_000, None),
+        ("TaskOutput", "".join(f"<a{'b' * n}>" for n in range(40)) * 900, None),
+        ("Read", '<cell id="a">' * 30_000, None),
+        ("AskUserQuestion", "", {"answers": {"q": "a, " * 130_000}}),
+    ],
+)
+def test_tags_that_nothing_closes_take_no_time(
+    name: str, text: str, result: Any
+) -> None:
+    question = {"question": "q", "options": [{"label": "a"}]}
+    assert shown(name, {"questions": [question]}, text, result).body
+    assert items("command", Block("text", "<command-name>" * 30_000)) == []
+    assert notices(f"<task-notification>{text}")
+
+
+@given(st.lists(st.sampled_from(["<a>", "</a>", "<b>", "</b>", "x"])).map("".join))
+def test_elements_are_the_outermost_ones(text: str) -> None:
+    found = re.findall(r"<([a-z])>(.*?)</\1>", text)
+    assert elements(text) == found
+
+
+def test_a_notebook_of_which_only_the_text_is_logged_has_its_cells() -> None:
+    text = (
+        '<cell id="a1"><cell_type>markdown</cell_type># Title</cell id="a1">\n'
+        '<cell id="b2"><language>r</language>x <- "</cell id="</cell id="b2">'
+    )
+    found = shown("Read", {"notebook_path": "a.ipynb"}, text)
+    assert found.summary == "a.ipynb · 2 cells"
+    assert "<h1>Title</h1>" in found.body
+    assert "cell id=" in found.body

@@ -246,12 +246,24 @@ def test_output_of_any_terminal_is_harmless(text: str) -> None:
         ("kept\r", "kept"),
         ("a\x1b[1Gb", "b"),
         ("wor\bld", "wold"),
+        ("abc\b\b\x1b[1md\b\be", '<span class="t-bold">e</span>'),
+        ("10%\r\r\r\n", "10%\n"),
         ("two\r\nlines", "two\nlines"),
         ("\x1b[8m<b>seen</b>", "&lt;b&gt;seen&lt;/b&gt;"),
     ],
 )  # fmt: skip
 def test_colours_and_the_last_state_of_a_line_are_shown(output: str, html: str) -> None:
     assert screen(output).html() == html
+
+
+@pytest.mark.parametrize("output", ["\r" * 400_000, "x" * 200_000 + "\b" * 200_000])
+def test_a_line_that_is_overwritten_without_end_takes_no_time(output: str) -> None:
+    assert screen(f"{output}\rdone").text == "done"
+
+
+def test_words_that_are_all_the_same_take_no_time() -> None:
+    hunks = [Hunk(["-" + "a " * 450, "+" + "a b " * 250])] * 100
+    assert "<del>" not in diff_html(hunks)
 
 
 def test_a_download_has_the_last_state_of_a_line() -> None:

@@ -7,12 +7,12 @@ from markupsafe import Markup
 
 from cclake_web.data.blocks import Call
 from cclake_web.formatting import duration, one_line, plural, squeeze
+from cclake_web.render.elements import elements
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain
 from cclake_web.render.view import Fields, View, output, pre, result_of, source, text_in
 
 LONGEST = 40_000  # maximum characters of a report
-_FIELD = re.compile(r"<([a-z][a-z_-]{0,40})>(.*?)</\1>", re.DOTALL)
 _MESSAGE = re.compile(
     r"<teammate-message((?:\s+[\w-]+=\"[^\"]*\")*)\s*>(.*?)(?:</teammate-message>|\Z)",
     re.DOTALL,
@@ -68,7 +68,7 @@ def task_output(call: Call, given: Fields) -> View:
     """Return what a background task has printed so far."""
     number = text_in(given, "task_id", "bash_id", "shell_id", "agentId")
     text = call.result.text if call.result else ""
-    fields = dict(_FIELD.findall(text))
+    fields = dict(elements(text))
     found = result_of(call)
     inner = found.get("task")
     task: Fields = inner if isinstance(inner, dict) else found
@@ -130,7 +130,7 @@ def notices(text: str) -> list[Notice]:
         return []
     inside = _NOTICE.sub("", text, count=1)
     fields: dict[str, str] = {}
-    for name, value in _FIELD.findall(inside):
+    for name, value in elements(inside):
         fields.setdefault(name, value.strip())
     status = fields.get("status", "")
     label = fields.get("summary", "")

@@ -110,20 +110,18 @@ def _chosen(answer: Any, labels: list[str]) -> tuple[set[str], str]:
     given = answer if isinstance(answer, list) else [answer]
     left = [one for one in given if isinstance(one, str) and one.strip()]
     chosen, own = set[str](), []
+    longest_first = sorted(filter(None, labels), key=len, reverse=True)
     for text in left:
         rest = text.strip()
-        while rest:
-            match = next((one for one in _by_length(labels) if _begins(rest, one)), "")
+        for _ in labels:  # a text names each of them once
+            match = next((one for one in longest_first if _begins(rest, one)), "")
             if not match:
-                own.append(rest)
                 break
             chosen.add(match)
             rest = rest[len(match) :].lstrip(", ")
+        if rest:
+            own.append(rest)
     return chosen, ", ".join(own)
-
-
-def _by_length(labels: list[str]) -> list[str]:
-    return sorted(filter(None, labels), key=len, reverse=True)
 
 
 def _begins(text: str, label: str) -> bool:

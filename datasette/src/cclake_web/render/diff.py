@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -17,6 +18,7 @@ SHOWN = 200  # lines of a diff; the others are folded
 MAX_LINES = 5_000  # maximum lines of a diff, which then says that there are more
 LONGEST = 1_600  # lines of two texts that are compared
 MAX_WORDS = 2_000  # maximum characters of changed lines that are compared by word
+MAX_PAIRS = 10_000  # maximum pairs of equal words in them: they are what takes time
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _SIGNS = {"-": "del", "+": "add", "\\": "note"}
 GAP = "@@"
@@ -140,7 +142,9 @@ def _change(removed: list[str], added: list[str]) -> tuple[list[Markup], list[Ma
 
 def _by_word(old: str, new: str) -> tuple[list[Markup], list[Markup]]:
     before, after = _WORDS.findall(old), _WORDS.findall(new)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    if _pairs(before, after) > MAX_PAIRS:
+        return plain(old).split("\n"), plain(new).split("\n")
+    matcher = difflib.SequenceMatcher(str.isspace, before, after, autojunk=False)
     if matcher.quick_ratio() < 0.4:
         return plain(old).split("\n"), plain(new).split("\n")
     left, right = Markup(""), Markup("")
@@ -149,6 +153,11 @@ def _by_word(old: str, new: str) -> tuple[list[Markup], list[Markup]]:
         left += plain(gone) if tag == "equal" else _marked("del", gone)
         right += plain(come) if tag == "equal" else _marked("ins", come)
     return left.split("\n"), right.split("\n")
+
+
+def _pairs(before: list[str], after: list[str]) -> int:
+    numbers = Counter(after)
+    return sum(numbers[word] for word in before if not word.isspace())
 
 
 def _marked(tag: str, text: str) -> Markup:

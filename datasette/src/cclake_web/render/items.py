@@ -14,6 +14,7 @@ from cclake_web.deadline import check
 from cclake_web.formatting import model_name, one_line
 from cclake_web.render.agents import Notice, notices
 from cclake_web.render.cuts import folded_markdown
+from cclake_web.render.elements import elements
 from cclake_web.render.hooks import hook
 from cclake_web.render.system_lines import compaction, system_line
 from cclake_web.render.tool_view import view
@@ -22,8 +23,6 @@ from cclake_web.render.view import View, pre
 Nest = Callable[[Call], object]  # gives the thread of the subagent that a call started
 _TAG = re.compile(r"</?(?:command-[a-z]+|local-command-[a-z]+|bash-[a-z]+)>")
 _WRAPPER = re.compile(r"\s*<([\w-]+)")
-_COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
-_ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 # Shown only with "everything".
 EMPTY = Markup("")
 QUIET = {"meta", "attachment", "title", "other", "system"}
@@ -162,10 +161,10 @@ def _notice(entry: Entry) -> list[Item]:
     sign = _NOTICES[entry.kind]
     if entry.kind == "notification" and (told := notices(text)):
         return [_told(entry, one, sign) for one in told]
-    command = _COMMAND.search(text)
-    if command:
-        given = _ARGS.search(text)
-        label = f"{command[1].strip()} {given[1].strip() if given else ''}".strip()
+    fields = dict(reversed(elements(text)))
+    if "command-name" in fields:
+        given = fields.get("command-args", "").strip()
+        label = f"{fields['command-name'].strip()} {given}".strip()
         return [Item("notice", entry, label=one_line(label, 300), icon=sign)]
     text = _TAG.sub("", text).strip()
     if entry.kind == "label":

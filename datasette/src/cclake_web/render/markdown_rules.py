@@ -8,7 +8,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-LONGEST = 4_000  # maximum characters of a formula
+LONGEST = 1_000  # maximum characters of a formula within a paragraph
 LINES = 100  # maximum lines of a formula
 _INLINE = re.compile(
     rf"\$\$(?!\$).{{1,{LONGEST}}}?(?<!\\)\$\$"

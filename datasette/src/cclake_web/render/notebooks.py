@@ -7,6 +7,7 @@ from markupsafe import Markup
 from cclake_web.data.blocks import Call
 from cclake_web.formatting import plural, squeeze
 from cclake_web.render.diff import diff_html, difference
+from cclake_web.render.elements import elements
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import plain
 from cclake_web.render.view import (
@@ -23,10 +24,9 @@ from cclake_web.render.view import (
 
 MOST = 200  # maximum number of cells, and of outputs of one
 LONGEST = 40_000  # maximum characters of a cell of text
-_CELL = re.compile(
-    r'<cell id="([^"\n]{0,80})">(?:<cell_type>(\w{1,20})</cell_type>)?'
-    r'(?:<language>([\w+#-]{1,30})</language>)?(.*?)</cell id="\1">',
-    re.DOTALL,
+_CELL = re.compile(r'<(/?)cell id="([^"\n]{0,80})">')
+_HEAD = re.compile(
+    r"(?:<cell_type>(\w{1,20})</cell_type>)?(?:<language>([\w+#-]{1,30})</language>)?"
 )
 _DONE = {"insert": "inserted", "delete": "deleted", "replace": "changed"}
 
@@ -41,11 +41,16 @@ def cells_of(call: Call) -> list[Fields]:
     if isinstance(listed, list):
         return [cell for cell in listed if isinstance(cell, dict)]
     text = call.result.text if call.result else ""
-    return [
-        {"cell_id": name, "cellType": kind or "code", "language": language or "python",
-         "source": content}
-        for name, kind, language, content in _CELL.findall(text)
-    ]  # fmt: skip
+    return [_read(name, content) for name, content in elements(text, _CELL)]
+
+
+def _read(name: str, content: str) -> Fields:
+    head = _HEAD.match(content)
+    assert head
+    return {
+        "cell_id": name, "cellType": head[1] or "code",
+        "language": head[2] or "python", "source": content[head.end() :],
+    }  # fmt: skip
 
 
 def notebook(cells: list[Fields]) -> Markup:

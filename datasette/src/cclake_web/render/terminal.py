@@ -12,7 +12,7 @@ MOST_RUNS = 4000  # coloured pieces of an output; what follows them is plain
 _SPECIAL = re.compile("[\x1b\x9b\r\x08]")
 _TOKEN = re.compile(
     r"(?P<colour>(?:\x1b\[|\x9b)(?P<codes>[0-9;:]{0,200})m)"
-    r"|(?P<back>\r+(?=\n))|(?P<start>\r|(?:\x1b\[|\x9b)[01]?G)|(?P<erase>\x08)"
+    r"|(?P<start>\r+|(?:\x1b\[|\x9b)[01]?G)|(?P<erase>\x08)"
     rf"|(?P<other>{SEQUENCE.pattern})"
 )
 _HUES = ("", "red", "green", "yellow", "blue", "magenta", "cyan", "")
@@ -90,7 +90,7 @@ def screen(text: str) -> Screen:
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """Yield the pieces of all lines, each with its classes."""
     style, classes = Style(), ""
-    line: list[tuple[str, str]] = []
+    line: list[tuple[str, int, str]] = []  # each piece with its length that is left
     returned = False  # to the start of the line, so that a character would overwrite it
     at = 0
     for match in (*_TOKEN.finditer(text), None):
@@ -98,11 +98,11 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         # A lone escape must not begin another sequence after what follows it is gone.
         for number, piece in enumerate(visible(text[at:end]).split("\n")):
             if number:
-                yield from [*line, ("\n", "")]
+                yield from [*_left(line), ("\n", "")]
                 line, returned = [], False
             if piece:
                 line = [] if returned else line
-                line.append((piece, classes))
+                line.append((piece, len(piece), classes))
                 returned = False
         if match is None:
             break
@@ -113,9 +113,13 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         elif match["start"]:
             returned = True
         elif match["erase"] and line:
-            piece, of = line.pop()
-            line += [(piece[:-1], of)] if piece[:-1] else []
-    yield from line
+            piece, left, of = line.pop()
+            line += [(piece, left - 1, of)] if left > 1 else []
+    yield from _left(line)
+
+
+def _left(line: list[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
+    return ((piece[:left], classes) for piece, left, classes in line)
 
 
 def _coloured(style: Style, codes: str) -> Style:
