@@ -240,6 +240,22 @@ def test_the_hook_runs_again_in_the_next_period(tmp_path: Path, home: Path) -> N
     assert len(log.read_text().splitlines()) == 2
 
 
+def test_tools_in_two_time_zones_do_not_run_the_hook_in_turn(
+    tmp_path: Path, home: Path
+) -> None:
+    log = tmp_path / "log"
+    hook = [sys.executable, "-c", HOOK, str(log)]
+    budget = Budget("day", "day", "usd", 1)
+    found = budgets.Budgets((budget,), tuple(hook))
+    now = datetime(2026, 11, 18, 12, tzinfo=UTC)
+    days = [bounds("day", zone, now) for zone in ("Europe/Berlin", "UTC")]
+    both = [Use(budget, 2.0, 0, *day, None) for day in days]
+    for _ in range(3):
+        for use in both:  # as the pipeline and the status line, each after the other
+            budget_hook.run_due(home, found, [use])
+    assert len(log.read_text().splitlines()) == 2
+
+
 def test_a_hook_that_fails_is_named_and_not_repeated(
     tmp_path: Path, home: Path
 ) -> None:

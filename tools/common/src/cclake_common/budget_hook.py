@@ -19,7 +19,17 @@ def due(home: Path, budgets: Budgets, uses: Sequence[Use]) -> list[Use]:
     """Return the budgets over their limit whose hook has not run in this period."""
     ran = _ran(home / STATE)
     over = [use for use in uses if use.is_over] if budgets.hook else []
-    return [use for use in over if ran.get(use.budget.key) != use.start.isoformat()]
+    return [use for use in over if not _has_run(use, ran.get(use.budget.key))]
+
+
+def _has_run(use: Use, at: object) -> bool:
+    """Return whether the hook ran in this period, or in a later one that has begun.
+
+    Two tools with different time zones have different starts of the same day. If only
+    the same start counted, they would run the hook in turn.
+    """
+    start, end = use.start.isoformat(), use.end.isoformat()
+    return isinstance(at, str) and start <= at < end
 
 
 def run_due(
