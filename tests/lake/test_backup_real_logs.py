@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from corpus import ingest, run, some_lines
-from harness import Mongod
+from harness import Mongod, connect
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 Rows = list[tuple[object, ...]]
@@ -80,6 +80,9 @@ def test_a_new_mongodb_has_every_byte_and_every_row(
     tool("restore", "--out", str(tmp_path / "before"), "--host", "testhost")
     monkeypatch.setenv("MONGO_URI", empty.uri)
     tool("backup", "load", folder)
+    with connect(empty.uri) as client:
+        marks = client[mongo_db].watermarks.find()
+        assert {one["text_seq"] for one in marks} == {0}, "the flusher looks again"
     tool("restore", "--out", str(tmp_path / "after"), "--host", "testhost")
     assert tree(tmp_path / "after") == tree(tmp_path / "before")
     restored = tree(tmp_path / "after")

@@ -555,6 +555,23 @@ def test_a_repeated_document_gets_the_text_that_it_was_inserted_without(
     assert list(filling(bench)) == [["word1"]]
 
 
+def test_documents_of_a_replaced_buffer_get_their_text_too(bench: Bench) -> None:
+    bench.append(said(0))
+    bench.flush()
+    bench.append(*map(said, range(1, 151)))
+    bench.flush(has_index=True)
+    for path in bench.home.glob("buffer.db*"):
+        path.unlink()
+    mongo = Mongo(bench.uri, bench.name)
+    filler = Texts(mongo)
+    filler.open("the next buffer", 0)
+    assert [filler.fill(0) for _ in range(3)] == [True, True, False]
+    assert texts(bench) == [f"word{n}" for n in range(151)]
+    filler.open("another one", 0)
+    assert not filler.fill(0)
+    mongo.close()
+
+
 def test_an_idle_flusher_builds_the_text_index_and_keeps_it_up_to_date(
     bench: Bench,
 ) -> None:

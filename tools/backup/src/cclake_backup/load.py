@@ -13,6 +13,7 @@ from itertools import chain as joined
 from pathlib import Path
 
 from bson import ObjectId
+from bson.int64 import Int64
 from cclake_archive.checkpoints import FILES
 from cclake_archive.client import Document
 from cclake_archive.lines import CONVERSATIONS
@@ -106,6 +107,10 @@ class _Load:
         } - {LOADS, ""}
         for name in reversed(save_order(names)):
             self._collection(name)
+        if self.done.inserted[CONVERSATIONS]:
+            # A part may have been saved before the flusher gave its lines their `text`.
+            has_text = {"text_seq": {"$gt": 0}}
+            self.db[WATERMARKS].update_many(has_text, {"$set": {"text_seq": Int64(0)}})
         return self.done
 
     def _collection(self, name: str) -> None:

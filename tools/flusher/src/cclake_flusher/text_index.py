@@ -51,12 +51,14 @@ class Texts:
 
     To add the words of a line to the index takes several times as long as to insert its
     document. So, once the index is built, new documents get their text later, and the
-    watermark says up to which line all have it (`text_seq`).
+    watermark says up to which line all have it (`text_seq`). Documents of a buffer that
+    was replaced, or loaded from a backup, follow after those of the own buffer.
     """
 
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._buffer = ""
+        self._others: list[tuple[str, int, int]] = []  # buffer, `text_seq`, `acked_seq`
         self.seq = 0
 
     def open(self, buffer: str, acked: int) -> None:
@@ -66,7 +68,14 @@ class Texts:
             PyMongoError: MongoDB can't be reached.
         """
         if buffer != self._buffer:
-            mark = self._mongo.database[WATERMARKS].find_one({"_id": buffer}) or {}
+            marks = self._mongo.database[WATERMARKS]
+            mark = marks.find_one({"_id": buffer}) or {}
+            behind = {"$expr": {"$lt": ["$text_seq", "$acked_seq"]}}
+            lacking = {"_id": {"$ne": buffer}, "text_seq": {"$exists": True}} | behind
+            self._others = [
+                (str(one["_id"]), int(one["text_seq"]), int(one["acked_seq"]))
+                for one in marks.find(lacking)
+            ]
             self.seq, self._buffer = int(mark.get("text_seq", acked)), buffer
 
     def fill(self, acked: int) -> bool:
@@ -75,9 +84,19 @@ class Texts:
         Raises:
             PyMongoError: MongoDB can't be reached; it can be repeated.
         """
-        if self.seq >= acked:
+        if self.seq < acked:
+            self.seq = self._fill(self._buffer, self.seq, acked)
+        elif self._others:
+            buffer, seq, last = self._others[-1]
+            seq = self._fill(buffer, seq, last)
+            self._others[-1:] = [(buffer, seq, last)] if seq < last else []
+        else:
             return False
-        where = {"buffer": self._buffer, "seq": {"$gt": self.seq, "$lte": acked}}
+        return True
+
+    def _fill(self, buffer: str, after: int, acked: int) -> int:
+        """Fill the next documents of a buffer; return up to which all have theirs."""
+        where = {"buffer": buffer, "seq": {"$gt": after, "$lte": acked}}
         fields = {"seq": 1, "entry": 1, "text": 1}
         found = self._mongo.conversations.find(where, fields).sort("seq")
         updates, last, count = [], acked, 0
@@ -90,8 +109,8 @@ class Texts:
                 updates += [UpdateOne({"_id": document["_id"]}, change)] if text else []
         if updates:
             self._mongo.conversations.bulk_write(updates, ordered=False)
-        self.seq = last if count == FILLED_AT_ONCE else acked
+        done = last if count == FILLED_AT_ONCE else acked
         self._mongo.database[WATERMARKS].update_one(
-            {"_id": self._buffer}, {"$set": {"text_seq": Int64(self.seq)}}
+            {"_id": buffer}, {"$max": {"text_seq": Int64(done)}}
         )
-        return True
+        return done
