@@ -5,11 +5,14 @@ import os
 import re
 import signal
 import socket
+import sqlite3
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,6 +152,40 @@ def test_what_was_published_is_not_shown_twice(world: World) -> None:
             assert past.session(FRESH)["title"] == "The bikeshed"
 
 
+def test_nothing_is_missed_if_an_export_is_published_meanwhile(world: World) -> None:
+    line = "11111111-9999-4111-8111-111111111111"
+    world.shipper.say("Paint the bikeshed.", FRESH, uuid=line)
+
+    class Publishing(Source):
+        def connect(self) -> sqlite3.Connection:
+            export = sample()
+            talk = export.session(FRESH)
+            talk.prompt("Paint the bikeshed.", entry_key=key_of(line))
+            talk.end()
+            world.publish(export, "second")
+            return super().connect()
+
+    with closing(Publishing(world.exports)) as source, source.open() as past:
+        assert [key for key, _ in past.keys(FRESH)] == [key_of(line)]
+
+
+def test_one_question_at_a_time_asks_mongodb(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    source = Source(world.exports)
+
+    def acknowledged(*_: str) -> dict[str, int]:
+        with ThreadPoolExecutor(1) as other:
+            is_free = other.submit(source._lock.acquire, blocking=False).result()
+        found.append(is_free)
+        return {}
+
+    monkeypatch.setattr(probe, "acknowledged", acknowledged)
+    with closing(source), source.open():
+        assert found == [False]
+
+
 def test_nothing_new_imports_no_driver(world: World) -> None:
     world.publish(sample(), "first")
     code = (
@@ -203,6 +240,26 @@ def test_a_port_of_somebody_else_is_not_mongodb(answer: bytes) -> None:
         with pytest.raises(probe.Silent):
             probe.acknowledged(f"mongodb://127.0.0.1:{server.getsockname()[1]}/", "x")
         thread.join()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://a..b/", "mongodb://127.0.0.1:99999/", "mongodb://%2Ftmp%00.sock",
+        f"mongodb://{'a' * 64}.example/",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_is_a_mongodb_that_is_away(uri: str) -> None:
+    with pytest.raises(probe.Silent):
+        probe.acknowledged(uri, "x")
+
+
+def test_an_answer_of_another_form_is_not_mongodb() -> None:
+    import bson
+
+    answer = bson.encode({"ok": 1})
+    header = struct.pack("<iiii", 21 + len(answer), 1, 1, 2013)
+    test_a_port_of_somebody_else_is_not_mongodb(header + bytes(5) + answer)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,13 @@ _LONGEST = 48_000_000  # maximum bytes of a message
 # One server without login, options or encryption.
 _PLAIN = re.compile(r"mongodb://(?:(%2[Ff][^/?@,:]+)|([\w.-]+)(?::(\d{1,5}))?)/?")
 
+# Besides the errors of sockets: names that cannot be looked up, ports that cannot be,
+# and answers of something else.
+_ODD = (
+    OSError, ValueError, OverflowError, bson.errors.BSONError, KeyError, TypeError,
+    AttributeError,
+)  # fmt: skip
+
 
 class Silent(OSError):
     """MongoDB does not answer, or not as expected."""
@@ -50,14 +57,14 @@ def acknowledged(uri: str, name: str) -> dict[str, int] | None:
             if kind != _OP_MSG or not _HEADER.size + 5 < size < _LONGEST:
                 raise Silent("another protocol")
             answer = bson.decode(_received(server, size - _HEADER.size)[5:])
-    except (OSError, bson.errors.BSONError, OverflowError) as error:
+        if answer.get("ok") != 1 or answer["cursor"]["id"]:
+            return None  # for example a login, or a secondary: the driver knows more
+        return {
+            str(mark["_id"]): int(mark.get("acked_seq") or 0)
+            for mark in answer["cursor"]["firstBatch"]
+        }
+    except _ODD as error:
         raise Silent(str(error)) from error
-    if answer.get("ok") != 1 or answer["cursor"]["id"]:
-        return None  # for example a login, or a secondary: the driver knows what to do
-    return {
-        str(mark["_id"]): int(mark.get("acked_seq") or 0)
-        for mark in answer["cursor"]["firstBatch"]
-    }
 
 
 def _connected(path: str | None, host: str, port: int) -> socket.socket:

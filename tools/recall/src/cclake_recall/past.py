@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import tzinfo
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from cclake_common import accounts
@@ -239,6 +240,7 @@ class Source:
         self._uri, self._name = "", os.environ.get("MONGO_DB") or "claude_logs"
         self._lines: Lines | None = None
         self._overlay: Overlay | None = None
+        self._lock = Lock()  # `mcp` answers several questions at once
 
     def close(self) -> None:
         """Close the connection to MongoDB."""
@@ -258,19 +260,21 @@ class Source:
         Raises:
             Failure: There is no export, or it cannot be read.
         """
+        missing = ""
+        if self._is_live:
+            # Before the export is opened: one that is published meanwhile has more
+            # lines than were looked up, never fewer.
+            with self._lock:
+                missing = self._look()
         with open_export(self.exports) as export, ExitStack() as stack:
             export.row_factory = sqlite3.Row
-            if not self._is_live:
-                yield Past(export)
-                return
-            missing = self._look(export)
             tables = None
             if self._overlay:
                 tables = stack.enter_context(self._overlay.over(export))
             newer = tables.connection if tables else None
             yield Past(export, newer, missing)
 
-    def _look(self, export: sqlite3.Connection) -> str:
+    def _look(self) -> str:
         """Read what is new in MongoDB; return what is missing, or "".
 
         Its driver is imported when there is something above the export.
@@ -283,8 +287,10 @@ class Source:
                 acked = probe.acknowledged(self._address(), self._name)
             except (probe.Silent, Failure):
                 return AWAY if _is_expected() else ""
-            if acked is not None and not base_of(export).is_behind(acked):
-                return ""
+            if acked is not None:
+                with open_export(self.exports) as export:
+                    if not base_of(export).is_behind(acked):
+                        return ""
             from cclake_archive.live.lines import Lines
             from cclake_archive.live.overlay import Limits, Overlay
 
