@@ -44,6 +44,14 @@ def rows(exports: Path, *arguments: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("port", ["abc", "99999", "-3", "0"])
+def test_a_port_of_the_pages_that_cannot_be_is_named(exports: Path, port: str) -> None:
+    done = ran(exports, "show", MAIN, "--html", env={"WEB_PORT": port})
+    assert (done.returncode, done.stderr) == (
+        2, f"recall: WEB_PORT is not a port: {port}\n",
+    )  # fmt: skip
+
+
 def test_all_words_must_occur(exports: Path) -> None:
     found = rows(exports, "parser", "fixed")
     assert [row["session"] for row in found] == [MAIN]

@@ -121,6 +121,9 @@ def test_a_session_is_read_in_parts(exports: Path) -> None:
             parts += body(part)
             (cursor,) = re.findall(r"cursor '(\w+:\d+)'\.$", part)
         assert whole.startswith(parts[:20_000])
+        most = await ask("read_session", session=LONG, full=True, characters=30_000)
+        assert "More follows" in most  # from the end of what is here
+        assert "cut here" not in most
         last = await ask("read_session", session=LONG[:8], turn=-1)
         assert "Step 149" in last
         assert "Step 148" not in last

@@ -19,7 +19,7 @@ def html(session: str) -> Iterator[bytes]:
     Raises:
         Failure: The pages do not answer, or refuse.
     """
-    port = int(os.environ.get("WEB_PORT") or 3000)
+    port = _port(os.environ.get("WEB_PORT") or "3000")
     token = web_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connection = HTTPConnection(ADDRESS, port, timeout=WAIT_S)
@@ -37,6 +37,12 @@ def html(session: str) -> Iterator[bytes]:
         ) from error
     finally:
         connection.close()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise Failure(f"WEB_PORT is not a port: {text}", code=2)
+    return int(text)
 
 
 def _check(answer: HTTPResponse, session: str) -> None:
