@@ -61,6 +61,14 @@ def test_a_manual_page_is_the_help_of_its_command(
     assert "Usage: backup save" in text
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = cclake("man", str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cclake: cannot write {tmp_path / 'file' / 'man1'}:")
+    assert done.stderr.count("\n") == 1
+
+
 def test_lines_of_help_are_no_commands_of_roff() -> None:
     shown = manual.page("x", "Usage: x\n\n  About it.\n\n.so /etc/passwd\n'a \\n\n")
     assert "\n\\&.so /etc/passwd\n\\&'a \\en\n.fi\n" in shown

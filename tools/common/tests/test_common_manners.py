@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from cclake_common.failure import INTERRUPTED, Failure, run
+from cclake_common.failure import COMMAND, INTERRUPTED, Failure, run, typed
 from cclake_common.lock import Lock
 from cclake_common.settings import (
     home,
@@ -47,6 +47,38 @@ def test_a_file_that_may_not_be_written_is_one_line(
     assert exit_info.value.code == 1
     said = capsys.readouterr().err
     assert said == "flusher: /data/buffer.db.lock: Permission denied\n"
+
+
+def test_an_argument_that_is_not_text_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["recall", "list", "caf\udce9"])
+    with pytest.raises(SystemExit) as exit_info:
+        run("recall", lambda: sys.argv[-1].encode())
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "recall: not UTF-8: caf\\udce9\n"
+    monkeypatch.setattr(sys, "argv", ["recall", "list", "caf\u00e9"])
+    with pytest.raises(UnicodeEncodeError):
+        run("recall", lambda: "\udce9".encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("See `just logs`.", "See `cclake logs`."),
+        ("start it with: just up", "start it with: cclake up"),
+        ("run `./just backfill`", "run `cclake pipeline run --backfill`"),
+        ("`just pipeline` rebuilds", "`cclake pipeline run` rebuilds"),
+        ("just now", "just now"),
+    ],
+)
+def test_hints_name_commands_that_exist_without_a_checkout(
+    text: str, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(COMMAND, raising=False)
+    assert typed(text) == text
+    monkeypatch.setenv(COMMAND, "cclake")
+    assert typed(text) == printed
 
 
 def test_what_a_tool_writes_is_for_its_user_alone(tmp_path: Path) -> None:

@@ -47,7 +47,11 @@ def _run() -> None:
         if len(options) != 1 or options[0].startswith("-"):
             raise Failure("man needs a folder", "For example: cclake man ~/man", 2)
         folder = Path(options[0]).expanduser()
-        print(f"{manual.write(folder)} manual pages are in {folder / 'man1'}")
+        try:
+            count = manual.write(folder)
+        except OSError as error:
+            raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
+        print(f"{count} manual pages are in {folder / 'man1'}")
         return
     if name in STACK:
         name, options = "stack", given

@@ -21,7 +21,13 @@ TRY_LATER = 75
 INTERRUPTED = 130
 UNREAD = 141
 COMMAND = "CCLAKE_COMMAND"
-_RECIPE = re.compile(r"(`|: )(?:\./)?just (?=[a-z])")
+_RECIPE = re.compile(r"(`|: )(?:\./)?just ([a-z-]+)")
+# What recipes run that are not commands of the same name.
+_TOOLS = {
+    "backfill": "pipeline run --backfill",
+    "full-refresh": "pipeline run --full",
+    "pipeline": "pipeline run",
+}
 # A disk that is full or read-only is not a bug.
 SURROUNDINGS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -72,6 +78,12 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
         code = failure.code
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except UnicodeEncodeError:
+        odd = [one for one in sys.argv[1:] if not _is_text(one)]
+        if not odd:
+            raise
+        print(f"{tool}: not UTF-8: {visible(odd[0])}", file=sys.stderr)
+        code = 2
     except OSError as error:
         if error.errno == errno.EPIPE and _is_unread():
             code = UNREAD
@@ -94,13 +106,22 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
     sys.exit(code)  # type: ignore[arg-type]
 
 
+def _is_text(argument: str) -> bool:
+    """Return whether the bytes of an argument are UTF-8."""
+    return not any("\ud800" <= one <= "\udfff" for one in argument)
+
+
 def typed(text: str) -> str:
     """Return a text with the commands that the user can type.
 
     Without a checkout there is no `just`: the command `cclake` sets its name.
     """
     name = os.environ.get(COMMAND)
-    return _RECIPE.sub(rf"\1{name} ", text) if name else text
+    if not name:
+        return text
+    return _RECIPE.sub(
+        lambda found: f"{found[1]}{name} {_TOOLS.get(found[2], found[2])}", text
+    )
 
 
 def _version(tool: str) -> str:
