@@ -57,7 +57,7 @@ FORKED = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the server of forks to all workers."""
+    """Pass the address of the fork server to all workers."""
     if not hasattr(config, "workerinput"):
         folder = forkserver.prepare()
         config.add_cleanup(lambda: shutil.rmtree(folder))

@@ -177,8 +177,8 @@ def test_tables_fit_the_terminal(command: str, lake: Path) -> None:
         lines = done.stdout.splitlines()
         assert len(lines) > 2
         assert max(map(size, lines)) <= width
-    assert "Left out to fit: " in shown[40]
-    assert "Left out to fit: " not in shown[200]
+    assert "Columns left out: " in shown[40]
+    assert "Columns left out: " not in shown[200]
 
 
 @pytest.mark.parametrize("command", ["recall list", "stack config", "report daily"])

@@ -342,7 +342,7 @@ def test_system_lines_are_said_in_words() -> None:
              "retryInMs": 1200.5}  # fmt: skip
     for subtype, found, words in (
         ("turn_duration", {"durationMs": 183000, "messageCount": 12}, "The turn took 3m 3s, 12 messages"),
-        ("api_error", retry, "API error 529 Overloaded, attempt 1 of 10, next try after 1s"),
+        ("api_error", retry, "API error 529 Overloaded, attempt 1 of 10, retry after 1s"),
     ):  # fmt: skip
         block = Block("other", result=found)
         (item,) = items("system", block, subtype=subtype, everything=True)

@@ -241,6 +241,6 @@ def test_a_page_that_takes_too_long_advises_what_helps(tmp_path: Path) -> None:
     ):
         listed, thread = pool.map(web.get, ("/", f"/session/{MAIN}"))
     assert listed.status_code == thread.status_code == 503
-    assert "Narrow it by a filter, or try again." in listed.text
+    assert "Add a filter, or try again." in listed.text
     assert "Try again." in thread.text
     assert "filter" not in thread.text.partition("<main")[2]

@@ -208,7 +208,7 @@ def test_without_script_a_link_leads_to_what_was_left_out(
     one.locator("summary").click()
     one.get_by_text("Open this on its own page").click()
     expect(page.locator("main pre.out").first).to_be_visible()
-    page.get_by_text("Its place in the conversation").click()
+    page.get_by_text("Show in the conversation").click()
     expect(page.locator(".about-session h1")).to_contain_text("Much was said")
     tab.close()
 

@@ -10,7 +10,7 @@ from cclake_common.failure import Failure
 
 
 def rules_of(path: Path) -> tuple[Accounts, str]:
-    """Return the rules, and what is wrong with the file; there are none then."""
+    """Return the rules, or no rules and what is wrong with the file."""
     try:
         status = path.stat()
     except OSError:

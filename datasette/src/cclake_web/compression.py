@@ -1,4 +1,4 @@
-"""Compress answers, except those in which their size could betray a secret."""
+"""Compress responses, except where their size could reveal a secret."""
 
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,7 @@ _WITH_TOKEN = ("/conversations", "/-/", "/_")
 
 
 def compressed(app: ASGIApp) -> ASGIApp:
-    """Return the application with compressed answers, for browsers that take them.
+    """Return the application with compressed responses, if the browser accepts them.
 
     The size of a compressed page tells whether a text that another site chose occurs in
     a secret beside it (BREACH). `access.refusal` lets no other site choose such a text,

@@ -100,7 +100,7 @@ def test_a_host_decides_between_rules_of_the_same_folder(tmp_path: Path) -> None
         ("[[account]", "is not TOML: .*line 1"),
         ("account = 3", "line 1: account is not a list of tables"),
         ('[[account]]\nname = "a"\n\n[[account]]\nname = "b"\n\nfoldr = "/x"',
-         "line 7: there is no key 'foldr'"),
+         "line 7: unknown key 'foldr'"),
         ('[[account]]\nname = "a"\n# x\n[[account]]\nhost = "b"',
          "line 4: account 2: name is missing"),
         ('[[account]]\nname = "a"\nfolder = "work"', "line 3: account 1: folder is not"),

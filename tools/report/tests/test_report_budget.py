@@ -139,7 +139,7 @@ def test_periods_are_those_of_the_time_zone(
         ),
         ("timezone = 3", "line 1: timezone is not a text"),
         ("budget = 1", "line 1: budget is not a list of tables: [[budget]]"),
-        ("limit = 1", "line 1: there is no key 'limit'"),
+        ("limit = 1", "line 1: unknown key 'limit'"),
         (
             '[[budget]]\nperiod = "year"\nusd = 1',
             "line 2: budget 1: period is not one of",
@@ -151,7 +151,7 @@ def test_periods_are_those_of_the_time_zone(
         (f"{DAY}usd = 0", "budget 1: usd is not above 0"),
         (f"{DAY}usd = nan", "budget 1: usd is not above 0"),
         (f"{DAY}usd = true", "budget 1: usd is not a number"),
-        (f"{DAY}usd = 1\neuro = 1", "line 4: there is no key 'euro'"),
+        (f"{DAY}usd = 1\neuro = 1", "line 4: unknown key 'euro'"),
         (f'{DAY}usd = 1\nname = "a\\u001b[31m"', "budget 1: name is not a text of one"),
         (f"{DAY}usd = 1\nproject = 3", "budget 1: project is not a text of one line"),
         ('hook = "rm -rf /"', "hook is not a list of texts"),

@@ -410,5 +410,5 @@ def test_every_report_knows_the_account(exports: Path, rules: Accounts) -> None:
         [BIN / "report", "daily", *option], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "there is no account wrk" in done.stderr
+    assert "there is no account 'wrk'" in done.stderr
     assert "tower, unused, work" in done.stderr

@@ -26,7 +26,7 @@ from cclake_common.search import (
 SECONDS = 2.5  # time for one answer; the rest is another page
 LONGEST = 500  # characters of an expression
 MEMORY = 8 << 20  # bytes of a compiled expression
-MARKED = 200  # places in one text that are marked
+MARKED = 200  # maximum number of matches that are marked in a text
 _LINES = "(?m)"  # ^ and $ are the ends of lines
 # The expression stands between quotes, or up to the next space.
 _ASKED = re.compile(r'(?:^|(?<=\s))re:(?:"([^"]*)"|(\S+))')
@@ -38,7 +38,7 @@ class Expression:
 
     Attributes:
         text: As it was written.
-        find: Finds its places in a text; None if it is not valid.
+        find: Finds its matches in a text; None if it is not valid.
         error: The reason why it is not valid, else "".
     """
 
@@ -99,7 +99,7 @@ def find(
     below: int | None = None,
     seconds: float = SECONDS,
 ) -> Found:
-    """Return the newest texts in which an expression has a place.
+    """Return the newest texts that an expression matches.
 
     Text inside a masked secret is not found, since that would reveal it.
 

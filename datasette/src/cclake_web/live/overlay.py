@@ -17,8 +17,7 @@ class Overlay(overlay.Overlay):
 
     Args:
         lines: Where they are.
-        expected: Whether there should be a MongoDB; beside a copied export there is
-            none, and nobody misses it.
+        expected: Whether to report a missing MongoDB; a copied export has none.
     """
 
     def __init__(self, lines: Lines, expected: bool = True) -> None:

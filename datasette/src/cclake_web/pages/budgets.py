@@ -36,7 +36,7 @@ class Shown:
 def shown(
     connection: sqlite3.Connection, export: Export, config: Config, zone: tzinfo
 ) -> Shown | None:
-    """Return the budgets of now, whatever the filters are; None without a file.
+    """Return the budgets now, regardless of filters; None without a file.
 
     Args:
         connection: Of the export.

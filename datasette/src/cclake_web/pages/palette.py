@@ -103,7 +103,7 @@ def _files(connection: sqlite3.Connection, text: str) -> Found:
 
 
 def _messages(connection: sqlite3.Connection, text: str) -> Found:
-    """Return messages with the words: first as they stand, and prompts first."""
+    """Return messages with the words: first those with the phrase, prompts first."""
     last = text.split()[-1]
     is_begun = last[-1:].isalnum() and len(last) > 2 and last.lower() not in STOP
     found: dict[str, dict[str, Any]] = {}

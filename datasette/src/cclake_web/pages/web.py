@@ -157,7 +157,9 @@ def view(fn: View) -> Callable[..., Awaitable[Response | None]]:
         except sqlite3.OperationalError as error:
             if "no such" in str(error):
                 print(f"web: {error}", file=sys.stderr)
-                return message(request, 503, "The export is of an older version", _OLD)
+                return message(
+                    request, 503, "The export is from an older version", _OLD
+                )
             if "interrupted" not in str(error):
                 raise
             return message(request, 503, "This took too long", _slow(request.path))
@@ -170,13 +172,11 @@ _NARROWED = {"/", "/search", "/dashboard", "/compare", "/files"}
 
 
 def _slow(path: str) -> str:
-    advice = (
-        "Narrow it by a filter, or try again." if path in _NARROWED else "Try again."
-    )
-    return f"The question was stopped to keep the page quick. {advice}"
+    advice = "Add a filter, or try again." if path in _NARROWED else "Try again."
+    return f"The query was stopped to keep the pages fast. {advice}"
 
 
-_OLD = "The next pipeline run writes it again. `just pipeline` does it now."
+_OLD = "The next pipeline run writes a new one. `just pipeline` starts a run now."
 
 
 def message(request: Request, status: int, title: str, text: str) -> Response:

@@ -103,7 +103,7 @@ def task_stop(call: Call, given: Fields) -> View:
     said = text_in(result_of(call), "message")
     body = Markup("<p>{}</p>").format(plain(said)) if said else output(call)
     about = said.partition("(")[2].rpartition(")")[0] or f"task {number}"
-    return View("clock", "Background stop", squeeze(about, 120), body)
+    return View("clock", "Background task stopped", squeeze(about, 120), body)
 
 
 def message_to(call: Call, given: Fields) -> View:

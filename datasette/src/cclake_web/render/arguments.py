@@ -1,4 +1,4 @@
-"""Show values by their form: texts as text, SQL as SQL, JSON with line breaks."""
+"""Format values by their type: texts as text, SQL as SQL, JSON with line breaks."""
 
 import re
 from typing import Any
@@ -90,7 +90,7 @@ def json_source(text: str) -> Markup:
 
 
 def structured(text: str) -> Markup | None:
-    """Return a text that is JSON in its form, or None if it is not."""
+    """Return a text as formatted JSON, or None if it is not JSON."""
     if text.lstrip()[:1] not in ("{", "[") or len(text) > LONGEST_JSON:
         return None
     shown = indented(text)
@@ -107,6 +107,6 @@ def _has_lines(value: Any) -> bool:
 
 
 def result(call: Call) -> Markup:
-    """Return the result of a call: JSON in its form, or else the text."""
+    """Return the result of a call: formatted JSON, or else the text."""
     text = call.result.text if call.result and not call.is_error else ""
     return structured(text) or output(call)

@@ -1,4 +1,4 @@
-"""Show the beginning of what is long, and fold the rest below it."""
+"""Show the beginning of long content, and fold the rest below it."""
 
 import re
 from collections.abc import Callable

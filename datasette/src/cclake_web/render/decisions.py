@@ -24,7 +24,7 @@ _TICKED, _OPEN = "☑", "☐"
 
 
 def plan(call: Call, given: Fields) -> View:
-    """Return a plan, once, with what the user decided."""
+    """Return a plan, once, with the user's decision."""
     text = text_in(result_of(call), "plan") or text_in(given, "plan")
     heading = next((line for line in text.splitlines() if line.strip(" #")), "")
     body = Markup('<div class="md">{}</div>').format(markdown(text[:LONGEST_PLAN]))
@@ -80,7 +80,7 @@ def _question(question: Fields, answer: Any, note: Any) -> Markup:
     rows = [_option(text_in(one, "description"), label, label in chosen)
             for one, label in zip(listed, labels, strict=True) if label]  # fmt: skip
     if own:
-        rows.append(_option("in own words", own, True))
+        rows.append(_option("other", own, True))
     words = text_in(note, "notes")
     made = Markup('<div class="ask-of"><p>{}</p><ul class="options">{}</ul>{}</div>')
     return made.format(

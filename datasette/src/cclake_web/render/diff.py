@@ -72,7 +72,7 @@ def _number(value: Any) -> int:
 
 
 def diff_html(hunks: Iterable[Hunk]) -> Markup:
-    """Return hunks as HTML: numbered lines, changed words marked, gaps said."""
+    """Return hunks as HTML: numbered lines, changed words marked, gaps named."""
     rows = list(islice(_rows(hunks), MAX_LINES + 1))
     made = Markup('<pre class="diff" tabindex="0"><code>{}</code></pre>')
     if len(rows) > MAX_LINES:

@@ -108,7 +108,7 @@ def _asked(pair: Any) -> Hunk:
 
 
 def said(call: Call) -> Markup:
-    """Return what came of a change, if it was not simply applied."""
+    """Return the outcome of a change that was not simply applied."""
     if call.is_error or call.result is None:
         return output(call)
     changed = result_of(call).get("userModified") is True

@@ -16,7 +16,7 @@ Address = Callable[[Item], str]
 
 
 def leave_out(cards: Iterable[Card], address: Address, room: int = PAGE) -> None:
-    """Give folded content that has no room on a page the address to load it from.
+    """Replace folded content that does not fit on a page by the address that loads it.
 
     What is always visible comes first, then folded content in the order of the page.
     Subagents without room are loaded as a whole.
@@ -39,7 +39,7 @@ def leave_out(cards: Iterable[Card], address: Address, room: int = PAGE) -> None
 
 
 def _nest(nested: Any, address: Address, room: int) -> int:
-    """Leave out a subagent that has no room; return what its cards take otherwise."""
+    """Leave out a subagent that does not fit; else return the size of its cards."""
     size = _whole(nested.cards)
     if size > room:
         nested.cards = None

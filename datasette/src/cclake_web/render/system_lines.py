@@ -1,4 +1,4 @@
-"""Say in words what a system record of the log tells."""
+"""Describe a system record of the log in words."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def system_line(entry: Entry) -> str:
         if attempt:
             words.append(f"attempt {attempt:.0f}" + (f" of {most:.0f}" if most else ""))
         if pause:
-            words.append(f"next try after {duration(pause / 1000)}")
+            words.append(f"retry after {duration(pause / 1000)}")
         return ", ".join(words)
     return ""
 

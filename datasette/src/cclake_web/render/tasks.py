@@ -90,7 +90,7 @@ def read(call: Call, given: Fields) -> View:
 
 
 def name_tasks(calls: dict[str, Call]) -> None:
-    """Give the calls that name a task by its number the subject of that task."""
+    """Add the subject of a task to the calls that name it only by its number."""
     subjects: dict[str, str] = {}
     named: list[tuple[Call, str]] = []
     for call in calls.values():

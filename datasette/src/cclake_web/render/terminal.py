@@ -153,7 +153,7 @@ def _switched(flags: frozenset[str], name: str, on: bool) -> frozenset[str]:
 
 
 def _extended(numbers: list[int]) -> str:
-    """Take the rest of an extended colour off the codes; return its hue."""
+    """Remove the rest of an extended colour from the codes; return its hue."""
     form = numbers.pop(0) if numbers else 0
     if form == 5 and numbers:
         index = numbers.pop(0)

@@ -24,7 +24,7 @@ _FRAME = re.compile(
 
 
 def link(address: str, title: str = "") -> Markup:
-    """Return a link to an address of a log; of http and https alone, else its text."""
+    """Return a link to an http or https address of a log, or else its text."""
     title = title.strip() or address
     if not is_web(address):
         words = title if title == address else f"{title} ({address})"

@@ -51,7 +51,7 @@ def facts(run: Run) -> list[str]:
 
 
 def result_of_run(run: Run) -> Markup:
-    """Return the result of a run: Markdown, or JSON in its form."""
+    """Return the result of a run: Markdown, or formatted JSON."""
     text = run.result.strip()
     if not text:
         return Markup("")

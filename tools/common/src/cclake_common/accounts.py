@@ -1,7 +1,7 @@
 """Find the account of a session: `accounts.toml` in the data directory.
 
-Claude Code does not write an account into its logs, so hosts and folders decide. The
-rules are applied by each query: after an edit they hold for old sessions, too.
+Claude Code does not write an account into its logs, so hosts and folders decide. Each
+query applies the rules, so an edit also changes old sessions.
 """
 
 import json

@@ -157,7 +157,7 @@ def _open_streams() -> None:
 
 
 def _accept_every_character() -> None:
-    """Write what standard output can't encode, such as on a latin-1 terminal, escaped.
+    """Escape what standard output can't encode, such as on a latin-1 terminal.
 
     The escapes are those of JSON, so that JSON keeps its content.
     """

@@ -28,7 +28,7 @@ class Mistake(ValueError):
 
 
 def read(path: Path, parse: Callable[[dict[str, Any]], T], hint: str) -> T:
-    """Return what a function makes of a TOML file.
+    """Read a TOML file, and return its content as parsed by a function.
 
     Args:
         path: The file.
@@ -80,11 +80,11 @@ def refuse_others(
     """
     for key in found:
         if key not in known:
-            raise Mistake(f"there is no key {key!a}", key, table, number)
+            raise Mistake(f"unknown key {key!a}", key, table, number)
 
 
 def is_line(value: object) -> bool:
-    """Return whether a value is a text of one line that says something."""
+    """Return whether a value is a text of one line that is not blank."""
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 

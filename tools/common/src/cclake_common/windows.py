@@ -8,7 +8,7 @@ HOURS = 5
 
 
 def starts(hours: Sequence[int], *, whole: bool) -> list[int]:
-    """Return the hours that windows begin with.
+    """Return the hours in which windows begin.
 
     A window begins with the first response after the end of the previous one.
 

@@ -27,7 +27,7 @@ class Outcome:
     ahead: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome for `--json`: ids as text, too long for its numbers."""
+        """Return the outcome for `--json`; ids are text, too long for JSON numbers."""
         named = self.snapshot_id
         return asdict(self) | {"snapshot_id": None if named is None else str(named)}
 

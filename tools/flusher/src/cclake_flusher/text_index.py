@@ -1,4 +1,4 @@
-"""The text of a document for MongoDB's text index, and when it gets it."""
+"""Add to documents the text that MongoDB's text index covers."""
 
 from typing import Any
 
@@ -47,12 +47,12 @@ def _add(parts: list[str], value: Any) -> None:
 
 
 class Texts:
-    """Give stored documents their text while nothing else is to do.
+    """Adds the text of stored documents while there is nothing else to do.
 
-    To add the words of a line to the index takes several times as long as to insert its
-    document. So, once the index is built, new documents get their text later, and the
+    Indexing the words of a line takes several times as long as inserting its document.
+    So, once the index is built, the text of new documents is added later, and the
     watermark says up to which line all have it (`text_seq`). Documents of a buffer that
-    was replaced, or loaded from a backup, follow after those of the own buffer.
+    was replaced, or loaded from a backup, follow after those of this buffer.
     """
 
     def __init__(self, mongo: Mongo) -> None:
@@ -79,7 +79,7 @@ class Texts:
             self.seq, self._buffer = int(mark.get("text_seq", acked)), buffer
 
     def fill(self, acked: int) -> bool:
-        """Give the next documents their text; return False if all have it.
+        """Add the text of the next documents; return False if all have it.
 
         Raises:
             PyMongoError: MongoDB can't be reached; it can be repeated.

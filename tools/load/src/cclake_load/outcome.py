@@ -36,6 +36,6 @@ class Outcome:
     removal: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome for `--json`: ids as text, too long for its numbers."""
+        """Return the outcome for `--json`; ids are text, too long for JSON numbers."""
         named = self.snapshot_id
         return asdict(self) | {"snapshot_id": None if named is None else str(named)}

@@ -51,7 +51,7 @@ def run_once(
         bool, typer.Option("--full", help="Rebuild DuckDB, gold and the exports.")
     ] = False,
     backfill: Annotated[
-        bool, typer.Option("--backfill", help="Extract everything again, too.")
+        bool, typer.Option("--backfill", help="Also extract everything again.")
     ] = False,
     daily: Annotated[
         bool, typer.Option("--daily", help="Test all data, write the exports in full.")

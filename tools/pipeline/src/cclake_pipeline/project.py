@@ -1,4 +1,4 @@
-"""Tell whether gold was built with a dbt project."""
+"""Determine whether gold was built with the current dbt project."""
 
 import os
 from hashlib import blake2b

@@ -32,7 +32,7 @@ def publish(
         bool, typer.Option("--full", help="Write a new file, not only changes.")
     ] = False,
     duckdb_copy: Annotated[
-        bool, typer.Option("--duckdb-copy", help="Write analytics.duckdb, too.")
+        bool, typer.Option("--duckdb-copy", help="Also write analytics.duckdb.")
     ] = False,
     duckdb_copy_hours: Annotated[
         float | None,

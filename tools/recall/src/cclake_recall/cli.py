@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="words",
         help='All must occur; "several words" for a phrase, word* for a prefix, '
-        "-word for what must not occur (after another word, in quotes). Also "
+        "-word to exclude one (in quotes, after another word: 'row -parser'). Also "
         "project:, model:, tool:, file:, account:, error: (part of a name, or any) "
         "and before:, after: (a day).",
     )
@@ -157,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
         "session",
         nargs="?",
         metavar="session",
-        help="Its id, or the beginning of it; without one, the newest that is running.",
+        help="Its id, or the beginning of it. [default: the newest running session]",
     )
     one.add_argument(
         "-n",
@@ -222,7 +222,7 @@ def parser() -> argparse.ArgumentParser:
         "hook",
         _hook,
         "",
-        "Name the last sessions of a folder at the start of a new one, as a hook.",
+        "List the last sessions of a folder when a new one starts (a hook).",
     )
     _shared(one, as_json=False)
     return top
@@ -230,7 +230,8 @@ def parser() -> argparse.ArgumentParser:
 
 _ABOUT = """Search and read the conversations of Claude Code in the terminal.
 
-Reads the SQLite export that `publish` makes; nothing is sent anywhere.
+Reads the SQLite export that `publish` makes, and newer lines from MongoDB.
+Nothing is sent anywhere.
 `recall WORDS…` is short for `recall search WORDS…`."""
 
 
@@ -266,7 +267,7 @@ def _filters(
             "--account",
             default="",
             metavar="name",
-            help="Only this account of accounts.toml, or none.",
+            help="Only this account of accounts.toml; none: no account.",
         )
         add(
             "-m",
@@ -391,8 +392,9 @@ def _rules(account: str) -> accounts.Accounts:
         return accounts.NO_RULES
     rules = accounts.load()
     if not rules.named(account):
-        known = ", ".join(rules.names) or "Define it in accounts.toml"
-        raise Failure(f"there is no account {account!r}", f"{known}.", code=2)
+        known = ", ".join(rules.names)
+        hint = f"Choose one of: {known}." if known else "Define it in accounts.toml."
+        raise Failure(f"there is no account {account!r}", hint, code=2)
     return rules
 
 
@@ -438,7 +440,9 @@ def _files(given: argparse.Namespace) -> int:
 
 def _show(given: argparse.Namespace) -> int:
     if given.html and (given.agent or given.turn is not None):
-        raise Failure("--html is the whole session", "Leave out --agent and --turn.", 2)
+        raise Failure(
+            "--html prints whole sessions only", "Leave out --agent and --turn.", 2
+        )
     style, zone = _style(), _zone(given)
     with _past(given) as past:
         one = past.session(given.session)

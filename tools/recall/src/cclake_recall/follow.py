@@ -14,7 +14,7 @@ from cclake_recall.past import Past, Source
 EVERY_S = 0.5  # seconds between two readings
 RUNNING = timedelta(minutes=5)  # a session with a later entry is running, as on pages
 # Kinds of messages that lines have before they are published. Others appear with the
-# next pipeline run; by then, the conversation has gone on.
+# next pipeline run; by then, newer messages have been shown.
 SHOWN = frozenset({
     "prompt", "agent_prompt", "answer", "thinking", "tool_result", "command",
     "interrupt", "compact_summary", "notification", "api_error",
@@ -83,7 +83,7 @@ def follow(
 
 
 def _new(keys: list[tuple[str, str]], seen: set[str], last: str) -> list[str]:
-    """Return the keys to show: new ones, but none that is late and never shown live."""
+    """Return the keys to show: new ones, except late ones of kinds never shown live."""
     names = [key for key, _ in keys]
     after = names.index(last) if last in names else -1
     return [
@@ -94,7 +94,7 @@ def _new(keys: list[tuple[str, str]], seen: set[str], last: str) -> list[str]:
 
 
 def _wait() -> None:
-    """Wait a moment; end if nobody reads standard output any more."""
+    """Wait a moment; exit if the reader of standard output has closed it."""
     sys.stdout.flush()
     poll = select.poll()
     poll.register(1, 0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cclake_archive.live.overlay import Overlay
 
 AWAY = "MongoDB does not answer: lines that are not published yet are missing"
-CUT = "older lines that are not published yet are missing"
+CUT = "only the newest of the lines that are not published yet are shown"
 LINES, SIZE = 2_000, 16_000_000  # maximum lines above the export, and their bytes
 
 
@@ -309,5 +309,5 @@ class Source:
 
 
 def _is_expected() -> bool:
-    """Return whether there should be a MongoDB; not beside a copied export."""
+    """Return whether to report a missing MongoDB; a copied export has none."""
     return bool(os.environ.get("MONGO_URI")) or (home() / "mongo").is_dir()

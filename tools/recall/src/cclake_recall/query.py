@@ -109,7 +109,7 @@ def select(
         rows = found.fetchmany(ROWS + 1)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         if str(error) == "interrupted":
-            raise Failure(f"the query takes more than {seconds:.0f} s") from error
+            raise Failure(f"the query took more than {seconds:.0f} s") from error
         raise Failure(f"the query failed: {error}") from error
     finally:
         connection.set_progress_handler(None, 0)

@@ -77,11 +77,11 @@ class Tools:
     ) -> str:
         """Find what was said and done in past conversations, the newest first.
 
-        All words must occur; "several words" in quotation marks stand side by side, and
-        word* is a beginning. -word must not occur. project:, model:, tool:, file:,
-        account: and error: take part of a name (error:any is any failure), before: and
-        after: a day such as 2026-11-01. `kinds` are text (prompts and answers, the
-        default), thinking, tool_use, tool_result and context.
+        All words must occur. "several words" in quotation marks is a phrase, word* a
+        prefix, and -word excludes a word. project:, model:, tool:, file:, account: and
+        error: take part of a name (error:any is any failure), before: and after: a day
+        such as 2026-11-01. `kinds` are text (prompts and answers, the default),
+        thinking, tool_use, tool_result and context.
         """
         with self._source.open() as past:
             within = self._within(past, project, host, since, until)

@@ -80,7 +80,7 @@ def tools(gold: Gold, filters: Filters) -> Report:
         Column("denied", "Denied", "count", rank=4),
         Column("median_ms", "Median", "ms", rank=3),
         Column("p95_ms", "p95", "ms", rank=3),
-        Column("total_ms", "In all", "ms", rank=2),
+        Column("total_ms", "Total", "ms", rank=2),
     )
     totals: dict[str, Any] = {
         key: sum(row[key] or 0 for row in rows)
@@ -150,7 +150,7 @@ def blocks(
 
 
 def _windows(gold: Gold, filters: Filters) -> list[dict[str, Any]]:
-    """Return the windows of an account; of all together, gold has them."""
+    """Return the windows of an account; those of all accounts together are in gold."""
     if not filters.account:
         return gold.rows("select * from agg_usage_blocks order by block_start")
     mine = Filters(account=filters.account, rules=filters.rules)

@@ -43,7 +43,7 @@ def report(uses: Sequence[Use], timezone: str) -> Report:
         Column("used", "Used", "amount"),
         Column("limit", "Limit", "amount", rank=1),
         Column("share", "Share", "percent"),
-        Column("state", "Spent at this rate", rank=1),
+        Column("state", "Reached at this rate", rank=1),
     )
     missing = [use.budget.name for use in uses if use.missing]
     notes = (

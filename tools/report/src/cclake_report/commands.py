@@ -64,7 +64,9 @@ Model = Annotated[
 Host = Annotated[str | None, typer.Option("--host", help="Only this machine.")]
 Account = Annotated[
     str | None,
-    typer.Option("--account", help="Only this account of accounts.toml, or none."),
+    typer.Option(
+        "--account", help="Only this account of accounts.toml; none: no account."
+    ),
 ]
 Timezone = Annotated[
     str,
@@ -82,7 +84,7 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
 def _rules(are_needed: object) -> accounts.Accounts:
-    """Return the rules of the accounts; a wrong file stops only who needs it."""
+    """Return the rules of the accounts; an invalid file stops only its users."""
     return accounts.load() if are_needed else accounts.NO_RULES
 
 
@@ -277,7 +279,8 @@ def statusline_command(
         ),
     ] = statusline.DEFAULT,
     color: Annotated[
-        bool, typer.Option("--color", help="Colour what is nearly or wholly used.")
+        bool,
+        typer.Option("--color", help="Colour values that are near or at their limit."),
     ] = False,
     timezone: Timezone = "local",
     export_dir: ExportDir = None,

@@ -40,8 +40,11 @@ class Filters:
         if self.since and self.until and self.since > self.until:
             raise Failure(f"{self.since} is after {self.until}", code=2)
         if self.account and not self.rules.named(self.account):
-            known = ", ".join(self.rules.names) or "Define it in accounts.toml"
-            raise Failure(f"there is no account {self.account}", f"{known}.", code=2)
+            known = ", ".join(self.rules.names)
+            hint = (
+                f"Choose one of: {known}." if known else "Define it in accounts.toml."
+            )
+            raise Failure(f"there is no account {self.account!r}", hint, code=2)
 
     def where(self, at: str, model: str = "t.model") -> tuple[str, list[Any]]:
         """Return a SQL condition on table `t`, and its values.

@@ -174,7 +174,7 @@ _MORE = Sums(missing=1)
 
 
 def _counted_block(gold: Gold, condition: str, now: float) -> Block | None:
-    """Return the last block of a part of the export, of its last days."""
+    """Return the last block of a part of the export, from its last days only."""
     hours = gold.rows(
         "select distinct quarter_no / 4 as hour from agg_response_quarters as t"
         f" where t.quarter_no >= ? and {condition} order by 1",

@@ -86,7 +86,7 @@ def as_table(
         lines = _lines(report, columns, _with_breakdown(report, columns))
         widths = _widths(columns, lines, width)
     if left := [c.title for c in report.columns if c not in columns]:
-        notes.append(f"Left out to fit: {', '.join(left)}. --json has all.")
+        notes.append(f"Columns left out: {', '.join(left)}. --json has all.")
     rule = "─┼─".join("─" * size for size in widths)
     strong = {0, len(lines) - 1} if report.totals is not None else {0}
     printed = [

@@ -28,7 +28,7 @@ MISSED = ("files", "folders")
 
 class _Screen(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to `run`, which knows who has closed what."""
+        """Leave the error to `run`, which knows which stream was closed."""
         raise  # the error that rich handles
 
 

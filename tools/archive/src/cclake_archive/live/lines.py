@@ -1,4 +1,4 @@
-"""Read lines from MongoDB; who shows them also works without it."""
+"""Read lines from MongoDB; the callers also work without it."""
 
 import binascii
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Keep the tables of unpublished lines up to date.
 
 `refresh` reads the lines above the watermarks of the export from MongoDB, each once.
-Published lines are deleted from the tables before anybody reads them.
+Published lines are deleted from the tables before each reading.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BATCH = 100  # lines that are added at once, while readers wait
 
 
 class Limits(NamedTuple):
-    """The maximum that is read at once, and kept.
+    """The maximum that is kept, and read at once.
 
     Attributes:
         lines: Number of lines.
@@ -69,8 +69,7 @@ class Overlay:
     Args:
         lines: Where they are.
         tool: The tool that a message on standard error names.
-        expected: Whether there should be a MongoDB; beside a copied export there is
-            none, and nobody misses it.
+        expected: Whether to report a missing MongoDB; a copied export has none.
         limits: How many are kept.
     """
 
