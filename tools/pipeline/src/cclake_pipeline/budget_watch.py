@@ -16,7 +16,7 @@ _GAUGES = {
     "limit": "Limit of the budget, in its unit.",
     "used": "Used in the current period.",
     "used_ratio": "Used share of the limit.",
-    "unpriced_responses": "Responses without a cost, which are missing.",
+    "unpriced_responses": "Responses without a cost, which are not counted.",
     "period_end_seconds": "End of the period (epoch).",
 }
 

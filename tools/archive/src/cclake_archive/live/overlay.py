@@ -125,7 +125,7 @@ class Overlay:
             self._away = self.is_slow = True
             pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         except sqlite3.Error as error:
-            self._say(f"lines that are not yet published: {error}")
+            self._say(f"cannot read lines that are not published yet: {error}")
             pause = LONGEST_PAUSE
         end = time.monotonic()
         rest = 0 if self._away else REST_OF_BACKLOG if self._left else REST
