@@ -25,7 +25,15 @@ folder = '/home/me/work'
 
 [[account]]
 name = "private"
-folder = 'C:\\Users\\me'
+folder = 'c:\\Users\\me'
+
+[[account]]
+name = "shared"
+folder = '\\\\NAS\\work'
+
+[[account]]
+name = "shared"
+folder = "/mnt/d"
 """
 # Host, folder and account.
 PLACES = [
@@ -40,6 +48,9 @@ PLACES = [
     ("build", "/home/me/work/api", "Work"),
     ("build", "/home/me/work/mine", "private"),
     ("laptop", r"C:\Users\me\api", "private"),
+    ("laptop", "C:/Users/me/api", "private"),
+    ("build", "//nas/work/api", "shared"),
+    ("laptop", "D:/work", "shared"),
     (None, "/home/me/work", "Work"),
     (None, None, ""),
 ]
@@ -56,6 +67,18 @@ def test_the_longest_folder_decides(
     tmp_path: Path, host: str | None, folder: str | None, account: str
 ) -> None:
     assert rules(tmp_path).of(host, folder) == account
+
+
+@pytest.mark.parametrize(
+    ("folder", "account"),
+    [(r"c:\users", ""), (r"c:\Users\me\x", "private"), ("/mnt/c/Users/me", "private"),
+     (r"\\nas\work", "shared"), (r"\\?\D:\x", "shared")],
+)  # fmt: skip
+def test_a_folder_that_gold_would_spell_otherwise_is_the_same(
+    tmp_path: Path, folder: str, account: str
+) -> None:
+    """As the status line gets it from Claude Code."""
+    assert rules(tmp_path).of("laptop", folder) == account
 
 
 @pytest.mark.parametrize("text", [RULES, "", '[[account]]\nname = "all"\n'])
@@ -81,10 +104,10 @@ def test_sql_says_the_same(tmp_path: Path, text: str) -> None:
 
 def test_names_are_found_in_any_case_and_by_a_part(tmp_path: Path) -> None:
     known = rules(tmp_path)
-    assert known.names == ["o'team", "private", "Work"]
+    assert known.names == ["o'team", "private", "shared", "Work"]
     assert known.named("WORK") == ["Work"]
     assert known.named("wor") == []
-    assert known.named("A", is_part=True) == ["o'team", "private"]
+    assert known.named("A", is_part=True) == ["o'team", "private", "shared"]
     assert known.named("none", is_part=True) == [""]
 
 

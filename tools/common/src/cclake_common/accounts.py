@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cclake_common import toml_file
+from cclake_common.folders import normal_path
 from cclake_common.settings import home
 from cclake_common.toml_file import Mistake
 
@@ -159,7 +160,7 @@ def _rule(table: dict[str, Any], number: int) -> Rule:
 
 
 def _folder(path: str) -> str:
-    return path.replace("\\", "/").rstrip("/") + "/"
+    return normal_path(path).replace("\\", "/").rstrip("/") + "/"
 
 
 def _literal(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any
 
+from cclake_common.folders import normal_path
 from cclake_common.model_names import gold_name
 
 from cclake_archive.client import Document
@@ -24,7 +25,6 @@ _CONTEXT = re.compile(
 )
 _COMMANDS = ("<command-", "<local-command-", "<bash-")
 _AGENT_FILE = re.compile(r"(?:^|/)agent-([^/]+)\.jsonl$")
-_DRIVE = re.compile(r"[A-Za-z]:(?:[\\/]|$)|[\\/]{2}")
 _SPACE = re.compile(r"\s+")
 MOST_TITLE, MOST_PROMPT = 200, 2000  # maximum characters, as in gold
 
@@ -136,19 +136,7 @@ def title_in(entry: dict[str, Any]) -> str:
 
 def project_path(cwd: str, folder: str) -> str:
     """Return the project of a working folder, like the dbt macro `project_path`."""
-    path = cwd
-    if _DRIVE.match(path):
-        path = path.replace("\\", "/")
-        path = re.sub(r"(?i)^//[?.]/UNC/", "//", path)
-        path = re.sub(r"^//[?.]/", "", path)
-    path = re.sub(r"^//(?:(?i:wsl\$|wsl\.localhost))/[^/]+(/|$)", "/", path)
-    path = re.sub(r"^/(?:mnt|cygdrive)/([A-Za-z])(/|$)", r"\1:/", path)
-    if re.match("[A-Za-z]:", path):
-        path = path[0].upper() + path[1:]
-    elif path.startswith("//"):
-        host = re.match("//[^/]*", path)
-        assert host
-        path = host[0].lower() + path[host.end() :]
+    path = normal_path(cwd)
     path = re.sub(r"/\.claude/worktrees/[^/]+", "", path)
     return re.sub(r"(?<=.)/+$", "", path) or folder or "unknown"
 
