@@ -138,6 +138,7 @@ def test_periods_are_those_of_the_time_zone(
             "line 9: budget 2: usd is not",
         ),
         ("timezone = 3", "line 1: timezone is not a text"),
+        ('\ntimezone = "Mars"', "line 2: there is no time zone Mars"),
         ("budget = 1", "line 1: budget is not a list of tables: [[budget]]"),
         ("limit = 1", "line 1: unknown key 'limit'"),
         (

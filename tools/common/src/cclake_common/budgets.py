@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from cclake_common import accounts, toml_file
 from cclake_common.accounts import Accounts
 from cclake_common.amounts import amount
+from cclake_common.failure import Failure
 from cclake_common.timezones import bounds, default_zone, quarter_no, zone
 from cclake_common.toml_file import Mistake
 
@@ -153,6 +154,10 @@ def _budgets(found: dict[str, Any]) -> Budgets:
     given = found.get("timezone", "")
     if given and not toml_file.is_line(given):
         raise Mistake("timezone is not a text of one line", "timezone")
+    try:
+        timezone = zone(given) if given else ""
+    except Failure as failure:
+        raise Mistake(str(failure), "timezone") from None
     budgets = [
         _budget(table, number)
         for number, table in enumerate(toml_file.tables(found, "budget"), 1)
@@ -165,7 +170,7 @@ def _budgets(found: dict[str, Any]) -> Budgets:
                 "name" if "name" in found["budget"][number - 1] else "",
                 "budget", number,
             )  # fmt: skip
-    return Budgets(tuple(budgets), tuple(hook), zone(given) if given else "")
+    return Budgets(tuple(budgets), tuple(hook), timezone)
 
 
 def _budget(table: dict[str, Any], number: int) -> Budget:
