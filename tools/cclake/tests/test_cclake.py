@@ -2,9 +2,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cclake_command import manual
+from cclake_command import cli, manual
 from cclake_command.parts import STACK, tools
-from cclake_common.failure import typed
+from cclake_common.failure import COMMAND, Failure, typed
 from cclake_stack.cli import app
 from harness import BIN
 from typer.main import get_command
@@ -67,6 +67,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"cclake: cannot write {tmp_path / 'file' / 'man1'}:")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_tool_that_is_not_beside_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "path", lambda tool: tmp_path / tool)
+    monkeypatch.setattr("sys.argv", ["cclake", "report"])
+    monkeypatch.setenv(COMMAND, "")
+    with pytest.raises(Failure, match="report does not exist"):
+        cli._run()
 
 
 def test_lines_of_help_are_no_commands_of_roff() -> None:

@@ -59,7 +59,13 @@ def _run() -> None:
         raise Failure(f"{name!r} is not a command", "`cclake --help` lists all.", 2)
     os.environ.setdefault(COMMAND, "cclake")
     sys.stdout.flush()
-    os.execv(path(name), [str(path(name)), *options])
+    try:
+        os.execv(path(name), [str(path(name)), *options])
+    except FileNotFoundError:
+        raise Failure(
+            f"{path(name)} does not exist",
+            "Install cclake into an environment of its own, for example with pipx.",
+        ) from None
 
 
 def main() -> NoReturn:
