@@ -1,4 +1,4 @@
-"""Ask a MongoDB without login for its watermarks, without its driver.
+"""Read the watermarks of a MongoDB that needs no login, without its driver.
 
 Importing the driver takes longer than a whole search of the export. Most of the time,
 one message of the wire protocol (`OP_MSG`) shows that there is nothing to read.
