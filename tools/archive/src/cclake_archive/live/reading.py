@@ -23,7 +23,17 @@ _TAGS = ("ide_opened_file", "ide_selection", "ide_diagnostics", "system-reminder
 _CONTEXT = re.compile(
     "(" + "|".join(rf"<{tag}(?:\s[^>]*)?>.*?</{tag}>" for tag in _TAGS) + ")", re.DOTALL
 )
-_COMMANDS = ("<command-", "<local-command-", "<bash-")
+# The wrappers of what nobody typed, as in the dbt macro `message_kind`.
+_COMMAND = re.compile(
+    r"<(?:command-(?:name|message|args)|local-command-std(?:out|err)"
+    r"|bash-(?:input|stdout|stderr)|user-memory-input)>"
+)
+_NOTICE = re.compile(
+    r"<(?:(?:task|agent|bash)-notification>|teammate-message|ci-monitor-event)"
+)
+_META = re.compile(
+    r"<(?:local-command-caveat|user-prompt-submit-hook)>|Caveat: The messages below"
+)
 _AGENT_FILE = re.compile(r"(?:^|/)agent-([^/]+)\.jsonl$")
 _SPACE = re.compile(r"\s+")
 MOST_TITLE, MOST_PROMPT = 200, 2000  # maximum characters, as in gold
@@ -237,7 +247,12 @@ def _text(value: Any) -> str:
 
 def _kind(entry: dict[str, Any], message: dict[str, Any], blocks: list[Block]) -> str:
     if entry["type"] == "assistant":
-        if message.get("model") == "<synthetic>" and entry.get("isApiErrorMessage"):
+        if message.get("model") == "<synthetic>":
+            if blocks[0].text.startswith("No response requested"):
+                return "meta"
+            is_stopped = blocks[0].text.startswith("[Request interrupted")
+            return "interrupt" if is_stopped else "api_error"
+        if entry.get("isApiErrorMessage"):
             return "api_error"
         kinds = {block.kind for block in blocks}
         return "thinking" if kinds == {"thinking"} else "answer"
@@ -246,16 +261,19 @@ def _kind(entry: dict[str, Any], message: dict[str, Any], blocks: list[Block]) -
     said = [block for block in blocks if block.kind != "context"]
     if not said:
         return "meta"
-    text = said[0].text.lstrip()
-    if text.startswith(_COMMANDS):
-        return "command"
-    if text.startswith("[Request interrupted"):
-        return "interrupt"
     if entry.get("isCompactSummary"):
         return "compact_summary"
-    origin = entry.get("origin")
-    machine = isinstance(origin, dict) and origin.get("kind") not in (None, "human")
-    return "notification" if machine or text.startswith("<task-") else "prompt"
+    text = said[0].text.lstrip()
+    if text.startswith("[Request interrupted"):
+        return "interrupt"
+    if _COMMAND.match(text):
+        return "command"
+    origin = _string(_dict(entry.get("origin")).get("kind"))
+    if _NOTICE.match(text) or "notification" in origin:
+        return "notification"
+    if entry.get("promptSource") == "system" or _META.match(text):
+        return "meta"
+    return "prompt"
 
 
 def _string(value: Any) -> str:
