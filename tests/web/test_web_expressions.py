@@ -66,7 +66,8 @@ def test_filters_and_kinds_choose_what_is_searched(web: Web) -> None:
 
 @pytest.mark.parametrize(
     ("q", "reason"),
-    [("re:(a", "missing )"), ("re:(?=x)", "invalid perl operator"), (r"re:(a)\1", "invalid escape"), (f"re:{'x' * 501}", "1 to 500")],
+    [("re:(a", "missing )"), ("re:(?=x)", "invalid perl operator"), (r"re:(a)\1", "invalid escape"), (f"re:{'x' * 501}", "1 to 500"),
+     ("re:" + "[ab]{1000}" * 40, "too long with its repetitions")],
 )  # fmt: skip
 def test_what_is_not_an_expression_is_said(web: Web, q: str, reason: str) -> None:
     answer = web.get("/search", params={"q": q[:499] if reason[0] != "1" else q})
@@ -102,6 +103,12 @@ def test_no_expression_takes_long(long_text: sqlite3.Connection) -> None:
     found = regexp.find(long_text, wanted, "", KIND, Within(), limit=40)
     assert found.rows == []
     assert time.monotonic() - begin < 60
+
+
+def test_a_place_is_found_after_many_empty_ones(long_text: sqlite3.Connection) -> None:
+    wanted = regexp.expression("(aa$)?")
+    found = regexp.find(long_text, wanted, "", KIND, Within(), limit=1, seconds=60)
+    assert len(found.rows) == 1
 
 
 def test_when_time_is_over_the_search_says_how_far_it_came(

@@ -15,6 +15,7 @@ with chunks as (
     select
         doc_id,
         part,
+        file_key,
         source_file,
         gen,
         off,
@@ -32,12 +33,19 @@ files as (
 
     select
         min(doc_id) as doc_id,
-        source_file,
+        max(source_file) as source_file,
         gen,
         max(extract_run) as extract_run,
         string_agg(piece, '' order by off, part) as body
     from chunks
-    group by source_file, gen
+    group by file_key, gen
+
+),
+
+valid as (
+
+    select * replace ({{ valid_json('body') }} as body)
+    from files
 
 ),
 
@@ -46,8 +54,8 @@ picked as (
     select
         *,
         {{ json_strings('body', paths) }} as f
-    from files
-    where json_valid(body) and json_type(body) = 'OBJECT'
+    from valid
+    where json_type(body) = 'OBJECT'
 
 ),
 
@@ -68,6 +76,7 @@ renamed as (
         coalesce(
             json_extract_string(body, '$.result'), {{ picked('f', paths, 'error') }}
         ) as result,
+        gen,
         extract_run
     from picked
 

@@ -1,7 +1,7 @@
 """Find texts by a regular expression, newest first, within a time limit.
 
-RE2 takes time that is linear in the text, whatever the expression, so that none can
-keep the server busy.
+RE2 takes time that is linear in the text, whatever the expression, and at worst also
+in the size of its program, which is limited.
 """
 
 import re
@@ -26,6 +26,7 @@ from cclake_common.search import (
 SECONDS = 2.5  # time for one answer; the rest is another page
 LONGEST = 500  # characters of an expression
 MEMORY = 8 << 20  # bytes of a compiled expression
+PROGRAM = 5_000  # steps of one: the worst of 40,000 took minutes for one text
 MARKED = 200  # maximum number of matches that are marked in a text
 _LINES = "(?m)"  # ^ and $ are the ends of lines
 # The expression stands between quotes, or up to the next space.
@@ -81,7 +82,10 @@ def expression(text: str) -> Expression:
     if not 0 < len(text) <= LONGEST:
         return Expression(text, error=f"it needs 1 to {LONGEST} characters")
     try:
-        return Expression(text, re2.compile(_LINES + text, options).finditer)
+        compiled = re2.compile(_LINES + text, options)
+        if compiled.programsize > PROGRAM:
+            return Expression(text, error="it is too long with its repetitions")
+        return Expression(text, compiled.finditer)
     except (re2.error, ValueError) as error:
         reason = error.args[0] if error.args else "not valid"
         words = reason.decode() if isinstance(reason, bytes) else str(reason)
@@ -131,8 +135,8 @@ def find(
 
 
 def _places(wanted: Expression, text: str) -> list[tuple[int, int]]:
-    places = (one.span() for one in islice(wanted.find(text), MARKED))
-    return [(first, end) for first, end in places if end > first]
+    places = (one.span() for one in wanted.find(text))
+    return list(islice(((a, b) for a, b in places if b > a), MARKED))
 
 
 def _marked(text: str, places: Sequence[tuple[int, int]]) -> str:

@@ -32,11 +32,13 @@ from cclake_web.formatting import title
 from cclake_web.kept import labels
 from cclake_web.live import merge
 from cclake_web.live.merge import NEWER
+from cclake_web.live.overlay import Overlay
 from cclake_web.pages.sessions import choices
 from cclake_web.pages.web import Visit, view
 from cclake_web.render.safe import plain
 
 LIMIT_MS = 4000
+NEWER_SECONDS = 1.0  # of an expression in lines above the export, after those in it
 _MARKS = re.compile(r"\*{2,3}|`{1,3}|\s*\n\s*(?=\n)|^#+ ", re.MULTILINE)
 
 Hit = dict[str, Any]
@@ -60,7 +62,9 @@ async def search_page(visit: Visit) -> Response:
     order = {"order": "best"} if best else {}
     overlay = await visit.live()
     if expression:
-        return await _by_expression(visit, filters, expression, asked, within, kinds)
+        return await _by_expression(
+            visit, overlay, filters, expression, asked, within, kinds
+        )
 
     def answer(connection: sqlite3.Connection) -> Response:
         def ask(match: str, best: bool) -> tuple[list[Hit], str]:
@@ -121,6 +125,7 @@ def _shared(
 
 async def _by_expression(
     visit: Visit,
+    overlay: Overlay,
     filters: Filters,
     expression: regexp.Expression,
     asked: Question,
@@ -130,7 +135,6 @@ async def _by_expression(
     """Return the hits of a regular expression in the sessions of the filters."""
     start = visit.args.get("start", "")
     below = int(start) if re.fullmatch(r"-?\d{1,18}", start) else None
-    overlay = await visit.live()
 
     def answer(connection: sqlite3.Connection) -> Response:
         find = partial(regexp.find, wanted=expression, match=asked.match, kinds=kinds)
@@ -142,7 +146,10 @@ async def _by_expression(
             )  # fmt: skip
             with overlay.over(connection) as tables:
                 if tables and below is None:
-                    newer = find(tables.connection, within=within, limit=merge.PAGE)
+                    newer = find(
+                        tables.connection, within=within, limit=merge.PAGE,
+                        seconds=NEWER_SECONDS,
+                    )  # fmt: skip
                     known = {row["entry_key"] for row in found.rows}
                     found.rows[:0] = [
                         row for row in newer.rows if row["entry_key"] not in known

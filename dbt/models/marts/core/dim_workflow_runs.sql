@@ -1,13 +1,14 @@
 {{ config(materialized='table') }}
 
-{# A file that is rewritten brings another document: the newest counts. #}
+{# A file that is rewritten has another generation: the newest counts. #}
 with runs as (
 
     select *
     from {{ ref('stg_workflow_runs') }}
     qualify
         row_number() over (
-            partition by session_id, workflow_run_id order by extract_run desc, doc_id desc
+            partition by session_id, workflow_run_id
+            order by extract_run desc, gen desc, doc_id desc
         ) = 1
 
 ),
