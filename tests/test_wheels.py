@@ -41,6 +41,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         here.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if there.is_dir() else shutil.copy)(there, here)
     shutil.rmtree(folder / "source")
+    # What a user may have in the home folder, above the environment of pipx.
+    (folder / "justfile").touch()
+    (folder / "dbt").mkdir()
+    (folder / "dbt" / "dbt_project.yml").write_text("name: other\n")
     return folder / "site"
 
 

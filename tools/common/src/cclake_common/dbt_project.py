@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cclake_common.failure import Failure
+from cclake_common.settings import checkout
 
 PACKAGE = "cclake_gold"
 
@@ -30,6 +31,6 @@ def dbt_project(given: Path | None = None) -> Path:
 
 
 def _usual() -> list[Path]:
-    checkout = [folder / "dbt" for folder in Path(__file__).resolve().parents]
-    spec = find_spec(PACKAGE)
-    return [*checkout, *map(Path, (spec and spec.submodule_search_locations) or [])]
+    root, spec = checkout(), find_spec(PACKAGE)
+    installed = map(Path, (spec and spec.submodule_search_locations) or [])
+    return [*([root / "dbt"] if root else []), *installed]

@@ -19,6 +19,17 @@ NO = ("no", "0", "false", "off")
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://[^:/@\s]*:)\S*@")
 
 
+def checkout() -> Path | None:
+    """Return the checkout that the tools run from; None if they run from wheels.
+
+    Only the folder that has this module: one above an installation, such as the user's
+    home, may have a justfile and a dbt project of its own.
+    """
+    above = Path(__file__).resolve().parents
+    root = above[min(4, len(above) - 1)]
+    return root if (root / "tools" / "common" / "pyproject.toml").is_file() else None
+
+
 def home() -> Path:
     """Return the data directory: `CCLAKE_HOME`, or `~/.claude-sync`."""
     return _path(os.environ.get("CCLAKE_HOME") or "~/.claude-sync")

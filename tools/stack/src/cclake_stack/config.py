@@ -104,9 +104,8 @@ ROLES = {
 
 def dotenv() -> Path | None:
     """Return the file `.env` of the checkout; None if this is not one."""
-    above = Path(__file__).resolve().parents
-    checkouts = (folder for folder in above if (folder / "justfile").is_file())
-    return next((folder / ".env" for folder in checkouts), None)
+    root = settings.checkout()
+    return root / ".env" if root else None
 
 
 def values(dotenv: Path | None, environ: Mapping[str, str] = os.environ) -> list[Value]:
