@@ -1,11 +1,16 @@
 """Subagents with more entries than a page shows are loaded when they are unfolded."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cclake_archive.live.blocks import Block
+from cclake_web.data.blocks import Call, Entry
+from cclake_web.subagents import MOST_OF_RUN, Ask, NestedRun, Nester
 from export import Export
 from playwright.sync_api import Browser, expect
 from webface import Watched, Web, serving
@@ -64,6 +69,34 @@ def test_a_call_shows_the_totals_of_all_below_it(nested: Web) -> None:
     assert f"${cost:.2f}" in after[1]
     assert "output 0 0" not in text
     assert f'href="/session/{ID}?agent=agent0"' in text
+
+
+def test_the_sum_of_a_run_has_every_subagent_once(tmp_path: Path) -> None:
+    agents = [f"agent{number:03}" for number in range(MOST_OF_RUN + 5)]
+    export = Export()
+    s = export.session(ID, start=datetime(2026, 8, 1, 10, tzinfo=UTC))
+    s.prompt("Run it.")
+    (called,) = s.answer(tools=(("Workflow", {"name": "w"}),))
+    export.add(
+        "dim_workflow_runs", session_id=ID, workflow_run_id="w", tool_use_id=called
+    )
+    for number, agent in enumerate(agents):
+        export.add("dim_agents", session_id=ID, agent_id=agent, workflow_run_id="w")
+        s.agent = agent
+        # The first one starts the second, which belongs to the run, too.
+        calls = s.answer("x", tools=(("Task", {}),) if number == 0 else (), cost=0.01)
+        if number == 0:
+            s.subagent(calls[0], agents[1])
+    s.end()
+    path = export.write(tmp_path / "conversations.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        block = Block("tool_use", tool_use_id=called, tool_name="Workflow")
+        run = Nester(connection, Ask(ID))(Call(block, Entry("k", "answer", 1)))
+    assert isinstance(run, NestedRun)
+    assert (len(run.agents), run.more) == (MOST_OF_RUN, 5)
+    assert run.sums.responses == len(agents)
+    assert round(run.sums.cost, 2) == len(agents) / 100
 
 
 def test_every_level_can_be_reached_by_loading(nested: Web) -> None:

@@ -115,11 +115,10 @@ class Nester:
 
     def _run(self, run: Run) -> NestedRun | None:
         left = max(len(run.agents) - MOST_OF_RUN, 0)
-        found = NestedRun([], Sums(), left)
+        found = NestedRun([], self.total(*run.agents), left)
         for agent in run.agents[:MOST_OF_RUN]:
             if nested := self._agent(agent):
                 found.agents.append((*self.asked(agent), nested))
-                _merge(found.sums, nested.sums)
         return found if found.agents else None
 
     def _agent(self, agent: str) -> Nested | None:
@@ -148,9 +147,9 @@ class Nester:
         calls = calls_of(self.connection, entries, self.ask.reveal)
         return cards_of(entries, calls, nest=self, everything=self.ask.everything)
 
-    def total(self, agent: str) -> Sums:
-        """Return the sums of an agent and of all that it started."""
-        found, queue, seen = Sums(), [agent], set[str]()
+    def total(self, *agents: str) -> Sums:
+        """Return the sums of agents and of all that they started, each once."""
+        found, queue, seen = Sums(), list(agents), set[str]()
         while queue:
             one = queue.pop()
             if one not in seen:
