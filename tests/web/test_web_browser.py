@@ -1,6 +1,7 @@
 """The pages in a real Chromium: hostile text, keys, folds, and accessibility."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -255,11 +256,12 @@ _AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environm
 @pytest.mark.parametrize(
     "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30", f"/session/{RUNNING}",
              "/raw/abab", "/runs", "/files", FILE, KEEP, f"/session/{LONG}?page=2", "/compare",
-             f"/session/{LONG}/cost"]
+             f"/session/{LONG}/cost", f"/session/{MAIN}?all=1", "/search?q=re:parser", "a part"]
 )  # fmt: skip
 def test_axe_finds_no_fault(browser: Browser, web: Web, path: str) -> None:
     if not axe().exists():
         pytest.skip("axe-core is not installed")
+    path = part(web) if path == "a part" else path
     # Both schemes and both widths, each once.
     for scheme, width in (("light", 1440), ("dark", 390)):
         given: Any = {
@@ -291,6 +293,14 @@ def test_a_theme_is_chosen_and_kept(browser: Browser, web: Web) -> None:
     assert page.evaluate(paper) == light
     assert tab.complaints == []
     tab.close()
+
+
+def part(web: Web) -> str:
+    """The address of folded content that its page left out."""
+    text = web.get(f"/session/{HOSTILE}").text
+    found = re.search(r'<a href="(/session/[^"]+/part/[^"]+)"', text)
+    assert found
+    return found[1]
 
 
 def faults(page: Page) -> list[str]:
