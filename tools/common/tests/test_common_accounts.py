@@ -111,6 +111,10 @@ def test_names_are_found_in_any_case_and_by_a_part(tmp_path: Path) -> None:
     assert known.named("none", is_part=True) == [""]
 
 
+def test_a_search_for_an_unknown_account_reads_no_rows(tmp_path: Path) -> None:
+    assert rules(tmp_path).condition([], "m") == "(false)"
+
+
 def test_a_host_decides_between_rules_of_the_same_folder(tmp_path: Path) -> None:
     text = '[[account]]\nname="a"\nfolder="/x"\n[[account]]\nname="b"\nfolder="/x/"\nhost="h"'
     known = rules(tmp_path, text)

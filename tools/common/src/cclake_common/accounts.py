@@ -77,6 +77,8 @@ class Accounts(NamedTuple):
             accounts: Their names; "" for rows without an account.
             table: The name of a table with `host` and `project_key`; "": not needed.
         """
+        if not accounts:
+            return "(false)"  # as a constant it ends a search at once
         prefix = f"{table}." if table else ""
         hosts = dict.fromkeys(rule.host for rule in self.rules if rule.host)
         cases = [
@@ -95,7 +97,7 @@ class Accounts(NamedTuple):
             return "true" if account in accounts else "false"
         keys = _KEYS.format(
             rules=_literal(json.dumps([[r.account, r.folder] for r in rules])),
-            names=f"({', '.join(map(_literal, accounts)) or 'null'})",
+            names=f"({', '.join(map(_literal, accounts))})",
         )
         return f"coalesce({prefix}project_key, '') in ({keys})"
 
