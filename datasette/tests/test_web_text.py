@@ -214,7 +214,7 @@ def test_a_patch_may_have_any_shape(patch: object) -> None:
 ESCAPES = st.sampled_from(
     ["\x1b[31m", "\x1b[0m", "\x1b[38;5;208m", "\x1b[48;2;1;2;3m", "\x1b[7;9m", "\x9b1m",
      "\x1b[2K\r", "\r", "\b", "\x1b[1G", "\x1b]8;;javascript:x\x07", "\x1b[", "\x1b",
-     "\x1b[38;2m", "\x1b[99999999999m", "\x1b[4:3m", "\n", "\x1b[1A", "\x1b(0"]
+     "\x1b[38;2m", "\x1b[38:2m", "\x1b[58::;:5m", "\x1b[99999999999m", "\x1b[4:3m", "\n", "\x1b[1A", "\x1b(0"]
 )  # fmt: skip
 
 
@@ -240,6 +240,9 @@ def test_output_of_any_terminal_is_harmless(text: str) -> None:
         ("\x1b[1;4mx\x1b[22;24my", '<span class="t-bold t-under">x</span>y'),
         ("\x1b[38;5;208ma\x1b[m\x1b[38;2;10;200;120mb",
          '<span class="t-yellow">a</span><span class="t-green">b</span>'),
+        ("\x1b[38:2::255:0:0ma\x1b[48:5:2mb",
+         '<span class="t-red">a</span><span class="t-red on-green">b</span>'),
+        ("\x1b[58;5;31;4:3ma\x1b[4:0mb", '<span class="t-under">a</span>b'),
         ("\x1b[41mx", '<span class="on-red">x</span>'),
         ("\x1b[2K\rprogress 10%\rprogress 100%\ndone", "progress 100%\ndone"),
         ("10%\r\x1b[32m100%\r\n", '<span class="t-green">100%</span>\n'),

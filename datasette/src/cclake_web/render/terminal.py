@@ -124,7 +124,7 @@ def _left(line: list[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
 
 def _coloured(style: Style, codes: str) -> Style:
     """Return a style after a colour sequence."""
-    numbers = [int(code[-4:] or 0) for code in re.split("[;:]", codes)]
+    numbers = _numbers(codes)
     while numbers:
         code = numbers.pop(0)
         if code == 0:
@@ -137,6 +137,8 @@ def _coloured(style: Style, codes: str) -> Style:
             style = replace(style, ink=_extended(numbers))
         elif code == 48:
             style = replace(style, paper=_extended(numbers))
+        elif code == 58:  # the colour of the underline, which is not shown
+            _extended(numbers)
         elif 30 <= code <= 39:
             style = replace(style, ink=_HUES[code - 30] if code < 38 else "")
         elif 40 <= code <= 49:
@@ -146,6 +148,20 @@ def _coloured(style: Style, codes: str) -> Style:
         elif 100 <= code <= 107:
             style = replace(style, paper=_BRIGHT[code - 100])
     return style
+
+
+def _numbers(codes: str) -> list[int]:
+    """Return codes; of those with colons, what they are with semicolons."""
+    found: list[str] = []
+    for code in codes.split(";"):
+        name, *more = code.split(":")
+        if not more:
+            found.append(name)
+        elif name in ("38", "48", "58"):  # 38:2:space:red:green:blue
+            found += [name, more[0], *more[-3 if more[0] == "2" else -1 :]]
+        else:  # 4:3 is a curly underline, 4:0 is none
+            found.append("24" if code == "4:0" else name)
+    return [int(one[-4:] or 0) for one in found]
 
 
 def _switched(flags: frozenset[str], name: str, on: bool) -> frozenset[str]:
