@@ -27,14 +27,11 @@
     used. Write "as not materialized", so that DuckDB reads the used columns only.
 #}
 {% macro within_reach(relation, run, own=false) -%}
+    {%- set only = ' and ' ~ among('few_sessions', 'session_id') if own else '' %}
     select *
     from {{ relation }}
     {%- if is_incremental() %}
-    where
-        {{ run }} >= (select min(changed.first_run) from changed)
-        {%- if own %}
-        and {{ among('few_sessions', 'session_id') }}
-        {%- endif %}
+    where {{ run }} >= (select min(changed.first_run) from changed){{ only }}
     {%- endif %}
 {%- endmacro %}
 

@@ -71,10 +71,8 @@ found as (
     from stg_conversations as lines
     inner join shown
         on lines.doc_id = shown.doc_id and lines.part = shown.part
-    {%- if is_incremental() %}
     -- Redundant, but lets the scan skip the text of all other files.
-    where {{ among('few_files', 'lines.file_key') }}
-    {%- endif %}
+    where {{ among('few_files', 'lines.file_key') if is_incremental() else true }}
 
 ),
 
