@@ -1,9 +1,11 @@
 """Every index of the export is one that a page, a command or publish asks for."""
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -71,6 +73,7 @@ def test_no_index_of_the_export_is_without_a_query(
     names = _names(export)
     with monkeypatch.context() as patch:
         patch.setattr(sqlite3, "connect", traced)
+        patch.setattr(os, "_exit", sys.exit)  # recall ends at once
         asyncio.run(_ask([page.format(**names) for page in PAGES]))
         for command in REPORTS:
             CliRunner().invoke(report, command.format(**names).split())
