@@ -38,12 +38,16 @@ def extract(
     table = ensure_table(lake, catalog)
     source = Source(database, advance)
     outcome = Outcome()
-    for _ in range(TRIES):
+    lost = 0
+    while lost < TRIES:
+        before = state_of(table).watermarks
         try:
             _extract(table, source, outcome)
             break
         except Moved:
             refresh(table)
+            # Where another extractor takes lines, ever fewer are left.
+            lost = lost + 1 if state_of(table).watermarks == before else 0
     else:
         raise Failure(
             f"lost the commit race {TRIES} times; extraction is incomplete",
