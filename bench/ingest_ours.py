@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from cclake_flusher.documents import Line, build
+from cclake_flusher.documents import Batch, Line, build
 from cclake_flusher.mongo import Mongo
 from harness import BIN, Mongod, connect, free_port, wait_for
 from ingest_meter import Meter, cpu_of
@@ -109,10 +109,10 @@ def floor(ours: Ours, corpus: list[bytes]) -> Meter:
     """MongoDB alone: the same documents, encoded before, with the same indexes."""
     mongo = Mongo(ours.mongod.uri, ours.database)
     mongo.prepare()
-    now = datetime.now(UTC)
+    batch = Batch("floor", datetime.now(UTC))
     batches = [
         [
-            RawBSONDocument(build(_line(number, body), "floor", now).data)
+            RawBSONDocument(build(_line(number, body), batch).data)
             for number, body in enumerate(corpus[start : start + BATCH], start)
         ]
         for start in range(0, len(corpus), BATCH)
