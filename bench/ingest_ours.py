@@ -109,10 +109,10 @@ def floor(ours: Ours, corpus: list[bytes]) -> Meter:
     """MongoDB alone: the same documents, encoded before, with the same indexes."""
     mongo = Mongo(ours.mongod.uri, ours.database)
     mongo.prepare()
-    batch = Batch("floor", datetime.now(UTC))
+    common = Batch("floor", datetime.now(UTC))
     batches = [
         [
-            RawBSONDocument(build(_line(number, body), batch).data)
+            RawBSONDocument(build(_line(number, body), common).data)
             for number, body in enumerate(corpus[start : start + BATCH], start)
         ]
         for start in range(0, len(corpus), BATCH)
