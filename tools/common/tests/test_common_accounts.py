@@ -8,11 +8,11 @@ from cclake_common.failure import Failure
 RULES = """
 [[account]]
 name = "Work"
-folder = "/home/me/work"
+folder = "/home/me/acme"
 
 [[account]]
 name = "private"
-folder = "/home/me/work/mine/"
+folder = "/home/me/acme/mine/"
 
 [[account]]
 name = "o'team"
@@ -21,7 +21,7 @@ host = "build"
 [[account]]
 name = "Work"
 host = "build"
-folder = '/home/me/work'
+folder = '/home/me/acme'
 
 [[account]]
 name = "private"
@@ -29,7 +29,7 @@ folder = 'c:\\Users\\me'
 
 [[account]]
 name = "shared"
-folder = '\\\\NAS\\work'
+folder = '\\\\NAS\\team'
 
 [[account]]
 name = "shared"
@@ -37,21 +37,21 @@ folder = "/mnt/d"
 """
 # Host, folder and account.
 PLACES = [
-    ("laptop", "/home/me/work", "Work"),
-    ("laptop", "/home/me/work/", "Work"),
-    ("laptop", "/home/me/work/api", "Work"),
-    ("laptop", "/home/me/workshop", ""),
-    ("laptop", "/home/me/work/mine/x", "private"),
+    ("laptop", "/home/me/acme", "Work"),
+    ("laptop", "/home/me/acme/", "Work"),
+    ("laptop", "/home/me/acme/api", "Work"),
+    ("laptop", "/home/me/acmeshop", ""),
+    ("laptop", "/home/me/acme/mine/x", "private"),
     ("laptop", "", ""),
     ("build", "/tmp", "o'team"),
     ("build", "", "o'team"),
-    ("build", "/home/me/work/api", "Work"),
-    ("build", "/home/me/work/mine", "private"),
+    ("build", "/home/me/acme/api", "Work"),
+    ("build", "/home/me/acme/mine", "private"),
     ("laptop", r"C:\Users\me\api", "private"),
     ("laptop", "C:/Users/me/api", "private"),
-    ("build", "//nas/work/api", "shared"),
-    ("laptop", "D:/work", "shared"),
-    (None, "/home/me/work", "Work"),
+    ("build", "//nas/team/api", "shared"),
+    ("laptop", "D:/team", "shared"),
+    (None, "/home/me/acme", "Work"),
     (None, None, ""),
 ]
 
@@ -72,7 +72,7 @@ def test_the_longest_folder_decides(
 @pytest.mark.parametrize(
     ("folder", "account"),
     [(r"c:\users", ""), (r"c:\Users\me\x", "private"), ("/mnt/c/Users/me", "private"),
-     (r"\\nas\work", "shared"), (r"\\?\D:\x", "shared")],
+     (r"\\nas\team", "shared"), (r"\\?\D:\x", "shared")],
 )  # fmt: skip
 def test_a_folder_that_gold_would_spell_otherwise_is_the_same(
     tmp_path: Path, folder: str, account: str

@@ -60,8 +60,8 @@ def _number(file: Fields, name: str) -> int:
 
 def _unnumbered(text: str) -> tuple[str, int]:
     """Return the content of a result with numbered lines, and the first number."""
-    told = text.partition("<system-reminder>")[0].rstrip("\n")
-    found = [_NUMBERED.fullmatch(line) for line in told.split("\n")]
+    listing = text.partition("<system-reminder>")[0].rstrip("\n")
+    found = [_NUMBERED.fullmatch(line) for line in listing.split("\n")]
     matches = [match for match in found if match]
     if not matches or len(matches) < len(found):
         return "", 1

@@ -84,7 +84,7 @@ def items_of(
 ) -> list[Item]:
     """Return the items of an entry; none for a result, which its call shows."""
     if entry.kind in QUIET and (ran := hook(entry)):
-        return [_told(entry, ran, "hook")] if ran.failed or everything else []
+        return [_of_notice(entry, ran, "hook")] if ran.failed or everything else []
     if entry.kind in QUIET and not _is_compaction(entry) and not everything:
         return []
     if _is_compaction(entry):
@@ -159,8 +159,8 @@ def _item(
 def _notice(entry: Entry) -> list[Item]:
     text = _text(entry)
     sign = _NOTICES[entry.kind]
-    if entry.kind == "notification" and (told := notices(text)):
-        return [_told(entry, one, sign) for one in told]
+    if entry.kind == "notification" and (found := notices(text)):
+        return [_of_notice(entry, one, sign) for one in found]
     fields = dict(reversed(elements(text)))
     if "command-name" in fields:
         given = fields.get("command-args", "").strip()
@@ -186,7 +186,7 @@ def _notice(entry: Entry) -> list[Item]:
     return [Item("notice", entry, body, label, sign)]
 
 
-def _told(entry: Entry, notice: Notice, icon: str) -> Item:
+def _of_notice(entry: Entry, notice: Notice, icon: str) -> Item:
     return Item("notice", entry, notice.body, notice.label, icon, is_bad=notice.failed)
 
 

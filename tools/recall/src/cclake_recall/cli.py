@@ -131,15 +131,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="number",
         help="Only this turn; 0 is what precedes the first prompt.",
     )
-    one.add_argument(
-        "-a", "--agent", metavar="id", help="The conversation of this subagent."
-    )
-    one.add_argument(
-        "-f",
-        "--full",
-        action="store_true",
-        help="Also print what tools were given and what they returned.",
-    )
+    _thread(one)
     forms = one.add_mutually_exclusive_group()
     forms.add_argument("--markdown", action="store_true", help="Print Markdown.")
     forms.add_argument(
@@ -167,15 +159,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="number",
         help="Number of messages to begin with. [default: 10]",
     )
-    one.add_argument(
-        "-a", "--agent", metavar="id", help="The conversation of this subagent."
-    )
-    one.add_argument(
-        "-f",
-        "--full",
-        action="store_true",
-        help="Also print what tools were given and what they returned.",
-    )
+    _thread(one)
     _shared(one)
 
     one = command(
@@ -307,6 +291,18 @@ def _published(one: argparse.ArgumentParser) -> None:
         "--published",
         action="store_true",
         help="Leave out lines that are not published yet.",
+    )
+
+
+def _thread(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "-a", "--agent", metavar="id", help="The conversation of this subagent."
+    )
+    one.add_argument(
+        "-f",
+        "--full",
+        action="store_true",
+        help="Also print what tools were given and what they returned.",
     )
 
 
