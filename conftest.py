@@ -124,6 +124,15 @@ def clean_environ(
             monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """Restore the umask, which tools that run within the test change."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """One real mongod for the session; do not kill it: start your own for that."""

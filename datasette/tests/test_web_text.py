@@ -20,7 +20,7 @@ from cclake_web.render.safe import visible
 from cclake_web.render.terminal import screen
 from cclake_web.render.view import pre, source
 from harmless import checked
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import Markup
 from sample import VECTORS
@@ -288,6 +288,7 @@ def test_what_is_long_is_folded_and_complete() -> None:
     assert 'href="/raw/abc"' in pre("x" * (LONGEST + 5), line="abc")
 
 
+@example("\x1b]8;;javascript:a\x07" + "b" * 426, "x.py")  # a fold cuts a sequence
 @given(PIECES, st.sampled_from(["x.py", "x.md", "x.html", "x.no", "x.sh"]))
 def test_code_is_complete_with_its_colours(text: str, name: str) -> None:
     html = source(text * 20, name, first=1)

@@ -1,6 +1,8 @@
 """Documents in shares: each is one commit, and each is there once."""
 
+import itertools
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -114,6 +116,31 @@ def test_a_share_that_cannot_be_written_leaves_no_file(
     with pytest.raises(OSError, match="no space left"):
         extract(lake, db)
     assert data_files(lake) == before
+
+
+@pytest.mark.parametrize(
+    "place", ["incremental.defer_sigint", "parquet.pq.ParquetWriter"]
+)
+def test_an_interruption_at_any_place_leaves_no_file(
+    db: Db, lake: Lake, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    store(db, list(documents(1, 150)))
+    calls = itertools.count()
+
+    def interrupt(*arguments: object, **options: object) -> object:
+        if next(calls):
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    module, _, name = f"cclake_extract.{place}".rpartition(".")
+    real = getattr(pkgutil.resolve_name(module), name)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"cclake_extract.{place}", interrupt)
+        extract(lake, db)
+    assert len(data_files(lake)) == 1
+    assert data_files(lake) == held(lake)
+    extract(lake, db)
+    assert keys(lake) == wanted(db)
 
 
 def test_two_extractors_take_everything_once(

@@ -13,7 +13,7 @@ from cclake_web.data.blocks import Call
 from cclake_web.formatting import squeeze
 from cclake_web.render.code import colour, lexer_for, lexer_named
 from cclake_web.render.cuts import LONGEST, folded, left_out
-from cclake_web.render.safe import plain
+from cclake_web.render.safe import plain, visible
 from cclake_web.render.terminal import screen
 
 Fields = dict[str, Any]
@@ -114,7 +114,8 @@ def source(
     if not text.strip():
         return Markup("")
     lexer = lexer_named(language) if language else lexer_for(_base(filename))
-    text, left = text[:LONGEST], len(text) - LONGEST
+    left = len(text) - LONGEST
+    text = visible(text[:LONGEST])  # now, since a fold may cut a terminal sequence
     lines = _coloured_lines(text, lexer)
     ends = {len(text), *(match.start() for match in re.finditer("\n", text))}
 

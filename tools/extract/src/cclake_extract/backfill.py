@@ -63,6 +63,7 @@ def backfill(
             outcome.rows += piece.rows
             outcome.dead += piece.dead
             with defer_sigint():
+                piece.taken = True
                 files += [data_file(table, file) for file in piece.files]
 
     def state() -> State:

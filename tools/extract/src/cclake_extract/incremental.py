@@ -72,6 +72,7 @@ def _extract(table: Table, source: Source, outcome: Outcome) -> None:
                 continue  # no commit for a watermark alone
             after = State(dict(marks), split.run, state.base)
             with defer_sigint():  # the files are in no list but ours
+                piece.taken = True
                 files = [data_file(table, file) for file in piece.files]
                 append(table, files, state, after)
             state = after

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import bson
 from bson.errors import BSONError
@@ -27,17 +27,19 @@ Advance = Callable[[int], None]
 BROKEN = (BSONError, ValueError, KeyError, TypeError)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Piece:
-    """A split whose files are ready to be committed.
+    """The files of a split, to be committed.
 
     Attributes:
         files: Its data files; none if it has no rows.
         dead: Documents that became dead letters.
+        taken: Set by who commits the files; until then an error deletes them.
     """
 
-    files: list[Written]
-    dead: int
+    files: list[Written] = field(default_factory=list)
+    dead: int = 0
+    taken: bool = False
 
     @property
     def rows(self) -> int:
@@ -67,23 +69,23 @@ class Reader:
         self._advance = advance
         self._extra = extra or {}
 
-    def read(self, split: Split) -> Piece:
-        """Write the documents of a split to files; leave no file after an error.
+    def read(self, split: Split, piece: Piece) -> None:
+        """Write the documents of a split to the files of a piece.
 
         Raises:
             PyMongoError: MongoDB fails.
             OSError: A file can't be written.
         """
         dead = DeadLetters(self._database)
-        out = _Files(self._destination, split)
+        out = _Files(self._destination, split, piece.files)
         with out.guard(), no_garbage_collection():
             for buffer, after, up_to in split.ranges:
                 condition = mongo.query(buffer, after, up_to) | self._extra
                 for raw in mongo.read(self._database, condition):
                     self._add(out, raw, buffer, dead)
-            files = out.finish()
+            out.finish()
             dead.write()
-        return Piece(files, dead.count)
+        piece.dead = dead.count
 
     def _add(self, out: "_Files", raw: bytes, buffer: str, dead: DeadLetters) -> None:
         if b"\x07raw_file\x00" in raw:  # large: decode one at a time
@@ -129,27 +131,36 @@ class Source:
     ) -> Generator[tuple[Split, Piece]]:
         """Write the documents of ranges to files beside the table, split by split.
 
-        The caller owns the files of each split that it receives.
+        An error, also one of the caller, deletes the files that it has not taken.
 
         Args:
             table: The table.
             ranges: What to read.
             runs: Rising run numbers; the rows of each split get the next one.
         """
-        reader = Reader(self.database, destination(table), self.advance, self.extra)
+        place = destination(table)
+        reader = Reader(self.database, place, self.advance, self.extra)
         for group in split_ranges(self.database, ranges):
-            split = Split(group, next(runs), new_path(table))
-            yield split, reader.read(split)
+            split, piece = Split(group, next(runs), new_path(table)), Piece()
+            try:
+                reader.read(split, piece)
+                yield split, piece
+            finally:
+                if not piece.taken:  # one more file may have been begun
+                    for number in range(len(piece.files) + 1):
+                        place.delete(split.file(number))
 
 
 class _Files:
     """The files of a split, and the rows for the next batch."""
 
-    def __init__(self, destination: Destination, split: Split) -> None:
+    def __init__(
+        self, destination: Destination, split: Split, written: list[Written]
+    ) -> None:
         self._destination = destination
         self._split = split
         self._writer: ParquetFile | None = None
-        self._written: list[Written] = []
+        self._written = written
         self._waiting: Columns = {}
         self._bytes = self._batch_bytes = 0
         self.run = split.run
@@ -169,20 +180,17 @@ class _Files:
         if self._bytes >= FILE_BYTES:
             self._close()
 
-    def finish(self) -> list[Written]:
+    def finish(self) -> None:
         self._close()
-        return self._written
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Delete the files after an error."""
+        """Close the unfinished file after an error."""
         try:
             yield
         except BaseException:
             if self._writer is not None:
                 self._writer.discard()
-            for file in self._written:
-                self._destination.delete(file.path)
             raise
 
     def _close(self) -> None:
