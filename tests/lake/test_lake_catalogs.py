@@ -29,7 +29,16 @@ from cclake_lake.catalog import open_catalog, require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import BIN, PATIENCE, free_port, wait_for
-from lakes import answer, duck, keys, loaded, rows, tool, wanted
+from lakes import (
+    answer,
+    duck,
+    duckdb_extensions,
+    keys,
+    loaded,
+    tool,
+    totals,
+    wanted,
+)
 from pymongo.database import Database
 from seaweed import KEY, PLAIN, SECRET, TABLES, Seaweed
 
@@ -227,12 +236,6 @@ def test_a_catalog_that_does_not_answer_is_named(
         assert "Traceback" not in failed.stderr
 
 
-def totals(lake: Lake) -> tuple[int, int, int]:
-    """Count and sums of the table, as pyiceberg reads it."""
-    found = rows(lake, "seq", "len")
-    return len(found), sum(r["seq"] for r in found), sum(r["len"] for r in found)
-
-
 def local(tmp_path: Path, db: Db) -> Lake:
     """A lake in a folder that was extracted, compacted and extended."""
     lake = Lake(warehouse=str(tmp_path / "cclake" / "iceberg"))
@@ -306,18 +309,3 @@ def test_daft_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert tuple(int(n) for n in done.stdout.split()) == totals(lake)
-
-
-def duckdb_extensions(*names: str) -> list[Path]:
-    """The extension files that come as packages, in the order to load them."""
-    import importlib.util
-
-    found = []
-    for name in names:
-        spec = importlib.util.find_spec(f"duckdb_extension_{name}")
-        if spec is None or spec.origin is None:
-            pytest.skip(f"no duckdb-extension-{name} for this platform")
-        files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension"))
-        assert files, f"no extension file in {spec.origin}"
-        found.append(files[0])
-    return found

@@ -1,5 +1,6 @@
 """A lake of a test: its settings, its rows, and the tools that work on it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from cclake_load.load import Load
@@ -68,3 +70,22 @@ def duck(path: Path, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query on a DuckDB file."""
     with duckdb.connect(str(path), read_only=True) as db:
         return db.execute(query).fetchall()
+
+
+def totals(lake: Lake) -> tuple[int, int, int]:
+    """Count and sums of the table, as pyiceberg reads it."""
+    found = rows(lake, "seq", "len")
+    return len(found), sum(r["seq"] for r in found), sum(r["len"] for r in found)
+
+
+def duckdb_extensions(*names: str) -> list[Path]:
+    """The extension files that come as packages, in the order to load them."""
+    found = []
+    for name in names:
+        spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+        if spec is None or spec.origin is None:
+            pytest.skip(f"no duckdb-extension-{name} for this platform")
+        files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension"))
+        assert files, f"no extension file in {spec.origin}"
+        found.append(files[0])
+    return found

@@ -28,6 +28,7 @@ from cclake_extract.signals import defer_sigint
 from cclake_extract.watermark import State, last_run, state_of
 
 ATTEMPTS = 20
+NAMED_FILES = 50
 _BUSY = (OperationalError, ServiceUnavailableError, TooManyRequestsError)
 
 
@@ -66,7 +67,13 @@ def append(table: Table, files: list[DataFile], before: State, after: State) -> 
 
 
 def _file_names(table: Table, files: list[DataFile]) -> dict[str, str]:
-    """Return the property that names the new files, so that no manifest is read."""
+    """Return the property that names the new files, so that no manifest is read.
+
+    Every commit writes the properties of all kept snapshots, so long lists are left
+    out.
+    """
+    if len(files) > NAMED_FILES:
+        return {}
     below = f"{table.location()}/"
     names = [file.file_path.removeprefix(below) for file in files]
     return {FILES: orjson.dumps(names).decode()}

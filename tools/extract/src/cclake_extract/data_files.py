@@ -46,7 +46,7 @@ def data_file(table: Table, file: Written) -> DataFile:
         content=DataFileContent.DATA,
         file_path=file.path,
         file_format=FileFormat.PARQUET,
-        partition=Record(),
+        partition=Record(*file.partition),
         file_size_in_bytes=file.bytes,
         sort_order_id=None,
         spec_id=table.metadata.default_spec_id,

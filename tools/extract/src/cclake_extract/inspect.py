@@ -8,6 +8,7 @@ from cclake_lake.properties import RUN
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
+from cclake_extract.partitions import described
 from cclake_extract.watermark import state_of
 
 Row = dict[str, Any]
@@ -32,6 +33,7 @@ def info(table: Table) -> Row:
         "updated_at": _when(head.timestamp_ms) if head else None,
         "extract_run": state.run,
         "watermarks": state.watermarks,
+        "partitions": described(table.schema(), table.spec()),
         "columns": {f.name: str(f.field_type) for f in table.schema().fields},
         "properties": dict(table.properties),
     }
@@ -58,11 +60,15 @@ def snapshots(table: Table) -> list[Row]:
 
 def files(table: Table) -> list[Row]:
     """Return the data files of the head."""
+    specs, schema = table.specs(), table.schema()
     return [
         {
             "path": task.file.file_path,
             "rows": task.file.record_count,
             "bytes": task.file.file_size_in_bytes,
+            "partition": specs[task.file.spec_id].partition_to_path(
+                task.file.partition, schema
+            ),
         }
         for task in table.scan().plan_files()
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,42 +66,38 @@ class Written:
         rows: Number of its rows.
         bytes: Its size.
         metadata: The content of its footer.
+        partition: The partition of its rows; () without any.
     """
 
     path: str
     rows: int
     bytes: int
     metadata: pq.FileMetaData
+    partition: tuple[Any, ...] = ()
 
 
 class ParquetFile:
     """Writes batches to a new file in a thread, while the caller makes the next.
 
-    The file is not in the table until a commit adds it; `discard` removes it.
+    The first row group creates the file, so that a split with rows of many partitions
+    has few open files. It is not in the table until a commit adds it; `discard`
+    removes it.
     """
 
-    def __init__(self, destination: Destination, path: str) -> None:
+    def __init__(
+        self, destination: Destination, path: str, partition: tuple[Any, ...] = ()
+    ) -> None:
         self.schema = destination.schema
         self.path = path
+        self.partition = partition
         self.rows = 0
         self._destination = destination
-        self._stream = destination.create(path)
+        self._stream: pa.NativeFile | None = None
+        self._writer: pq.ParquetWriter | None = None
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
         self._group: list[pa.RecordBatch] = []
         self._group_rows = self._group_bytes = 0
-        self._writer = pq.ParquetWriter(
-            self._stream,
-            self.schema,
-            compression="zstd",
-            compression_level=LEVEL,
-            use_dictionary=[c for c in DICTIONARY if c in self.schema.names],
-            write_statistics=[
-                c for c in self.schema.names if c not in ("entry", "raw")
-            ],
-            data_page_size=PAGE_BYTES,
-            store_decimal_as_integer=True,
-        )
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; write a row group as soon as there are enough.
@@ -127,26 +124,48 @@ class ParquetFile:
         if self._group:
             group = pa.Table.from_batches(self._group, self.schema)
             size = self._group_rows
-            self._pending = self._thread.submit(self._writer.write_table, group, size)
+            writer = self._opened()[1]
+            self._pending = self._thread.submit(writer.write_table, group, size)
         self._group, self._group_rows, self._group_bytes = [], 0, 0
+
+    def _opened(self) -> tuple[pa.NativeFile, pq.ParquetWriter]:
+        if self._stream is None:
+            self._stream = self._destination.create(self.path)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._stream,
+                self.schema,
+                compression="zstd",
+                compression_level=LEVEL,
+                use_dictionary=[c for c in DICTIONARY if c in self.schema.names],
+                write_statistics=[
+                    c for c in self.schema.names if c not in ("entry", "raw")
+                ],
+                data_page_size=PAGE_BYTES,
+                store_decimal_as_integer=True,
+            )
+        return self._stream, self._writer
 
     def close(self) -> Written:
         """Finish the file."""
         self._write_group()
         self._wait_for_group()
         self._thread.shutdown()
-        self._writer.close()
-        size = self._stream.tell()
-        self._stream.close()
-        return Written(self.path, self.rows, size, self._writer.writer.metadata)
+        stream, writer = self._opened()
+        writer.close()
+        size, footer = stream.tell(), writer.writer.metadata
+        stream.close()
+        return Written(self.path, self.rows, size, footer, self.partition)
 
     def discard(self) -> None:
         """Remove the file, finished or not."""
         self._thread.shutdown(cancel_futures=True)
         with contextlib.suppress(OSError, pa.ArrowException):
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         with contextlib.suppress(OSError):
-            self._stream.close()
+            if self._stream is not None:
+                self._stream.close()
         self._destination.delete(self.path)
 
     def _wait_for_group(self) -> None:

@@ -15,6 +15,7 @@ from cclake_extract import mongo
 from cclake_extract.data_files import destination, new_path
 from cclake_extract.dead_letters import DeadLetters
 from cclake_extract.parquet import Destination, ParquetFile, Written
+from cclake_extract.partitions import Key, Partitions
 from cclake_extract.rows import Columns, batch_of, columns_of
 from cclake_extract.splits import Split, split_ranges
 
@@ -33,11 +34,13 @@ class Piece:
 
     Attributes:
         files: Its data files; none if it has no rows.
+        begun: Addresses of its files, from before they are created.
         dead: Documents that became dead letters.
         taken: Set by who commits the files; until then an error deletes them.
     """
 
     files: list[Written] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
     dead: int = 0
     taken: bool = False
 
@@ -53,6 +56,7 @@ class Reader:
     Args:
         database: Where `conversations` is.
         destination: Where the files go.
+        partitions: Divides their rows.
         advance: Called with the number of documents read.
         extra: Another condition that documents must meet.
     """
@@ -61,11 +65,13 @@ class Reader:
         self,
         database: Database[Document],
         destination: Destination,
+        partitions: Partitions,
         advance: Advance = lambda _: None,
         extra: Document | None = None,
     ) -> None:
         self._database = database
         self._destination = destination
+        self._partitions = partitions
         self._advance = advance
         self._extra = extra or {}
 
@@ -77,7 +83,7 @@ class Reader:
             OSError: A file can't be written.
         """
         dead = DeadLetters(self._database)
-        out = _Files(self._destination, split, piece.files)
+        out = _Files(self._destination, self._partitions, split, piece)
         with out.guard(), no_garbage_collection():
             for buffer, after, up_to in split.ranges:
                 condition = mongo.query(buffer, after, up_to) | self._extra
@@ -139,28 +145,34 @@ class Source:
             runs: Rising run numbers; the rows of each split get the next one.
         """
         place = destination(table)
-        reader = Reader(self.database, place, self.advance, self.extra)
+        partitions = Partitions(table)
+        reader = Reader(self.database, place, partitions, self.advance, self.extra)
         for group in split_ranges(self.database, ranges):
             split, piece = Split(group, next(runs), new_path(table)), Piece()
             try:
                 reader.read(split, piece)
                 yield split, piece
             finally:
-                if not piece.taken:  # one more file may have been begun
-                    for number in range(len(piece.files) + 1):
-                        place.delete(split.file(number))
+                if not piece.taken:
+                    for path in piece.begun:
+                        place.delete(path)
 
 
 class _Files:
-    """The files of a split, and the rows for the next batch."""
+    """The open files of a split, one a partition, and the rows for the next batch."""
 
     def __init__(
-        self, destination: Destination, split: Split, written: list[Written]
+        self,
+        destination: Destination,
+        partitions: Partitions,
+        split: Split,
+        piece: Piece,
     ) -> None:
         self._destination = destination
+        self._partitions = partitions
         self._split = split
-        self._writer: ParquetFile | None = None
-        self._written = written
+        self._piece = piece
+        self._open: dict[Key, ParquetFile] = {}
         self._waiting: Columns = {}
         self._bytes = self._batch_bytes = 0
         self.run = split.run
@@ -185,28 +197,35 @@ class _Files:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Close the unfinished file after an error."""
+        """Close the unfinished files after an error."""
         try:
             yield
         except BaseException:
-            if self._writer is not None:
-                self._writer.discard()
+            for file in self._open.values():
+                file.discard()
             raise
 
     def _close(self) -> None:
         self._flush()
-        if self._writer is not None:
-            self._written.append(self._writer.close())
-        self._writer, self._bytes = None, 0
+        while self._open:
+            key = next(iter(self._open))
+            self._piece.files.append(self._open[key].close())
+            del self._open[key]
+        self._bytes = 0
 
     def _flush(self) -> None:
         if self._waiting:
-            if self._writer is None:
-                path = self._split.file(len(self._written))
-                self._writer = ParquetFile(self._destination, path)
-            batch = batch_of(self._waiting, self._writer.schema)
+            batch = batch_of(self._waiting, self._destination.schema)
             self._waiting, self._batch_bytes = {}, 0
-            self._writer.write(batch)
+            for key, rows in self._partitions.divide(batch):
+                self._file(key).write(rows)
+
+    def _file(self, key: Key) -> ParquetFile:
+        if key not in self._open:
+            path = self._split.file(len(self._piece.begun))
+            self._piece.begun.append(path)
+            self._open[key] = ParquetFile(self._destination, path, key)
+        return self._open[key]
 
 
 @contextmanager

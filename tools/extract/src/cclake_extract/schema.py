@@ -5,6 +5,7 @@ import random
 import time
 
 import pyarrow as pa
+from cclake_common.failure import Failure
 from cclake_lake.catalog import find_table
 from cclake_lake.settings import Lake
 from pyiceberg.catalog import Catalog
@@ -14,6 +15,7 @@ from pyiceberg.exceptions import (
     ServerError,
     TableAlreadyExistsError,
 )
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.types import (
@@ -30,6 +32,7 @@ from pyiceberg.types import (
 from sqlalchemy.exc import IntegrityError
 
 from cclake_extract.commit import commit
+from cclake_extract.partitions import described
 
 TRIES = 5
 S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
@@ -116,11 +119,29 @@ def arrow_schema(schema: Schema = SCHEMA) -> pa.Schema:
     )
 
 
-def ensure_table(lake: Lake, catalog: Catalog) -> Table:
-    """Return the table with every column of this version; create it if missing."""
+def ensure_table(
+    lake: Lake, catalog: Catalog, spec: PartitionSpec | None = None
+) -> Table:
+    """Return the table with every column of this version; create it if missing.
+
+    Args:
+        lake: Where it is.
+        catalog: Its catalog.
+        spec: The partitions that it must have; by default a new table has none.
+
+    Raises:
+        Failure: The table has other partitions.
+    """
     table = find_table(lake, catalog)
     if table is None:
-        table = create_table(lake, catalog)
+        table = create_table(lake, catalog, spec or UNPARTITIONED_PARTITION_SPEC)
+    has = described(table.schema(), table.spec())
+    if spec is not None and has != described(SCHEMA, spec):
+        raise Failure(
+            f"{lake.identifier} exists, with the partitions {', '.join(has) or 'none'}",
+            "Drop it, create it with other partitions, and run"
+            " `extract --full-backfill`.",
+        )
     if _missing(table):
         commit(table, lambda transaction: _add_columns(table, transaction))
     return table
@@ -138,23 +159,27 @@ def _add_columns(table: Table, transaction: Transaction) -> None:
             update.add_column(name, kind, doc=doc)
 
 
-def create_table(lake: Lake, catalog: Catalog) -> Table:
+def create_table(
+    lake: Lake, catalog: Catalog, spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC
+) -> Table:
     """Create namespace and table; another process may do so at the same time.
 
     Some catalogs then answer the second request with a server error.
     """
     for _ in range(TRIES - 1):
         try:
-            return _create_table(lake, catalog)
+            return _create_table(lake, catalog, spec)
         except (ServerError, CommitFailedException):
             time.sleep(random.uniform(0, 0.2))
-    return _create_table(lake, catalog)
+    return _create_table(lake, catalog, spec)
 
 
-def _create_table(lake: Lake, catalog: Catalog) -> Table:
+def _create_table(lake: Lake, catalog: Catalog, spec: PartitionSpec) -> Table:
     with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace(lake.namespace)
     try:
-        return catalog.create_table(lake.identifier, SCHEMA, properties=PROPERTIES)
+        return catalog.create_table(
+            lake.identifier, SCHEMA, partition_spec=spec, properties=PROPERTIES
+        )
     except TableAlreadyExistsError:
         return catalog.load_table(lake.identifier)

@@ -24,6 +24,19 @@ Hours = Annotated[
     ),
 ]
 
+ByDay = Annotated[
+    bool,
+    typer.Option("--by-day", help="Partition by the day of ingestion."),
+]
+Buckets = Annotated[
+    int,
+    typer.Option(
+        "--buckets",
+        min=0,
+        max=1_000,
+        help="Number of buckets of the session to partition by; 0: none.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Drop it; without this, refuse.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="List the files; delete nothing.")]
 
@@ -211,21 +224,25 @@ def orphans(
 
 @app.command()
 def create(
+    by_day: ByDay = False,
+    buckets: Buckets = 0,
     warehouse: Warehouse = None,
     catalog_type: CatalogType = None,
     catalog_uri: CatalogUri = None,
     json: Json = False,
 ) -> None:
-    """Create an empty table; `extract` creates a missing table by itself."""
+    """Create an empty table; `extract` creates one without partitions by itself."""
     from cclake_lake.catalog import open_catalog
 
     from cclake_extract import inspect
     from cclake_extract.damage import explained
-    from cclake_extract.schema import ensure_table
+    from cclake_extract.partitions import spec_of
+    from cclake_extract.schema import SCHEMA, ensure_table
 
     lake = _lake(warehouse, catalog_type, catalog_uri)
+    spec = spec_of(SCHEMA, by_day, buckets) if by_day or buckets else None
     with explained(lake):
-        table = ensure_table(lake, open_catalog(lake))
+        table = ensure_table(lake, open_catalog(lake), spec)
     show(json, inspect.info(table), f"{lake.identifier} is at {table.location()}")
 
 

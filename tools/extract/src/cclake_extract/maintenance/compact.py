@@ -11,6 +11,7 @@ from pyiceberg.table import FileScanTask, Table
 from cclake_extract.commit import remove, replace
 from cclake_extract.data_files import data_file, destination, new_path
 from cclake_extract.parquet import ParquetFile
+from cclake_extract.partitions import Key
 from cclake_extract.reader import FILE_BYTES
 from cclake_extract.splits import FILE_ROWS
 from cclake_extract.watermark import state_of
@@ -32,7 +33,7 @@ class Compaction:
 
 
 def compact(table: Table, at_least: int = 2) -> Compaction:
-    """Merge the small files of the head into files of about 50,000 rows.
+    """Merge the small files of each partition into files of about 50,000 rows.
 
     One snapshot deletes the small files and adds the merged ones. It has the watermark
     of the snapshot before, and every row keeps its extraction run.
@@ -41,11 +42,11 @@ def compact(table: Table, at_least: int = 2) -> Compaction:
         table: The table; holds the new head afterwards.
         at_least: Minimum number of small files; with fewer, nothing is done.
     """
-    tasks = small(table)
-    if len(tasks) < max(at_least, 2):
+    groups = small(table)
+    merged_away = [task.file for group in groups for task in group]
+    if len(merged_away) < max(at_least, 2):
         return Compaction()
-    merged = _merge(table, tasks)
-    merged_away = [task.file for task in tasks]
+    merged = [file for group in groups for file in _merge(table, group)]
     try:
         replace(table, lambda: merged_away, merged, lambda: state_of(table))
     except ValidationException:
@@ -57,31 +58,38 @@ def compact(table: Table, at_least: int = 2) -> Compaction:
     return Compaction(len(merged_away), rows, len(merged))
 
 
-def small(table: Table) -> list[FileScanTask]:
-    """Return the files of the head that are worth merging, oldest rows first."""
+def small(table: Table) -> list[list[FileScanTask]]:
+    """Return the files that are worth merging by partition, oldest rows first."""
     field = table.schema().find_field("extract_run").field_id
 
     def age(task: FileScanTask) -> tuple[int, str]:
         low = (task.file.lower_bounds or {}).get(field, b"")
         return int.from_bytes(low, "little"), task.file.file_path
 
-    found = [
-        task
-        for task in table.scan().plan_files()
-        if task.file.record_count < SMALL_ROWS
-        and task.file.file_size_in_bytes < SMALL_BYTES
-    ]
-    return sorted(found, key=age)
+    found: dict[Key, list[FileScanTask]] = {}
+    for task in table.scan().plan_files():
+        if (
+            task.file.record_count < SMALL_ROWS
+            and task.file.file_size_in_bytes < SMALL_BYTES
+            and task.file.spec_id == table.metadata.default_spec_id
+        ):
+            found.setdefault(_key(task.file), []).append(task)
+    return [sorted(group, key=age) for group in found.values() if len(group) > 1]
+
+
+def _key(file: DataFile) -> Key:
+    return tuple(file.partition[place] for place in range(len(file.partition)))
 
 
 def _merge(table: Table, tasks: list[FileScanTask]) -> list[DataFile]:
+    """Merge files of one partition."""
     done: list[DataFile] = []
     writer: ParquetFile | None = None
     scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-    place, size = destination(table), 0
+    place, size, key = destination(table), 0, _key(tasks[0].file)
     try:
         for task in tasks:
-            writer = writer or ParquetFile(place, new_path(table))
+            writer = writer or ParquetFile(place, new_path(table), key)
             rows = scan.to_table([task]).cast(writer.schema)
             for batch in rows.to_batches(max_chunksize=GROUP_ROWS):
                 writer.write(batch)

@@ -21,7 +21,7 @@ def due(table: Table, every: int = EVERY) -> bool:
     for snapshot in lineage(table, table.current_snapshot()):
         if not snapshot.summary or snapshot.summary.operation != Operation.APPEND:
             break
-        commits += _added(snapshot) < SMALL_ROWS
+        commits += _rows_of_a_file(snapshot) < SMALL_ROWS
     return commits >= every or len(table.metadata.snapshots) > SNAPSHOTS
 
 
@@ -36,6 +36,7 @@ def maintain(table: Table) -> dict[str, Any]:
     }
 
 
-def _added(snapshot: Snapshot) -> int:
-    summary = snapshot.summary
-    return int(summary.additional_properties.get("added-records", 0)) if summary else 0
+def _rows_of_a_file(snapshot: Snapshot) -> float:
+    added = snapshot.summary.additional_properties if snapshot.summary else {}
+    files = int(added.get("added-data-files", 0)) or 1
+    return int(added.get("added-records", 0)) / files
