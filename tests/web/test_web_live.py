@@ -2,15 +2,18 @@
 
 import base64
 import gzip
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from pathlib import Path
 
 import gridfs
 import httpx
 import orjson
+import psutil
 import pytest
 from bson import Binary
 from export import PIXEL, Export
@@ -200,6 +203,26 @@ def test_nothing_asks_mongodb_while_no_page_is_open(
             time.sleep(1.5)
     # MongoDB asks itself now and then, but not in every one of these spans.
     assert any(before == after for before, after in pairwise(counts))
+
+
+def test_an_idle_server_seldom_wakes(tmp_path: Path) -> None:
+    sample().write(tmp_path / "conversations.db")
+    own = {"PYTHONPATH": ""}  # a process of its own, not one of the fork server
+    with serving(tmp_path, tmp_path / "web.log", **own) as web:
+        assert web.process
+        page = web.get("/")
+        assert page.headers["date"].endswith("GMT")
+
+        def wakes() -> int:
+            return psutil.Process(web.process.pid).num_ctx_switches().voluntary
+
+        before = wakes()
+        time.sleep(4)
+        assert wakes() - before < 20  # once a second; uvicorn's own loop wakes 40 times
+        later = parsedate_to_datetime(web.get("/").headers["date"])
+        assert later > parsedate_to_datetime(page.headers["date"])
+        web.process.terminate()
+        assert web.process.wait(PATIENCE) in (0, -signal.SIGTERM)
 
 
 def test_a_stop_does_not_wait_for_open_streams(live: Web, shipper: Shipper) -> None:

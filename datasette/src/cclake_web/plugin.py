@@ -14,6 +14,7 @@ from datasette.utils.asgi import Request, Response
 from jinja2 import Environment
 from pluggy import HookimplMarker
 from starlette.types import ASGIApp
+from uvicorn import Server
 
 from cclake_web.compression import compressed
 from cclake_web.descriptions import metadata
@@ -42,6 +43,7 @@ from cclake_web.permissions import refused, reveals, signed_in_until
 from cclake_web.render.code import warm
 from cclake_web.render.safe import finalize, visible
 from cclake_web.security import Guard
+from cclake_web.shutdown import main_loop
 from cclake_web.state import state_of
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
@@ -71,6 +73,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     if not state.config.reveal and not stable:
         raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
     state.export.look()
+    Server.main_loop = main_loop  # type: ignore[method-assign]
     # Load templates and lexers now, so that the first page does not wait for them.
     for name in environment().list_templates():
         environment().get_template(name)

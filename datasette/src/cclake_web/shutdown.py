@@ -1,21 +1,23 @@
-"""End long answers when the server is to stop.
+"""Wait for the signal to stop, and end long answers then.
 
 At SIGTERM the server waits for open connections, and an event stream never ends by
 itself.
 """
 
+import asyncio
+import contextlib
 import signal
-import threading
 from types import FrameType
 
-_state = {"watched": False, "requested": False}
+from uvicorn import Server
+
+DATE_S = 1.0  # how often the Date header of the answers is renewed
+_state = {"requested": False}
 
 
-def watch() -> None:
-    """Record SIGTERM and SIGINT, and pass them on to the server."""
-    if _state["watched"] or threading.current_thread() is not threading.main_thread():
-        return
-    _state["watched"] = True
+async def main_loop(server: Server) -> None:
+    """Replace uvicorn's loop, which wakes an idle server ten times a second."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)
 
@@ -23,8 +25,12 @@ def watch() -> None:
             _state["requested"] = True
             if callable(before):
                 before(got, frame)
+            loop.call_soon_threadsafe(stop.set)
 
         signal.signal(number, note)
+    while not await server.on_tick(0):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), DATE_S)
 
 
 def requested() -> bool:

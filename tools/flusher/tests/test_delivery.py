@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -607,3 +608,11 @@ def test_the_collection_and_its_indexes_are_compressed_with_zstd(bench: Bench) -
     assert len(parts) == 7
     for name, part in parts.items():
         assert "block_compressor=zstd" in part["creationString"], name
+
+
+def test_the_driver_does_not_import_what_it_cannot_use() -> None:
+    code = "import sys, cclake_flusher.cli; print('cryptography' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -138,7 +138,7 @@ def test_a_second_one_waits_and_counts_all_that_the_killed_first_had(
             for stored in client.claude_logs.conversations.find():
                 assert stored == documents[stored["_id"]]
             client.admin.command("fsync")
-        wait_for(lambda: journal_bytes(home) < 12e6, "the journal is short")
+        wait_for(lambda: journal_bytes(home) < 2e6, "the journal is short")
     finally:
         end(second)
         if second.stderr:

@@ -75,7 +75,6 @@ async def live_stream(
 ) -> None:
     """Send `lines` events with the HTML of all unpublished lines."""
     await ensure_visible(datasette, request.actor)
-    shutdown.watch()
     args = request.args
     reveal = args.get("reveal") == "1" and await may_reveal(datasette, request.actor)
     ask = Ask(

@@ -15,9 +15,11 @@ from cclake_common.visible import visible
 
 # Memory above 15 % of the cache is returned once the work that needed it is done; a
 # smaller cache stalls on documents of 16 MB. Room for 33,000 sessions, the default,
-# takes 45 MB. A journal file takes its full size from the start: one of 100 MB, the
-# default, and spare ones are for servers with more to write. A record of 45 MB fits in.
-ENGINE = "eviction_target=15,session_max=1000,log=(prealloc=false,file_max=10MB)"
+# takes 45 MB. A journal file takes its full size from the start, and each of 128
+# buffers up to a tenth of it: files of 100 MB, the default, and spare ones are for
+# servers with more to write. With 1 MB instead of 10, mongod takes 27 MB less after
+# use, and as much CPU time. A record of 45 MB fits in.
+ENGINE = "eviction_target=15,session_max=1000,log=(prealloc=false,file_max=1MB)"
 
 
 def find_mongod() -> Path:
