@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from cclake_common.lock import exclusive, hold, try_lock
-from cclake_common.sqlite import connect_readonly, file_identity
+from cclake_common.sqlite import (
+    KEYS_PER_QUERY,
+    connect_readonly,
+    file_identity,
+    rows_with_keys,
+)
 from cclake_common.stop import Stop
 
 HOLD = """
@@ -108,3 +113,15 @@ def test_a_process_dies_at_the_point_that_is_named(
     fault = {"CCLAKE_FAULT": named} if named else {}
     ended = subprocess.run([sys.executable, "-c", script], env=os.environ | fault)
     assert ended.returncode == code
+
+
+def test_more_keys_than_a_query_may_have_are_all_found() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("create table rows (key, side)")
+        keys = [str(number) for number in range(2 * KEYS_PER_QUERY + 1)]
+        rows = [(key, side) for key in keys for side in ("a", "b")]
+        db.executemany("insert into rows values (?, ?)", rows)
+        sql = "select key from rows where side = ? and key in ({})"
+        found = rows_with_keys(db, sql, keys[1:], "a")
+        assert sorted(row[0] for row in found) == sorted(keys[1:])
+        assert list(rows_with_keys(db, sql, [], "a")) == []

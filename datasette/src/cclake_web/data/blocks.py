@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from cclake_archive.live.blocks import CHUNK, Block
+from cclake_archive.live.blocks import Block
 from cclake_common.kept import Kept
 from cclake_common.masking import mask, mask_value
+from cclake_common.sqlite import rows_with_keys
 
 from cclake_web.deadline import check
 
@@ -154,7 +155,7 @@ def calls_of(
         if block.kind == "tool_use" and block.tool_use_id
     }
     facts = "select * from fct_tool_calls where tool_use_id in ({})"
-    for row in _in_chunks(connection, facts, calls):
+    for row in rows_with_keys(connection, facts, calls):
         call = calls[row["tool_use_id"]]
         call.duration_ms = row["duration_ms"]
         call.subagent_id = row["subagent_id"] or ""
@@ -162,7 +163,7 @@ def calls_of(
         call.result_key = row["result_entry_key"] or ""
     results: dict[Key, Call] = {}
     blocks = "select * from thread_blocks where tool_use_id in ({})"
-    for row in _in_chunks(connection, blocks, calls):
+    for row in rows_with_keys(connection, blocks, calls):
         call = calls[row["tool_use_id"]]
         if row["entry_key"] == call.result_key:
             results[row["session_id"], call.result_key] = call
@@ -201,14 +202,4 @@ def _of_entries(
         by_owner.setdefault(owner, []).append(key)
     for owner, keys in by_owner.items():
         where = "session_id = ? and entry_key in ({})"
-        yield from _in_chunks(connection, sql.format(where), keys, owner)
-
-
-def _in_chunks(
-    connection: sqlite3.Connection, sql: str, keys: Iterable[str], *before: str
-) -> Iterable[sqlite3.Row]:
-    wanted = list(keys)
-    for start in range(0, len(wanted), CHUNK):
-        some = wanted[start : start + CHUNK]
-        marks = ",".join("?" * len(some))
-        yield from connection.execute(sql.format(marks), (*before, *some))
+        yield from rows_with_keys(connection, sql.format(where), keys, owner)

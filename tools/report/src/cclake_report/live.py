@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cclake_common import windows
 from cclake_common.budgets import Sums, published
+from cclake_common.sqlite import rows_with_keys
 
 from cclake_report.export import Gold, moment
 from cclake_report.transcript import Part, Response, Tail, read_tail
@@ -96,13 +97,8 @@ def unpublished(gold: Gold | None, session_id: str, transcript: Path) -> Unpubli
 def _known(gold: Gold, tail: Tail) -> set[str]:
     """Return the ids in the export, since a fork begins with copies."""
     ids = [r.message_id for r in tail.responses]
-    found: set[str] = set()
-    for at in range(0, len(ids), 500):
-        some = ids[at : at + 500]
-        marks = ", ".join("?" * len(some))
-        sql = f"select message_id from fct_api_responses where message_id in ({marks})"
-        found |= {row["message_id"] for row in gold.rows(sql, some)}
-    return found
+    sql = "select message_id from fct_api_responses where message_id in ({})"
+    return {row[0] for row in rows_with_keys(gold.connection, sql, ids)}
 
 
 class _Prices:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-CHUNK = 500  # maximum number of keys in a query
-
 
 @dataclass
 class Block:

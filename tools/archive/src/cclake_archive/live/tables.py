@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cclake_common.search import first_number
+from cclake_common.sqlite import rows_with_keys
 from cclake_common.times import moment
 from cclake_common.words import words_of
 
 from cclake_archive.json_text import dumps
-from cclake_archive.live.blocks import CHUNK, Block
+from cclake_archive.live.blocks import Block
 from cclake_archive.live.reading import (
     MOST_PROMPT,
     MOST_TITLE,
@@ -161,7 +162,7 @@ class Tables:
         self, export: sqlite3.Connection, session: Session, lines: list[Line]
     ) -> None:
         """Record the sessions whose API messages these lines repeat."""
-        found = _in_chunks(
+        found = rows_with_keys(
             export,
             """select distinct session_id from fct_api_responses
             where message_id in ({})""",
@@ -254,7 +255,7 @@ class Tables:
         where tool_use_id in ({}) and block_kind = 'tool_use'"""
         found = [
             Block("tool_use", "", row[0], row[1] or "", row[2] or "")
-            for row in _in_chunks(export, sql, asked)
+            for row in rows_with_keys(export, sql, asked)
         ]
         for block in found:
             self._call(line, block)
@@ -368,7 +369,7 @@ def _keys(
     return {
         row[0]
         for session_id in sessions
-        for row in _in_chunks(export, sql, wanted, session_id)
+        for row in rows_with_keys(export, sql, wanted, session_id)
     }
 
 
@@ -379,15 +380,3 @@ def _one(export: sqlite3.Connection, table: str, column: str, value: Any) -> Row
         return None
     names = (each[0] for each in cursor.description)
     return dict(zip(names, tuple(found), strict=True))
-
-
-def _in_chunks(
-    connection: sqlite3.Connection, sql: str, keys: Iterable[str], *before: str
-) -> list[Any]:
-    wanted = list(keys)
-    found: list[Any] = []
-    for start in range(0, len(wanted), CHUNK):
-        some = wanted[start : start + CHUNK]
-        marks = ", ".join("?" * len(some))
-        found += connection.execute(sql.format(marks), (*before, *some)).fetchall()
-    return found
