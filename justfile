@@ -228,6 +228,7 @@ lint: _dev
     @python tests/support/prose.py
     @mypy {{ python_sources }} {{ python_tests }}
     @mypy bench
+    @mypy --platform darwin --cache-dir .mypy_cache/darwin {{ python_sources }}
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
     @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone tests/support/test-on

@@ -4,6 +4,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote_plus
@@ -162,7 +163,7 @@ def test_stars_and_labels_choose_on_the_dashboard_and_in_search(starred: Web) ->
         assert found
         return found[1]
 
-    with sqlite3.connect(starred.exports / "conversations.db") as db:
+    with closing(sqlite3.connect(starred.exports / "conversations.db")) as db:
         sql = "select sum(cost_usd) from fct_api_responses where session_id = ?"
         (dollars,) = db.execute(sql, (MAIN,)).fetchone()
     assert cost(chosen) == cost(labelled) == f"${dollars:.2f}" != cost(everything)

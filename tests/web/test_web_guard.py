@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -228,7 +229,7 @@ def test_many_begin_with_the_same_token(
 
 def test_a_page_that_takes_too_long_advises_what_helps(tmp_path: Path) -> None:
     path = sample().write(tmp_path / "exports" / "conversations.db")
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.executescript(
             """drop table dim_projects; create view dim_projects as
             with recursive c(n) as (select 1 union all select n + 1 from c)

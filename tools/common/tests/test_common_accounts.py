@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_folder_that_gold_would_spell_otherwise_is_the_same(
 @pytest.mark.parametrize("text", [RULES, "", '[[account]]\nname = "all"\n'])
 def test_sql_says_the_same(tmp_path: Path, text: str) -> None:
     known = rules(tmp_path, text)
-    with sqlite3.connect(":memory:") as db:
+    with closing(sqlite3.connect(":memory:")) as db:
         db.execute("create table dim_projects (project_key, project_path)")
         db.execute("create table t (n, host, project_key)")
         for n, (host, folder, _) in enumerate(PLACES):

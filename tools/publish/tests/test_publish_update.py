@@ -593,7 +593,7 @@ def counted(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **named)
     return run
-served.sync = atomic.sync = counted(atomic.sync)
+served.sync_path = atomic.sync_path = counted(atomic.sync_path)
 served.discard = counted(served.discard)
 Path.replace = counted(Path.replace)
 sqlite_writer.Transaction.run = counted(sqlite_writer.Transaction.run)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cclake_tailer.counters import Counters
-from cclake_tailer.lines import fault_of
+from cclake_tailer.lines import TOO_DEEP, fault_of
 from cclake_tailer.output import Output
 from cclake_tailer.reader import Reader
 from cclake_tailer.records import Checkpoint
@@ -149,6 +149,25 @@ def test_hostile_lines_are_raw_with_a_reason(hostile: bytes) -> None:
     ]  # fmt: skip
     assert kept.lines[1].error
     assert kept.lines[0].error is None
+
+
+@pytest.mark.parametrize(
+    ("line", "deep"),
+    [
+        (b'{"a":%s1%s}' % (b"[" * 699, b"]" * 699), False),
+        (b'{"a":%s1%s}' % (b"[" * 700, b"]" * 700), True),
+        (b'{"a":%s1%s}' % (b'{"[":' * 700, b"}" * 700), True),
+        (b'{"a":[%s[]]}' % (b"[]," * 5000), False),
+        (b'{"a":"%s"}' % (b'\\\\\\"[{' * 5000), False),
+        (b'{"a":"\\\\",%s"b":%s1%s}' % (b'"x":[],' * 9, b"[" * 700, b"]" * 700), True),
+        (b'{"a":%s1%s}' % (b"[" * 90_000, b"]" * 90_000), True),
+    ],
+)
+def test_the_depth_of_a_line_is_limited_alike_on_every_python(
+    line: bytes, deep: bool
+) -> None:
+    assert (fault_of(line) == TOO_DEEP) == deep
+    assert (fault_of(line) is None) == (not deep)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from cclake_common.failure import Failure
+from cclake_common.sync import sync
 
 from cclake_backup.manifest import Saved
 
@@ -43,7 +44,7 @@ class Writer:
         """Sync the file to disk; return its entry for the manifest."""
         self._put(self._zip.flush())
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
         return Saved(
             self._name,
             self._collection,

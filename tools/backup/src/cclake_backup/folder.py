@@ -1,7 +1,6 @@
 """The folder of a backup: numbered parts, each written completely or not at all."""
 
 import contextlib
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.lock import exclusive
+from cclake_common.sync import sync, sync_path
 
 from cclake_backup import manifest
 from cclake_backup.manifest import Manifest
@@ -86,13 +86,13 @@ def publish(folder: Path, made: Manifest) -> Part:
     with (folder / DRAFT / manifest.NAME).open("x", encoding="utf-8") as file:
         file.write(made.text())
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     for path in (folder / DRAFT / made.database, folder / DRAFT):
-        _sync(path)
+        sync_path(path)
     last = _paths(folder)[-1:]
     path = folder / f"{int(last[0].name) + 1 if last else 1:04}"
     (folder / DRAFT).rename(path)
-    _sync(folder)
+    sync_path(folder)
     return Part(path, made)
 
 
@@ -106,11 +106,3 @@ def _paths(folder: Path) -> list[Path]:
 
 def _delete_draft(folder: Path) -> None:
     shutil.rmtree(folder / DRAFT, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cclake_common.failure import Failure
 from cclake_common.kept import Kept, Store, from_record
+from cclake_common.sync import sync
 
 from cclake_backup.folder import Part
 from cclake_backup.manifest import Saved
@@ -30,7 +31,7 @@ def save(part: Path, kept: Path) -> list[Saved]:
     with os.fdopen(os.open(part / NAME, flags, 0o600), "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     return [Saved(NAME, "", 0, len(data), hashlib.sha256(data).hexdigest())]
 
 

@@ -140,8 +140,16 @@ def allocate_reserve(path: Path) -> None:
     except OSError:
         return
     try:
-        os.posix_fallocate(fd, 0, RESERVE)
+        _allocate(fd, RESERVE)
     except OSError:
         path.unlink(missing_ok=True)
     finally:
         os.close(fd)
+
+
+def _allocate(fd: int, size: int) -> None:
+    if sys.platform != "darwin":
+        os.posix_fallocate(fd, 0, size)
+    else:
+        while size:
+            size -= os.write(fd, bytes(size))

@@ -20,6 +20,7 @@ from cclake_common.visible import visible, visible_lines
 TRY_LATER = 75
 INTERRUPTED = 130
 UNREAD = 141
+READER_GONE = select.POLLHUP  # Linux always reports it, macOS only if asked
 COMMAND = "CCLAKE_COMMAND"
 _RECIPE = re.compile(r"(`|: )(?:\./)?just ([a-z-]+)")
 # What recipes run that are not commands of the same name.
@@ -183,7 +184,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 def _is_unread() -> bool:
     """Return whether standard output is a pipe that nobody reads any more."""
     poll = select.poll()
-    poll.register(1, 0)
+    poll.register(1, READER_GONE)
     return bool(poll.poll(0))
 
 

@@ -179,6 +179,7 @@ class Store:
                 _check(db, self.path)
                 db.executescript(_SCHEMA)
                 db.execute("pragma synchronous = full")
+                db.execute("pragma fullfsync = on")  # for macOS
                 db.execute("begin immediate")
                 yield db
                 db.execute("commit")

@@ -31,6 +31,7 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 # A lost deletion does no harm: the rows are sent again, and MongoDB refuses them.
 PRAGMAS = """
 pragma synchronous = normal;
+pragma fullfsync = on;
 pragma secure_delete = off;
 pragma wal_autocheckpoint = 256;
 pragma journal_size_limit = 67108864;

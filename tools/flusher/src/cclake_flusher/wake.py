@@ -2,10 +2,12 @@
 
 import contextlib
 import select
+import sys
 from pathlib import Path
 from typing import Any
 
 from cclake_common.stop import Stop
+from inotify_simple import INotify, flags
 
 POLL_S = 0.2
 FIRST_CHECK_S, LAST_CHECK_S = 0.0005, 0.3
@@ -59,11 +61,10 @@ class Wake:
 
 
 def _watch(folder: Path) -> Any:
-    with contextlib.suppress(OSError, ImportError, AttributeError):
-        import inotify_simple
-
-        flags = inotify_simple.flags
-        inotify = inotify_simple.INotify()
+    if sys.platform != "linux":
+        return None
+    with contextlib.suppress(OSError):
+        inotify = INotify()
         inotify.add_watch(folder, flags.MODIFY | flags.CREATE | flags.MOVED_TO)
         return inotify
     return None

@@ -249,10 +249,11 @@ def _open_readonly(path: Path) -> sqlite3.Connection:
     try:
         db = connect_readonly(path, wait_s=10)
         db.execute("select 1 from sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError as error:
         if db:
             db.close()
-        if path.with_name(f"{path.name}-wal").exists():
+        used = path.with_name(f"{path.name}-wal").exists()
+        if used or not isinstance(error, sqlite3.OperationalError):
             raise
         return sqlite3.connect(f"{readonly_uri(path)}&immutable=1", uri=True)
     return db

@@ -1,12 +1,12 @@
 """Write files atomically, with one publisher at a time."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cclake_common.lock import exclusive
+from cclake_common.sync import sync_path
 
 _COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal")
 
@@ -41,9 +41,9 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o600)  # independent of the umask and of its source
-        sync(temporary)
+        sync_path(temporary)
         temporary.replace(target)
-        sync(target.parent)
+        sync_path(target.parent)
     finally:
         discard(temporary)
 
@@ -52,12 +52,3 @@ def discard(path: Path) -> None:
     """Remove a database file and its companions, if there are any."""
     for companion in _COMPANIONS:
         path.with_name(path.name + companion).unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

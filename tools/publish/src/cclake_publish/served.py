@@ -11,8 +11,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cclake_common.sqlite import connect_readonly
+from cclake_common.sync import sync_path
 
-from cclake_publish.atomic import discard, sync
+from cclake_publish.atomic import discard
 
 NAME = "conversations.db"
 LOG_BYTES = 64 << 20  # maximum size of a WAL that readers keep from being emptied
@@ -76,15 +77,15 @@ def next_file(folder: Path, export_id: str) -> Iterator[Path]:
     try:
         yield new
         new.chmod(0o600)  # whatever the umask
-        sync(new)
+        sync_path(new)
         real = folder / f"conversations-{export_id[:12]}.db"
         new.replace(real)
         link = folder / f".{NAME}.link"
         link.unlink(missing_ok=True)
         link.symlink_to(real.name)
-        sync(folder)
+        sync_path(folder)
         link.replace(folder / NAME)
-        sync(folder)
+        sync_path(folder)
     finally:
         discard(new)
 

@@ -26,6 +26,7 @@ NEW = (
 SERVED = (
     "busy_timeout = 10000",
     "synchronous = full",  # what is published survives a power failure
+    "fullfsync = on",  # without it, macOS does not wait for the disk
     "wal_autocheckpoint = 0",
     "cache_size = -65536",
 )

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from cclake_common.failure import UNREAD, Failure
+from cclake_common.failure import READER_GONE, UNREAD, Failure
 from cclake_common.search import Within
 
 from cclake_recall.find import Row
@@ -97,6 +97,6 @@ def _wait() -> None:
     """Wait a moment; exit if the reader of standard output has closed it."""
     sys.stdout.flush()
     poll = select.poll()
-    poll.register(1, 0)
+    poll.register(1, READER_GONE)
     if poll.poll(EVERY_S * 1000):
         sys.exit(UNREAD)

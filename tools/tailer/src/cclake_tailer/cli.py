@@ -146,8 +146,6 @@ def tailer(
     disk.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    # Readers of a record find its entry nested one level deeper than in the log.
-    sys.setrecursionlimit(800)
     roots = [str(Path(each).absolute()) for each in root or settings.roots()]
     for each in roots:
         if shown(each) != each:

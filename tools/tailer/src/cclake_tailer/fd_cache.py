@@ -3,8 +3,11 @@
 import contextlib
 import os
 import resource
+import sys
 from collections.abc import Hashable
 from typing import Generic, TypeVar
+
+_MACOS_FILES = 10240  # OPEN_MAX
 
 K = TypeVar("K", bound=Hashable)
 
@@ -12,9 +15,11 @@ K = TypeVar("K", bound=Hashable)
 def raise_fd_limit() -> None:
     """Raise the limit of open files to the maximum that the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    # macOS calls it infinite, and refuses more than this.
+    wanted = _MACOS_FILES if sys.platform == "darwin" and hard > _MACOS_FILES else hard
+    if soft != wanted:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class FdCache(Generic[K]):
@@ -23,7 +28,7 @@ class FdCache(Generic[K]):
     def __init__(self) -> None:
         self._fds: dict[K, int] = {}
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.limit = max(4, min(4096, soft // 4))
+        self.limit = 4096 if soft < 0 else max(4, min(4096, soft // 4))  # -1: no limit
 
     def __contains__(self, key: K) -> bool:
         return key in self._fds

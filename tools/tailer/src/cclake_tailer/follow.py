@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from cclake_common.failure import READER_GONE
 from cclake_common.memory import BACKLOG, trim
 from cclake_common.stop import Stop
 from cclake_common.visible import visible
@@ -72,7 +73,7 @@ class Follower:
         Args:
             polling: Never use inotify.
         """
-        if not polling:
+        if sys.platform == "linux" and not polling:
             self._use_inotify()
         for root in self._server.registry.roots:
             if (kind := network_type(root)) is not None:
@@ -204,7 +205,7 @@ class Follower:
             due.append(compare)
         poll = select.poll()
         poll.register(self._stop.fd, select.POLLIN)
-        poll.register(self._out.fd, 0)  # an error means that the reader is gone
+        poll.register(self._out.fd, READER_GONE)
         if self._watch is not None:
             poll.register(self._watch.fd, select.POLLIN)
         poll.poll(max(0.0, min(due) - time.monotonic()) * 1000)

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable
+from itertools import accumulate
 
 import msgspec
 
@@ -12,8 +13,13 @@ class _AnyObject(msgspec.Struct):
     """A JSON object whose syntax is checked without building its members."""
 
 
+TOO_DEEP = "nested too deeply"
 _check = msgspec.json.Decoder(_AnyObject).decode
 _SLICE = 1 << 20
+_MAX_DEPTH = 700
+"""Below every parser's own limit, of which those of Python differ by its version."""
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
+_STEPS = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 Pieces = Iterable[bytes]
 
 
@@ -24,6 +30,8 @@ def fault_of(line: bytes) -> str | None:
     try:
         _check(line)
         _check_utf8(line)
+        if _is_deep(line):
+            return TOO_DEEP
     except msgspec.ValidationError:
         return "not a JSON object"
     except msgspec.DecodeError as error:
@@ -31,8 +39,17 @@ def fault_of(line: bytes) -> str | None:
     except UnicodeDecodeError as error:
         return f"not UTF-8: {error.reason}"
     except RecursionError:
-        return "nested too deeply"
+        return TOO_DEEP
     return None
+
+
+def _is_deep(line: bytes) -> bool:
+    """Return whether valid JSON is nested too deeply; fast where brackets are few."""
+    if line.count(b"[") + line.count(b"{") <= _MAX_DEPTH:
+        return False
+    unescaped = line.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside = b"".join(unescaped.translate(None, _NOT_STRUCTURE).split(b'"')[::2])
+    return max(accumulate(map(_STEPS.__getitem__, outside)), default=0) > _MAX_DEPTH
 
 
 def encoding_of(beginning: bytes) -> str | None:

@@ -5,9 +5,10 @@ import fcntl
 import os
 import select
 import stat
+import sys
 from collections.abc import Callable, Iterable
 
-from cclake_common.failure import Failure
+from cclake_common.failure import READER_GONE, Failure
 from cclake_common.visible import visible_lines
 
 _BLOCK = 1 << 18
@@ -29,8 +30,9 @@ class Output:
         self._size = 0
         self._wake: int | None = None
         self._meanwhile: Callable[[], None] | None = None
-        with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # not a pipe
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
 
     def while_blocked(self, wake: int, meanwhile: Callable[[], None]) -> None:
         """Set what to do while a full pipe waits for its reader.
@@ -74,7 +76,7 @@ class Output:
     def reader_gone(self) -> bool:
         """Return whether the reader of the pipe has closed it."""
         poll = select.poll()
-        poll.register(self.fd, 0)
+        poll.register(self.fd, READER_GONE)
         return any(
             event & (select.POLLERR | select.POLLHUP) for _fd, event in poll.poll(0)
         )
