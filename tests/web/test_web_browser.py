@@ -1,7 +1,7 @@
 """The pages in a real Chromium: hostile text, keys, folds, and accessibility."""
 
-import os
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,7 +43,6 @@ _UNSEEN = r"""(() => {
     return found;
 })()"""
 _HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
-REPOSITORY = Path(__file__).parents[2]
 FILE = "/file?path=/home/me/alpha/src/parser.py"
 KEEP = f"/keep?session={HOSTILE}"
 ODD_FILE = f"/file?path={quote(ODD_PATH)}"
@@ -245,22 +244,12 @@ def test_a_phone_needs_no_sideways_scrolling(
     tab.close()
 
 
-def axe() -> Path:
-    """The script of axe-core: `npm install axe-core`, or CCLAKE_AXE."""
-    return Path(_AXE or REPOSITORY / "node_modules" / "axe-core" / "axe.min.js")
-
-
-_AXE = os.environ.get("CCLAKE_AXE")  # read before a fixture clears the environment
-
-
 @pytest.mark.parametrize(
     "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30", f"/session/{RUNNING}",
              "/raw/abab", "/runs", "/files", FILE, KEEP, f"/session/{LONG}?page=2", "/compare",
              f"/session/{LONG}/cost", f"/session/{MAIN}?all=1", "/search?q=re:parser", "a part"]
 )  # fmt: skip
 def test_axe_finds_no_fault(browser: Browser, web: Web, path: str) -> None:
-    if not axe().exists():
-        pytest.skip("axe-core is not installed")
     path = part(web) if path == "a part" else path
     # Both schemes and both widths, each once.
     for scheme, width in (("light", 1440), ("dark", 390)):
@@ -304,7 +293,8 @@ def part(web: Web) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    page.evaluate(axe().read_text())
+    script = files("axe_playwright_python") / "axe.min.js"
+    page.evaluate(script.read_text("utf-8"))
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{one['id']}: {node['target']} {node['html'][:120]}"
