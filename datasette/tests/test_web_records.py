@@ -364,6 +364,18 @@ def test_a_record_of_any_shape_can_be_shown(
     items_of(entry, {}, lambda call: None, everything=True)
 
 
+def test_all_notices_of_one_text_are_shown() -> None:
+    text = """<task-notification><task-id>1</task-id><summary>One</summary>
+    </task-notification>
+    <task-notification><summary>Two</summary><status>failed</status></task-notification>
+    In between.
+    <teammate-message teammate_id="ann">Three</teammate-message>"""
+    assert [(one.label, one.failed) for one in notices(text)] == [
+        ("One", False), ("Two", True), ("In between.", False),
+        ("Message from ann: Three", False),
+    ]  # fmt: skip
+
+
 @given(st.lists(st.sampled_from([*VECTORS, "<task-notification>", "</task-notification>", "<result>",
        "</result>", "<summary>", "</summary>", "<teammate-message teammate_id=\"", "\">",
        "</teammate-message>"]), max_size=12).map("".join))  # fmt: skip

@@ -14,7 +14,14 @@ from cclake_web.data.blocks import Entry
 from cclake_web.downloads.markdown import body
 from cclake_web.render.code import clip, lexer_for
 from cclake_web.render.cuts import CHARS, LINES, LONGEST, folded_markdown
-from cclake_web.render.diff import SHOWN, Hunk, diff_html, difference, patch_hunks
+from cclake_web.render.diff import (
+    MAX_LINES,
+    SHOWN,
+    Hunk,
+    diff_html,
+    difference,
+    patch_hunks,
+)
 from cclake_web.render.markdown import markdown
 from cclake_web.render.safe import visible
 from cclake_web.render.terminal import screen
@@ -200,6 +207,16 @@ def test_a_long_difference_is_folded_and_not_lost() -> None:
     assert shown.count('class="add"') == SHOWN
     assert f"{900 - SHOWN} more lines" in folded
     assert html.count('class="add"') == 900
+
+
+def test_a_very_long_difference_is_shown_in_folds_up_to_its_limit() -> None:
+    html = diff_html([Hunk([f"+line {n}" for n in range(12_000)], 0, 1)])
+    assert html.count('class="add"') == 12_000
+    assert html.count("<details") == 3
+    assert "line of the log" not in html
+    cut = diff_html([Hunk([f"+{n}" for n in range(MAX_LINES + 30)], 0, 1)], "abc")
+    assert cut.count('class="add"') == MAX_LINES
+    assert '>30 more lines <a class="to-line" href="/raw/abc">' in cut
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),

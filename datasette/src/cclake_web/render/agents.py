@@ -13,13 +13,14 @@ from cclake_web.render.safe import plain
 from cclake_web.render.view import Fields, View, output, pre, result_of, source, text_in
 
 LONGEST = 40_000  # maximum characters of a report
-_MESSAGE = re.compile(
-    r"<teammate-message((?:\s+[\w-]+=\"[^\"]*\")*)\s*>(.*?)(?:</teammate-message>|\Z)",
+_NOTICE = re.compile(
+    r"<((?:task|agent|bash)-notification|teammate-message)"
+    r"((?:\s+[\w-]+=\"[^\"]*\")*)\s*>(.*?)(?:</\1>|\Z)",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"([\w-]+)=\"([^\"]*)\"")
 _USAGE = re.compile(r"(total_tokens|tool_uses|duration_ms): (\d{1,12})")
-_NOTICE = re.compile(r"\s*<(?:task|agent|bash)-notification>")
+_BEGIN = re.compile(r"\s*<(?:task|agent|bash)-notification>")
 
 
 @dataclass
@@ -118,17 +119,32 @@ def message_to(call: Call, given: Fields) -> View:
 
 def is_notice(text: str) -> bool:
     """Return whether a text is a notice of a task or a message of a teammate."""
-    return _NOTICE.match(text) is not None or "<teammate-message" in text[:400]
+    return _BEGIN.match(text) is not None or "<teammate-message" in text[:400]
 
 
 def notices(text: str) -> list[Notice]:
-    """Return the notices of a text in words; [] if it has none that are known."""
-    messages = _MESSAGE.findall(text)
-    if messages:
-        return [_from_teammate(attributes, said) for attributes, said in messages]
-    if not _NOTICE.match(text):
-        return []
-    inside = _NOTICE.sub("", text, count=1)
+    """Return all notices of a text in words; [] if it has none that are known.
+
+    What stands between them is a notice of its own.
+    """
+    found: list[Notice] = []
+    end = 0
+    for one in _NOTICE.finditer(text):
+        found += [*_between(text[end : one.start()]), _notice(*one.groups())]
+        end = one.end()
+    return [*found, *_between(text[end:])] if found else []
+
+
+def _between(text: str) -> list[Notice]:
+    words = text.strip()
+    label = one_line(words, 140)
+    body = pre(words) if label != words else Markup("")
+    return [Notice(label, body)] if words else []
+
+
+def _notice(name: str, attributes: str, inside: str) -> Notice:
+    if name == "teammate-message":
+        return _from_teammate(attributes, inside)
     fields: dict[str, str] = {}
     for name, value in elements(inside):
         fields.setdefault(name, value.strip())
@@ -142,7 +158,7 @@ def notices(text: str) -> list[Notice]:
         body += pre(said)
     if facts := _facts(fields.get("usage", "")):
         body += Markup('<p class="cut">{}</p>').format(plain(facts))
-    return [Notice(one_line(label, 300), body, status in ("failed", "error"))]
+    return Notice(one_line(label, 300), body, status in ("failed", "error"))
 
 
 def _facts(usage: str) -> str:

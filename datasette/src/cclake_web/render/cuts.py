@@ -73,11 +73,11 @@ def rest(what: str, html: Markup) -> Markup:
     return made.format(what, html)
 
 
-def left_out(characters: int, line: str = "") -> Markup:
-    """Return a note on characters that no page has, with a link to the whole line."""
-    if characters <= 0:
+def left_out(number: int, line: str = "", what: str = "more character") -> Markup:
+    """Return a note on what no page has, with a link to the whole line."""
+    if number <= 0:
         return Markup("")
     made = Markup('<p class="cut">{}{}</p>')
     link = Markup(' <a class="to-line" href="/raw/{}">in the line of the log</a>')
     to_line = link.format(quote(line, safe="")) if line else ""
-    return made.format(plural(characters, "more character"), to_line)
+    return made.format(plural(number, what), to_line)

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from markupsafe import Markup
 
 from cclake_web.formatting import plural
-from cclake_web.render.cuts import rest
+from cclake_web.render.cuts import left_out, rest
 from cclake_web.render.safe import plain
 
 SHOWN = 200  # lines of a diff; the others are folded
-MAX_LINES = 5_000  # maximum lines of a diff, which then says that there are more
+PART = 5_000  # lines of one fold
+MAX_LINES = 20_000  # maximum lines of a diff, which then says how many more it has
 LONGEST = 1_600  # lines of two texts that are compared
 MAX_WORDS = 2_000  # maximum characters of changed lines that are compared by word
 MAX_PAIRS = 10_000  # maximum pairs of equal words in them: they are what takes time
@@ -71,18 +72,23 @@ def _number(value: Any) -> int:
     return int(value) if is_line else 0
 
 
-def diff_html(hunks: Iterable[Hunk]) -> Markup:
-    """Return hunks as HTML: numbered lines, changed words marked, gaps named."""
-    rows = list(islice(_rows(hunks), MAX_LINES + 1))
+def diff_html(hunks: Sequence[Hunk], line: str = "") -> Markup:
+    """Return hunks as HTML: numbered lines, changed words marked, gaps named.
+
+    Args:
+        hunks: The hunks.
+        line: The line of the log that has what no page shows.
+    """
+    rows = list(islice(_rows(hunks), MAX_LINES))
+    left = sum(len(hunk.lines) for hunk in hunks) - len(rows)
     made = Markup('<pre class="diff" tabindex="0"><code>{}</code></pre>')
-    if len(rows) > MAX_LINES:
-        rows[-1] = _gap("more lines")
     shown = made.format(Markup("").join(rows[:SHOWN]))
-    left = rows[SHOWN:]
-    if not left:
-        return shown
-    folded = made.format(Markup("").join(left))
-    return shown + rest(plural(len(left), "more line"), folded)
+    for start in range(SHOWN, len(rows), PART):
+        folded = rows[start : start + PART]
+        html = made.format(Markup("").join(folded))
+        shown += rest(plural(len(folded), "more line"), html)
+    is_cut = len(rows) == MAX_LINES
+    return shown + (left_out(left, line, "more line") if is_cut else Markup(""))
 
 
 def _rows(hunks: Iterable[Hunk]) -> Iterable[Markup]:

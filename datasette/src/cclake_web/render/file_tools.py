@@ -125,7 +125,7 @@ def _changed(call: Call, label: str, path: str, hunks: list[Hunk]) -> View:
 
     def body() -> Markup:
         head = Markup('<p class="path">{}</p>').format(plain(path)) + said(call)
-        return head + diff_html(hunks)
+        return head + diff_html(hunks, call.result_doc or call.entry.doc_id)
 
     size = sum(len(line) for hunk in hunks for line in hunk.lines)
     return View("edit", label, about, body, outcome, size)
