@@ -1,10 +1,13 @@
 """Search in every script (tests/fixtures/cases/README.md)."""
 
 import os
+import sqlite3
 import subprocess
 
 import pytest
 from cases import Cases
+from cclake_common.export import open_export
+from cclake_common.search import KINDS, Within, hits, question, scope
 from harness import PATIENCE
 from webface import Web
 
@@ -45,3 +48,35 @@ def test_recall_finds_what_the_page_finds(lake_of_cases: Cases, word: str) -> No
         timeout=PATIENCE,
     ).stdout
     assert f"\t{SESSION}\t" in found
+
+
+MEANT = {
+    "error:any": "c.is_error",
+    "-error:any": "c.tool_use_id is null or not coalesce(c.is_error, 0)",
+    "tool:Bash": "c.tool_name like '%bash%'",
+    "-tool:Bash": "c.tool_name is null or c.tool_name not like '%bash%'",
+    "project:a": "p.project_key like '%a%' or p.project_name like '%a%' or p.project_path like '%a%'",
+    "model:opus -error:any": "s.models like '%opus%' and not coalesce(c.is_error, 0)",
+}
+
+
+@pytest.mark.parametrize("asked", MEANT)
+def test_operators_find_what_the_facts_say(lake_of_cases: Cases, asked: str) -> None:
+    kinds = list(KINDS)
+    with open_export(lake_of_cases.exports) as export:
+        export.row_factory = sqlite3.Row
+        read = question(asked)
+        where = scope(export, Within(operators=read.operators))
+        found = hits(export, read.match, kinds, where, limit=100_000)
+        expected = export.execute(
+            f"""select d.search_id from search_documents d
+            join dim_sessions s on s.session_id = d.session_id
+            left join dim_projects p on p.project_key = s.project_key
+            left join thread_blocks b on b.search_id = d.search_id
+            left join fct_tool_calls c on c.tool_use_id = b.tool_use_id
+            where {MEANT[asked]}"""
+        ).fetchall()
+    assert sorted(row["search_id"] for row in found) == sorted(
+        row[0] for row in expected
+    )
+    assert len(found) > 3

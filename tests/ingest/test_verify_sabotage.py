@@ -386,8 +386,8 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
         "export (SQLite)", "export (SQLite)",
     ),
     "SQLite search loses words": (
-        lite("lite", "insert into search_fts (search_fts, rowid, text)"
-             " select 'delete', search_id, text from search_texts limit 1"),
+        lite("lite", "insert into search_fts (search_fts, rowid, text, marks)"
+             " select 'delete', search_id, text, marks from search_texts limit 1"),
         "", "export (SQLite)",
     ),
     "SQLite search damaged": (

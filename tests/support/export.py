@@ -31,7 +31,7 @@ SCHEMA = {
     "agg_session_metrics": "session_id primary key, turns, prompts, messages, tool_calls, tool_errors, api_errors, subagents, compactions, api_responses, unpriced_responses, uncounted_responses, final_responses, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, total_tokens, cost_usd",
     "fct_messages": "entry_key primary key, doc_id, part, session_id, project_key, host, type, subtype, message_kind, uuid, parent_uuid, message_id, request_id, model, agent_id, is_sidechain, turn_number, said_at, text_chars",
     "thread_entries": "session_id, position integer, entry_key, owner_session_id, is_copy, agent_id, turn_number integer, message_kind, said_at, message_id, model, doc_id, part",
-    "thread_blocks": "search_id integer primary key, session_id, entry_key, block_no integer, block_kind, tool_use_id, tool_name, is_error, image_key, text, tool_input, result_json, words",
+    "thread_blocks": "search_id integer primary key, session_id, entry_key, block_no integer, block_kind, tool_use_id, tool_name, is_error, image_key, text, tool_input, result_json, words, project_key, result_tool, error_kind",
     "images": "image_key primary key, media_type, bytes integer, doc_id, part integer, place integer, extract_run integer",
     "image_data": "image_key primary key, data blob",
     "fct_api_responses": "response_key, message_id, request_id, session_id, project_key, host, model, responded_at, agent_id, is_sidechain, input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer, cache_write_tokens integer, cache_read_tokens integer, context_tokens integer, web_search_requests integer, speed, usage_final, cost_usd real, model_name, price_parts integer, is_priced integer, total_tokens integer, turn_number integer, entry_key, input_usd real, cache_write_5m_usd real, cache_write_1h_usd real, cache_read_price real, price_multiplier real",
@@ -100,7 +100,20 @@ class Export:
         # Blocks are numbered in the order of time.
         said = {row["entry_key"]: row["said_at"] for row in self.rows["thread_entries"]}
         taken: set[int] = set()
+        calls = {row["tool_use_id"]: row for row in self.rows["fct_tool_calls"]}
+        projects = {
+            row["session_id"]: row["project_key"] for row in self.rows["dim_sessions"]
+        }
+        self.rows["dim_tools"] = [
+            {"tool_name": name} for name in {row["tool_name"] for row in calls.values()}
+        ]
         for row in self.rows["thread_blocks"]:
+            row["project_key"] = projects[row["session_id"]]
+            if call := calls.get(row.get("tool_use_id")):
+                if row["block_kind"] == "tool_result":
+                    row["result_tool"] = call["tool_name"]
+                if call["is_error"]:
+                    row["error_kind"] = call.get("error_kind") or "other"
             row["search_id"] = _search_id(said[row["entry_key"]], taken)
             text = row.get("text") or ""
             if row["block_kind"] == "tool_use":

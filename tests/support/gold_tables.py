@@ -21,7 +21,8 @@ TABLES = {
     "thread_blocks": "search_id bigint, session_id varchar, entry_key varchar,"
     " block_no integer, block_kind varchar, text varchar, tool_use_id varchar,"
     " tool_name varchar, tool_input varchar, tags varchar[], image_key varchar,"
-    " words varchar, updated_run bigint",
+    " words varchar, project_key varchar, result_tool varchar, error_kind varchar,"
+    " updated_run bigint",
     "images": "image_key varchar, media_type varchar, bytes bigint, doc_id varchar,"
     " part integer, place bigint, extract_run bigint",
     "dim_date": "date_day date, is_weekend boolean",
@@ -127,6 +128,9 @@ def add_session(
                 None,
                 None,
                 ["a", "b"],
+                None,
+                None,
+                project,
                 None,
                 None,
                 run,

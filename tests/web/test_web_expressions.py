@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
-from cclake_common.search import Within, question
+from cclake_common.search import Scope, question
 from cclake_web.data import regexp
 from export import Export
 from sample import GITHUB_TOKEN, LONG, MAIN, sample
@@ -101,14 +101,14 @@ def test_no_expression_takes_long(long_text: sqlite3.Connection) -> None:
     """In a backtracking engine this one takes longer than the universe has existed."""
     wanted = regexp.expression("(a+)+$b|(a|aa)+c|(.*)*x")
     begin = time.monotonic()
-    found = regexp.find(long_text, wanted, "", KIND, Within(), limit=40)
+    found = regexp.find(long_text, wanted, "", KIND, Scope(), limit=40)
     assert found.rows == []
     assert time.monotonic() - begin < 60
 
 
 def test_a_place_is_found_after_many_empty_ones(long_text: sqlite3.Connection) -> None:
     wanted = regexp.expression("(aa$)?")
-    found = regexp.find(long_text, wanted, "", KIND, Within(), limit=1, seconds=60)
+    found = regexp.find(long_text, wanted, "", KIND, Scope(), limit=1, seconds=60)
     assert len(found.rows) == 1
 
 
@@ -119,7 +119,7 @@ def test_when_time_is_over_the_search_says_how_far_it_came(
     below, rounds = None, 0
     while True:
         found = regexp.find(
-            long_text, wanted, "", KIND, Within(), limit=40, below=below, seconds=0
+            long_text, wanted, "", KIND, Scope(), limit=40, below=below, seconds=0
         )
         rounds += 1
         if found.following is None:

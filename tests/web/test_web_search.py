@@ -8,7 +8,17 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from cclake_common.search import CLOSE, OPEN, Within, hits, kinds_of, question
+from cclake_common.search import (
+    CLOSE,
+    OPEN,
+    Scope,
+    Within,
+    hits,
+    kinds_of,
+    question,
+    scope,
+    texts,
+)
 from cclake_recall.past import Past
 from export import Export
 from webface import Web, serving
@@ -53,6 +63,26 @@ def export(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """Return an export with one word in each of 2,000 answers, and 70 projects."""
+    export = Export()
+    for number in range(70):
+        quiet = export.session(f"q{number}", project=f"quiet{number}", start=START)
+        (bash,) = quiet.answer(tools=(("Bash", {"command": "ls"}),))
+        quiet.result(bash, "nothing here", error=True)
+        quiet.end()
+    loud = export.session("loud", project="loud", start=START)
+    for _ in range(2000):
+        loud.answer("the tide comes")
+    loud.end()
+    path = tmp_path_factory.mktemp("crowd") / "exports" / "conversations.db"
+    connection = sqlite3.connect(export.write(path))
+    connection.row_factory = sqlite3.Row
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
 def web(path: Path) -> Iterator[Web]:
     with serving(path.parent, path.parent.parent / "web.log") as served:
         yield served
@@ -84,19 +114,61 @@ def test_operators_say_where_and_when(
 ) -> None:
     read = question(asked, UTC)
     assert read.kinds(["text"]) == kinds
-    within = Within(operators=read.operators)
-    rows = hits(export, read.match, kinds, within, limit=9, words=read.words)
+    where = scope(export, Within(operators=read.operators))
+    rows = hits(export, read.match, kinds, where, limit=9, words=read.words)
     assert [row["session_id"] for row in rows] == found
     # `recall` asks in the same words.
     same, loose = Past(export).find(asked, ["text"], Within(), limit=9, zone=UTC)
     assert [row["session"] for row in same] == found or loose
 
 
+@pytest.mark.parametrize("asked", [
+    "tide tool:Bash", "tide -project:loud", "tide project:quiet3", "tide project:nothing",
+    "tide error:any", "tide error:command", "tide tool:nothing", "tide model:nothing",
+    "tide file:nothing", "tide account:nothing", "tide -account:none", "-account:none",
+    "tide tool:Bash -error:any -project:quiet1 model:opus",
+])  # fmt: skip
+def test_operators_do_not_read_each_hit_of_a_common_word(
+    crowd: sqlite3.Connection, asked: str
+) -> None:
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    read = question(asked, UTC)
+    crowd.set_progress_handler(count, 1)
+    where = scope(crowd, Within(operators=read.operators))
+    kinds = read.kinds(["text"])
+    assert hits(crowd, read.match, kinds, where, limit=9, words=read.words) == []
+    assert list(texts(crowd, read.match, kinds, where)) == []
+    kinds_of(crowd, read.match, where)
+    crowd.set_progress_handler(None, 0)
+    # The sessions are read, of which there are 71, but not the 2,000 hits.
+    assert steps < 15_000
+
+
+@pytest.mark.parametrize(("asked", "number"), [
+    ("tide project:loud", 9), ("tide -project:quiet", 9), ("tide model:opus", 9),
+    ("here error:any -project:quiet1", 9), ("here tool:Bash error:any", 9),
+    ("here -tool:Bash", 0), ("error:any -tool:Bash", 0), ("tool:Bash before:2026-08-01", 0),
+])  # fmt: skip
+def test_operators_find_their_hits_among_many(
+    crowd: sqlite3.Connection, asked: str, number: int
+) -> None:
+    read = question(asked, UTC)
+    where = scope(crowd, Within(operators=read.operators))
+    kinds = read.kinds(["text"])
+    rows = hits(crowd, read.match, kinds, where, limit=9, words=read.words, best=True)
+    assert len(rows) == number
+
+
 def test_an_excerpt_is_around_the_rarest_word_with_all_words_marked(
     export: sqlite3.Connection,
 ) -> None:
     read = question("door sleeps the", UTC)
-    (row,) = hits(export, read.match, ["text"], Within(), limit=9, words=read.words)
+    (row,) = hits(export, read.match, ["text"], Scope(), limit=9, words=read.words)
     marked = re.findall(f"{OPEN}(.*?){CLOSE}", row["snippet"])
     assert {"sleeps", "door", "the"} == set(marked)
     assert row["snippet"].startswith("…")
@@ -106,10 +178,10 @@ def test_an_excerpt_is_around_the_rarest_word_with_all_words_marked(
 
 def test_kinds_are_counted_whatever_was_chosen(export: sqlite3.Connection) -> None:
     read = question("walrus", UTC)
-    assert kinds_of(export, read.match, Within()) == (
+    assert kinds_of(export, read.match, Scope()) == (
         {"text": 4, "tool_use": 1, "tool_result": 2}, False,
     )  # fmt: skip
-    only = Within(projects=("beta",))
+    only = scope(export, Within(projects=("beta",)))
     assert kinds_of(export, read.match, only) == ({"text": 2}, False)
 
 

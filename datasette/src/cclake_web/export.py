@@ -51,6 +51,7 @@ NEEDED = {
     "dim_sessions.session_id",
     "fct_file_operations.file_name",
     "thread_entries.owner_session_id",
+    "thread_blocks.error_kind",
     "thread_blocks.search_id",
 }
 _COLUMNS = """select t.name || '.' || c.name from sqlite_master t

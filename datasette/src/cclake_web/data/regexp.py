@@ -17,7 +17,7 @@ from cclake_common.search import (
     CLOSE,
     OPEN,
     SECOND,
-    Within,
+    Scope,
     centred,
     described,
     texts,
@@ -97,7 +97,7 @@ def find(
     wanted: Expression,
     match: str,
     kinds: Sequence[str],
-    within: Within,
+    where: Scope,
     *,
     limit: int,
     below: int | None = None,
@@ -112,7 +112,7 @@ def find(
         wanted: A valid expression.
         match: Further words, as of a `Question`; "" for none.
         kinds: Keys of `KINDS`.
-        within: Which blocks to search.
+        where: The blocks to search.
         limit: Maximum number of hits.
         below: Leave out blocks with this number and higher ones.
         seconds: Time to look; what is left is another page.
@@ -120,7 +120,7 @@ def find(
     end = time.monotonic() + seconds
     found: dict[int, str] = {}
     answer = Found()
-    for number, text in texts(connection, match, kinds, within, below):
+    for number, text in texts(connection, match, kinds, where, below):
         if _places(wanted, text) and (places := _places(wanted, shown := mask(text))):
             found[number] = centred(_marked(shown, places), ())
         if len(found) == limit:

@@ -68,8 +68,8 @@ select d.said_at, s.title, substr(d.text, 1, 300) as prompt, d.session_id
 from search_fts f
 join search_documents d on d.search_id = f.rowid
 left join dim_sessions s on s.session_id = d.session_id
-where search_fts match search_words(:words) and d.message_kind = 'prompt'
-and d.block_kind = 'text'
+where search_fts match 'text : (' || search_words(:words) || ')'
+and d.message_kind = 'prompt' and d.block_kind = 'text'
 order by f.rowid desc
 limit 200""",
     ),

@@ -12,6 +12,7 @@ from cclake_common.search import (
     Question,
     described,
     excerpt,
+    expression,
     question,
 )
 from datasette.utils.asgi import Response
@@ -132,11 +133,11 @@ def _said(connection: sqlite3.Connection, asked: Question) -> Found:
         """select d.search_id, m.message_kind from (
             select rowid from search_fts where search_fts match ?
             order by rowid desc limit ?) f
-        join thread_blocks d on d.search_id = f.rowid and d.block_kind = 'text'
+        join thread_blocks d on d.search_id = f.rowid
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key
         where m.message_kind in ('prompt', 'answer') order by f.rowid desc""",
-        (asked.match, NEWEST),
+        (expression(asked.match, ["text"]), NEWEST),
     ).fetchall()
     prompts = [row[0] for row in rows if row[1] == "prompt"][:EACH]
     answers = [row[0] for row in rows if row[1] == "answer"][: EACH - len(prompts)]

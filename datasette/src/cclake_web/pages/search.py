@@ -3,7 +3,6 @@
 import re
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -14,19 +13,22 @@ from cclake_common.masking import mask
 from cclake_common.search import (
     CLOSE,
     KINDS,
+    NOWHERE,
     OPEN,
     TOOLS,
     Question,
+    Scope,
     Within,
     excerpt,
     hits,
     kinds_of,
     question,
+    scope,
 )
 from datasette.utils.asgi import Response
 from markupsafe import Markup
 
-from cclake_web.data import file_operations, regexp, sessions
+from cclake_web.data import file_operations, regexp
 from cclake_web.data.filters import Filters
 from cclake_web.formatting import title
 from cclake_web.kept import labels
@@ -67,10 +69,23 @@ async def search_page(visit: Visit) -> Response:
         )
 
     def answer(connection: sqlite3.Connection) -> Response:
+        where = scope(connection, within)
+        # Nothing to count if every kind is searched that could have a hit: counting
+        # takes as long as searching.
+        is_whole = asked.is_about_calls and set(kinds) >= set(TOOLS)
+        counted: dict[str, tuple[dict[str, int], bool]] = {}
+
+        def count(match: str) -> bool:
+            """Count the hits by kind; return whether there may be some to show."""
+            if is_whole:
+                return True
+            found, more = counted[match] = kinds_of(connection, match, where)
+            return more or not set(kinds).isdisjoint(found)
+
         def ask(match: str, best: bool) -> tuple[list[Hit], str]:
-            def find(place: sqlite3.Connection, start: int) -> list[Hit]:
+            def find(place: sqlite3.Connection, where: Scope, start: int) -> list[Hit]:
                 return hits(
-                    place, match, kinds, within,
+                    place, match, kinds, where,
                     limit=merge.PAGE + 1, best=best, offset=start,
                     words=asked.words,
                 )  # fmt: skip
@@ -78,19 +93,16 @@ async def search_page(visit: Visit) -> Response:
             above = None
             if newer:
                 with overlay.over(connection) as tables:
-                    above = find(tables.connection, offset) if tables else []
-            return merge.hits_page(above, partial(find, connection), offset)
+                    above = []
+                    if tables:
+                        there = scope(tables.connection, within)
+                        above = find(tables.connection, there, offset)
+            inside = where if count(match) else NOWHERE
+            return merge.hits_page(above, partial(find, connection, inside), offset)
 
         rows, following, loose = _find(asked, best, ask)
         match = asked.loose if loose else asked.match
-        # Nothing to count if every kind is searched that could have a hit: counting
-        # takes as long as searching.
-        is_whole = asked.is_about_calls and set(kinds) >= set(TOOLS)
-        found, more = (
-            ({}, False)
-            if asked.is_empty or is_whole
-            else kinds_of(connection, match, within)
-        )
+        found, more = counted.get(match, ({}, False))
         return visit.page(
             "search.html",
             **_shared(visit, connection, filters, kinds),
@@ -141,14 +153,14 @@ async def _by_expression(
         found = regexp.Found()
         if not expression.error:
             found = find(
-                connection, within=within_sessions(connection, filters, within),
-                limit=merge.PAGE, below=below,
+                connection, where=scope(connection, within), limit=merge.PAGE,
+                below=below,
             )  # fmt: skip
             with overlay.over(connection) as tables:
                 if tables and below is None:
                     newer = find(
-                        tables.connection, within=within, limit=merge.PAGE,
-                        seconds=NEWER_SECONDS,
+                        tables.connection, where=scope(tables.connection, within),
+                        limit=merge.PAGE, seconds=NEWER_SECONDS,
                     )  # fmt: skip
                     known = {row["entry_key"] for row in found.rows}
                     found.rows[:0] = [
@@ -176,21 +188,6 @@ async def _by_expression(
         )
 
     return await visit.export.read(answer, limit_ms=LIMIT_MS)
-
-
-def within_sessions(
-    connection: sqlite3.Connection, filters: Filters, within: Within
-) -> Within:
-    """Return the blocks to search by their sessions, which is faster for each."""
-    sql, values = sessions.subset(
-        connection, replace(filters, q="", since="", until="")
-    )
-    if not sql:
-        return within
-    chosen = tuple(row[0] for row in connection.execute(sql, values))
-    return Within(
-        low=within.low, high=within.high, operators=within.operators, sessions=chosen
-    )
 
 
 def _find(

@@ -40,6 +40,18 @@ stg_conversations as not materialized (
 
 ),
 
+int_tool_usage as not materialized (
+
+    {{ within_reach(ref('int_tool_usage'), 'updated_run', own=true) }}
+
+),
+
+int_sessions_computed as not materialized (
+
+    {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
+
+),
+
 shown as (
 
     select
@@ -290,6 +302,39 @@ blocks as (
         updated_run
     from kinds
 
+),
+
+calls as (
+
+    select
+        calls.session_id,
+        calls.tool_use_id,
+        calls.tool_name,
+        calls.is_error,
+        calls.error_kind
+    from int_tool_usage as calls
+    inner join changed on calls.session_id = changed.session_id
+    where calls.has_call
+
+),
+
+{# With what a search asks about each block. #}
+marked as (
+
+    select
+        blocks.*,
+        sessions.project_key,
+        case when blocks.block_kind = 'tool_result' then calls.tool_name end
+            as result_tool,
+        case when calls.is_error then calls.error_kind end as error_kind
+    from blocks
+    left join calls
+        on
+            blocks.session_id = calls.session_id
+            and blocks.tool_use_id = calls.tool_use_id
+    left join int_sessions_computed as sessions
+        on blocks.session_id = sessions.session_id
+
 )
 
 select
@@ -304,16 +349,19 @@ select
             + cast(('0x' || left(md5(entry_key || '/' || block_no), 2)) as bigint)
     end as search_id,
     session_id,
+    project_key,
     entry_key,
     block_no,
     block_kind,
     tool_use_id,
     tool_name,
+    result_tool,
     is_error,
+    error_kind,
     image_key,
     text,
     tool_input,
     result_json,
     {{ search_words(searched_text()) }} as words,
     updated_run
-from blocks
+from marked

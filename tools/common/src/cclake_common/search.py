@@ -49,39 +49,36 @@ COUNTED = 1000  # hits of a word, from which on it counts as common
 OFFERED = 500  # newest hits whose kinds are counted
 FLAG = re.compile("[A-Za-z0-9]{1,2}")  # after a minus it is a flag, as in `rm -rf`
 CHUNK = 200  # texts that are read at once
-# Operators, and the condition that each sets on a block `d`.
-_CALL = """exists (select 1 from fct_tool_calls c
-        where c.tool_use_id = d.tool_use_id and {})"""
-OPERATORS = {
-    "project": """m.project_key in (select project_key from dim_projects
-        where project_key like {0} escape '!' or project_name like {0} escape '!'
-        or project_path like {0} escape '!')""",
-    "model": """d.session_id in (select session_id from dim_sessions
-        where models like {0} escape '!')""",
-    "tool": _CALL.format("c.tool_name like {0} escape '!'"),
-    "file": """d.session_id in (select session_id from fct_file_operations
-        where file_path like {0} escape '!')""",
-    "before": "f.rowid < {0}",
-    "after": "f.rowid >= {0}",
-    "error": _CALL.format(
-        "c.is_error and ({0} = '%any%'"
-        " or coalesce(c.error_kind, 'other') like {0} escape '!')"
-    ),
-}
+PROJECTS = 50  # maximum number of projects that are looked up by their marks
+SESSIONS = 1000  # maximum number of sessions whose blocks are listed
 ACCOUNT = "account"
 """An operator whose condition depends on the rules of the accounts."""
-_OF_CALLS = {"tool", "error"}
+# Operators on sessions `s`, and their conditions.
+_OF_SESSIONS = {
+    "project": """s.project_key in (select project_key from dim_projects
+        where project_key like {0} escape '!' or project_name like {0} escape '!'
+        or project_path like {0} escape '!')""",
+    "model": "s.models like {0} escape '!'",
+    "file": """s.session_id in (select session_id from fct_file_operations
+        where file_path like {0} escape '!')""",
+}
+# Operators on calls, and the names that each can have.
+_OF_CALLS = {
+    "tool": "select tool_name as name from dim_tools",
+    "error": """select error_kind as name from agg_call_quarters
+        where error_kind is not null union select 'other'""",
+}
+_OF_TIME = ("before", "after")
+OPERATORS = (*_OF_SESSIONS, *_OF_CALLS, *_OF_TIME)
 _TEXT = """case when d.block_kind = 'tool_use'
     then d.tool_name || ' ' || d.tool_input else d.text end"""
-# A block with text: others are neither in the index nor in `search_documents`.
-_SAYS = f"trim({_TEXT}) <> ''"
 
 
 class Operator(NamedTuple):
     """A condition such as `tool:Bash`, or its opposite.
 
     Attributes:
-        name: A key of `OPERATORS`, or `ACCOUNT`.
+        name: One of `OPERATORS`, or `ACCOUNT`.
         value: Part of a name, or the number of the first block of a day.
         is_negative: Whether hits must not fulfil it.
     """
@@ -92,7 +89,7 @@ class Operator(NamedTuple):
 
 
 class Within(NamedTuple):
-    """The kinds of blocks to search.
+    """The blocks to search.
 
     Attributes:
         projects: Keys of projects, any of which will do; empty for all.
@@ -119,6 +116,45 @@ class Within(NamedTuple):
     def of_account(self, table: str) -> str:
         """Return the condition that a row of a table is of the account."""
         return self.rules.condition(self.rules.named(self.account), table)
+
+
+class Marks(NamedTuple):
+    """Marks of blocks in the full-text index; see the view `search_texts`.
+
+    Attributes:
+        names: A block needs any of them.
+        is_negative: Whether it must have none of them instead.
+    """
+
+    names: tuple[str, ...]
+    is_negative: bool = False
+
+
+class Scope(NamedTuple):
+    """The blocks to search in one database, as its index finds them.
+
+    Attributes:
+        marks: The marks that a block needs, and those that it must not have.
+        low: The lowest number of a block; None for any.
+        high: The number after the highest one.
+        sessions: Ids of sessions; None for all.
+        is_without: Whether all other sessions are searched instead.
+    """
+
+    marks: tuple[Marks, ...] = ()
+    low: int | None = None
+    high: int | None = None
+    sessions: tuple[str, ...] | None = None
+    is_without: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no block can be found."""
+        is_nowhere = self.sessions == () and not self.is_without
+        return is_nowhere or any(not (m.names or m.is_negative) for m in self.marks)
+
+
+NOWHERE = Scope(sessions=())
 
 
 class Question(NamedTuple):
@@ -221,11 +257,163 @@ def _like(text: str) -> str:
     return re.sub(r"([!%_])", r"!\1", text)
 
 
+def scope(connection: sqlite3.Connection, within: Within) -> Scope:
+    """Return the blocks to search, for several searches in one database."""
+    lows, highs = [], []
+    if within.low or within.high:
+        lows.append(first_number(within.low))
+    if within.high:
+        highs.append(first_number(within.high))
+    marks = []
+    for one in within.operators:
+        if one.name in _OF_TIME:
+            is_low = (one.name == "after") is not one.is_negative
+            (lows if is_low else highs).append(int(one.value))
+        elif one.name in _OF_CALLS:
+            marks.append(_of_call(connection, one))
+    found = _of_sessions(connection, within)
+    return found._replace(
+        marks=(*marks, *found.marks),
+        low=max(lows, default=None),
+        high=min(highs, default=None),
+    )
+
+
+def _of_call(connection: sqlite3.Connection, one: Operator) -> Marks:
+    """Return the marks of the tools, or of the kinds of failures, that are meant."""
+    if (one.name, one.value) == ("error", "%any%"):
+        return Marks(("e",), one.is_negative)
+    sql = f"""select distinct name from ({_OF_CALLS[one.name]})
+    where name like ? escape '!'"""
+    names = connection.execute(sql, (one.value,))
+    return Marks(tuple(_mark(one.name[0], row[0]) for row in names), one.is_negative)
+
+
+def _of_sessions(connection: sqlite3.Connection, within: Within) -> Scope:
+    """Return the projects, or else the sessions, that fulfil all conditions on these.
+
+    Of those that do and those that do not, name the fewer.
+    """
+    conditions, values = _conditions(within)
+    if not conditions:
+        return Scope()
+    of_all = f"coalesce({' and '.join(conditions)}, 0)"
+    rows = connection.execute(
+        f"""select project_key, min(is_in), max(is_in), sum(is_in), count(*) from (
+            select coalesce(s.project_key, '') as project_key, {of_all} as is_in
+            from dim_sessions s) group by 1""",
+        values,
+    ).fetchall()
+    others = [_mark("p", row[0]) for row in rows if not row[2]]
+    chosen = [_mark("p", row[0]) for row in rows if row[1]]
+    is_without = sum(row[3] for row in rows) * 2 > sum(row[4] for row in rows)
+    fewer = others if is_without else chosen
+    if len(others) + len(chosen) == len(rows) and len(fewer) <= PROJECTS:
+        return Scope((Marks(tuple(fewer), is_without),))
+    sql = f"select s.session_id from dim_sessions s where {of_all} <> :without"
+    found = connection.execute(sql, values | {"without": is_without})
+    return Scope(sessions=tuple(row[0] for row in found), is_without=is_without)
+
+
+def _conditions(within: Within) -> tuple[list[str], dict[str, Any]]:
+    """Return the conditions on sessions `s`, and their values."""
+    rules = within.rules
+    projects = {f"project{n}": key for n, key in enumerate(within.projects)}
+    pairs = (
+        (projects, f"s.project_key in ({', '.join(f':{name}' for name in projects)})"),
+        (within.host, "s.host = :host"),
+        (within.branch, "s.git_branch = :branch"),
+        (within.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
+        (
+            within.sessions is not None,
+            "s.session_id in (select value from json_each(:sessions))",
+        ),
+        (within.account, within.of_account("s")),
+    )
+    values: dict[str, Any] = {
+        "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
+        "sessions": json.dumps(within.sessions),
+    }  # fmt: skip
+    conditions = [sql for wanted, sql in pairs if wanted]
+    for number, one in enumerate(within.operators):
+        if one.name == ACCOUNT:
+            sql = rules.condition(rules.named(str(one.value), is_part=True), "s")
+        elif one.name in _OF_SESSIONS:
+            sql = _OF_SESSIONS[one.name].format(f":operator{number}")
+            values[f"operator{number}"] = one.value
+        else:
+            continue
+        conditions.append(f"not coalesce({sql}, 0)" if one.is_negative else sql)
+    return conditions, values | projects
+
+
+def _mark(letter: str, name: str) -> str:
+    """Return a mark as the view `search_texts` writes it."""
+    return letter + name.encode("utf-8", "surrogatepass").hex()
+
+
+def _source(
+    match: str, kinds: Sequence[str], where: Scope, below: int | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Return the tables and conditions of a search in the index `f`, and its values."""
+    conditions = ["search_fts match :match"]
+    pairs = (
+        (where.low, "f.rowid >= :low"), (where.high, "f.rowid < :high"),
+        (below, "f.rowid < :below"),
+    )  # fmt: skip
+    conditions += [sql for value, sql in pairs if value is not None]
+    found = "search_fts f"
+    if where.sessions is not None:
+        chosen = "(select value from json_each(:sessions))"
+        sign = "not in" if where.is_without else "in"
+        if len(where.sessions) <= SESSIONS:
+            # The plus makes SQLite read the hits in their order, and look each up in
+            # a set, which is faster than asking the index about each block.
+            conditions.append(
+                f"""+f.rowid {sign} (select b.search_id from thread_blocks b
+                where b.session_id in {chosen})"""
+            )
+        else:
+            found += " join thread_blocks d on d.search_id = f.rowid"
+            conditions.append(f"d.session_id {sign} {chosen}")
+    values = {
+        "match": expression(match, kinds, where.marks), "low": where.low,
+        "high": where.high, "below": below, "sessions": json.dumps(where.sessions),
+    }  # fmt: skip
+    return f"from {found} where {' and '.join(conditions)}", values
+
+
+def expression(match: str, kinds: Sequence[str], marks: Sequence[Marks] = ()) -> str:
+    """Return a query of the index for words, kinds and marks."""
+    # Without words and marks, find the blocks of all kinds.
+    kinds = kinds or ([] if match else list(KINDS))
+    names = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
+    of_kind = tuple(f"k{name.replace('_', '')}" for name in names)
+    needed = [in_text(match)] if match else []
+    needed += [
+        _any_of(one.names)
+        for one in (Marks(of_kind), *marks)
+        if one.names and not one.is_negative
+    ]
+    refused = [name for one in marks if one.is_negative for name in one.names]
+    found = f"({' AND '.join(needed)})"
+    return f"{found} NOT {_any_of(refused)}" if refused else found
+
+
+def in_text(match: str) -> str:
+    """Return a query of the index that finds words in texts, and not in marks."""
+    return f"text : ({match})"
+
+
+def _any_of(marks: Sequence[str]) -> str:
+    return f"marks : ({' OR '.join(marks)})"
+
+
 def hits(
     connection: sqlite3.Connection,
     match: str,
     kinds: Sequence[str],
-    within: Within,
+    where: Scope,
     *,
     limit: int,
     best: bool = False,
@@ -240,24 +428,23 @@ def hits(
         connection: Of the export; its rows must have names (`sqlite3.Row`).
         match: Of a `Question`.
         kinds: Keys of `KINDS`.
-        within: Which blocks to search.
+        where: The blocks to search.
         limit: Maximum number of hits.
         best: Whether the best come first.
         offset: Number of hits to leave out.
         words: Of the `Question`; an excerpt is around the rarest of them.
     """
-    conditions, values = _where(within, kinds)
-    conditions.append("search_fts match :match" if match else _SAYS)
-    floor = _floor(connection, match) if best and match else None
-    if floor is not None:
-        conditions.append("f.rowid > :floor")
+    if where.is_empty:
+        return []
+    source, values = _source(match, kinds, where)
+    is_best = bool(best and match)
+    if is_best and (floor := _floor(connection, values["match"])) is not None:
+        source += " and f.rowid > :floor"
         values["floor"] = floor
     # Blocks are numbered chronologically, so the newest come first for free.
-    order = "f.rank" if best and match else "f.rowid desc"
-    sql = f"""select f.rowid {_source(match, within)}
-    where {" and ".join(conditions)} order by {order} limit :limit offset :offset"""
-    values |= {"match": match, "limit": limit, "offset": offset}
-    found = connection.execute(_numbered(sql, match), values)
+    order = "f.rank" if is_best else "f.rowid desc"
+    sql = f"select f.rowid {source} order by {order} limit :limit offset :offset"
+    found = connection.execute(sql, values | {"limit": limit, "offset": offset})
     return described(connection, match, words, [row[0] for row in found])
 
 
@@ -265,7 +452,7 @@ def texts(
     connection: sqlite3.Connection,
     match: str,
     kinds: Sequence[str],
-    within: Within,
+    where: Scope,
     below: int | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Yield the numbers and texts of all blocks of a search, newest first.
@@ -274,18 +461,14 @@ def texts(
         connection: Of the export.
         match: Of a `Question`; "" for all blocks.
         kinds: Keys of `KINDS`.
-        within: Which blocks to search.
+        where: The blocks to search.
         below: Leave out blocks with this number and higher ones.
     """
-    conditions, values = _where(within, kinds)
-    conditions.append("search_fts match :match" if match else _SAYS)
-    if below is not None:
-        conditions.append("f.rowid < :below")
-    sql = f"""select f.rowid {_source(match, within)}
-    where {" and ".join(conditions)} order by f.rowid desc"""
-    values |= {"match": match, "below": below}
+    if where.is_empty:
+        return
+    source, values = _source(match, kinds, where, below)
     # The texts are read in a second query, so that sorting does not copy them.
-    found = connection.execute(_numbered(sql, match), values)
+    found = connection.execute(f"select f.rowid {source} order by f.rowid desc", values)
     while numbers := [row[0] for row in found.fetchmany(CHUNK)]:
         marks = ", ".join("?" * len(numbers))
         rows = connection.execute(
@@ -297,45 +480,29 @@ def texts(
 
 
 def kinds_of(
-    connection: sqlite3.Connection, match: str, within: Within
+    connection: sqlite3.Connection, match: str, where: Scope
 ) -> tuple[dict[str, int], bool]:
     """Count the newest hits by kind, whatever kinds were chosen.
 
     Returns:
         The hits by key of `KINDS`, and whether there are more.
     """
-    conditions, values = _where(within)
-    conditions.append("search_fts match :match" if match else _SAYS)
+    if where.is_empty:
+        return {}, False
     names = {more: kind for kind, each in _MORE.items() for more in each}
-    sql = f"""select block_kind, count(*) from (select d.block_kind
-        {_source(match, within)} where {" and ".join(conditions)}
-        order by f.rowid desc limit :most) group by 1"""
-    values |= {"match": match, "most": OFFERED}
-    rows = connection.execute(_numbered(sql, match), values)
+    source, values = _source(match, (), where)
+    rows = connection.execute(
+        f"""select b.block_kind, count(*) from (
+            select f.rowid as number {source} order by f.rowid desc limit :most)
+        join thread_blocks b on b.search_id = number group by 1""",
+        values | {"most": OFFERED},
+    )
     found: Counter[str] = Counter()
     for kind, number in rows:
         found[names.get(kind, kind)] += number
     return {
         kind: found[kind] for kind in KINDS if found[kind]
     }, found.total() >= OFFERED
-
-
-def _numbered(sql: str, match: str) -> str:
-    """Return a search that takes the numbers of blocks from the table it reads."""
-    return sql if match else sql.replace("f.rowid", "d.search_id")
-
-
-def _source(match: str, within: Within) -> str:
-    """Return the tables of a search: blocks `d`, messages `m`, sessions `s`."""
-    found = "from thread_blocks d"
-    if match:
-        found = "from search_fts f join thread_blocks d on d.search_id = f.rowid"
-    is_wide = within.projects or within.host or within.account
-    # Not every question needs the messages.
-    if is_wide or any(one.name in ("project", ACCOUNT) for one in within.operators):
-        found += " join fct_messages m"
-        found += " on m.session_id = d.session_id and m.entry_key = d.entry_key"
-    return found + (f" {_JOIN}" if within.branch or within.model else "")
 
 
 def described(
@@ -354,7 +521,7 @@ def described(
             f"""select rowid, highlight(search_fts, 0, ?, ?) from search_fts
             where search_fts match ? and rowid between ? and ?
             and +rowid in ({marks})""",
-            (OPEN, CLOSE, match, min(found), max(found), *found),
+            (OPEN, CLOSE, in_text(match), min(found), max(found), *found),
         )
         rare = rarest_first(connection, words)
         texts = {row[0]: centred(whole_marks(text_of(row[1])), rare) for row in marked}
@@ -384,7 +551,7 @@ def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[s
         (number,) = connection.execute(
             """select count(*) from (select 1 from search_fts where search_fts match ?
             limit ?)""",
-            (word, COUNTED),
+            (in_text(word), COUNTED),
         ).fetchone()
         return int(number)
 
@@ -510,45 +677,3 @@ def _floor(connection: sqlite3.Connection, match: str) -> int | None:
         (match, RANKED),
     ).fetchone()
     return row[0] if row else None
-
-
-_OF_SESSIONS = "d.session_id in (select value from json_each(:sessions))"
-_JOIN = "join dim_sessions s on s.session_id = d.session_id"
-
-
-def _where(
-    within: Within, kinds: Sequence[str] = ()
-) -> tuple[list[str], dict[str, Any]]:
-    low, high = within.low, within.high
-    projects = {f"project{n}": key for n, key in enumerate(within.projects)}
-    pairs = (
-        (projects, f"m.project_key in ({', '.join(f':{name}' for name in projects)})"),
-        (within.host, "m.host = :host"),
-        (within.branch, "s.git_branch = :branch"),
-        (within.model, "',' || replace(s.models, ', ', ',') || ',' like :model"),
-        (low or high, "f.rowid >= :low"),
-        (high, "f.rowid < :high"),
-        (within.sessions is not None, _OF_SESSIONS),
-    )
-    values = {
-        "host": within.host, "branch": within.branch, "model": f"%{within.model}%",
-        "low": first_number(low), "high": first_number(high),
-        "sessions": json.dumps(within.sessions),
-    }  # fmt: skip
-    conditions = [sql for wanted, sql in pairs if wanted]
-    rules = within.rules
-    if within.account:
-        conditions.append(within.of_account("m"))
-    for number, one in enumerate(within.operators):
-        if one.name == ACCOUNT:
-            sql = rules.condition(rules.named(str(one.value), is_part=True), "m")
-        else:
-            sql = OPERATORS[one.name].format(f":operator{number}")
-        conditions.append(f"not ({sql})" if one.is_negative else sql)
-        values[f"operator{number}"] = one.value
-    wanted = [each for kind in kinds for each in (kind, *_MORE.get(kind, ()))]
-    values |= {f"kind{number}": kind for number, kind in enumerate(wanted)}
-    if wanted:
-        names = ", ".join(f":kind{number}" for number, _ in enumerate(wanted))
-        conditions.append(f"d.block_kind in ({names})")
-    return conditions, values | projects

@@ -14,7 +14,7 @@ PRIMARY_KEYS = {"export_info": "name", "thread_blocks": "search_id"}
 SEARCHED = "thread_blocks"
 SEARCHED_COLUMNS = (
     "search_id", "session_id", "entry_key", "block_no", "block_kind", "text",
-    "tool_name", "tool_input", "words",
+    "tool_name", "tool_input", "words", "project_key", "result_tool", "error_kind",
 )  # fmt: skip
 
 # Not a table of gold, but a view that decodes images.
@@ -108,14 +108,23 @@ _EMOJI = "".join(
 )
 _TEXT = """case when b.block_kind = 'tool_use' then b.tool_name || ' ' || b.tool_input
     else b.text end"""
+# What a block is, as words that no text has: its kind, project, tool and failure.
+_MARKS = """'k' || replace(b.block_kind, '_', '')
+    || ' p' || hex(coalesce(b.project_key, ''))
+    || iif(coalesce(b.tool_name, b.result_tool) is null, '',
+        ' t' || hex(coalesce(b.tool_name, b.result_tool)))
+    || iif(b.error_kind is null, '', ' e e' || hex(b.error_kind))"""
 # The index over the texts of `thread_blocks`, by the words that gold has for them.
+# With marks in it, SQLite need not read a block to know whether a search wants it.
 SEARCH = (
     f"""create view search_texts as
-    select b.search_id, coalesce(b.words, {_TEXT}) as text
+    select b.search_id, coalesce(b.words, {_TEXT}) as text, {_MARKS} as marks
     from {SEARCHED} as b where trim({_TEXT}) <> ''""",
     f"""create virtual table search_fts using fts5(
-    text, content="search_texts", content_rowid=search_id,
+    text, marks, content="search_texts", content_rowid=search_id,
     tokenize="unicode61 remove_diacritics 2 tokenchars '{_EMOJI}'")""",
+    # Only the words count for the rank of a hit.
+    """insert into search_fts (search_fts, rank) values ('rank', 'bm25(1.0, 0.0)')""",
 )
 # Views of gold that are views in both exports, too, as they hold texts of other tables.
 VIEWS = {

@@ -194,8 +194,8 @@ def _delete(file: Transaction, table: Table, gone: str) -> None:
     if is_searched(table):
         # An index with external content needs the old texts to remove them.
         file.run(
-            "insert into search_fts (search_fts, rowid, text) select 'delete',"
-            f" search_id, text from search_texts where search_id {chosen}"
+            "insert into search_fts (search_fts, rowid, text, marks) select 'delete',"
+            f" search_id, text, marks from search_texts where search_id {chosen}"
         )
     file.run(f"delete from {quote(table.name)} where rowid {chosen}")
 
@@ -209,7 +209,7 @@ def _insert(file: Transaction, table: Table, condition: str) -> int:
     ((rows,),) = file.run(f"select count(*) from temp.new where {condition}")
     if is_searched(table):
         file.run(
-            "insert into search_fts (rowid, text) select search_id, text"
+            "insert into search_fts (rowid, text, marks) select search_id, text, marks"
             " from search_texts where search_id in"
             f" (select search_id from temp.new where {condition})"
         )

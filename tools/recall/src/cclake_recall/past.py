@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cclake_common import accounts
 from cclake_common.export import NAME, open_export
 from cclake_common.failure import Failure
-from cclake_common.search import ACCOUNT, Within, hits, question
+from cclake_common.search import ACCOUNT, Within, hits, question, scope
 from cclake_common.settings import home, mongo_uri
 
 from cclake_recall import conversation, sessions
@@ -136,14 +136,15 @@ class Past:
             found: list[Row] = []
             if self.newer:
                 newer = hits(
-                    self.newer, match, kinds, within, limit=skip + limit, best=best,
-                    words=asked.words,
+                    self.newer, match, kinds, scope(self.newer, within),
+                    limit=skip + limit, best=best, words=asked.words,
                 )  # fmt: skip
                 found, skip = newer[skip:], max(skip - len(newer), 0)
             if len(found) < limit:
                 found += hits(
-                    self.export, match, kinds, within, limit=limit - len(found),
-                    best=best, offset=skip, words=asked.words,
+                    self.export, match, kinds, scope(self.export, within),
+                    limit=limit - len(found), best=best, offset=skip,
+                    words=asked.words,
                 )  # fmt: skip
             return found
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cclake_common.search import first_number
 from cclake_common.sqlite import rows_with_keys
@@ -30,6 +30,11 @@ Row = dict[str, Any]
 _SCHEMA = r"""select sql from sqlite_master where sql is not null
 and name not like 'sqlite\_%' escape '\' and name not like 'search\_fts\_%' escape '\'
 order by rowid"""
+# Changes of the full-text index, which has what the view `search_texts` has.
+_ADD = """insert into search_fts (rowid, text, marks)
+select search_id, text, marks from search_texts where search_id = ?"""
+_REMOVE = """insert into search_fts (search_fts, rowid, text, marks)
+select 'delete', search_id, text, marks from search_texts where search_id = ?"""
 
 
 @dataclass
@@ -51,6 +56,13 @@ class Session:
     kin: set[str] = field(default_factory=set)
 
 
+class Call(NamedTuple):
+    """A call of a tool, in a line."""
+
+    line: Line
+    tool: str
+
+
 class Tables:
     """A database in memory; hold the lock of the overlay while using it."""
 
@@ -67,8 +79,9 @@ class Tables:
         self._columns: dict[str, set[str]] = {}
         self._sessions: dict[str, Session] = {}
         self._owners: dict[str, str] = {}  # the session of each entry
-        self._calls: dict[str, Line] = {}  # by the id of the call
+        self._calls: dict[str, Call] = {}  # by their ids
         self._taken: set[int] = set()  # numbers of blocks
+        self._found: set[int] = set()  # those that search finds
         self._position = 0
 
     @property
@@ -262,13 +275,14 @@ class Tables:
         return found
 
     def _call(self, line: Line, block: Block) -> None:
-        self._calls[block.tool_use_id] = line
+        self._calls[block.tool_use_id] = Call(line, block.tool_name)
         self._insert("fct_tool_calls", {
             "tool_use_id": block.tool_use_id, "message_id": line.message_id,
             "session_id": line.session_id, "tool_name": block.tool_name, "is_error": 0,
             "called_at": line.said_at, "agent_id": line.agent_id or None,
             "call_entry_key": line.key,
         })  # fmt: skip
+        self._replace("dim_tools", "tool_name", {"tool_name": block.tool_name})
 
     def _block(
         self, line: Line, entry: Row, number: int, block: Block, is_copy: bool
@@ -282,28 +296,33 @@ class Tables:
         while search_id in self._taken:
             search_id += 1
         self._taken.add(search_id)
+        is_result = block.kind == "tool_result"
+        call = self._calls.get(block.tool_use_id) if is_result else None
         row = {
-            "search_id": search_id,
+            "search_id": search_id, "project_key": entry["project_key"],
             "entry_key": line.key, "session_id": line.session_id, "block_no": number,
             "block_kind": block.kind, "text": block.text or None,
             "tool_use_id": block.tool_use_id or None,
             "tool_name": block.tool_name or None, "tool_input": given,
             "result_json": None if block.result is None else dumps(block.result),
             "is_error": int(block.is_error), "image_key": block.image_key or None,
+            "result_tool": call.tool if call else None,
+            "error_kind": "other" if call and block.is_error else None,
         }  # fmt: skip
         text = f"{block.tool_name} {given}" if block.kind == "tool_use" else block.text
         words = words_of(text)
         row["words"] = words if words != text else None
         self._insert("thread_blocks", row)
-        if block.kind == "tool_result" and block.tool_use_id in self._calls:
-            self._answer(line, block)
-        if text.strip() and not is_copy:
-            sql = "insert into search_fts (rowid, text) values (?, ?)"
-            self.connection.execute(sql, (search_id, words))
+        if not is_copy and self.connection.execute(_ADD, (search_id,)).rowcount:
+            self._found.add(search_id)
+        if call:
+            self._answer(call, line, block)
 
-    def _answer(self, line: Line, block: Block) -> None:
+    def _answer(self, call: Call, line: Line, block: Block) -> None:
         """Record the result of a call."""
-        called = moment(self._calls[block.tool_use_id].said_at)
+        if block.is_error:
+            self._fail(block.tool_use_id)
+        called = moment(call.line.said_at)
         came = moment(line.said_at)
         took = (came - called).total_seconds() * 1000 if called and came else None
         self.connection.execute(
@@ -317,6 +336,24 @@ class Tables:
                 block.tool_use_id,
             ),
         )
+
+    def _fail(self, tool_use_id: str) -> None:
+        """Record in the block of a call that it failed."""
+        run = self.connection.execute
+        rows = run(
+            """select search_id from thread_blocks
+            where tool_use_id = ? and block_kind = 'tool_use'""",
+            (tool_use_id,),
+        ).fetchall()
+        for (number,) in rows:
+            if number in self._found:
+                run(_REMOVE, (number,))
+            run(
+                "update thread_blocks set error_kind = 'other' where search_id = ?",
+                (number,),
+            )
+            if number in self._found:
+                run(_ADD, (number,))
 
     def _write(self, session: Session) -> None:
         begin, end = (moment(session.row[name]) for name in ("started_at", "ended_at"))
