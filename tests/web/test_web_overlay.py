@@ -303,6 +303,32 @@ def test_search_finds_the_words_of_new_lines_by_kind_newest_first(world: World) 
     assert "Number" not in page
 
 
+def test_operators_know_new_lines_too(world: World) -> None:
+    begin(world.shipper)
+    world.sees("/search?q=mixpaint+tool:bash", FRESH)
+    for asked in (
+        "vermilion+tool:Bash",
+        "colours+project:gamma",
+        "mixpaint+-error:any&tool_use=1",
+    ):
+        assert FRESH in world.page(f"/search?q={asked}"), asked
+    for asked in (
+        "vermilion+tool:Read",
+        "colours+-project:gamma",
+        "vermilion+error:any",
+    ):
+        assert FRESH not in world.page(f"/search?q={asked}"), asked
+    failed = {
+        "type": "tool_result", "tool_use_id": "toolu_live1", "content": "no pigment",
+        "is_error": True,
+    }  # fmt: skip
+    world.shipper.ship({"role": "user", "content": [failed]}, FRESH)
+    world.sees("/search?q=pigment+error:any", FRESH)
+    # The call failed, too.
+    assert FRESH in world.page("/search?q=mixpaint+error:any")
+    assert FRESH not in world.page("/search?q=mixpaint+-error:any&tool_use=1")
+
+
 def hits_of(world: World, path: str) -> list[str]:
     """Return the addresses of all hits, on all pages."""
     hits: list[str] = []
