@@ -9,7 +9,7 @@ from typing import Any
 from cclake_common.dbt_project import dbt_project
 from cclake_pipeline.dbt_stage import Dbt
 from cclake_pipeline.paths import Paths
-from cclake_pipeline.stages import arguments
+from cclake_pipeline.stages import Mode, arguments
 from lake_place import Cost, Place, medians, ratios
 
 NEW = 1_000
@@ -64,7 +64,7 @@ def _steps(
             once = {
                 "extract": place.time("extract", "--maintain-every", "0"),
                 "load": place.time("load"),
-                "dbt": place.time(*_dbt(place)),
+                "dbt": place.time(*dbt_command(place)),
                 "publish": place.time("publish"),
             }
             place.add(NEW)
@@ -76,20 +76,21 @@ def _steps(
     return [{name: medians(kept[name]) for name in names} for kept in costs]
 
 
-def _dbt(place: Place) -> list[str]:
-    """Gold of what is new, as the pipeline builds it, in a process of its own."""
+def dbt_command(place: Place, mode: Mode = "incremental") -> list[str]:
+    """Gold, as the pipeline builds it, in a process of its own."""
     return [
         "python",
         str(Path(__file__)),
-        json.dumps([str(place.home), place.uri, place.name]),
+        json.dumps([str(place.home), place.uri, place.name, mode]),
     ]
 
 
-def main(home: str, uri: str, name: str) -> None:
+def main(home: str, uri: str, name: str, mode: Mode) -> None:
     """Build gold once, as a run of the pipeline would."""
     where = Paths(Path(home), dbt_project(), "dev", uri, name)
     stage = Dbt(where, lambda _: None)
-    built = stage.repeat(None) or stage.build(arguments("dbt", "incremental"), None)
+    again = stage.repeat(None) if mode == "incremental" else None
+    built = again or stage.build(arguments("dbt", mode), None)
     assert built.ok, built.detail
     stage.close()
 

@@ -54,13 +54,17 @@ class Place:
         fill(self.db, self.count + 1, self.count + count, self.size)
         self.count += count
 
+    def start(
+        self, *command: str, stdout: int = subprocess.DEVNULL
+    ) -> "subprocess.Popen[bytes]":
+        """Start a tool, or a program with a path."""
+        program = command[0] if "/" in command[0] else str(BIN / command[0])
+        return subprocess.Popen([program, *command[1:]], env=self.env, stdout=stdout)
+
     def time(self, *command: str) -> Cost:
         """Measure a whole process, with its start and its children."""
-        program = command[0] if "/" in command[0] else str(BIN / command[0])
         begin = time.perf_counter()
-        process = subprocess.Popen(
-            [program, *command[1:]], env=self.env, stdout=subprocess.DEVNULL
-        )
+        process = self.start(*command)
         with most_resident(process.pid) as most:
             _, status, used = os.wait4(process.pid, 0)
             wall = time.perf_counter() - begin
