@@ -24,7 +24,8 @@ from cclake_extract.maintenance.compact import compact
 from cclake_extract.maintenance.expire import expire
 from cclake_extract.maintenance.files import needed, present
 from cclake_extract.maintenance.orphans import sweep_orphans
-from cclake_extract.schema import ensure_table
+from cclake_extract.partitions import spec_of
+from cclake_extract.schema import SCHEMA, ensure_table
 from cclake_lake.catalog import open_catalog, require_table
 from cclake_lake.settings import Lake
 from documents import documents, store
@@ -258,13 +259,15 @@ def test_duckdb_reads_the_table_as_iceberg(db: Db, tmp_path: Path) -> None:
     assert found == totals(lake)
 
 
+@pytest.mark.parametrize("buckets", [0, 4])
 def test_duckdb_reads_a_table_of_a_real_catalog(
-    db: Db, weed: Seaweed, monkeypatch: pytest.MonkeyPatch
+    db: Db, weed: Seaweed, monkeypatch: pytest.MonkeyPatch, buckets: int
 ) -> None:
     space = f"t{uuid.uuid4().hex[:8]}"
     for name, value in weed.settings.items():
         monkeypatch.setenv(name, value)
     lake = replace(Lake.from_env(), namespace=space)
+    ensure_table(lake, open_catalog(lake), spec_of(SCHEMA, buckets > 0, buckets))
     grow(db, lake, 3)
     compact(require_table(lake))
     grow(db, lake, 2, first=31)
