@@ -2,6 +2,7 @@
 
     just bench growth                              # small sizes
     just bench growth --lines 50000 --times 1 4 16 # the size of the documentation
+    just bench growth --lines 10 --times 100 1000 --only-lake   # many hosts
 
 Each host has a buffer and sessions of its own, in the same days. The documents are
 those of `bench/lake_data.py`, always the same, in the collection that the flusher
@@ -236,8 +237,8 @@ def warehouse(hosts: Hosts) -> Found:
     return found | {"new_lines_cpu_s": {name: round(s, 2) for name, s in new.items()}}
 
 
-def measured(hosts: Hosts, processes: list[int]) -> Found:
-    """Measure everything at the current size."""
+def measured(hosts: Hosts, processes: list[int], gold: bool) -> Found:
+    """Measure everything at the current size, or only MongoDB and the lake."""
     sizes = hosts.sizes()
     lines = hosts.documents
     found: Found = {
@@ -253,7 +254,7 @@ def measured(hosts: Hosts, processes: list[int]) -> Found:
         hosts.place.fresh()
         at_once = extractors(hosts.place, number)
         found[f"extract_{number}"] = at_once | lake_state(hosts.place, lines)
-    return found | warehouse(hosts)
+    return found | warehouse(hosts) if gold else found
 
 
 def main() -> None:
@@ -262,6 +263,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=5_000, help="of one host")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only-lake", action="store_true", help="no DuckDB, no gold")
     parser.add_argument("--size", type=int, default=800, help="bytes of a text")
     parser.add_argument("--folder", type=Path, help="where the data is to lie")
     options = parser.parse_args()
@@ -270,7 +272,7 @@ def main() -> None:
         for times in sorted(options.times):
             grown = hosts.grow(times)
             found = {"hosts": times, "lines": hosts.documents, **grown}
-            found |= measured(hosts, options.processes)
+            found |= measured(hosts, options.processes, not options.only_lake)
             print(json.dumps(found), flush=True)
         hosts.mongo.close()
 
