@@ -1,7 +1,10 @@
 """Fixtures for every test: a clean environment and a real MongoDB."""
 
+import gc
 import os
 import shutil
+import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +29,9 @@ SETTINGS = (
     "PIPELINE_", "METABASE_", "PREFECT_",
 )  # fmt: skip
 
+# What a tool may handle in its own way.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1)
+
 # What takes a minute and more comes first, so that no worker is alone at the end.
 LONGEST = (
     "tests/lake/test_pipeline_", "tests/cases/", "tests/lake/test_lake_crash",
@@ -39,16 +45,17 @@ HEAVY_FIXTURES = {"mongod", "mongo_db", "bronze", "pricing", "web", "browser"}
 HEAVY_MARKS = ("slow", "fault", "browser")
 HEAVY = (
     "tests/cases/", "tests/contracts/", "tests/gold/", "tests/ingest/", "tests/lake/",
-    "tests/web/", "tests/test_front_door", "tests/test_promises", "tools/publish/",
+    "tests/web/", "tests/test_front_door", "tests/test_habits", "tests/test_harness",
+    "tests/test_promises", "tests/test_wheels", "tools/publish/",
     "tools/buffer/tests/test_append", "tools/pipeline/tests/test_pipeline_dbt_worker",
-    "tools/recall/",
+    "tools/recall/", "tools/stack/tests/test_private_mongod",
 )  # fmt: skip
 
 
 # Their tools are forked by one process, unless a test kills them (`forkserver.py`).
 FORKED = (
     "tests/cases/", "tests/gold/", "tests/lake/", "tests/web/", "tests/contracts/",
-    "metabase/",
+    "tests/test_habits", "metabase/",
     *(f"tools/{name}/" for name in (
         "common", "extract", "flusher", "lake", "load", "pipeline", "publish",
         "recall", "report", "restore", "verify",
@@ -57,7 +64,15 @@ FORKED = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pass the address of the fork server to all workers."""
+    """Pass the address of the fork server to all workers; let signals end tools.
+
+    A shell ignores SIGINT for what it starts with `&`, and `nohup` SIGHUP; the tools
+    that tests start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         folder = forkserver.prepare()
         config.add_cleanup(lambda: shutil.rmtree(folder))
@@ -125,12 +140,19 @@ def clean_environ(
 
 
 @pytest.fixture(autouse=True)
-def same_umask() -> Iterator[None]:
-    """Restore the umask, which tools that run within the test change."""
-    before = os.umask(0o022)
-    os.umask(before)
+def same_process() -> Iterator[None]:
+    """Restore what tools that run within a test set for their whole process."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    folder, depth, garbage = Path.cwd(), sys.getrecursionlimit(), gc.get_threshold()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
-    os.umask(before)
+    os.umask(umask)
+    os.chdir(folder)
+    sys.setrecursionlimit(depth)
+    gc.set_threshold(*garbage)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -605,6 +605,7 @@ def test_the_results_of_an_earlier_dbt_are_not_used_if_dbt_does_not_start(
     assert (check.holds, check.seen) == (False, "dbt left no results")
 
 
+@pytest.mark.slow
 def test_dbt_and_a_pipeline_run_wait_for_each_other(tmp_path: Path) -> None:
     (tmp_path / "cclake").mkdir()
     lock = tmp_path / "cclake" / "pipeline.lock"
@@ -625,6 +626,7 @@ def test_dbt_and_a_pipeline_run_wait_for_each_other(tmp_path: Path) -> None:
         fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.slow
 def test_dbt_lists_its_models_while_a_pipeline_runs(tmp_path: Path) -> None:
     (tmp_path / "cclake").mkdir()
     with (tmp_path / "cclake" / "pipeline.lock").open("w") as run:
