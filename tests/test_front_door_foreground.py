@@ -18,12 +18,19 @@ PRICING = ROOT / "tests" / "fixtures" / "pricing" / "projects"
 ALL = {"mongod", "tailer", "buffer", "flusher", "pipeline"}
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The data and the logs of all tests: what the first one archives stays."""
+    made = Stack(tmp_path_factory.mktemp("foreground"))
     shutil.copytree(PRICING, made.logs)
+    return made
+
+
+@pytest.fixture
+def stack(made: Stack) -> Iterator[Stack]:
     yield made
     made.kill_all()
+    wait_for(lambda: not made.processes(), "no process is left")
 
 
 def start(stack: Stack) -> "subprocess.Popen[str]":
@@ -42,6 +49,12 @@ def said(stack: Stack) -> Path:
     return stack.logs.parent / "said"
 
 
+def wait_until_all_runs(stack: Stack) -> None:
+    address = f"http://127.0.0.1:{stack.ports['WEB_PORT']}/"
+    wait_for(lambda: address in said(stack).read_text(), "it names the pages")
+    wait_for(lambda: stack.just("status").returncode == 0, "all runs well")
+
+
 def names(stack: Stack) -> set[str]:
     words = []
     for process in stack.processes():
@@ -53,9 +66,7 @@ def names(stack: Stack) -> set[str]:
 @pytest.mark.slow
 def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> None:
     running = start(stack)
-    wait_for(lambda: stack.just("status").returncode == 0, "all runs well")
-    address = f"http://127.0.0.1:{stack.ports['WEB_PORT']}/"
-    wait_for(lambda: address in said(stack).read_text(), "it names the pages")
+    wait_until_all_runs(stack)
     assert names(stack) == ALL
     assert running.poll() is None
     again = stack.just("up", "--foreground")
@@ -76,7 +87,7 @@ def test_it_stays_until_it_is_told_to_stop_and_leaves_nothing(stack: Stack) -> N
     assert stops[0] == "web"
     assert stops[-1] == "mongod"
     ended = start(stack)
-    wait_for(lambda: address in said(stack).read_text(), "all runs again")
+    wait_until_all_runs(stack)
     assert len(stack.documents()) == stack.lines()
     assert stack.just("down").returncode == 0
     ended.communicate(timeout=PATIENCE)
@@ -92,7 +103,7 @@ def test_it_fails_when_supervisord_dies_so_that_it_is_started_again(
     pid = stack.home / "supervisord.pid"
     wait_for(lambda: pid.exists() and names(stack) >= {"flusher"}, "it runs")
     if not early:
-        wait_for(lambda: stack.just("status").returncode == 0, "all runs well")
+        wait_until_all_runs(stack)
     os.kill(int(pid.read_text()), signal.SIGKILL)
     _, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1

@@ -34,12 +34,18 @@ def wait_for(
     what: str = "condition",
     patience: float = PATIENCE,
 ) -> None:
-    """Wait until a condition holds; fail after `PATIENCE` seconds."""
+    """Wait until a condition holds; fail after `PATIENCE` seconds.
+
+    The processes that are waited for need the time that it takes to look.
+    """
     deadline = time.monotonic() + patience
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        looked = time.monotonic()
+        if looked > deadline:
             raise AssertionError(f"{what}: not within {patience:g} s")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, 3 * (looked - began)), 0.5))
+        began = time.monotonic()
 
 
 def connect(uri: str, **options: Any) -> MongoClient[dict[str, Any]]:
