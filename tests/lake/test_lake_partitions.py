@@ -22,6 +22,7 @@ from cclake_extract.incremental import extract
 from cclake_extract.maintenance.compact import compact
 from cclake_extract.maintenance.policy import due
 from cclake_extract.partitions import spec_of
+from cclake_extract.run import Run
 from cclake_extract.schema import SCHEMA, ensure_table
 from cclake_extract.watermark import state_of
 from cclake_lake.catalog import open_catalog, require_table
@@ -214,6 +215,19 @@ def test_other_engines_read_all_and_prune(db: Db, parted: Lake) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert tuple(int(n) for n in done.stdout.split()) == (*expected, 100)
+
+
+def test_a_rebuild_of_a_damaged_table_keeps_the_partitions(
+    db: Db, parted: Lake
+) -> None:
+    grow(db, 1, 1_000)
+    extract(parted, db)
+    Path(min(held(parted)).removeprefix("file://")).unlink()
+    spec = require_table(parted).spec()
+    Run(parted, db, full=True).execute()
+    assert require_table(parted).spec() == spec
+    assert len(partitions(require_table(parted))) > BUCKETS
+    assert keys(parted) == wanted(db)
 
 
 def test_commits_of_many_small_files_are_due_for_maintenance(

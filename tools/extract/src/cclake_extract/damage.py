@@ -15,8 +15,12 @@ from cclake_lake.catalog import (
     damaged,
     find_table,
     open_catalog,
+    require_table,
 )
 from cclake_lake.settings import Lake
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
+
+from cclake_extract.schema import create_table
 
 
 @contextmanager
@@ -65,11 +69,22 @@ def damage(lake: Lake) -> Exception | None:
 
 
 def forget_damaged(lake: Lake) -> None:
-    """Remove an unreadable table from the catalog, so that it is recreated.
+    """Replace an unreadable table by an empty one.
 
-    Its files stay until they are deleted as orphans.
+    It keeps its partitions, unless its metadata is what can't be read. The files of the
+    old one stay until they are deleted as orphans.
     """
     if found := damage(lake):
         said = visible_lines(f"extract: {damaged(lake, found)}: it is rebuilt")
         print(said, file=sys.stderr)
-        open_catalog(lake).drop_table(lake.identifier)
+        spec = _partitions(lake)
+        catalog = open_catalog(lake)
+        catalog.drop_table(lake.identifier)
+        create_table(lake, catalog, spec)
+
+
+def _partitions(lake: Lake) -> PartitionSpec:
+    try:
+        return require_table(lake).spec()
+    except Failure:
+        return UNPARTITIONED_PARTITION_SPEC
