@@ -1,6 +1,7 @@
 """Late records change the rows they must, and no others."""
 
 import os
+import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,21 @@ REAL = os.environ.get("CCLAKE_REAL_LOGS")
 TABLES = """select table_schema, table_name from information_schema.tables
 where table_schema in ('staging', 'intermediate', 'marts') order by all"""
 IS_WHOLE = "select is_whole from intermediate.build_state"
+
+
+def copy(gold: Path, workshop: Workshop) -> Path:
+    """Return a copy of a gold database, which a test may change."""
+    return Path(shutil.copy(gold, workshop.folder / "copy.duckdb"))
+
+
+def again(workshop: Workshop, gold: Path, *more: str) -> Path:
+    """Run dbt on a gold database that has been built."""
+    gold.rename(workshop.database)
+    try:
+        workshop.steps([{"args": [*BUILD, *more]}])
+    finally:
+        workshop.database.rename(gold)
+    return gold
 
 
 @pytest.mark.slow
@@ -56,12 +72,10 @@ def test_any_order_of_real_logs_gives_the_tables_of_a_full_refresh(
 
 
 def test_a_run_with_nothing_new_changes_nothing(
-    workshop: Workshop, bronze: Bronze, account_logs: Path
+    workshop: Workshop, gold_account: Path
 ) -> None:
-    rows = bronze.rows(account_logs)
-    once = workshop.build("once", rows)
-    twice = workshop.build("twice", rows, [])
-    assert differences(once, twice) == {}
+    twice = again(workshop, copy(gold_account, workshop))
+    assert differences(gold_account, twice) == {}
 
 
 def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
@@ -75,14 +89,15 @@ def test_a_new_line_touches_only_the_sessions_that_it_bears_on(
     ]
     early = [row for row in rows if row.get("uuid") != "bbbbbbbb-main-12"]
     assert len(late) == 1
-    gold = workshop.build("touched", early, late)
+    before = workshop.build("before", early)
+    gold = workshop.build("touched", late, onto=before)
     touched = query(
         gold, "select left(session_id, 1) from marts.dim_sessions where updated_run = 2"
     )
     assert touched == [("b",)]
     # As where more sessions have changed than their scans are limited to.
     options = (*BUILD, "--vars", "{few_sessions: 0}")
-    many = workshop.build("many", early, late, args=options)
+    many = workshop.build("many", late, args=options, onto=before)
     assert differences(gold, many) == {}
 
 
@@ -94,9 +109,7 @@ def test_another_price_list_prices_everything_again(
     own = tmp_path / "prices.csv"
     own.write_text("model,input,output\nclaude-opus-4-6,1,2\nclaude-haiku-4-5,,\n")
     monkeypatch.setenv("CCLAKE_PRICES", str(own))
-    gold.rename(workshop.database)
-    workshop.steps([{"args": list(BUILD)}])
-    gold = workshop.database.rename(gold)
+    again(workshop, gold)
     after = one(
         gold,
         "select count(*), count(*) filter (where cost_usd is null),"
@@ -107,22 +120,20 @@ def test_another_price_list_prices_everything_again(
 
 
 def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
-    workshop: Workshop, account_logs: Path
+    workshop: Workshop, gold_account: Path
 ) -> None:
     def run(*more: str) -> bool:
-        gold.rename(workshop.database)
         try:
-            workshop.steps([{"args": [*BUILD, *more]}])
+            again(workshop, gold, *more)
         except AssertionError as failed:
             assert "int_threads" in str(failed)
-        workshop.database.rename(gold)
         return bool(one(gold, IS_WHOLE)[0])
 
     def change(statement: str) -> None:
         with duckdb.connect(str(gold)) as writer:
             writer.execute(statement)
 
-    gold = workshop.build("half", account_logs)
+    gold = copy(gold_account, workshop)
     assert run("--select", "dim_projects")
     # A column that the model does not make lets it fail, as another version would.
     change("alter table intermediate.int_threads add column stray integer")
@@ -133,17 +144,15 @@ def test_gold_that_a_run_left_half_built_says_so_until_all_is_built(
 
 
 def test_a_full_refresh_drops_what_earlier_versions_have_built(
-    workshop: Workshop, bronze: Bronze
+    workshop: Workshop, gold_account: Path
 ) -> None:
-    rows = bronze.rows(FIXTURES / "pricing" / "projects")
-    built = workshop.build("former", rows)
-    with duckdb.connect(str(built.rename(workshop.database))) as connection:
+    gold = copy(gold_account, workshop)
+    with duckdb.connect(str(gold)) as connection:
         connection.execute("create table marts.agg_former as select 1 as a")
         connection.execute("create view staging.stg_former as select 1 as a")
         before = connection.execute(TABLES).fetchall()
-    workshop.steps([{"args": [*BUILD, "--select", "dim_date"]}])
-    assert query(workshop.database, TABLES) == before
-    workshop.steps([{"args": [*BUILD, "--full-refresh", "--select", "dim_date"]}])
+    again(workshop, gold, "--select", "dim_date")
+    assert query(gold, TABLES) == before
+    again(workshop, gold, "--full-refresh", "--select", "dim_date")
     gone = {("marts", "agg_former"), ("staging", "stg_former")}
-    assert set(before) - set(query(workshop.database, TABLES)) == gone
-    workshop.database.unlink()
+    assert set(before) - set(query(gold, TABLES)) == gone

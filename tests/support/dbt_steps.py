@@ -1,8 +1,8 @@
 """Run dbt several times in one process: one JSON line per step on stdin.
 
-A step is {"rows": "file.parquet", "args": ["run", ...]}: the rows are appended
-to raw.conversations first (the file may be absent), then dbt is invoked with a
-manifest that is parsed once. With "keep" it then saves its statements for new lines, and
+A step is {"rows": "file.parquet", "args": ["run", ...], "settings": {...}}: the rows
+are appended to raw.conversations first (the file may be absent), then dbt is invoked with
+these variables of its environment and a manifest that is parsed once. With "keep" it then saves its statements for new lines, and
 a step with "repeat" runs those in place of dbt, as the pipeline does for a few lines. A
 line of JSON per step goes to stdout.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from cclake_pipeline.dbt_stage import NO_FILES
 from cclake_pipeline.dbt_worker import close_database, statements
 from cclake_pipeline.statement_worker import repeat
 from cclake_pipeline.statements import load
@@ -41,9 +42,14 @@ def append(rows: str) -> None:
 
 def main() -> None:
     project = ["--project-dir", sys.argv[1], "--profiles-dir", sys.argv[1]]
+    options = [*project, *NO_FILES]
     manifest: Any = None
     for line in sys.stdin:
         step = json.loads(line)
+        for name, value in step["settings"].items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         if step.get("rows"):
             append(step["rows"])
         if step.get("repeat"):
@@ -54,7 +60,7 @@ def main() -> None:
             continue
         if manifest is None:
             manifest = dbtRunner().invoke(["-q", "parse", *project]).result
-        result = dbtRunner(manifest=manifest).invoke(["-q", *step["args"], *project])
+        result = dbtRunner(manifest=manifest).invoke(["-q", *step["args"], *options])
         results = getattr(result.result, "results", [])
         failed = [
             f"{each.node.name}: {each.message}"
@@ -64,7 +70,7 @@ def main() -> None:
         if result.exception:
             failed.append(str(result.exception))
         if step.get("keep"):
-            kept = dbtRunner(manifest=manifest).invoke(["-q", *KEEP, *project])
+            kept = dbtRunner(manifest=manifest).invoke(["-q", *KEEP, *options])
             saved = statements(kept, "key")
             assert saved is not None
             saved.save(STATEMENTS)

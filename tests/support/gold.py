@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 PROJECT = REPOSITORY / "dbt"
 BUILD = ("build", "--exclude-resource-type", "test", "unit_test")
 LAYERS = ("staging", "intermediate", "marts")
-# What the project reads from the environment.
-SETTINGS = ("CCLAKE_PRICES", "CCLAKE_DUCKDB_MEMORY", "DBT_TARGET")
+# What a run of the project reads from the environment.
+SETTINGS = ("CCLAKE_PRICES", "CCLAKE_DUCKDB_MEMORY")
 
 
 class Workshop:
@@ -29,7 +30,6 @@ class Workshop:
         self.database = folder / "work.duckdb"
         self._log = folder / "dbt.log"
         self._dbt: subprocess.Popen[str] | None = None
-        self._settings: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def build(
@@ -38,13 +38,17 @@ class Workshop:
         *batches: Sequence[Row] | Path,
         args: Sequence[str] = BUILD,
         repeat: bool = False,
+        onto: Path | None = None,
     ) -> Path:
         """Load each batch and run dbt after it; the database is moved to `name`.
 
         A batch is some rows, or the folder of logs that they are made of. With `repeat`
-        the later ones are built by the statements that dbt saved after the first.
+        the later ones are built by the statements that dbt saved after the first. With
+        `onto` they are added to a copy of that database.
         """
         self.database.unlink(missing_ok=True)
+        if onto:
+            shutil.copy(onto, self.database)
         steps = []
         for number, batch in enumerate(batches):
             if isinstance(batch, Path):
@@ -53,7 +57,7 @@ class Workshop:
                 rows = self.folder / f"batch{number}.parquet"
                 self.bronze.save(rows, batch)
             step = {"rows": str(rows), "args": list(args), "keep": repeat}
-            steps.append(step | {"repeat": repeat and number > 0})
+            steps.append(step | {"repeat": repeat and bool(number or onto)})
         self.steps(steps)
         return self.database.rename(self.folder / f"{name}.duckdb")
 
@@ -72,12 +76,7 @@ class Workshop:
             self._dbt = None
 
     def _running(self) -> "subprocess.Popen[str]":
-        """Return dbt, which is started again if a test has other settings for it."""
-        settings = {name: os.environ.get(name, "") for name in SETTINGS}
-        if self._dbt and settings != self._settings:
-            self.close()
         if self._dbt is None:
-            self._settings = settings
             env = os.environ | {
                 "HOME": str(self.folder),
                 "DUCKDB_PATH": str(self.database),
@@ -101,7 +100,8 @@ class Workshop:
         self, dbt: "subprocess.Popen[str]", step: dict[str, Any]
     ) -> dict[str, Any]:
         assert dbt.stdin and dbt.stdout
-        dbt.stdin.write(json.dumps(step) + "\n")
+        settings = {name: os.environ.get(name) for name in SETTINGS}
+        dbt.stdin.write(json.dumps({"settings": settings, **step}) + "\n")
         dbt.stdin.flush()
         for line in dbt.stdout:
             if line.startswith("{"):
@@ -187,9 +187,11 @@ def compare(workshop: Workshop, rows: Sequence[Row], runs: int, seed: int) -> Pa
         AssertionError: Some table differs; the rows that do are in it.
     """
     batches = arrive(rows, runs, seed)
-    grown = workshop.build("grown", *batches)
+    first, *later = batches
+    begun = workshop.build("begun", first, repeat=True)
+    grown = workshop.build("grown", *later, onto=begun)
     whole = workshop.build("whole", [row for batch in batches for row in batch])
     assert differences(grown, whole) == {}
-    repeated = workshop.build("repeated", *batches, repeat=True)
+    repeated = workshop.build("repeated", *later, repeat=True, onto=begun)
     assert differences(repeated, whole) == {}
     return whole
