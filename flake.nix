@@ -34,7 +34,7 @@
       ];
 
       # A tool as a Nix package: its metadata is read from its pyproject.toml,
-      # its dependencies come from nixpkgs.
+      # its dependencies come from nixpkgs, which checks their versions.
       build =
         python: name:
         let
@@ -43,19 +43,47 @@
           };
           attrs = project.renderers.buildPythonPackage { inherit python; };
         in
-        python.pkgs.buildPythonPackage attrs;
+        python.pkgs.buildPythonPackage (attrs // { pythonImportsCheck = [ "cclake_${name}" ]; });
 
       pythonFor =
         pkgs:
-        pkgs.python312.override {
-          self = pythonFor pkgs;
-          packageOverrides = final: _: {
-            cclake-archive = build final.python "archive";
-            cclake-common = build final.python "common";
+        let
+          python = pkgs.python313.override {
+            self = python;
+            packageOverrides = final: _: {
+              cclake-archive = build final.python "archive";
+              cclake-common = build final.python "common";
+            };
           };
-        };
+        in
+        python;
 
       packagesFor = pkgs: lib.genAttrs tools (build (pythonFor pkgs));
+
+      # Tests that need neither MongoDB nor the packages of the lake.
+      lightTests = pkgs: [
+        ((pythonFor pkgs).withPackages (
+          all:
+          [
+            all.hypothesis
+            all.psutil
+            all.pytest
+            all.pytest-timeout
+          ]
+          ++ lib.attrValues (packagesFor pkgs)
+        ))
+      ];
+
+      check =
+        pkgs: name: inputs: command:
+        pkgs.runCommand "cclake-${name}" { nativeBuildInputs = inputs; } ''
+          cp -r ${self} source
+          chmod -R u+w source
+          cd source
+          export HOME=$TMPDIR
+          ${command}
+          touch $out
+        '';
     in
     {
       packages = forAll packagesFor;
@@ -68,17 +96,27 @@
         }) (packagesFor pkgs)
       );
 
+      checks = forAll (
+        pkgs:
+        packagesFor pkgs
+        // {
+          ruff = check pkgs "ruff" [ pkgs.ruff ] "ruff check . && ruff format --check .";
+          tests = check pkgs "tests" (lightTests pkgs) "sh tests/nix/light-tests";
+        }
+      );
+
       devShells = forAll (pkgs: {
         default = pkgs.mkShell {
           packages = [
-            pkgs.python312
+            pkgs.python313
             pkgs.poetry
             pkgs.just
             pkgs.sqlite
             pkgs.jq
             pkgs.shellcheck
             pkgs.mongosh
-          ] ++ lib.optional pkgs.stdenv.isLinux pkgs.chromium;
+          ]
+          ++ lib.optional pkgs.stdenv.isLinux pkgs.chromium;
 
           # Wheels from PyPI look for the C++ runtime.
           LD_LIBRARY_PATH = lib.optionalString pkgs.stdenv.isLinux (
@@ -90,6 +128,6 @@
         };
       });
 
-      formatter = forAll (pkgs: pkgs.nixfmt-rfc-style);
+      formatter = forAll (pkgs: pkgs.nixfmt);
     };
 }

@@ -206,8 +206,8 @@ test-fast *options: _dev
 
 # Run the fast tests and a whole chain on another Python: just test-on python3.13
 [group('check')]
-test-on python: _dev
-    @tests/support/test-on "$1"
+test-on python *options: _dev
+    @tests/support/test-on "$@"
 
 # Install each tool's wheel alone, to find undeclared dependencies
 [group('check')]
@@ -231,7 +231,7 @@ lint: _dev
     @mypy --platform darwin --cache-dir .mypy_cache/darwin {{ python_sources }}
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone tests/support/test-on
+    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone tests/support/test-on tests/nix/light-tests
     @cog --check tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
 # Fix what lint can fix: formatting, import order, SQL, help in the READMEs, the map
