@@ -437,14 +437,21 @@ def hits(
     if where.is_empty:
         return []
     source, values = _source(match, kinds, where)
-    is_best = bool(best and match)
-    if is_best and (floor := _floor(connection, values["match"])) is not None:
-        source += " and f.rowid > :floor"
-        values["floor"] = floor
+    values |= {"limit": limit, "offset": offset}
     # Blocks are numbered chronologically, so the newest come first for free.
-    order = "f.rank" if is_best else "f.rowid desc"
+    order = "f.rowid desc"
+    if best and match:
+        is_common = _floor(connection, in_text(match)) is not None
+        floor = _floor(connection, values["match"]) if is_common else None
+        above = "" if floor is None else "and f.rowid > :floor"
+        # The rank is that of the words alone: for that of a mark, SQLite would count
+        # all blocks that have it. The plus makes it rank only what is in the set.
+        source = f"""from search_fts f where search_fts match :words {above}
+        and +f.rowid in (select f.rowid {source} {above})"""
+        order = "+f.rank"
+        values |= {"floor": floor, "words": in_text(match)}
     sql = f"select f.rowid {source} order by {order} limit :limit offset :offset"
-    found = connection.execute(sql, values | {"limit": limit, "offset": offset})
+    found = connection.execute(sql, values)
     return described(connection, match, words, [row[0] for row in found])
 
 

@@ -123,8 +123,6 @@ SEARCH = (
     f"""create virtual table search_fts using fts5(
     text, marks, content="search_texts", content_rowid=search_id,
     tokenize="unicode61 remove_diacritics 2 tokenchars '{_EMOJI}'")""",
-    # Only the words count for the rank of a hit.
-    """insert into search_fts (search_fts, rank) values ('rank', 'bm25(1.0, 0.0)')""",
 )
 # Views of gold that are views in both exports, too, as they hold texts of other tables.
 VIEWS = {
