@@ -228,7 +228,7 @@ def test_reading_works_without_script(browser: Browser, web: Web) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30",
-                                  f"/session/{HOSTILE}", "/files", FILE, ODD_FILE, KEEP])  # fmt: skip
+                                  f"/session/{HOSTILE}", "/files", FILE, ODD_FILE, KEEP, "/conversations/models"])  # fmt: skip
 def test_a_phone_needs_no_sideways_scrolling(
     browser: Browser, web: Web, path: str
 ) -> None:
@@ -247,7 +247,8 @@ def test_a_phone_needs_no_sideways_scrolling(
 @pytest.mark.parametrize(
     "path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30", f"/session/{RUNNING}",
              "/raw/abab", "/runs", "/files", FILE, KEEP, f"/session/{LONG}?page=2", "/compare",
-             f"/session/{LONG}/cost", f"/session/{MAIN}?all=1", "/search?q=re:parser", "a part"]
+             f"/session/{LONG}/cost", f"/session/{MAIN}?all=1", "/search?q=re:parser", "a part", "/conversations", "/conversations/models",
+             "/conversations/thread_blocks?_size=5", "/session/nothing"]
 )  # fmt: skip
 def test_axe_finds_no_fault(browser: Browser, web: Web, path: str) -> None:
     path = part(web) if path == "a part" else path
