@@ -10,6 +10,7 @@ import pytest
 from cclake_metabase.layout import places
 from cclake_metabase.model import COLUMNS, Dashboard, load
 from harness import PATIENCE, wait_for
+from metabase_schemas import problem
 from metabase_stand_in import USER, Metabase, stand_in
 
 DASHBOARDS = load()
@@ -82,6 +83,22 @@ def test_every_filter_reaches_a_card_and_every_mapping_a_tag(there: Metabase) ->
         for parameter in dashboard["parameters"]:
             source = parameter.get("values_source_config")
             assert source is None or source["card_id"] in there.things["card"]
+
+
+def test_a_body_that_metabase_would_refuse_is_refused(there: Metabase) -> None:
+    apply(there)
+    (first, *_) = there.alive("dashboard")
+    body = {"parameters": first["parameters"], "dashcards": first["dashcards"]}
+    assert problem("PUT", "dashboard", body) == ""
+    for wrong in ("isMultiselect", "values-source-type"):
+        parameter = first["parameters"][0] | {wrong: False}
+        assert wrong in problem("PUT", "dashboard", body | {"parameters": [parameter]})
+    dashcard = first["dashcards"][0] | {"sizeX": 4}
+    assert "sizeX" in problem("PUT", "dashboard", body | {"dashcards": [dashcard]})
+    card = {k: v for k, v in there.alive("card")[0].items() if k != "id"}
+    assert problem("POST", "card", card) == ""
+    assert "display" in problem("POST", "card", card | {"display": " "})
+    assert "dataset_query" in problem("POST", "card", card | {"dataset_query": {}})
 
 
 def test_a_second_run_writes_nothing(there: Metabase) -> None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from metabase_schemas import problem as refused
+
 Body = dict[str, Any]
 KINDS = ("database", "collection", "card", "dashboard")
 USER = ("me@example.com", "a long password")
@@ -97,12 +99,14 @@ class Metabase:
             return 200, {"status": "ok"}
         if method == "GET":
             return 200, kept[number]
-        if problem := self._problem(kind, body):
+        if problem := refused("PUT", kind, body) or self._problem(kind, body):
             return 400, problem
         kept[number] |= body
         return 200, kept[number]
 
     def _make(self, kind: str, body: Body) -> tuple[int, Any]:
+        if problem := refused("POST", kind, body):
+            return 400, problem
         # A new dashboard has no cards, whatever is sent with it.
         body = {
             k: v for k, v in body.items() if (kind, k) != ("dashboard", "dashcards")
