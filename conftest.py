@@ -55,9 +55,9 @@ HEAVY = (
 # Their tools are forked by one process, unless a test kills them (`forkserver.py`).
 FORKED = (
     "tests/cases/", "tests/gold/", "tests/lake/", "tests/web/", "tests/contracts/",
-    "tests/test_habits", "metabase/",
+    "tests/ingest/test_verify_", "tests/test_habits", "metabase/",
     *(f"tools/{name}/" for name in (
-        "common", "extract", "flusher", "lake", "load", "pipeline", "publish",
+        "backup", "common", "extract", "flusher", "lake", "load", "pipeline", "publish",
         "recall", "report", "restore", "verify",
     )),
 )  # fmt: skip

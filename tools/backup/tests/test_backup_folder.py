@@ -593,6 +593,7 @@ def peak(*arguments: object) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.fault  # it measures a tool
 def test_memory_does_not_grow_with_the_archive(
     archive: Archive, other: Database[Document], tmp_path: Path
 ) -> None:
