@@ -46,6 +46,7 @@ INDEXES = (
     ("thread_entries", "session_id, entry_key"),
     ("thread_blocks", "session_id, entry_key, block_no"),
     ("thread_blocks", "tool_use_id"),
+    ("thread_blocks", "image_key"),
     ("fct_messages", "session_id, entry_key"),
     ("fct_api_responses", "session_id"),
     ("fct_api_responses", "message_id"),

@@ -42,6 +42,9 @@ COUNT = re.compile(r"select count\(\*\) from \[\w+\]")
 # How publish finds the rows of a session that has changed.
 OF_SESSION = "select rowid from {} where session_id is 's'"
 
+# How a reader of a team finds the sessions of an image.
+OF_IMAGE = "select 1 from thread_blocks where image_key = 'i' and +session_id = 's'"
+
 
 @pytest.fixture
 def export(pricing: Chain, tmp_path: Path) -> Path:
@@ -84,6 +87,7 @@ def test_no_index_of_the_export_is_without_a_query(
                 cclake_recall.cli.main()
     asked |= {OF_SESSION.format(table) for table in BY_SESSION}
     asked |= set(_cards())
+    asked.add(OF_IMAGE)
     asked.add(explain._ITEMS.replace("?", "'x'"))  # no response here has several
     # Datasette counts the rows of a table over any index.
     asked = {sql for sql in asked if not COUNT.fullmatch(sql)}

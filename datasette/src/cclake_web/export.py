@@ -25,6 +25,8 @@ from datasette.database import Database
 
 from cclake_web import deadline
 from cclake_web.masking import masked_row
+from cclake_web.team import limits
+from cclake_web.team.reader import READER, Rights
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
@@ -40,6 +42,7 @@ WATCH_EVERY = 10.0  # the same while no page is requested
 LONGEST = 2**31 - 1  # maximum bytes of a cell on our pages: the limit of SQLite
 LARGEST = 8_000_000  # the same on Datasette's own pages
 ANSWER = 16_000_000  # maximum size of all cells of an answer
+RIGHTS = 16  # maximum number of different rights whose connections are kept
 _ROOM = "narrow the query, or read the export with sqlite3"
 
 # Columns that an export of this version has.
@@ -68,10 +71,14 @@ class Published:
     Attributes:
         info: The rows of `export_info`.
         kept: Cached results by kind and key.
+        rights: Its limit; None for everything.
+        sessions: The sessions within it; None for all.
     """
 
     info: dict[str, str] = field(default_factory=dict)
     kept: dict[str, dict[Hashable, Any]] = field(default_factory=dict)
+    rights: Rights | None = None
+    sessions: frozenset[str] | None = None
 
     @property
     def export_id(self) -> str:
@@ -81,6 +88,11 @@ class Published:
 
 # The snapshot that the current thread reads.
 _READING: ContextVar[Published | None] = ContextVar("cclake_reading", default=None)
+
+
+def reading() -> Published:
+    """Return the state that this thread reads."""
+    return _READING.get() or Published()
 
 
 class Export(Database):  # type: ignore[misc]
@@ -161,7 +173,7 @@ class Export(Database):  # type: ignore[misc]
         """Return a snapshot, to read one state in several calls."""
         file = self._file
         assert file is not None
-        held = await asyncio.to_thread(file.connect)
+        held = await asyncio.to_thread(file.connect, _limit())
         try:
             yield Snapshot(self, held)
         finally:
@@ -195,21 +207,24 @@ class Export(Database):  # type: ignore[misc]
     async def _in_thread(
         self, fn: Callable[[sqlite3.Connection], T], held: _Held | None = None
     ) -> T:
-        reveal = REVEALING.get()
+        reveal, rights = REVEALING.get(), _limit()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.ds.executor, self._run, fn, reveal, held)
+        return await loop.run_in_executor(
+            self.ds.executor, self._run, fn, reveal, rights, held
+        )
 
     def _run(
         self,
         fn: Callable[[sqlite3.Connection], T],
         reveal: bool,
+        rights: Rights | None,
         held: _Held | None,
     ) -> T:
         if held:
             return _read(held, fn, reveal)
         file = self._file
         assert file is not None
-        one = file.take()
+        one = file.take(rights)
         try:
             return _read(one, fn, reveal)
         finally:
@@ -261,10 +276,17 @@ class Snapshot:
 
 @dataclass
 class _Held:
-    """A connection in a transaction, and the state that it sees."""
+    """A connection in a transaction, and the state that it sees.
+
+    Attributes:
+        rights: Its limit; None for everything.
+        narrowed: The state that its limit was made for.
+    """
 
     connection: sqlite3.Connection
     state: Published
+    rights: Rights | None = None
+    narrowed: Published | None = None
 
 
 class _File:
@@ -275,14 +297,15 @@ class _File:
         self._ds, self._path, self._closed = ds, path, False
         self._lock = threading.Lock()
         self._free: queue.SimpleQueue[_Held] = queue.SimpleQueue()
+        self._limited: dict[Rights, queue.SimpleQueue[_Held]] = {}
         self.give(self.connect())
 
-    def connect(self) -> _Held:
+    def connect(self, rights: Rights | None = None) -> _Held:
         """Open another connection, and begin a transaction in it."""
         connection = _connect(self._path)
         try:
             self._ds._prepare_connection(connection, NAME)
-            held = _Held(connection, self.state)
+            held = _Held(connection, self.state, rights)
             self.begin(held)
         except sqlite3.Error:
             connection.close()
@@ -298,24 +321,48 @@ class _File:
         finally:
             self.give(one)
 
-    def take(self) -> _Held:
+    def take(self, rights: Rights | None = None) -> _Held:
         """Take an idle connection, or a new one, in a transaction."""
         try:
-            one = self._free.get_nowait()
+            one = self._idle(rights).get_nowait()
         except queue.Empty:
-            return self.connect()
+            return self.connect(rights)
         self.begin(one)
         return one
 
     def give(self, one: _Held) -> None:
         """Return a connection, and end its transaction."""
         one.connection.rollback()
-        self._free.put(one)
+        self._idle(one.rights).put(one)
         if self._closed:
             self.close()
 
+    def _idle(self, rights: Rights | None) -> queue.SimpleQueue[_Held]:
+        """Return the idle connections with a limit, the last used limits last."""
+        if rights is None:
+            return self._free
+        with self._lock:
+            found = self._limited.pop(rights, None) or queue.SimpleQueue()
+            self._limited[rights] = found
+            while len(self._limited) > RIGHTS:
+                _close(self._limited.pop(next(iter(self._limited))))
+        return found
+
     def begin(self, one: _Held) -> None:
         """Begin a transaction and record the state that it reads."""
+        self._begin(one)
+        while one.rights:
+            own = _limited_state(one, one.rights)
+            if one.narrowed is own:
+                one.state = own
+                break
+            # The limit is made outside of the transaction, which ends with a rollback.
+            one.connection.rollback()
+            limits.narrow(one.connection, own.sessions or ())
+            one.narrowed = own
+            self._begin(one)
+
+    def _begin(self, one: _Held) -> None:
         connection = one.connection
         connection.row_factory = None
         connection.execute("begin")
@@ -335,9 +382,32 @@ class _File:
     def close(self) -> None:
         """Close idle connections now, and the others when they are returned."""
         self._closed = True
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().connection.close()
+        with self._lock:
+            idle = [self._free, *self._limited.values()]
+        for some in idle:
+            _close(some)
+
+
+def _limited_state(one: _Held, rights: Rights) -> Published:
+    """Return the state that a connection reads, as somebody sees it."""
+    whole = one.state
+    known = whole.kept.setdefault("readers", {})
+    if rights not in known:
+        places = whole.kept.setdefault("places", {})
+        if "all" not in places:
+            one.connection.set_authorizer(None)
+            places["all"] = limits.places(one.connection)
+            one.narrowed = None
+        sessions = limits.readable(places["all"], rights)
+        known[rights] = Published(whole.info, rights=rights, sessions=sessions)
+    found: Published = known[rights]
+    return found
+
+
+def _close(idle: queue.SimpleQueue[_Held]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            idle.get_nowait().connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -352,6 +422,12 @@ def _stamp(path: Path) -> tuple[object, ...] | None:
     except OSError:
         return None
     return (real, stat.st_dev, stat.st_ino)
+
+
+def _limit() -> Rights | None:
+    """Return the limit of the current reader; None for everything."""
+    reader = READER.get()
+    return None if reader is None or reader.rights.is_whole else reader.rights
 
 
 def _limited(

@@ -72,6 +72,18 @@ async def reveals(datasette: Datasette, scope: dict[str, Any]) -> bool:
     return await may_reveal(datasette, actor)
 
 
+def signed_in(datasette: Datasette, cookie: str) -> Any:
+    """Return whom a sign-in cookie names, or None if it is not valid any more."""
+    try:
+        found = datasette.unsign(cookie, "actor")
+        end = found.get("e") if isinstance(found, dict) else None
+        if not end or time.time() > baseconv.base62.decode(end):
+            return None
+    except (BadSignature, ValueError):
+        return None
+    return found.get("a")
+
+
 def signed_in_until(datasette: Datasette, cookie: str) -> str:
     """Return the sign-in cookie, which Datasette accepts until it expires."""
     try:

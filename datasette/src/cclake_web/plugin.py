@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from cclake_web.pages.file_history import file_page, files_page
 from cclake_web.pages.files import asset_file, image_file, line_image
 from cclake_web.pages.find import find_in_session
 from cclake_web.pages.keep import keep_page, kept_export
+from cclake_web.pages.login import login_page
 from cclake_web.pages.palette import palette
 from cclake_web.pages.part import part_page
 from cclake_web.pages.raw import raw_page
@@ -39,12 +40,14 @@ from cclake_web.pages.sessions import sessions_page
 from cclake_web.pages.stock import extend, session_link
 from cclake_web.pages.thread import thread_page
 from cclake_web.pages.web import asset_url, environment
-from cclake_web.permissions import refused, reveals, signed_in_until
+from cclake_web.permissions import refused, reveals, signed_in, signed_in_until
 from cclake_web.render.code import warm
 from cclake_web.render.safe import finalize, visible
 from cclake_web.security import Guard
 from cclake_web.shutdown import main_loop
 from cclake_web.state import state_of
+from cclake_web.team.admission import Admission
+from cclake_web.team.reader import READER
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
@@ -68,6 +71,13 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     safe_csv()
     state = state_of(datasette)
     stable = hasattr(datasette, "ensure_permissions")  # 0.65, not a 1.0 alpha
+    if state.config.is_team and not stable:
+        raise StartupError("CCLAKE_WEB_TEAM needs Datasette 0.65")
+    if state.config.is_team and state.config.password:
+        raise StartupError(
+            "CCLAKE_WEB_TEAM and CCLAKE_WEB_PASSWORD_HASH exclude each other: "
+            "give each user a password in team.toml"
+        )
     if state.config.password and not stable:
         raise StartupError("CCLAKE_WEB_PASSWORD_HASH needs Datasette 0.65")
     if not state.config.reveal and not stable:
@@ -90,9 +100,11 @@ async def _add_queries(datasette: Datasette) -> None:
 
 
 @hookimpl
-def register_routes() -> list[Route]:
+def register_routes(datasette: Datasette) -> list[Route]:
     """Our pages; Datasette's own stay below `/conversations` and `/-/`."""
+    own = [(r"^/-/login$", login_page)] if state_of(datasette).config.is_team else []
     return [
+        *own,
         (r"^/$", sessions_page),
         (r"^/session/(?P<session_id>[^/]+)$", thread_page),
         (r"^/session/(?P<session_id>[^/]+)/cost$", cost_page),
@@ -127,20 +139,32 @@ def register_routes() -> list[Route]:
 def asgi_wrapper(datasette: Datasette) -> Callable[[ASGIApp], ASGIApp]:
     """Compress the answers of the application, and wrap it in `Guard`."""
     state = state_of(datasette)
+    team = None
+    if state.config.is_team:
+        routes = cache(datasette._routes)
+        team = Admission(state.config, routes, partial(signed_in, datasette))
 
     def wrap(app: ASGIApp) -> ASGIApp:
         return Guard(
             compressed(app), state.config, state.export,
-            partial(reveals, datasette), partial(signed_in_until, datasette),
+            partial(reveals, datasette), partial(signed_in_until, datasette), team,
         )  # fmt: skip
 
     return wrap
 
 
 @hookimpl
-def skip_csrf(scope: dict[str, Any]) -> bool:
-    """Take our own form without Datasette's token: every request was checked before."""
-    return bool(scope["path"] == "/keep")
+def skip_csrf(datasette: Datasette, scope: dict[str, Any]) -> bool:
+    """Take our own forms without Datasette's token: requests were checked before."""
+    is_login = scope["path"] == "/-/login" and state_of(datasette).config.is_team
+    return bool(scope["path"] == "/keep" or is_login)
+
+
+@hookimpl(tryfirst=True)
+def actor_from_request() -> dict[str, str] | None:
+    """Return the user of a team, as the request was admitted."""
+    reader = READER.get()
+    return {"id": reader.name} if reader and reader.name else None
 
 
 @hookimpl

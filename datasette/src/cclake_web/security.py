@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cclake_web import access
 from cclake_web.config import Config
 from cclake_web.export import REVEALING, Export
+from cclake_web.team.admission import Admission, Admitted, Refusal
+from cclake_web.team.reader import READER
 
 _CLOSED = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -65,13 +67,23 @@ Renew = Callable[[str], str]
 
 
 class Guard:
-    """ASGI middleware that refuses foreign requests and adds security headers."""
+    """ASGI middleware that refuses foreign requests and adds security headers.
+
+    Args:
+        app: The application.
+        config: The settings.
+        export: The export.
+        reveals: Returns whether a request to a stock page may reveal secrets.
+        renew: Returns a sign-in cookie that expires.
+        team: Decides who may read what; None without a team.
+    """
 
     def __init__(
-        self, app: ASGIApp, config: Config, export: Export, reveals: Ask, renew: Renew
-    ) -> None:
+        self, app: ASGIApp, config: Config, export: Export, reveals: Ask, renew: Renew,
+        team: Admission | None = None,
+    ) -> None:  # fmt: skip
         self.app, self.config, self.export = app, config, export
-        self.reveals, self.renew = reveals, renew
+        self.reveals, self.renew, self.team = reveals, renew, team
         self.watching: asyncio.Task[None] | None = None
         self.stock = stock_policy()
 
@@ -79,6 +91,9 @@ class Guard:
         """Answer a request, or refuse it."""
         if scope["type"] == "lifespan":
             self.watching = asyncio.create_task(self.export.watch())
+        if scope["type"] == "websocket":  # no page has one, and nothing would check it
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -90,6 +105,10 @@ class Guard:
         if entry is not None:
             await say(send, entry.status, entry.text, entry.headers)
             return
+        admitted = self.team.admit(scope) if self.team else None
+        if isinstance(admitted, Refusal):
+            await refuse(send, admitted)
+            return
         if scope["method"] in ("POST", "PUT", "PATCH"):
             body = await _body(receive)
             if body is None:
@@ -98,31 +117,42 @@ class Guard:
                 await say(send, 413, "This form is too large.")
                 return
             receive = _replay(body, receive)
-        await self._answer(scope, receive, send)
+        await self._answer(scope, receive, send, admitted)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, admitted: Admitted | None
+    ) -> None:
         self.export.look()
         nonce = secrets.token_urlsafe(16)
         path = scope["path"]
         stock = path.startswith(("/conversations", "/-/", "/_"))
         policy = self.stock if stock else strict_policy(nonce)
         seconds = EXPORT_S if "/export" in path else PAGE_S
-        begun = False
+        begun = is_refused = False
 
         async def guarded(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, is_refused
             if message["type"] == "http.response.start":
                 begun = True
                 limit.reschedule(None)  # a download has no time limit once it has begun
                 headers = _headers(message, policy, self.renew)
+                if self.team and admitted:
+                    headers = _own(headers) if admitted.reader.name else headers
+                    refusal = self.team.record(admitted.event, message["status"])
+                    if refusal:
+                        is_refused = True
+                        await refuse(send, refusal)
                 message = {**message, "headers": headers}
-            await send(message)
+            if not is_refused:
+                await send(message)
 
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
+                READER.set(admitted.reader if admitted else None)
                 REVEALING.set(stock and await self.reveals(scope))
-                await self.app({**scope, "cclake_nonce": nonce}, receive, guarded)
+                inside = {**scope, "cclake_nonce": nonce, "cclake_reader": READER.get()}
+                await self.app(inside, receive, guarded)
         except TimeoutError:
             if begun:
                 raise
@@ -163,6 +193,12 @@ def _headers(message: Message, policy: str, renew: Renew) -> list[tuple[bytes, b
     return given + [pair for pair in wanted.items() if pair[0] not in names]
 
 
+def _own(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer that only its reader may have."""
+    kept = [pair for pair in headers if pair[0] != b"cache-control"]
+    return [*kept, (b"cache-control", b"private, no-store")]
+
+
 def _cookie(header: str, renew: Renew) -> bytes:
     """Return a cookie that scripts cannot read; a sign-in expires."""
     cookie = SimpleCookie(header)
@@ -174,6 +210,12 @@ def _cookie(header: str, renew: Renew) -> bytes:
             cookie[name].update(morsel)
             cookie[name]["max-age"] = SIGNED_IN_S
     return cookie.output(header="", sep=",").strip().encode("latin-1")
+
+
+async def refuse(send: Send, refusal: Refusal) -> None:
+    """Answer with a refusal, or with the place to go to instead."""
+    place = ((b"location", refusal.place.encode()),) if refusal.place else ()
+    await say(send, refusal.status, refusal.text, place)
 
 
 async def say(

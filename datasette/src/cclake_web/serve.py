@@ -28,6 +28,8 @@ Environment:
                             me); `datasette hash-password` prints it.
   CCLAKE_WEB_TOKEN          yes: open the pages only at a secret address, which
                             `just up` and `just status` print. [default: no]
+  CCLAKE_WEB_TEAM           yes: the pages are for the users of team.toml, each of
+                            whom reads their own sessions. [default: no]
   CCLAKE_WEB_REVEAL         no: visitors can neither reveal secrets nor run
                             their own SQL. [default: yes]
   CCLAKE_DBT_DIR            The dbt project, for the descriptions of tables.

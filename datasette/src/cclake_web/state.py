@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cclake_archive.live.lines import Lines
-from cclake_common.kept import Store
+from cclake_common.kept import Store, user_path
 
 from cclake_web.config import Config, from_environ
 from cclake_web.export import Export
 from cclake_web.live.overlay import Overlay
+from cclake_web.team.reader import Reader
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
     from datasette.app import Datasette
@@ -19,13 +20,23 @@ if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
 
 @dataclass
 class State:
-    """The settings, the export, the overlay, and what the user keeps."""
+    """The settings, the export, the overlay, and what each user keeps."""
 
     config: Config
     export: Export
     lines: Lines
     overlay: Overlay
     kept: Store
+    own: dict[str, Store] = field(default_factory=dict)
+
+    def kept_of(self, reader: Reader | None) -> Store:
+        """Return what a reader keeps: of a team, each has a file of their own."""
+        if reader is None:
+            return self.kept
+        if reader.name not in self.own:
+            path = user_path(reader.name, self.config.kept)
+            self.own[reader.name] = Store(path)
+        return self.own[reader.name]
 
 
 _STATES: WeakKeyDictionary[Datasette, State] = WeakKeyDictionary()

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from bson import Int64
-from cclake_common.kept import Store, default_path
+from cclake_common.kept import Store, default_path, user_path
 from corpus import Archive, document_of, file_key, run, some_lines
 from harness import BIN, PATIENCE, Mongod, connect, wait_for
 from pymongo import ASCENDING, TEXT
@@ -126,6 +126,7 @@ def test_stars_labels_and_notes_come_back_and_the_later_change_counts(
     here.change(
         "s2", "entry", labels=("a", "b"), note="Zeile 1\nZeile 2 \u202e\u2028\x85"
     )
+    Store(user_path("anna", default_path())).change("s1", note="of Anna")
     assert backup("save", tmp_path / "backup")["part"]
     assert backup("save", tmp_path / "backup")["part"] is None
     before = here.change("s1", starred=False)
@@ -134,8 +135,10 @@ def test_stars_labels_and_notes_come_back_and_the_later_change_counts(
     monkeypatch.setenv("CCLAKE_HOME", str(tmp_path / "another"))
     there = Store(default_path())
     there.change("s3", note="already here")
+    anna = Store(user_path("anna", default_path()))
     later = there.change("s2", "entry", labels=("c",))
-    assert load(tmp_path / "backup", other)["kept"] == 2
+    assert load(tmp_path / "backup", other)["kept"] == 3
+    assert [one.note for one in anna.rows()] == ["of Anna"]
     found = {(one.session_id, one.entry_key): one for one in there.rows()}
     assert found["s1", ""] == before
     assert found["s2", "entry"] == later

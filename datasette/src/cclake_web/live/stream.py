@@ -21,11 +21,12 @@ from cclake_web import shutdown
 from cclake_web.kept import of_session
 from cclake_web.live import merge
 from cclake_web.live.overlay import Overlay
-from cclake_web.pages.web import environment, zone_of
+from cclake_web.pages.web import environment, reader_of, zone_of
 from cclake_web.permissions import ensure_visible, may_reveal
 from cclake_web.render.cards import keep
 from cclake_web.state import state_of
 from cclake_web.subagents import Ask
+from cclake_web.team.rules import is_current
 from cclake_web.thread_page import Live
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
@@ -99,13 +100,16 @@ async def _follow(
     gone: asyncio.Task[None],
     send: Send,
 ) -> None:
-    export = state_of(datasette).export
+    state, reader = state_of(datasette), reader_of(request)
+    export = state.export
     quiet = 0
     while not gone.done() and not shutdown.requested() and export.look():
+        if reader and not is_current(state.config.team, reader):
+            return  # the rules of the team have changed
         await tail.overlay.look(export)
         event = "away" if tail.overlay.status.away else await export.read(tail.look)
         if event:
-            kept = state_of(datasette).kept
+            kept = state.kept_of(reader)
             data = _data(request, tail, kept) if event == "lines" else {}
             await _event(send, event, data)
         if event in ("away", "published"):

@@ -41,6 +41,7 @@ async def dashboard_page(visit: Visit) -> Response:
     # room for very many sessions.
     free = await may_reveal(visit.datasette, visit.request.actor)
     free = free and len(filters.kept) <= MOST_IN_SQL
+    is_whole = visit.is_whole
 
     def answer(connection: sqlite3.Connection) -> Response:
         known = choices(connection, visit)
@@ -61,14 +62,19 @@ async def dashboard_page(visit: Visit) -> Response:
             choices=known,
             labels=labels(visit.kept()),
             called=called["model"],
-            problem=rules_of(visit.state.config.accounts)[1],
+            # Budgets are of everything, and SQL is for readers of everything.
+            problem=rules_of(visit.state.config.accounts)[1] if is_whole else "",
             budgets=budgets.shown(
                 connection, visit.export, visit.state.config, visit.zone
-            ),
+            )
+            if is_whole
+            else None,
             queries={
                 name: sql_link(sql_of(name, chosen)) if free else f"/{NAME}/{name}"
                 for name in QUERIES
-            },
+            }
+            if is_whole
+            else {},
             **found | {"names": found["names"] | called["project"]},
         )
 

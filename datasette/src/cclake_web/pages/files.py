@@ -10,6 +10,7 @@ from cclake_archive.live.images import image_of
 from cclake_archive.live.lines import Unreachable
 from datasette.utils.asgi import NotFound, Request, Response
 
+from cclake_web.pages.raw import may_read_line
 from cclake_web.pages.web import Visit, asset, view
 
 if TYPE_CHECKING:  # Datasette loads plugins while it is imported
@@ -60,6 +61,8 @@ async def line_image(visit: Visit) -> Response:
         found = await asyncio.to_thread(visit.state.lines.line, doc_id)
     except Unreachable:
         raise NotFound("MongoDB does not answer") from None
+    if found and not await may_read_line(visit, *found):
+        found = None
     return _image(image_of(found[1], number) if found else None)
 
 

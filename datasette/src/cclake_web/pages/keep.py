@@ -32,7 +32,7 @@ async def keep_page(visit: Visit) -> Response:
     listed = Filters.from_args(dict(parse_qsl(given.get("list", ""))), visit.zone)
     try:
         if not is_sent:
-            known = visit.state.kept.of_session(session_id).get(entry_key)
+            known = visit.store.of_session(session_id).get(entry_key)
             return visit.page(
                 "keep.html",
                 session_id=session_id,
@@ -43,7 +43,7 @@ async def keep_page(visit: Visit) -> Response:
                 labels=labels(visit.kept()),
                 place=_place(session_id, entry_key, listed),
             )
-        visit.state.kept.change(session_id, entry_key, **_changes(given))
+        visit.store.change(session_id, entry_key, **_changes(given))
     except Failure as failure:
         return message(visit.request, 503, "This can't be kept now", str(failure))
     if visit.request.headers.get("accept") == "application/json":  # the script asks

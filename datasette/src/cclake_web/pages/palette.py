@@ -14,6 +14,7 @@ from cclake_common.search import (
     excerpt,
     expression,
     question,
+    searched,
 )
 from datasette.utils.asgi import Response
 
@@ -130,9 +131,9 @@ def _messages(connection: sqlite3.Connection, text: str) -> Found:
 def _said(connection: sqlite3.Connection, asked: Question) -> Found:
     """Return the newest prompts, then the newest answers, of a question."""
     rows = connection.execute(
-        """select d.search_id, m.message_kind from (
-            select rowid from search_fts where search_fts match ?
-            order by rowid desc limit ?) f
+        f"""select d.search_id, m.message_kind from (
+            select f.rowid from {searched(connection)} where search_fts match ?
+            order by f.rowid desc limit ?) f
         join thread_blocks d on d.search_id = f.rowid
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key

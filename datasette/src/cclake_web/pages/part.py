@@ -40,7 +40,7 @@ async def part_page(visit: Visit) -> Response:
         items = _items(connection, session_id, key, reveal)
         if number >= len(items):
             return message(visit.request, 404, "No such message", _MISSING)
-        keep([Card(0, work=items)], of_session(visit.state.kept, session_id, reveal))
+        keep([Card(0, work=items)], of_session(visit.store, session_id, reveal))
         return visit.page(
             "inside_part.html" if visit.args.get("inside") == "1" else "part.html",
             ask=Ask(session_id, reveal=reveal),

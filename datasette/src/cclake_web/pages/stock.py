@@ -52,7 +52,11 @@ def extend(env: Environment) -> None:
 
 def header() -> Markup:
     """Return the header of our pages."""
-    return Markup(environment().get_template("_top.html").render(path="/conversations"))
+    return Markup(
+        environment()
+        .get_template("_top.html")
+        .render(path="/conversations", is_whole=True)
+    )
 
 
 def labelled(content: str) -> Markup:

@@ -157,7 +157,7 @@ def _href(ask: Ask, listed: str = "", **changes: object) -> str:
 
 def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
     ask = thread.ask
-    keeps = of_session(visit.state.kept, ask.session_id, ask.reveal)
+    keeps = of_session(visit.store, ask.session_id, ask.reveal)
     messages = {key: one for key, one in keeps.items() if key}
     if messages:
         keep(thread.cards, messages)

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 from cclake_common.accounts import Accounts
-from cclake_common.kept import Kept
+from cclake_common.kept import Kept, Store
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
@@ -33,6 +33,7 @@ from cclake_web.render.anchors import image_address, kept_line, tools
 from cclake_web.render.icons import icon, icon_sheet
 from cclake_web.render.safe import finalize, visible
 from cclake_web.state import State, state_of
+from cclake_web.team.reader import Reader
 
 if TYPE_CHECKING:  # Datasette loads plugins while it is imported
     from datasette.app import Datasette
@@ -41,6 +42,12 @@ _KEPT_WORDS = re.compile(
     r'(?:^|(?<=\s))(?:is:starred|label:(?:"([^"]*)"|(\S+)))(?=\s|$)', re.IGNORECASE
 )
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+
+
+def reader_of(request: Request) -> Reader | None:
+    """Return the user of a team whose request was admitted; None without a team."""
+    reader: Reader | None = request.scope.get("cclake_reader")
+    return reader
 
 
 @cache
@@ -83,6 +90,21 @@ class Visit:
         """The viewer's time zone: its cookie, else the machine's."""
         return zone_of(self.request)
 
+    @property
+    def reader(self) -> Reader | None:
+        """The user of a team; None without a team."""
+        return reader_of(self.request)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this visitor may read everything."""
+        return self.reader is None or self.reader.rights.is_whole
+
+    @property
+    def store(self) -> Store:
+        """The stars, labels and notes of this visitor."""
+        return self.state.kept_of(self.reader)
+
     @cached_property
     def rules(self) -> Accounts:
         """The rules of the accounts; none if they can't be read."""
@@ -119,7 +141,7 @@ class Visit:
 
     def kept(self) -> list[Kept]:
         """Return all stars, labels and notes; none if they can't be read."""
-        return readable(self.state.kept)
+        return readable(self.store)
 
     async def reveals(self) -> bool:
         """Return whether secrets are requested and this visitor may see them."""
@@ -188,10 +210,12 @@ def html(
     request: Request, template: str, status: int = 200, **context: Any
 ) -> Response:
     """Render one of our templates."""
+    reader = reader_of(request)
     body = environment().get_template(template).render(
         nonce=request.scope.get("cclake_nonce", ""),
         path=request.path,
         actor=request.actor,
+        is_whole=reader is None or reader.rights.is_whole,
         **{"shown": None, "newer": None} | context,
     )  # fmt: skip
     return Response.html(body, status=status, headers={"cache-control": "no-store"})

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from cclake_common.failure import Failure
-from cclake_common.kept import Kept, Store, from_record
+from cclake_common.kept import Kept, Store, files, from_record
 from cclake_common.sync import sync
 
 from cclake_backup.folder import Part
@@ -22,7 +22,11 @@ def save(part: Path, kept: Path) -> list[Saved]:
 
     Equal rows give equal bytes, so that a part is made only if something changed.
     """
-    rows = [one.record() for one in Store(kept).rows()]
+    rows = [
+        one.record() | ({"file": name} if name else {})
+        for name, path in files(kept).items()
+        for one in Store(path).rows()
+    ]
     if not rows:
         return []
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -35,20 +39,24 @@ def save(part: Path, kept: Path) -> list[Saved]:
     return [Saved(NAME, "", 0, len(data), hashlib.sha256(data).hexdigest())]
 
 
-def read(parts: list[Part]) -> list[Kept]:
-    """Return what the parts hold, the oldest part first.
+def read(parts: list[Part]) -> dict[str, list[Kept]]:
+    """Return what the parts hold by the name of its file, the oldest part first.
 
     Raises:
         Failure: A file is damaged.
     """
-    found = []
+    found: dict[str, list[Kept]] = {}
     for part in parts:
         if any(file.path == NAME for file in part.manifest.files):
             path = part.path / NAME
             try:
                 # Notes may contain the other characters that `splitlines` splits at.
                 lines = gzip.decompress(path.read_bytes()).decode().split("\n")
-                found += [from_record(json.loads(line)) for line in lines if line]
-            except (OSError, EOFError, ValueError, zlib.error) as error:
+                for record in (json.loads(line) for line in lines if line):
+                    rows = found.setdefault(str(record.get("file", "")), [])
+                    rows.append(from_record(record))
+            except (
+                OSError, EOFError, ValueError, AttributeError, zlib.error,
+            ) as error:  # fmt: skip
                 raise Failure(f"{path} is damaged") from error
     return found

@@ -18,7 +18,7 @@ from cclake_archive.checkpoints import FILES
 from cclake_archive.client import Document
 from cclake_archive.lines import CONVERSATIONS
 from cclake_archive.watermarks import WATERMARKS
-from cclake_common.kept import Store
+from cclake_common.kept import Store, file_named
 from pymongo.database import Database
 
 from cclake_backup import bsonfile, folder
@@ -88,7 +88,9 @@ def load(
         done = _Load(db, parts, Lines(db, acked), advance).run()
         if not done.changed and not any(done.inserted[name] for name in GROWING):
             db[LOADS].delete_one({"_id": mark})
-        done.kept = Store(kept).merge(rows) if rows else 0
+        done.kept = sum(
+            Store(file_named(name, kept)).merge(some) for name, some in rows.items()
+        )
         return done
 
 

@@ -46,7 +46,7 @@ class Accounts(NamedTuple):
 
     def of(self, host: str | None, folder: str | None) -> str:
         """Return the account of a host and a working folder; "" if there is none."""
-        place = _folder(folder or "")
+        place = folder_prefix(folder or "")
         for rule in self._of_host(host or ""):
             if place.startswith(rule.folder):
                 return rule.account
@@ -158,10 +158,11 @@ def _rule(table: dict[str, Any], number: int) -> Rule:
         raise Mistake(
             f"{which}: folder is not an absolute path", "folder", "account", number
         )
-    return Rule(name, table.get("host", ""), _folder(folder) if folder else "")
+    return Rule(name, table.get("host", ""), folder_prefix(folder) if folder else "")
 
 
-def _folder(path: str) -> str:
+def folder_prefix(path: str) -> str:
+    """Return a folder with slashes and one at its end, for a comparison of prefixes."""
     return normal_path(path).replace("\\", "/").rstrip("/") + "/"
 
 

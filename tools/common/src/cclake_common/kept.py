@@ -4,8 +4,10 @@ They are the user's own, so no publication touches them. A row is never deleted:
 empty row records that its star was removed, so that no older backup restores it.
 """
 
+import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +34,7 @@ create table if not exists kept (
 ) without rowid;
 pragma user_version = {VERSION};
 """
+_FILE = re.compile("[0-9a-f]{32}")
 _COLUMNS = "session_id, entry_key, starred, labels, note, changed_at"
 _READ = f"select {_COLUMNS} from kept order by session_id, entry_key"
 _WRITE = f"""insert into kept ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)
@@ -73,6 +76,34 @@ class Kept:
 def default_path() -> Path:
     """Return the path of the file in the data directory."""
     return settings.home() / "kept.db"
+
+
+def user_path(name: str, path: Path) -> Path:
+    """Return the path of the file of one user of a team.
+
+    Args:
+        name: The user.
+        path: The file without a team.
+    """
+    file = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    return file_named(file, path)
+
+
+def file_named(name: str, path: Path) -> Path:
+    """Return the path of a file by its name, "" for the one without a team.
+
+    Raises:
+        Failure: It is not the name of such a file.
+    """
+    if name and not _FILE.fullmatch(name):
+        raise Failure(f"{name!a} is not a file of stars, labels and notes")
+    return path.with_suffix("") / f"{name}.db" if name else path
+
+
+def files(path: Path) -> dict[str, Path]:
+    """Return the files of all users, and the one without a team, by their names."""
+    own = sorted(path.with_suffix("").glob("*.db"))
+    return {"": path} | {one.stem: one for one in own if _FILE.fullmatch(one.stem)}
 
 
 def labels_of(text: str) -> tuple[str, ...]:

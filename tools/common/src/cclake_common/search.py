@@ -353,7 +353,11 @@ def _mark(letter: str, name: str) -> str:
 
 
 def _source(
-    match: str, kinds: Sequence[str], where: Scope, below: int | None = None
+    connection: sqlite3.Connection,
+    match: str,
+    kinds: Sequence[str],
+    where: Scope,
+    below: int | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Return the tables and conditions of a search in the index `f`, and its values."""
     conditions = ["search_fts match :match"]
@@ -362,7 +366,7 @@ def _source(
         (below, "f.rowid < :below"),
     )  # fmt: skip
     conditions += [sql for value, sql in pairs if value is not None]
-    found = "search_fts f"
+    found = searched(connection)
     if where.sessions is not None:
         chosen = "(select value from json_each(:sessions))"
         sign = "not in" if where.is_without else "in"
@@ -374,7 +378,8 @@ def _source(
                 where b.session_id in {chosen})"""
             )
         else:
-            found += " join thread_blocks d on d.search_id = f.rowid"
+            if "thread_blocks" not in found:
+                found += " join thread_blocks d on d.search_id = f.rowid"
             conditions.append(f"d.session_id {sign} {chosen}")
     values = {
         "match": expression(match, kinds, where.marks), "low": where.low,
@@ -436,7 +441,7 @@ def hits(
     """
     if where.is_empty:
         return []
-    source, values = _source(match, kinds, where)
+    source, values = _source(connection, match, kinds, where)
     values |= {"limit": limit, "offset": offset}
     # Blocks are numbered chronologically, so the newest come first for free.
     order = "f.rowid desc"
@@ -473,7 +478,7 @@ def texts(
     """
     if where.is_empty:
         return
-    source, values = _source(match, kinds, where, below)
+    source, values = _source(connection, match, kinds, where, below)
     # The texts are read in a second query, so that sorting does not copy them.
     found = connection.execute(f"select f.rowid {source} order by f.rowid desc", values)
     while numbers := [row[0] for row in found.fetchmany(CHUNK)]:
@@ -497,7 +502,7 @@ def kinds_of(
     if where.is_empty:
         return {}, False
     names = {more: kind for kind, each in _MORE.items() for more in each}
-    source, values = _source(match, (), where)
+    source, values = _source(connection, match, (), where)
     rows = connection.execute(
         f"""select b.block_kind, count(*) from (
             select f.rowid as number {source} order by f.rowid desc limit :most)
@@ -551,13 +556,26 @@ def described(
     ]
 
 
+def searched(connection: sqlite3.Connection) -> str:
+    """Return the hits `f` of the index, as the tables of a query.
+
+    A connection may be limited by temporary views; the index knows nothing of them, so
+    a hit must be in the view of the blocks as well.
+    """
+    views = "select 1 from sqlite_temp_master where name = 'thread_blocks'"
+    if connection.execute(views).fetchone() is None:
+        return "search_fts f"
+    return "search_fts f cross join thread_blocks d on d.search_id = f.rowid"
+
+
 def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[str]:
     """Return folded words, those with the fewest hits first."""
+    source = searched(connection) if len(words) > 1 else ""
 
     def size(word: str) -> int:
         (number,) = connection.execute(
-            """select count(*) from (select 1 from search_fts where search_fts match ?
-            limit ?)""",
+            f"""select count(*) from (select 1 from {source}
+            where search_fts match ? limit ?)""",
             (in_text(word), COUNTED),
         ).fetchone()
         return int(number)
@@ -679,8 +697,8 @@ def excerpt(snippet: str, text: str) -> str:
 def _floor(connection: sqlite3.Connection, match: str) -> int | None:
     """Return where the newest `RANKED` hits begin; None if there are fewer."""
     row = connection.execute(
-        """select rowid from search_fts where search_fts match ?
-        order by rowid desc limit 1 offset ?""",
+        f"""select f.rowid from {searched(connection)} where search_fts match ?
+        order by f.rowid desc limit 1 offset ?""",
         (match, RANKED),
     ).fetchone()
     return row[0] if row else None

@@ -73,6 +73,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("thread_entries", "session_id, agent_id, position"),
     ("thread_blocks", "session_id, entry_key, block_no"),
     ("thread_blocks", "tool_use_id"),
+    ("thread_blocks", "image_key"),
     ("images", "image_key"),
     ("fct_api_responses", "message_id"),
     ("fct_response_items", "response_key"),

@@ -41,6 +41,7 @@ SETTINGS = (
     Setting("WEB_PORT", "3000", "pages"),
     Setting("CCLAKE_WEB_REVEAL", "yes", "no: masked secrets stay masked"),
     Setting("CCLAKE_WEB_TOKEN", "no", "yes: the pages open only at a secret address"),
+    Setting("CCLAKE_WEB_TEAM", "no", "yes: the pages are for the users of team.toml"),
     Setting("CCLAKE_WEB_PASSWORD_HASH", "", "password of the pages", is_secret=True),
     Setting("CCLAKE_ALLOWED_HOSTS", "", "further host names of the pages"),
     Setting("DBT_DOCS_PORT", "8686", "dbt documentation"),

@@ -93,6 +93,10 @@ class Tables:
         """Return whether the export lacks a session."""
         return not self._sessions[session_id].known
 
+    def kin(self, session_id: str) -> set[str]:
+        """Return the sessions whose messages a session repeats."""
+        return self._sessions[session_id].kin
+
     def entries(self, session_id: str, agent: str | None = None) -> list[str]:
         """Return the keys of the entries of a session, or of one of its agents."""
         sql = "select entry_key from thread_entries where session_id = ?"
