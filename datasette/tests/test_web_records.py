@@ -364,6 +364,16 @@ def test_a_record_of_any_shape_can_be_shown(
     items_of(entry, {}, lambda call: None, everything=True)
 
 
+def test_a_notice_of_one_line_says_it_once() -> None:
+    said = "Set model to \x1b[1mopus\x1b[22m"
+    (short,) = items(
+        "command", Block("text", f"<local-command-stdout>{said}</local-command-stdout>")
+    )
+    assert (short.label, short.html) == ("Set model to opus", "")
+    (long,) = items("command", Block("text", "<bash-stdout>a\nb</bash-stdout>"))
+    assert "a\nb" in long.html
+
+
 def test_all_notices_of_one_text_are_shown() -> None:
     text = """<task-notification><task-id>1</task-id><summary>One</summary>
     </task-notification>

@@ -16,6 +16,7 @@ from cclake_web.render.agents import Notice, notices
 from cclake_web.render.cuts import folded_markdown
 from cclake_web.render.elements import elements
 from cclake_web.render.hooks import hook
+from cclake_web.render.safe import visible
 from cclake_web.render.system_lines import compaction, system_line
 from cclake_web.render.tool_view import view
 from cclake_web.render.view import View, pre
@@ -177,12 +178,13 @@ def _notice(entry: Entry) -> list[Item]:
         return [Item("notice", entry, label="Interrupted by the user", icon=sign)]
     if not text and entry.kind == "command":
         return []
-    label = one_line(text, 140) or entry.subtype or entry.kind
+    line = one_line(text, 140)
+    label = line or entry.subtype or entry.kind
     if entry.kind == "system" and (said := system_line(entry)):
         label = one_line(said, 300)
     elif entry.kind in QUIET:
         label = f"{entry.subtype or entry.kind}: {label}"
-    body = pre(text) if len(text) > len(label) or "\n" in text else Markup("")
+    body = pre(text) if visible(text) != line else EMPTY
     return [Item("notice", entry, body, label, sign)]
 
 
