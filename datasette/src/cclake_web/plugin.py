@@ -83,7 +83,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     if not state.config.reveal and not stable:
         raise StartupError("CCLAKE_WEB_REVEAL=no needs Datasette 0.65")
     state.export.look()
-    Server.main_loop = main_loop  # type: ignore[method-assign]
+    Server.main_loop = main_loop  # type: ignore[assignment,method-assign]
     # Load templates and lexers now, so that the first page does not wait for them.
     for name in environment().list_templates():
         environment().get_template(name)
