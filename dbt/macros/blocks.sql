@@ -76,7 +76,8 @@
 
 {# The words of a tool's result, whatever form it has. #}
 {% macro result_text(block) -%}
-    case json_type({{ block }}, '$.content')
+    {%- call(block) by_row('text', block) -%}
+        case json_type({{ block }}, '$.content')
         when 'VARCHAR' then json_extract_string({{ block }}, '$.content')
         when 'ARRAY'
             then
@@ -95,8 +96,9 @@
                     ),
                     chr(10)
                 )
-        else cast(json_extract({{ block }}, '$.content') as varchar)
+        else cast(json_extract({{ block }}, '$.content') as string)
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -105,7 +107,8 @@
     `image_data`, and the whole old text of an edited file in its patch.
 #}
 {% macro lean_result(body) -%}
-    case json_type({{ body }}, '$.toolUseResult')
+    {%- call(body) by_row('text', body) -%}
+        case json_type({{ body }}, '$.toolUseResult')
         when 'OBJECT'
             then
                 cast(
@@ -116,10 +119,10 @@
                                 then '{"originalFile": null, "file": {"base64": null}}'
                             else '{"originalFile": null}'
                         end
-                    ) as varchar
+                    ) as string
                 )
         when 'VARCHAR'
-            then cast(json_extract({{ body }}, '$.toolUseResult') as varchar)
+            then cast(json_extract({{ body }}, '$.toolUseResult') as string)
         when 'ARRAY'
             then
                 case
@@ -130,9 +133,10 @@
                             ),
                             'image'
                         )
-                        then cast(json_extract({{ body }}, '$.toolUseResult') as varchar)
+                        then cast(json_extract({{ body }}, '$.toolUseResult') as string)
                 end
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -142,23 +146,27 @@
     looks there: another order needs a full refresh.
 #}
 {% macro image_blocks(body) -%}
+    {%- call(body) by_row('texts', body) -%}
     list_concat(
         json_extract({{ body }}, '$.message.content[*]'),
         json_extract({{ body }}, '$.message.content[*].content[*]'),
         json_extract({{ body }}, '$.content[*]'),
         json_extract({{ body }}, '$.attachment.prompt[*]')
     )
+    {%- endcall %}
 {%- endmacro %}
 
 
 {# The name of an image: a hash of its bytes as they stand in the log. #}
 {% macro image_name(media_type, encoded) -%}
+    {%- call(media_type, encoded) by_row('text', media_type, encoded) -%}
     case
         when
             {{ media_type }} in ('image/png', 'image/jpeg', 'image/gif', 'image/webp')
             and try(from_base64({{ encoded }})) is not null
             then md5({{ encoded }})
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -172,6 +180,13 @@
                     "json_extract_string(" ~ block ~ ", '$.source.data')"
                 ) }}
     end
+{%- endmacro %}
+
+
+{% macro readable_text(block) -%}
+    {%- call(item) by_row('text', block) -%}
+        {{ readable(item) }}
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -191,4 +206,106 @@
                 )
         else []
     end
+{%- endmacro %}
+
+
+{#
+    The elements of a content as blocks, each a value with its JSON and whether it lies
+    inside of another: images inside a tool's result follow it, and context that was added
+    to the user's words stands apart. On Spark a block is its JSON behind 0 or 1.
+#}
+{% macro shown_blocks(type, elements) -%}
+    {{ adapter.dispatch('shown_blocks', 'cclake')(type, elements) }}
+{%- endmacro %}
+
+{% macro duckdb__shown_blocks(type, elements) -%}
+        flatten(
+            list_transform(
+                {{ elements }},
+                lambda element: case
+                    when
+                        {{ type }} in ('user', 'attachment', 'queue-operation')
+                        and contains(element, '<')
+                        and {{ block_text('element') }} is not null
+                        then
+                            list_transform(
+                                {{ context_parts(block_text('element')) }},
+                                lambda piece: struct_pack(
+                                    block := to_json(piece), is_inner := false
+                                )
+                            )
+                    else
+                        list_prepend(
+                            struct_pack(block := element, is_inner := false),
+                            {{ images_inside('element') }}
+                        )
+                end
+            )
+        )
+{%- endmacro %}
+
+{% macro spark__shown_blocks(type, elements) -%}
+    {%- set expression -%}
+        list_transform(
+            {{ duckdb__shown_blocks('a', 'cast(b as json[])') }},
+            lambda one: (case when one.is_inner then '1' else '0' end) || cast(one.block as string)
+        )
+    {%- endset -%}
+    duckdb_texts({{ quoted(expression) }}, {{ type }}, {{ elements }})
+{%- endmacro %}
+
+
+{# The number of the first block that is a tool's result. #}
+{% macro result_number(blocks) -%}
+    {{ adapter.dispatch('result_number', 'cclake')(blocks) }}
+{%- endmacro %}
+
+{% macro duckdb__result_number(blocks) -%}
+        list_position(
+            list_transform(
+                {{ blocks }},
+                lambda one: json_extract_string(one.block, '$.type')
+                like '%tool_result'
+            ),
+            true
+        )
+{%- endmacro %}
+
+{% macro spark__result_number(blocks) -%}
+    {%- set expression -%}
+        list_position(
+            list_transform(
+                a,
+                lambda one: json_extract_string(substr(one, 2), '$.type') like '%tool_result'
+            ),
+            true
+        )
+    {%- endset -%}
+    duckdb_bigint({{ quoted(expression) }}, {{ blocks }})
+{%- endmacro %}
+
+
+{# The JSON of such a block, and whether it lies inside of another. #}
+{% macro shown_block(one) -%}
+    {{ adapter.dispatch('shown_block', 'cclake')(one) }}
+{%- endmacro %}
+
+{% macro duckdb__shown_block(one) -%}
+    {{ one }}.block
+{%- endmacro %}
+
+{% macro spark__shown_block(one) -%}
+    substring({{ one }}, 2)
+{%- endmacro %}
+
+{% macro is_inner(one) -%}
+    {{ adapter.dispatch('is_inner', 'cclake')(one) }}
+{%- endmacro %}
+
+{% macro duckdb__is_inner(one) -%}
+    {{ one }}.is_inner
+{%- endmacro %}
+
+{% macro spark__is_inner(one) -%}
+    left({{ one }}, 1) = '1'
 {%- endmacro %}

@@ -18,7 +18,7 @@
 {%- endmacro %}
 
 
-{# The larger one of two, or the one that is known. #}
-{% macro greatest_known(one, other) -%}
-    greatest({{ one }}, {{ other }})
+{# The largest one of several, or of those that are known. #}
+{% macro greatest_known() -%}
+    greatest({{ varargs | join(', ') }})
 {%- endmacro %}

@@ -5,6 +5,11 @@
     `seen_run` is the newest extraction that a whole build has taken over.
 #}
 {% macro begin_build() -%}
+    {{ adapter.dispatch('begin_build', 'cclake')() }}
+{%- endmacro %}
+
+
+{% macro duckdb__begin_build() -%}
     {%- if execute and builds_models(selected_resources) and not only_statements() %}
     create schema if not exists intermediate;
     create table if not exists intermediate.build_state (is_whole boolean, was_whole boolean);
@@ -28,6 +33,11 @@
     lines (`up_to_run`) never does.
 #}
 {% macro end_build() -%}
+    {{ adapter.dispatch('end_build', 'cclake')() }}
+{%- endmacro %}
+
+
+{% macro duckdb__end_build() -%}
     {%- if execute and builds_models(selected_resources) and not only_statements() %}
         {%- set built, broken, missing = [], [], [] -%}
         {%- for result in results if result.node.resource_type == 'model' -%}

@@ -8,7 +8,7 @@
     case
         when nullif({{ id }}, '') is null then null
         when {{ is_counted_id(id) }}
-            then concat({{ id }}, '@', {{ session }}, '/' || {{ agent }})
+            then {{ id }} || '@' || {{ session }} || coalesce('/' || {{ agent }}, '')
         else {{ id }}
     end
 {%- endmacro %}

@@ -10,11 +10,13 @@
 
 {# The user's own words of a text. #}
 {% macro without_context(text) -%}
+    {%- call(text) by_row('text', text) -%}
     case
         when contains({{ text }}, '<')
             then regexp_replace({{ text }}, '{{ context_pattern() }}', '', 'g')
         else {{ text }}
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -33,5 +35,7 @@
 
 
 {% macro is_context(text) -%}
-    regexp_full_match({{ text }}, '{{ context_pattern() }}')
+    {%- call(text) by_row('bool', text) -%}
+        regexp_full_match({{ text }}, '{{ context_pattern() }}')
+    {%- endcall %}
 {%- endmacro %}

@@ -1,5 +1,6 @@
 {# Why a tool call failed, by what its result says. #}
 {% macro error_kind(text, denial) -%}
+    {%- call(text, denial) by_row('text', text, denial) -%}
     case
         when
             {{ denial }} is not null
@@ -30,4 +31,5 @@
             then 'no_permission'
         else 'other'
     end
+    {%- endcall %}
 {%- endmacro %}

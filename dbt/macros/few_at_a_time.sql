@@ -5,6 +5,16 @@
     its text, so that 2,048 of them are 1 MB of text, or one row. Short rows cost nothing.
 #}
 {% macro few_at_a_time(relation, text) -%}
+    {{ adapter.dispatch('few_at_a_time', 'cclake')(relation, text) }}
+{%- endmacro %}
+
+
+{% macro spark__few_at_a_time(relation, text) -%}
+    {{ relation }}
+{%- endmacro %}
+
+
+{% macro duckdb__few_at_a_time(relation, text) -%}
     (
         select * exclude (piece)
         from

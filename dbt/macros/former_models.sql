@@ -3,6 +3,11 @@
     does not have: nobody should read a table that is not renewed any more.
 #}
 {% macro drop_former_models() -%}
+    {{ adapter.dispatch('drop_former_models', 'cclake')() }}
+{%- endmacro %}
+
+
+{% macro duckdb__drop_former_models() -%}
     {%- if execute and flags.FULL_REFRESH and builds_models(selected_resources) -%}
         {%- set known = ['intermediate.build_state'] -%}
         {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}

@@ -4,6 +4,14 @@
 {%- endmacro %}
 
 
+{# A text without the spaces before it. #}
+{% macro trimmed_start(text) -%}
+    {%- call(words) by_row('text', text) -%}
+        ltrim({{ words }}, chr(10) || chr(13) || chr(9) || ' ')
+    {%- endcall %}
+{%- endmacro %}
+
+
 {# What a record is to a reader. Flags of the log come first, then its wrappers. #}
 {% macro message_kind() -%}
     case
@@ -28,15 +36,17 @@
                         )
                         then 'api_error'
                     when
-                        len(block_types) > 0
-                        and len(
-                            list_filter(
-                                block_types,
-                                lambda b: b not in (
-                                    'thinking', 'redacted_thinking'
+                        {% call(types) by_row('bool', 'block_types') -%}
+        len({{ types }}) > 0
+                            and len(
+                                list_filter(
+                                    {{ types }},
+                                    lambda b: b not in (
+                                        'thinking', 'redacted_thinking'
+                                    )
                                 )
-                            )
-                        ) = 0
+                            ) = 0
+    {%- endcall %}
                         then 'thinking'
                     else 'answer'
                 end
@@ -44,20 +54,20 @@
             then
                 case
                     when is_compact_summary then 'compact_summary'
-                    when list_contains(block_types, 'tool_result')
+                    when {{ in_list('block_types', "'tool_result'") }}
                         then 'tool_result'
                     when text_head like '[Request interrupted%'
                         then 'interrupt'
                     when
                         regexp_matches(
                             text_head,
-                            '^\s*<(command-(name|message|args)|local-command-std(out|err)|bash-(input|stdout|stderr)|user-memory-input)>'
+                            {{ quoted('^\\s*<(command-(name|message|args)|local-command-std(out|err)|bash-(input|stdout|stderr)|user-memory-input)>') }}
                         )
                         then 'command'
                     when
                         regexp_matches(
                             text_head,
-                            '^\s*<(task|agent|bash)-notification>|^\s*<(teammate-message|ci-monitor-event)'
+                            {{ quoted('^\\s*<(task|agent|bash)-notification>|^\\s*<(teammate-message|ci-monitor-event)') }}
                         )
                         or origin_kind like '%notification%'
                         then 'notification'
@@ -67,7 +77,7 @@
                         or prompt_source = 'system'
                         or regexp_matches(
                             text_head,
-                            '^\s*<(local-command-caveat|user-prompt-submit-hook)>|^Caveat: The messages below'
+                            {{ quoted('^\\s*<(local-command-caveat|user-prompt-submit-hook)>|^Caveat: The messages below') }}
                         )
                         then 'meta'
                     when is_sidechain or is_agent_file then 'agent_prompt'
@@ -90,7 +100,7 @@
                         is_blank
                         or regexp_matches(
                             text_head,
-                            '^\s*<(task|agent|bash)-notification>|^\s*<(teammate-message|ci-monitor-event)'
+                            {{ quoted('^\\s*<(task|agent|bash)-notification>|^\\s*<(teammate-message|ci-monitor-event)') }}
                         )
                         then 'other'
                     else 'unsent_prompt'

@@ -12,6 +12,7 @@
     not a Claude keeps its name, for the user's own list.
 #}
 {% macro price_model(column) -%}
+    {%- call(column) by_row('text', column) -%}
     case
         when {{ is_claude(column) }}
             then
@@ -33,6 +34,7 @@
                 )
         else lower(trim({{ column }}))
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -67,6 +69,7 @@
 
 {# Who serves a Claude, by its name; null for Anthropic's own API. #}
 {% macro model_provider(column) -%}
+    {%- call(column) by_row('text', column) -%}
     case
         when not {{ is_claude(column) }} then null
         when {{ is_bedrock(column) }}
@@ -93,6 +96,7 @@
                 ), ''
             )
     end
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -104,17 +108,21 @@
 
 {# Served in one geography or region, which costs more than anywhere in the world. #}
 {% macro is_regional(column) -%}
+    {%- call(column) by_row('bool', column) -%}
     (
         {{ is_bedrock(column) }}
         and not contains(lower({{ column }}), 'global.anthropic.')
     )
+    {%- endcall %}
 {%- endmacro %}
 
 
 {# Gateways sell fast mode as a separate model. #}
 {% macro is_named_fast(column) -%}
+    {%- call(column) by_row('bool', column) -%}
     (
         {{ is_claude(column) }}
         and regexp_matches(lower({{ column }}), '[^a-z0-9]fast($|[^a-z0-9])')
     )
+    {%- endcall %}
 {%- endmacro %}

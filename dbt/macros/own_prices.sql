@@ -3,6 +3,21 @@
     `model`, `input` and `output`. Without a file it has no rows.
 #}
 {% macro own_prices(path) -%}
+    {{ adapter.dispatch('own_prices', 'cclake')(path) }}
+{%- endmacro %}
+
+
+{% macro spark__own_prices(path) -%}
+    {%- if path -%}
+        {%- do exceptions.raise_compiler_error(
+            'CCLAKE_PRICES works with DuckDB only: add the prices to seeds/model_prices.csv'
+        ) -%}
+    {%- endif -%}
+    {{ no_prices() }}
+{%- endmacro %}
+
+
+{% macro duckdb__own_prices(path) -%}
     {%- set quoted = path | replace("'", "''") -%}
     {%- set files = run_query("select file from glob('" ~ quoted ~ "')") if path and execute -%}
     {{ price_rows(quoted) if files and files.rows | length > 0 else no_prices() }}

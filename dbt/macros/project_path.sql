@@ -4,20 +4,38 @@
     serves only where no line has a folder.
 #}
 {% macro project_path(alias) -%}
+    {%- call(original_cwd, cwd, project_id) by_row(
+        'text', alias ~ '.original_cwd', alias ~ '.cwd', alias ~ '.project_id'
+    ) -%}
     coalesce(
         nullif(
             regexp_replace(
                 regexp_replace(
-                    {{ normal_path('coalesce(' ~ alias ~ '.original_cwd, ' ~ alias ~ '.cwd)') }},
+                    {{ normal_path('coalesce(' ~ original_cwd ~ ', ' ~ cwd ~ ')') }},
                     '/\.claude/worktrees/[^/]+', '', 'g'
                 ),
                 '(.)/+$', '\1'
             ),
             ''
         ),
-        {{ alias }}.project_id,
+        {{ project_id }},
         'unknown'
     )
+    {%- endcall %}
+{%- endmacro %}
+
+
+{% macro file_name(path) -%}
+    {%- call(text) by_row('text', path) -%}
+        regexp_extract({{ text }}, '([^/\\]*)$', 1)
+    {%- endcall %}
+{%- endmacro %}
+
+
+{% macro file_extension(path) -%}
+    {%- call(text) by_row('text', path) -%}
+        regexp_extract({{ text }}, '[^/\\.]\.([A-Za-z0-9_+-]{1,16})$', 1)
+    {%- endcall %}
 {%- endmacro %}
 
 

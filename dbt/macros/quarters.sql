@@ -3,12 +3,20 @@
     hour and to one day.
 #}
 {% macro quarter_no(at) -%}
-    epoch_ms({{ at }}) // 900000
+    {{ quotient(millis(at), 900000) }}
 {%- endmacro %}
 
 
 {% macro quarter_start(number='quarter_no') -%}
-    make_timestamp_ms({{ number }} * 900000)
+    {{ at_millis(number ~ ' * 900000') }}
+{%- endmacro %}
+
+
+{# The number of a weekday, from Monday as 1. #}
+{% macro weekday_number(day) -%}
+    {%- call(value) by_row('bigint', day) -%}
+        isodow({{ value }})
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -23,8 +31,10 @@
     days and more.
 #}
 {% macro duration_code(ms) -%}
+    {%- call(value) by_row('text', ms) -%}
     format(
         '{:02x}',
-        cast({{ at_most('floor(ln(' ~ at_least(ms, 1) ~ ') / ln(1.08))', 255) }} as integer)
+        cast({{ at_most('floor(ln(' ~ at_least(value, 1) ~ ') / ln(1.08))', 255) }} as integer)
     )
+    {%- endcall %}
 {%- endmacro %}

@@ -6,7 +6,8 @@
     (U+200B), and the words of a question become phrases of them.
 #}
 {% macro search_words(text) -%}
-    {%- set alone = search_alone() -%}
+    {%- call(text) by_row('text', text) -%}
+        {%- set alone = search_alone() -%}
     case
         -- In text of ASCII there are none; counting its characters costs a tenth.
         when
@@ -22,6 +23,7 @@
                     'g'
                 )
     end
+    {%- endcall %}
 {%- endmacro %}
 
 

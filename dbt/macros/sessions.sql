@@ -8,6 +8,7 @@
     whole name counts: a working folder may hold a UUID as well.
 #}
 {% macro path_session(path) -%}
+    {%- call(path) by_row('text', path) -%}
     nullif(
         regexp_extract(
             {{ path }},
@@ -16,6 +17,15 @@
         ),
         ''
     )
+    {%- endcall %}
+{%- endmacro %}
+
+
+{# The agent that a log file is named after; an empty text if it is named otherwise. #}
+{% macro file_agent(path) -%}
+    {%- call(text) by_row('text', path) -%}
+        regexp_extract({{ text }}, '(?:^|/)agent-([^/]+)\.jsonl$', 1)
+    {%- endcall %}
 {%- endmacro %}
 
 
@@ -24,6 +34,7 @@
     `projects`, or what holds the main file.
 #}
 {% macro log_folder(path, project_id) -%}
+    {%- call(path, project_id) by_row('text', path, project_id) -%}
     coalesce(
         nullif(regexp_extract({{ path }}, '^(?:.*/)?projects/([^/]+)/', 1), ''),
         nullif(
@@ -36,6 +47,7 @@
         ),
         {{ project_id }}
     )
+    {%- endcall %}
 {%- endmacro %}
 
 

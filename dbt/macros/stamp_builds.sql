@@ -4,6 +4,11 @@
     trust updated_run, or has to take the whole table again.
 #}
 {% macro stamp_builds() -%}
+    {{ adapter.dispatch('stamp_builds', 'cclake')() }}
+{%- endmacro %}
+
+
+{% macro duckdb__stamp_builds() -%}
     {%- if execute and not only_statements() -%}
         {%- set found = [] -%}
         {%- for node in graph.nodes.values() -%}

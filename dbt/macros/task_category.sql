@@ -1,5 +1,6 @@
 {# What a prompt asks for, by its words. The first that fits wins. #}
 {% macro task_category(text) -%}
+    {%- call(text) by_row('text', text) -%}
     case
         when
             regexp_matches(
@@ -47,4 +48,5 @@
             then 'feature'
         else 'other'
     end
+    {%- endcall %}
 {%- endmacro %}

@@ -1,6 +1,7 @@
 {# '2.1.97' as 2001097, so that versions compare as numbers; null for others, and for
    numbers of four digits, which fit into no integer. #}
 {% macro version_number(column) -%}
+    {%- call(column) by_row('bigint', column) -%}
     case
         when regexp_matches({{ column }}, '^\d{1,3}\.\d{1,3}\.\d{1,3}')
             then
@@ -12,4 +13,5 @@
                     ) as integer
                 )
     end
+    {%- endcall %}
 {%- endmacro %}

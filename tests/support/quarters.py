@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -44,7 +45,8 @@ def sql_of(mart: str) -> str:
     """The query of a model, as dbt runs it in a full build."""
     loader = jinja2.FileSystemLoader([DBT / "macros", DBT / "models/marts/aggregates"])
     environment = jinja2.Environment(loader=loader, autoescape=False)
-    for macros in ("bounds.sql", "quarters.sql", "usage.sql"):
+    environment.globals["adapter"] = SimpleNamespace(dispatch=_for_duckdb)
+    for macros in ("engines.sql", "bounds.sql", "quarters.sql", "usage.sql"):
         environment.globals |= vars(environment.get_template(macros).module)
     return environment.get_template(f"{mart}.sql").render(
         config=lambda **_: "",
@@ -54,6 +56,11 @@ def sql_of(mart: str) -> str:
         within_reach=lambda relation, *_, **__: f"select * from {relation}",
         changed_sessions=lambda: "select session_id from marts.dim_sessions",
     )
+
+
+@jinja2.pass_context
+def _for_duckdb(context: jinja2.runtime.Context, name: str, _package: str) -> Any:
+    return context.resolve(f"duckdb__{name}")
 
 
 def build(gold: duckdb.DuckDBPyConnection) -> None:

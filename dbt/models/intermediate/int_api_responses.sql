@@ -4,19 +4,28 @@
     unique_key='session_id'
 ) }}
 
+{%- set columns = [
+    'response_key', 'message_id', 'doc_id', 'part', 'request_id', 'session_id', 'host',
+    'agent_id', 'is_sidechain', 'found_in', 'responded_at', 'model', 'stop_reason',
+    'version_number', 'is_us_only', 'is_batch', 'service_tier', 'has_usage', 'records',
+    'sessions', 'input_tokens', 'output_tokens', 'cache_write_flat_tokens',
+    'cache_write_5m_tokens', 'cache_write_1h_tokens', 'cache_read_tokens',
+    'web_search_requests', 'logged_cost_usd', 'iterations'
+] %}
+
 with changed as (
 
     {{ changed_sessions() }}
 
 ),
 
-stg_usage as not materialized (
+stg_usage as {{ inlined() }} (
 
     {{ within_reach(ref('stg_usage'), 'extract_run') }}
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
@@ -104,10 +113,10 @@ responses as (
         bool_or(is_sidechain) filter (where rank = 1) as is_sidechain,
         min(found_in) as found_in,
         min(said_at) as responded_at,
-        arg_max(model, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
+        max_by(model, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
             where model is not null
         ) as model,
-        arg_max(stop_reason, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
+        max_by(stop_reason, (coalesce(said_at, timestamp '1970-01-01'), off, record_no)) filter (
             where stop_reason is not null
         ) as stop_reason,
         min(version_number) filter (where rank = 1) as version_number,
@@ -126,7 +135,7 @@ responses as (
         max(cache_read_tokens) as cache_read_tokens,
         max(web_search_requests) as web_search_requests,
         max(logged_cost_usd) as logged_cost_usd,
-        arg_max(iterations, (iteration_count, output_tokens, said_at, off)) filter (
+        max_by(iterations, (iteration_count, output_tokens, said_at, off)) filter (
             where iterations is not null
         ) as iterations
     from ranked
@@ -135,7 +144,9 @@ responses as (
 )
 
 select
-    responses.* exclude (is_fast),
+    {% for column in columns -%}
+        responses.{{ column }},
+    {% endfor -%}
     -- A gateway's name may say what the usage does not.
     coalesce(responses.is_fast, names.is_named_fast, false) as is_fast,
     messages.entry_key,

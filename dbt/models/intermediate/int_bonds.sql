@@ -12,7 +12,7 @@
     run that was seen.
 #}
 
-with links as not materialized (
+with links as {{ inlined() }} (
 
     select
         entry_key as group_key,

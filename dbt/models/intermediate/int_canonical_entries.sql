@@ -12,7 +12,7 @@ with changed as (
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 

@@ -10,19 +10,19 @@ with changed as (
 
 ),
 
-int_canonical_entries as not materialized (
+int_canonical_entries as {{ inlined() }} (
 
     {{ within_reach(ref('int_canonical_entries'), 'updated_run', own=true) }}
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
 ),
 
-int_threads as not materialized (
+int_threads as {{ inlined() }} (
 
     {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 

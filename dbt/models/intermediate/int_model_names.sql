@@ -10,7 +10,7 @@ with logged as (
     select model from {{ ref('stg_usage') }}
     where model is not null
     union
-    select unnest(json_extract_string(iterations, '$[*].model')) as model
+    select {{ every(json_texts('iterations', '$[*].model')) }} as model
     from {{ ref('stg_usage') }}
     where iterations is not null
 

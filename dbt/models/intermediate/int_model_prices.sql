@@ -6,6 +6,12 @@
     Cache prices that a user leaves out follow from the input price.
 #}
 {%- set own_list = env_var('CCLAKE_PRICES', '') %}
+{%- set columns = [
+    'valid_from', 'valid_to', 'input', 'output', 'cache_write_5m', 'cache_write_1h',
+    'cache_read', 'long_from_tokens', 'long_input', 'long_output', 'long_cache_write_5m',
+    'long_cache_write_1h', 'long_cache_read', 'fast_multiplier', 'us_multiplier',
+    'regional_multiplier', 'batch_multiplier', 'web_search_per_request'
+] %}
 
 with listed as (
 
@@ -15,7 +21,12 @@ with listed as (
 
 own as (
 
-    select * replace ({{ price_model('model') }} as model)
+    select
+        {{ price_model('model') }} as model,
+        {% for column in columns -%}
+            {{ column }},
+        {% endfor -%}
+        source
     from (
         {{ own_prices(own_list) }}
     )
@@ -27,8 +38,20 @@ combined as (
     select *
     from listed
     where model not in (select own.model from own)
-    union all by name
+    union all
     select * from own
+
+),
+
+lines as (
+
+    select
+        model || ','
+        {% for column in columns -%}
+            || coalesce(cast({{ column }} as string), '') || ','
+        {% endfor -%}
+        || coalesce(source, '') as line
+    from combined
 
 )
 
@@ -74,8 +97,9 @@ select
     coalesce(source, 'own price list') as price_source,
     -- Another list means that everything has to be priced again.
     md5(
-        string_agg(
-            cast(combined as varchar), '|' order by cast(combined as varchar)
-        ) over ()
+        (
+            select {{ text_of_all('lines.line', '|', 'lines.line') }}
+            from lines
+        )
     ) as price_list
 from combined

@@ -22,7 +22,7 @@ with whole as (
         false as is_item,
         true as is_main,
         true as is_response,
-        cast(null as varchar) as item_type,
+        cast(null as string) as item_type,
         model,
         responded_at,
         is_fast,
@@ -44,12 +44,14 @@ items as (
 
     select
         *,
-        unnest(
-            generate_series(1, cast(json_array_length(iterations) as bigint))
-        ) as part_no,
-        unnest(json_extract(iterations, '$[*]')) as item
-    from {{ ref('int_api_responses') }}
-    where iterations is not null
+        {{ each('listed', 'item', 'part_no') }}
+    from (
+        select
+            *,
+            {{ json_elements('iterations', '$[*]') }} as listed
+        from {{ ref('int_api_responses') }}
+        where iterations is not null
+    ) as responses
 
 ),
 
@@ -136,7 +138,7 @@ iterations as (
 parts as (
 
     select * from whole
-    union all by name
+    union all
     select * from iterations
 
 ),
@@ -144,11 +146,19 @@ parts as (
 filled as (
 
     select
-        * exclude (
-            input_tokens, output_tokens, cache_read_tokens,
-            cache_write_flat_tokens, cache_write_5m_tokens,
-            cache_write_1h_tokens, web_search_requests
-        ),
+        response_key,
+        session_id,
+        updated_run,
+        part_no,
+        is_item,
+        is_main,
+        is_response,
+        item_type,
+        model,
+        responded_at,
+        is_fast,
+        is_us_only,
+        is_batch,
         coalesce(input_tokens, 0) as input_tokens,
         coalesce(output_tokens, 0) as output_tokens,
         coalesce(cache_read_tokens, 0) as cache_read_tokens,

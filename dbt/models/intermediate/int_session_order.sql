@@ -28,12 +28,15 @@ sessions as (
 
 shared as (
 
-    select
-        *,
-        count(*) over (partition by group_key) as sharers
-    from bonds
-    where has_entry
-    qualify sharers > 1
+    select counted.*
+    from (
+        select
+            bonds.*,
+            count(*) over (partition by bonds.group_key) as sharers
+        from bonds
+        where bonds.has_entry
+    ) as counted
+    where counted.sharers > 1
 
 ),
 
@@ -46,7 +49,7 @@ named as (
         min(extract_run) as mark_run
     from {{ ref('stg_messages') }}
     where forked_from_session_id is not null
-    group by all
+    group by session_id, forked_from_session_id
     union all
     select
         continued_in_session_id as session_id,
@@ -54,7 +57,7 @@ named as (
         min(extract_run) as mark_run
     from {{ ref('stg_messages') }}
     where continued_in_session_id is not null
-    group by all
+    group by continued_in_session_id, session_id
 
 ),
 
@@ -133,16 +136,7 @@ edges as (
 {# `union` keeps each pair once, so that a circle of marks ends the walk. #}
 lineage as (
 
-    select
-        session_id,
-        parent_id as ancestor_id
-    from edges
-    union
-    select
-        lineage.session_id,
-        edges.parent_id as ancestor_id
-    from lineage
-    inner join edges on lineage.ancestor_id = edges.session_id
+    {{ ancestors('lineage', 'edges', 'session_id', 'parent_id') }}
 
 ),
 
@@ -196,11 +190,11 @@ facts as (
     select
         messages.session_id,
         min(messages.said_at) as started_at,
-        arg_min(messages.extract_run, (messages.said_at, messages.extract_run)) as start_run,
+        min_by(messages.extract_run, (messages.said_at, messages.extract_run)) as start_run,
         min(messages.ingested_at) as seen_at,
-        arg_min(messages.extract_run, (messages.ingested_at, messages.extract_run)) as seen_run,
+        min_by(messages.extract_run, (messages.ingested_at, messages.extract_run)) as seen_run,
         min(messages.said_at) filter (where shared.session_id is null) as alone_at,
-        arg_min(messages.extract_run, (messages.said_at, messages.extract_run)) filter (
+        min_by(messages.extract_run, (messages.said_at, messages.extract_run)) filter (
             where shared.session_id is null
         ) as alone_run
     from {{ ref('stg_messages') }} as messages
@@ -221,7 +215,7 @@ partings as (
 
     select
         session_id,
-        list(parted_at order by sharers desc) as parted_at
+        {{ listed('parted_at', 'sharers desc') }} as parted_at
     from (
         select
             session_id,
@@ -278,17 +272,15 @@ evidence as (
                 facts.seen_at nulls last,
                 related.session_id
         ) as place,
-        list_max(
-            [
-                descents.mark_run,
-                background.mark_run,
-                orphans.mark_run,
-                facts.start_run,
-                facts.seen_run,
-                facts.alone_run,
-                first_alone.alone_run
-            ]
-        ) as facts_run
+        {{ greatest_known(
+            'descents.mark_run',
+            'background.mark_run',
+            'orphans.mark_run',
+            'facts.start_run',
+            'facts.seen_run',
+            'facts.alone_run',
+            'first_alone.alone_run'
+        ) }} as facts_run
     from related
     left join descents on related.session_id = descents.session_id
     left join background on related.session_id = background.session_id

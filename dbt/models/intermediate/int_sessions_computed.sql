@@ -10,37 +10,37 @@ with changed as (
 
 ),
 
-int_threads as not materialized (
+int_threads as {{ inlined() }} (
 
     {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
 ),
 
-int_response_parts as not materialized (
+int_response_parts as {{ inlined() }} (
 
     {{ within_reach(ref('int_response_parts'), 'updated_run', own=true) }}
 
 ),
 
-int_canonical_entries as not materialized (
+int_canonical_entries as {{ inlined() }} (
 
     {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
 
 ),
 
-stg_usage as not materialized (
+stg_usage as {{ inlined() }} (
 
     {{ within_reach(ref('stg_usage'), 'extract_run') }}
 
 ),
 
-int_api_responses as not materialized (
+int_api_responses as {{ inlined() }} (
 
     {{ within_reach(ref('int_api_responses'), 'updated_run') }}
 
@@ -72,31 +72,31 @@ spans as (
         coalesce(
             max(said_at) filter (where not is_copy), max(said_at)
         ) as ended_at,
-        arg_min(cwd, line_no) filter (where cwd <> '') as cwd,
-        arg_min(original_cwd, line_no) filter (
+        min_by(cwd, line_no) filter (where cwd <> '') as cwd,
+        min_by(original_cwd, line_no) filter (
             where original_cwd is not null
         ) as original_cwd,
-        arg_min(project_id, line_no) as project_id,
-        arg_max(git_branch, line_no) filter (
+        min_by(project_id, line_no) as project_id,
+        max_by(git_branch, line_no) filter (
             where git_branch <> '' and git_branch <> 'HEAD'
         ) as git_branch,
-        arg_max(version, line_no) filter (where version <> '') as claude_version,
-        arg_max(entrypoint, line_no) filter (
+        max_by(version, line_no) filter (where version <> '') as claude_version,
+        max_by(entrypoint, line_no) filter (
             where entrypoint is not null
         ) as entrypoint,
-        arg_min(text_head, line_no) filter (
+        min_by(text_head, line_no) filter (
             where message_kind = 'prompt' and trim(text_head) <> ''
         ) as first_prompt,
-        arg_min(text_head, line_no) filter (
+        min_by(text_head, line_no) filter (
             where message_kind = 'unsent_prompt'
         ) as unsent_prompt,
-        arg_max(custom_title, line_no) filter (
+        max_by(custom_title, line_no) filter (
             where trim(custom_title) <> ''
         ) as custom_title,
-        arg_max(ai_title, line_no) filter (
+        max_by(ai_title, line_no) filter (
             where trim(ai_title) <> ''
         ) as ai_title,
-        arg_max(forked_from_session_id, line_no) filter (
+        max_by(forked_from_session_id, line_no) filter (
             where forked_from_session_id is not null
             and forked_from_session_id <> session_id
         ) as forked_from_session_id,
@@ -130,7 +130,7 @@ models as (
 
     select
         session_id,
-        string_agg(model_name, ', ' order by model_name) as models
+        {{ text_of_all('model_name', ', ', 'model_name') }} as models
     from answering
     group by session_id
 
@@ -141,7 +141,7 @@ summaries as (
 
     select
         entries.session_id,
-        arg_max(
+        max_by(
             titles.summary, (titles.source_file, titles.gen, titles.off, titles.doc_id, titles.part)
         ) as summary
     from stg_messages as titles
@@ -157,8 +157,8 @@ gaps as (
 
     select
         session_id,
-        epoch_ms(said_at) - lag(epoch_ms(said_at)) over (
-            partition by session_id order by said_at
+        {{ millis('said_at') }} - lag({{ millis('said_at') }}) over (
+            partition by session_id order by said_at nulls last
         ) as gap_ms
     from lines
     where not is_copy and said_at is not null and type <> 'queue-operation'
@@ -214,7 +214,7 @@ continued as (
 
     select
         lines.session_id,
-        arg_min(entries.session_id, lines.line_no) as origin_session_id
+        min_by(entries.session_id, lines.line_no) as origin_session_id
     from lines
     inner join int_canonical_entries as entries
         on
@@ -276,23 +276,29 @@ candidates as (
 parents as (
 
     select
-        candidates.session_id,
-        candidates.parent_id,
-        candidates.relation
-    from candidates
-    left join {{ ref('int_session_order') }} as own
-        on candidates.session_id = own.session_id
-    left join {{ ref('int_session_order') }} as parent
-        on candidates.parent_id = parent.session_id
-    where parent.owner_rank is null or parent.owner_rank < own.owner_rank
-    qualify
-        row_number() over (
-            partition by candidates.session_id
-            order by
-                candidates.preference asc,
-                candidates.weight desc,
-                candidates.parent_id desc
-        ) = 1
+        session_id,
+        parent_id,
+        relation
+    from (
+        select
+            candidates.session_id,
+            candidates.parent_id,
+            candidates.relation,
+            row_number() over (
+                partition by candidates.session_id
+                order by
+                    candidates.preference asc,
+                    candidates.weight desc,
+                    candidates.parent_id desc
+            ) as rank
+        from candidates
+        left join {{ ref('int_session_order') }} as own
+            on candidates.session_id = own.session_id
+        left join {{ ref('int_session_order') }} as parent
+            on candidates.parent_id = parent.session_id
+        where parent.owner_rank is null or parent.owner_rank < own.owner_rank
+    ) as ranked
+    where rank = 1
 
 )
 
@@ -306,8 +312,8 @@ select
     left(
         coalesce(
             spans.custom_title, spans.ai_title, summaries.summary,
-            nullif(trim(regexp_replace(spans.first_prompt, '\s+', ' ', 'g')), ''),
-            nullif(trim(regexp_replace(spans.unsent_prompt, '\s+', ' ', 'g')), ''),
+            nullif({{ one_line('spans.first_prompt') }}, ''),
+            nullif({{ one_line('spans.unsent_prompt') }}, ''),
             spans.session_id
         ), 200
     ) as title,
@@ -327,7 +333,7 @@ select
     spans.started_at,
     spans.ended_at,
     cast(
-        (epoch_ms(spans.ended_at) - epoch_ms(spans.started_at)) / 1000.0
+        ({{ millis('spans.ended_at') }} - {{ millis('spans.started_at') }}) / 1000.0
         as decimal(18, 3)
     ) as wall_s,
     cast(coalesce(active.active_s, 0) as decimal(18, 3)) as active_s,

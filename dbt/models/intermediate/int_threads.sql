@@ -16,13 +16,13 @@ with recursive changed as (
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
 ),
 
-int_canonical_entries as not materialized (
+int_canonical_entries as {{ inlined() }} (
 
     {{ within_reach(ref('int_canonical_entries'), 'updated_run') }}
 
@@ -50,26 +50,7 @@ unnamed as (
 
 chains as (
 
-    select
-        unnamed.session_id,
-        unnamed.uuid,
-        unnamed.uuid as root_uuid
-    from unnamed
-    left join unnamed as parents
-        on
-            unnamed.session_id = parents.session_id
-            and unnamed.parent_uuid = parents.uuid
-    where parents.uuid is null
-    union
-    select
-        unnamed.session_id,
-        unnamed.uuid,
-        chains.root_uuid
-    from chains
-    inner join unnamed
-        on
-            chains.session_id = unnamed.session_id
-            and chains.uuid = unnamed.parent_uuid
+    {{ chain_roots() }}
 
 ),
 
@@ -149,7 +130,7 @@ sent as (
 first_copies as (
 
     select
-        lines.* exclude (words),
+        lines.*,
         lines.type not in (
             'progress', 'file-history-snapshot', 'file-history-delta',
             'queue-operation', 'last-prompt', 'permission-mode', 'mode',
@@ -176,15 +157,15 @@ numbered as (
         case
             when is_shown
                 then
-                    count(*) filter (where is_shown) over (
+                    count(case when is_shown then 1 end) over (
                         partition by session_id order by line_no
                     )
         end as position,
-        count(*) filter (where is_prompt) over (
+        count(case when is_prompt then 1 end) over (
             partition by session_id order by line_no
         ) as prompts_above,
-        count(*) filter (where is_prompt and said_at is not null) over (
-            partition by session_id order by said_at
+        count(case when is_prompt and said_at is not null then 1 end) over (
+            partition by session_id order by said_at nulls last
             range between unbounded preceding and current row
         ) as prompts_before
     from first_copies

@@ -4,37 +4,46 @@
     unique_key='session_id'
 ) }}
 
+{%- set columns = [
+    'tool_use_id', 'message_id', 'session_id', 'host', 'tool_name', 'is_error', 'error_kind',
+    'is_interrupted', 'has_call', 'has_result', 'duration_ms', 'reported_ms', 'result_chars',
+    'workflow_run_id', 'subagent_type', 'description', 'file_path', 'content_lines',
+    'result_type', 'has_patch', 'lines_added', 'lines_removed', 'search_count',
+    'call_entry_key', 'result_entry_key', 'called_at', 'answered_at', 'agent_id',
+    'turn_number', 'updated_run'
+] %}
+
 with changed as (
 
     {{ changed_sessions() }}
 
 ),
 
-stg_tool_calls as not materialized (
+stg_tool_calls as {{ inlined() }} (
 
     {{ within_reach(ref('stg_tool_calls'), 'extract_run') }}
 
 ),
 
-stg_tool_results as not materialized (
+stg_tool_results as {{ inlined() }} (
 
     {{ within_reach(ref('stg_tool_results'), 'extract_run') }}
 
 ),
 
-int_canonical_entries as not materialized (
+int_canonical_entries as {{ inlined() }} (
 
     {{ within_reach(ref('int_canonical_entries'), 'updated_run', own=true) }}
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
 ),
 
-int_threads as not materialized (
+int_threads as {{ inlined() }} (
 
     {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
@@ -121,7 +130,7 @@ paired as (
         calls.message_id,
         coalesce(calls.session_id, results.session_id) as session_id,
         coalesce(calls.host, results.host) as host,
-        coalesce(calls.agent_id, results.agent_id) as agent_id,
+        coalesce(calls.agent_id, results.agent_id) as own_agent_id,
         coalesce(nullif(calls.tool_name, ''), 'unknown') as tool_name,
         results.is_error,
         case
@@ -134,11 +143,11 @@ paired as (
         coalesce(results.is_interrupted, false) as is_interrupted,
         calls.tool_use_id is not null as has_call,
         results.tool_use_id is not null as has_result,
-        {{ at_least('epoch_ms(results.said_at) - epoch_ms(calls.said_at)', 0) }}
+        {{ at_least(millis('results.said_at') ~ ' - ' ~ millis('calls.said_at'), 0) }}
             as duration_ms,
         results.reported_ms,
         results.result_chars,
-        results.subagent_id,
+        results.subagent_id as result_subagent_id,
         case
             when calls.tool_name = 'Workflow' then results.workflow_run_id
         end as workflow_run_id,
@@ -167,8 +176,8 @@ paired as (
 threaded as (
 
     select
-        paired.* exclude (agent_id),
-        coalesce(threads.agent_id, paired.agent_id) as agent_id,
+        paired.*,
+        coalesce(threads.agent_id, paired.own_agent_id) as agent_id,
         threads.turn_number,
         threads.line_no,
         changed.version_run as updated_run
@@ -201,8 +210,8 @@ by_progress as (
 named as (
 
     select
-        threaded.* exclude (subagent_id),
-        coalesce(threaded.subagent_id, by_progress.subagent_id) as subagent_id
+        threaded.*,
+        coalesce(threaded.result_subagent_id, by_progress.subagent_id) as subagent_id
     from threaded
     left join by_progress
         on
@@ -220,7 +229,7 @@ unnamed_agents as (
     select
         threads.session_id,
         threads.agent_id,
-        arg_min(messages.text_hash, threads.line_no) as text_hash,
+        min_by(messages.text_hash, threads.line_no) as text_hash,
         min(threads.line_no) as line_no
     from int_threads as threads
     inner join changed on threads.session_id = changed.session_id
@@ -261,7 +270,7 @@ calls_by_words as (
         tool_use_id,
         prompt_hash,
         row_number() over (
-            partition by session_id, prompt_hash order by line_no, tool_use_id
+            partition by session_id, prompt_hash order by line_no nulls last, tool_use_id
         ) as nth
     from named
     where prompt_hash is not null and subagent_id is null
@@ -269,14 +278,16 @@ calls_by_words as (
 )
 
 select
-    named.* exclude (subagent_id, prompt_hash, line_no),
+    {% for column in columns -%}
+        named.{{ column }},
+    {% endfor -%}
     coalesce(named.subagent_id, agents_by_words.agent_id) as subagent_id,
     -- The same tool was called next by the same agent after a failure.
     coalesce(
         named.is_error
         and lead(named.tool_name) over (
             partition by named.session_id, named.agent_id, named.has_call
-            order by named.called_at, named.line_no, named.tool_use_id
+            order by named.called_at nulls last, named.line_no nulls last, named.tool_use_id
         ) = named.tool_name,
         false
     ) as is_retried

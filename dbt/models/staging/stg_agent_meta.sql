@@ -11,7 +11,7 @@ with chunks as (
 
     select
         *,
-        coalesce(entry, try(decode(raw))) as body
+        {{ decoded('entry', 'raw') }} as body
     from {{ ref('stg_conversations') }}
     where
         record_kind = 'chunk'
@@ -35,7 +35,7 @@ renamed as (
         doc_id,
         part,
         regexp_extract(source_file, '([^/]+)/subagents/', 1) as session_id,
-        regexp_extract(source_file, 'agent-([^/]+)\.meta\.json$', 1) as agent_id,
+        regexp_extract(source_file, 'agent-([^/]+)[.]meta[.]json$', 1) as agent_id,
         {{ picked('f', paths, 'agentType') }} as agent_type,
         {{ picked('f', paths, 'description') }} as description,
         extract_run

@@ -55,7 +55,7 @@ renamed as (
                 not (
                     part = 0
                     and error is not null
-                    and doc_id in (select salvaged.doc_id from salvaged)
+                    and {{ is_in('doc_id', 'salvaged', 'doc_id') }}
                 )
                 then entry
         end as entry,
@@ -63,13 +63,13 @@ renamed as (
 
         nullif(session_id, '') as session_id,
         nullif(
-            regexp_extract(source_file, '(?:^|/)agent-([^/]+)\.jsonl$', 1), ''
+            {{ file_agent('source_file') }}, ''
         ) as file_agent_id,
         source_file like '../%' as is_history,
 
         -- times
-        cast(timestamp as timestamp) as said_at,
-        cast(ingested_at as timestamp) as ingested_at
+        {{ in_utc('timestamp') }} as said_at,
+        {{ in_utc('ingested_at') }} as ingested_at
     from source
 
 )

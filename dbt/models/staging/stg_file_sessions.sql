@@ -12,7 +12,7 @@ with named as (
         file_key,
         session_id,
         extract_run,
-        struct_pack(gen := gen, off := off, doc_id := doc_id, part := part) as place
+        {{ structure(['gen', 'off', 'doc_id', 'part']) }} as place
     from {{ ref('stg_conversations') }} as conversations
     where
         record_kind in ('line', 'salvaged')
@@ -25,7 +25,7 @@ with named as (
         file_key,
         own_session_id as session_id,
         extract_run,
-        struct_pack(gen := gen, off := off, doc_id := doc_id, part := part) as place
+        {{ structure(['gen', 'off', 'doc_id', 'part']) }} as place
     from {{ ref('stg_loose_lines') }} as loose_lines
     where
         own_session_id is not null
@@ -39,7 +39,7 @@ found as (
         file_key,
         session_id,
         min(place) as place,
-        arg_min(extract_run, place) as place_run,
+        min_by(extract_run, place) as place_run,
         min(extract_run) as first_run,
         max(extract_run) as last_run
     from named
@@ -71,7 +71,7 @@ select
     file_key,
     session_id,
     min(place) as place,
-    arg_min(place_run, place) as place_run,
+    min_by(place_run, place) as place_run,
     min(first_run) as first_run,
     max(last_run) as last_run
 from known

@@ -35,12 +35,10 @@ renamed as (
         {{ picked('f', paths, 'display') }} as prompt_text,
         case
             when
-                try_cast({{ picked('f', paths, 'timestamp') }} as bigint)
+                {{ whole_number(picked('f', paths, 'timestamp')) }}
                 between 0 and 4102444800000
                 then
-                    make_timestamp_ms(
-                        try_cast({{ picked('f', paths, 'timestamp') }} as bigint)
-                    )
+                    {{ at_millis(whole_number(picked('f', paths, 'timestamp'))) }}
             else {{ log_time(picked('f', paths, 'timestamp')) }}
         end as prompted_at,
         extract_run

@@ -17,6 +17,19 @@
     'toolDenialKind', 'data.agentId', 'parentToolUseID', 'continuedInSessionId',
     'data.hookEvent', 'hookCount', 'operation'
 ] %}
+{%- set columns = [
+    'doc_id', 'part', 'entry_key', 'uuid', 'canonical_uuid', 'parent_uuid',
+    'logical_parent_uuid', 'forked_from_session_id', 'leaf_uuid', 'continued_in_session_id',
+    'session_id', 'message_id', 'request_id', 'extract_run', 'host', 'project_id',
+    'source_file', 'file_key', 'gen', 'off', 'cwd', 'git_branch', 'agent_id',
+    'is_agent_file', 'is_sidechain', 'type', 'subtype', 'model', 'version', 'entrypoint',
+    'stop_reason', 'is_meta', 'is_compact_summary', 'is_api_error', 'origin_kind',
+    'prompt_source', 'permission_mode', 'command_mode', 'hook_event', 'hook_runs',
+    'tool_denial_kind', 'compact_trigger', 'compact_pre_tokens', 'duration_ms',
+    'original_cwd', 'summary', 'ai_title', 'custom_title', 'queue_operation', 'api_error',
+    'session_kind', 'progress_agent_id', 'parent_tool_use_id', 'text_hash', 'block_types',
+    'has_images', 'text_chars', 'is_unreadable', 'is_blank', 'said_at', 'ingested_at'
+] %}
 
 with lines as (
 
@@ -74,38 +87,54 @@ texts as (
 
     select
         *,
-        case content_type
-            when 'VARCHAR' then content
-            when 'ARRAY'
-                then
-                    case
-                        -- Plain strings may stand among the blocks.
-                        when list_contains(json_type(content, '$[*]'), 'VARCHAR')
-                            then
+        {% call(kind, text) by_row('text', 'content_type', 'content') -%}
+            case {{ kind }}
+                when 'VARCHAR' then {{ text }}
+                when 'ARRAY'
+                    then
+                        case
+                            -- Plain strings may stand among the blocks.
+                            when list_contains(json_type({{ text }}, '$[*]'), 'VARCHAR')
+                                then
+                                    array_to_string(
+                                        list_transform(
+                                            json_extract({{ text }}, '$[*]'),
+                                            lambda block: {{ block_text('block') }}
+                                        ),
+                                        chr(10)
+                                    )
+                            else
                                 array_to_string(
-                                    list_transform(
-                                        json_extract(content, '$[*]'),
-                                        lambda block: {{ block_text('block') }}
-                                    ),
-                                    chr(10)
+                                    json_extract_string({{ text }}, '$[*].text'), chr(10)
                                 )
-                        else
-                            array_to_string(
-                                json_extract_string(content, '$[*].text'), chr(10)
-                            )
-                    end
-        end as plain,
-        case content_type
-            when 'VARCHAR' then ['text']
-            when 'ARRAY' then json_extract_string(content, '$[*].type')
-        end as block_types,
-        case content_type
-            when 'VARCHAR' then 1
-            when 'ARRAY' then len(list_filter(block_types, lambda kind: kind is not null))
-            when 'OBJECT' then len(json_keys(content))
-            when 'NULL' then 0
-        end as parts
+                        end
+            end
+        {%- endcall %} as plain,
+        {% call(kind, text) by_row('texts', 'content_type', 'content') -%}
+            case {{ kind }}
+                when 'VARCHAR' then ['text']
+                when 'ARRAY' then json_extract_string({{ text }}, '$[*].type')
+            end
+        {%- endcall %} as block_types
     from contents
+
+),
+
+counted as (
+
+    select
+        *,
+        {% call(kind, text, types) by_row(
+            'bigint', 'content_type', 'content', 'block_types'
+        ) -%}
+            case {{ kind }}
+                when 'VARCHAR' then 1
+                when 'ARRAY' then len(list_filter({{ types }}, lambda kind: kind is not null))
+                when 'OBJECT' then len(json_keys({{ text }}))
+                when 'NULL' then 0
+            end
+        {%- endcall %} as parts
+    from texts
 
 ),
 
@@ -119,7 +148,7 @@ worded as (
                 then {{ without_context('plain') }}
             else plain
         end as words
-    from texts
+    from counted
 
 ),
 
@@ -182,15 +211,15 @@ renamed as (
                 then
                     coalesce(
                         {{ tokens(picked('f', paths, 'hookCount')) }},
-                        json_array_length(body, '$.hookInfos')
+                        {{ json_length('body', '$.hookInfos') }}
                     )
             when type = 'progress' and subtype = 'hook_progress' then 1
-            when type = 'attachment' and starts_with(subtype, 'hook_') then 1
+            when type = 'attachment' and left(subtype, 5) = 'hook_' then 1
         end as hook_runs,
         {{ picked('f', paths, 'toolDenialKind') }} as tool_denial_kind,
         {{ picked('f', paths, 'compactMetadata.trigger') }} as compact_trigger,
         {{ tokens(picked('f', paths, 'compactMetadata.preTokens')) }} as compact_pre_tokens,
-        try_cast({{ picked('f', paths, 'durationMs') }} as bigint) as duration_ms,
+        {{ whole_number(picked('f', paths, 'durationMs')) }} as duration_ms,
         {{ picked('f', paths, 'worktreeSession.originalCwd') }} as original_cwd,
         {{ picked('f', paths, 'summary') }} as summary,
         {{ picked('f', paths, 'aiTitle') }} as ai_title,
@@ -214,14 +243,16 @@ renamed as (
         coalesce(length(plain), 0) as text_chars,
         case
             when type = 'assistant' then left(plain, 200)
-            else left(ltrim(words, chr(10) || chr(13) || chr(9) || ' '), 2000)
+            else left({{ trimmed_start('words') }}, 2000)
         end as text_head,
         body is null as is_unreadable,
         -- Nothing was said: no words, and no other block.
         body is not null
-        and coalesce(trim(words, {{ blanks() }}), '') = ''
-        and len(list_filter(coalesce(block_types, []), lambda kind: kind = 'text'))
-        = coalesce(parts, 0) as is_blank,
+        and {% call(text, types, count) by_row('bool', 'words', 'block_types', 'parts') -%}
+            coalesce(trim({{ text }}, {{ blanks() }}), '') = ''
+            and len(list_filter(coalesce({{ types }}, []), lambda kind: kind = 'text'))
+            = coalesce({{ count }}, 0)
+        {%- endcall %} as is_blank,
 
         -- times
         said_at,
@@ -231,7 +262,10 @@ renamed as (
 )
 
 select
+    {% for column in columns -%}
+        {{ column }},
+    {% endfor -%}
     -- That of an answer only says which kind it is.
-    * replace (case when type <> 'assistant' then text_head end as text_head),
+    case when type <> 'assistant' then text_head end as text_head,
     {{ message_kind() }} as message_kind
 from renamed

@@ -16,26 +16,33 @@ with recursive lines as (
 files as (
 
     select
-        wanted.file_key,
-        wanted.path_session_id,
-        sessions.session_id,
-        sessions.place_run
+        file_key,
+        path_session_id,
+        session_id,
+        place_run
     from (
-        select distinct
-            file_key,
-            path_session_id
-        from lines
-        where own_session_id is null
-    ) as wanted
-    inner join {{ ref('stg_file_sessions') }} as sessions
-        on wanted.file_key = sessions.file_key
-    qualify
-        row_number() over (
-            partition by wanted.file_key, wanted.path_session_id
-            order by
-                sessions.session_id is distinct from wanted.path_session_id,
-                sessions.place
-        ) = 1
+        select
+            wanted.file_key,
+            wanted.path_session_id,
+            sessions.session_id,
+            sessions.place_run,
+            row_number() over (
+                partition by wanted.file_key, wanted.path_session_id
+                order by
+                    sessions.session_id is distinct from wanted.path_session_id,
+                    sessions.place
+            ) as rank
+        from (
+            select distinct
+                file_key,
+                path_session_id
+            from lines
+            where own_session_id is null
+        ) as wanted
+        inner join {{ ref('stg_file_sessions') }} as sessions
+            on wanted.file_key = sessions.file_key
+    ) as ranked
+    where rank = 1
 
 ),
 
@@ -44,7 +51,7 @@ copies as (
     select
         uuid,
         min(origin_uuid) as origin_uuid,
-        arg_min(extract_run, (origin_uuid, extract_run)) as extract_run
+        min_by(extract_run, (origin_uuid, extract_run)) as extract_run
     from lines
     where uuid is not null and origin_uuid is not null
     group by uuid
@@ -52,34 +59,7 @@ copies as (
 ),
 
 {# A fork of a fork names the copy that it was made from; a circle ends the walk. #}
-walk as (
-
-    select
-        uuid,
-        origin_uuid,
-        extract_run,
-        1 as steps
-    from copies
-    union all
-    select
-        walk.uuid,
-        copies.origin_uuid,
-        {{ greatest_known('walk.extract_run', 'copies.extract_run') }} as extract_run,
-        walk.steps + 1 as steps
-    from walk
-    inner join copies on walk.origin_uuid = copies.uuid
-    where walk.steps < 64
-
-),
-
-originals as (
-
-    select
-        uuid,
-        arg_max(origin_uuid, steps) as origin_uuid,
-        arg_max(extract_run, steps) as extract_run
-    from walk
-    group by uuid
+{{ originals() }}
 
 )
 
@@ -93,13 +73,11 @@ select
     coalesce(originals.origin_uuid, lines.origin_uuid, lines.uuid) as canonical_uuid,
     lines.said_at,
     lines.extract_run as line_run,
-    list_max(
-        [
-            lines.extract_run,
-            case when lines.own_session_id is null then files.place_run end,
-            originals.extract_run
-        ]
-    ) as extract_run
+    {{ greatest_known(
+        'lines.extract_run',
+        'case when lines.own_session_id is null then files.place_run end',
+        'originals.extract_run'
+    ) }} as extract_run
 from lines
 left join files
     on

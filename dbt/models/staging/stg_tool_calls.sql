@@ -35,7 +35,7 @@ blocks as (
         session_id,
         {{ named_agent() }} as agent_id,
         extract_run,
-        unnest(json_extract(body, '$.message.content[*]')) as block
+        {{ every(json_elements('body', '$.message.content[*]')) }} as block
     from lines
     where json_type(body, '$.message.content') = 'ARRAY'
 

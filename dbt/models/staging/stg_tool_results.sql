@@ -39,11 +39,11 @@ parsed as (
         {{ named_agent() }} as agent_id,
         extract_run,
         {{ json_strings('body', paths) }} as f,
-        json_extract_string(body, '$.toolUseResult.structuredPatch[*].lines[*]') as patch_lines,
+        {{ json_texts('body', '$.toolUseResult.structuredPatch[*].lines[*]') }} as patch_lines,
         coalesce(
             json_type(body, '$.toolUseResult.structuredPatch') = 'ARRAY', false
         ) as has_patch,
-        json_extract(body, '$.message.content[*]') as blocks
+        {{ json_elements('body', '$.message.content[*]') }} as blocks
     from lines
     where json_type(body, '$.message.content') = 'ARRAY'
 
@@ -60,7 +60,7 @@ results as (
         f,
         patch_lines,
         has_patch,
-        unnest(blocks) as block
+        {{ every('blocks') }} as block
     from parsed
 
 ),
@@ -72,13 +72,16 @@ texts as (
         {{ call_id(
             "json_extract_string(block, '$.tool_use_id')", 'session_id', 'agent_id'
         ) }} as tool_use_id,
-        case json_type(block, '$.content')
-            when 'VARCHAR' then json_extract_string(block, '$.content')
-            when 'ARRAY'
-                then array_to_string(
-                        json_extract_string(block, '$.content[*].text'), chr(10)
-                    )
-        end as result_text
+        {% call(item) by_row('text', 'block') -%}
+            case json_type({{ item }}, '$.content')
+                when 'VARCHAR' then json_extract_string({{ item }}, '$.content')
+                when 'ARRAY'
+                    then array_to_string(
+                            json_extract_string({{ item }}, '$.content[*].text'), chr(10)
+                        )
+            end
+        {%- endcall %} as result_text,
+        coalesce(json_extract_string(block, '$.is_error') = 'true', false) as is_error
     from results
     where json_extract_string(block, '$.type') like '%tool_result'
 
@@ -100,7 +103,7 @@ renamed as (
         {{ picked('f', paths, 'toolUseResult.runId') }} as workflow_run_id,
 
         -- what
-        coalesce(json_extract_string(block, '$.is_error') = 'true', false) as is_error,
+        is_error,
         -- Says why a call failed.
         case when is_error then left(result_text, 500) end as result_head,
         coalesce(length(result_text), 0) as result_chars,
@@ -112,16 +115,23 @@ renamed as (
         ) as file_path,
         {{ picked('f', paths, 'toolUseResult.type') }} as result_type,
         has_patch,
-        len(list_filter(patch_lines, lambda line: starts_with(line, '+'))) as lines_added,
-        len(list_filter(patch_lines, lambda line: starts_with(line, '-'))) as lines_removed,
+        {{ lines_with('patch_lines', '+') }} as lines_added,
+        {{ lines_with('patch_lines', '-') }} as lines_removed,
         {{ tokens(picked('f', paths, 'toolUseResult.searchCount')) }} as search_count,
-        try_cast(
-            coalesce(
-                try_cast({{ picked('f', paths, 'toolUseResult.durationMs') }} as double),
-                try_cast({{ picked('f', paths, 'toolUseResult.totalDurationMs') }} as double),
-                try_cast({{ picked('f', paths, 'toolUseResult.durationSeconds') }} as double) * 1000
-            ) as bigint
-        ) as reported_ms
+        {% call(duration, total, seconds) by_row(
+            'bigint',
+            picked('f', paths, 'toolUseResult.durationMs'),
+            picked('f', paths, 'toolUseResult.totalDurationMs'),
+            picked('f', paths, 'toolUseResult.durationSeconds')
+        ) -%}
+            try_cast(
+                coalesce(
+                    try_cast({{ duration }} as double),
+                    try_cast({{ total }} as double),
+                    try_cast({{ seconds }} as double) * 1000
+                ) as bigint
+            )
+        {%- endcall %} as reported_ms
     from texts
     where tool_use_id is not null
 

@@ -45,33 +45,35 @@ with lines as (
 listed as (
 
     select
-        * exclude (body, agent_id),
+        *,
         case when type = 'assistant' then 'line' else 'progress' end as found_in,
         case
             when type = 'assistant' then agent_id
             else json_extract_string(body, '$.data.agentId')
         end as record_agent_id,
-        case
-            when type = 'assistant' and json_type(body) = 'OBJECT' then [body]
-            when type = 'progress'
-                then
-                    list_prepend(
-                        case
-                            when json_type(body, '$.data.message') = 'OBJECT'
-                                then cast(json_extract(body, '$.data.message') as varchar)
-                        end,
-                        case
-                            when json_type(body, '$.data.normalizedMessages') = 'ARRAY'
-                                then
-                                    cast(
-                                        json_extract(
-                                            body, '$.data.normalizedMessages[*]'
-                                        ) as varchar[]
-                                    )
-                            else []
-                        end
-                    )
-        end as found
+        {% call(kind, text) by_row('texts', 'type', 'body') -%}
+            case
+                when {{ kind }} = 'assistant' and json_type({{ text }}) = 'OBJECT' then [{{ text }}]
+                when {{ kind }} = 'progress'
+                    then
+                        list_prepend(
+                            case
+                                when json_type({{ text }}, '$.data.message') = 'OBJECT'
+                                    then cast(json_extract({{ text }}, '$.data.message') as string)
+                            end,
+                            case
+                                when json_type({{ text }}, '$.data.normalizedMessages') = 'ARRAY'
+                                    then
+                                        cast(
+                                            json_extract(
+                                                {{ text }}, '$.data.normalizedMessages[*]'
+                                            ) as varchar[]
+                                        )
+                                else []
+                            end
+                        )
+            end
+        {%- endcall %} as found
     from lines
 
 ),
@@ -79,9 +81,8 @@ listed as (
 records as (
 
     select
-        * exclude (found),
-        unnest(generate_series(0, len(found) - 1)) as record_no,
-        unnest(found) as record
+        *,
+        {{ each('found', 'record', 'record_no', 0) }}
     from listed
 
 ),
@@ -91,7 +92,7 @@ picked as (
     select
         *,
         {{ json_strings('record', paths) }} as f,
-        json_array_length(record, '$.message.usage.iterations') as listed_count
+        {{ json_length('record', '$.message.usage.iterations') }} as listed_count
     from records
     where record is not null
 
@@ -111,16 +112,18 @@ counted as (
                     = 'advisor_message'
                 )
                 then
-                    list_filter(
-                        json_extract(record, '$.message.usage.iterations[*]'),
-                        lambda item: coalesce(
-                            json_extract_string(item, '$.input_tokens'),
-                            json_extract_string(item, '$.output_tokens'),
-                            json_extract_string(item, '$.cache_creation_input_tokens'),
-                            json_extract_string(item, '$.cache_read_input_tokens')
-                        ) is not null
-                    )
-        end as items
+                    {% call(text) by_row('texts', 'record') -%}
+                        list_filter(
+                            json_extract({{ text }}, '$.message.usage.iterations[*]'),
+                            lambda item: coalesce(
+                                json_extract_string(item, '$.input_tokens'),
+                                json_extract_string(item, '$.output_tokens'),
+                                json_extract_string(item, '$.cache_creation_input_tokens'),
+                                json_extract_string(item, '$.cache_read_input_tokens')
+                            ) is not null
+                        )
+                    {%- endcall %}
+        end as counted_items
     from picked
 
 ),
@@ -129,26 +132,28 @@ counted as (
 completed as (
 
     select
-        * exclude (items),
-        case
-            when
-                len(items) > 0
-                and len(items) = len(
-                    list_filter(
-                        items,
-                        lambda item: json_extract_string(item, '$.type') = 'advisor_message'
+        *,
+        {% call(items, text) by_row('texts', 'counted_items', 'record') -%}
+            case
+                when
+                    len({{ items }}) > 0
+                    and len({{ items }}) = len(
+                        list_filter(
+                            {{ items }},
+                            lambda item: json_extract_string(item, '$.type') = 'advisor_message'
+                        )
                     )
-                )
-                then
-                    list_prepend(
-                        json_merge_patch(
-                            json_extract(record, '$.message.usage'),
-                            '{"iterations": null, "type": "message"}'
-                        ),
-                        items
-                    )
-            else items
-        end as items
+                    then
+                        list_prepend(
+                            json_merge_patch(
+                                json_extract({{ text }}, '$.message.usage'),
+                                '{"iterations": null, "type": "message"}'
+                            ),
+                            {{ items }}
+                        )
+                else {{ items }}
+            end
+        {%- endcall %} as items
     from counted
 
 ),
@@ -157,7 +162,7 @@ parsed as (
 
     select
         *,
-        coalesce(len(items), listed_count) as iteration_count
+        coalesce({{ list_size('items') }}, listed_count) as iteration_count
     from completed
 
 ),
@@ -214,7 +219,7 @@ renamed as (
         {{ picked('f', paths, 'message.usage.service_tier') }} as service_tier,
         case
             when iteration_count > 1
-                then cast(to_json(items) as varchar)
+                then {{ json_list('items') }}
         end as iterations,
         coalesce(iteration_count, 0) as iteration_count,
         -- An object without any counter says as little as none: absence is not zero.
@@ -245,7 +250,7 @@ renamed as (
             as cache_read_tokens,
         {{ tokens(picked('f', paths, 'message.usage.server_tool_use.web_search_requests')) }}
             as web_search_requests,
-        try_cast({{ picked('f', paths, 'costUSD') }} as decimal(20, 10)) as logged_cost_usd,
+        cast({{ decimal_text(picked('f', paths, 'costUSD')) }} as decimal(20, 10)) as logged_cost_usd,
 
         -- times
         coalesce(

@@ -20,7 +20,7 @@ with chunks as (
         gen,
         off,
         extract_run,
-        coalesce(entry, try(decode(raw))) as piece
+        {{ decoded('entry', 'raw') }} as piece
     from {{ ref('stg_conversations') }}
     where
         record_kind = 'chunk'
@@ -36,7 +36,7 @@ files as (
         max(source_file) as source_file,
         gen,
         max(extract_run) as extract_run,
-        string_agg(piece, '' order by off, part) as body
+        {{ text_of_all('piece', '', 'off, part') }} as body
     from chunks
     group by file_key, gen
 
@@ -44,7 +44,12 @@ files as (
 
 valid as (
 
-    select * replace ({{ valid_json('body') }} as body)
+    select
+        doc_id,
+        source_file,
+        gen,
+        extract_run,
+        {{ valid_json('body') }} as body
     from files
 
 ),
@@ -66,13 +71,13 @@ renamed as (
         regexp_extract(source_file, '([^/]+)/workflows/', 1) as session_id,
         coalesce(
             nullif({{ picked('f', paths, 'runId') }}, ''),
-            regexp_extract(source_file, '([^/]+)\.json$', 1)
+            regexp_extract(source_file, '([^/]+)[.]json$', 1)
         ) as workflow_run_id,
         {{ picked('f', paths, 'workflowName') }} as workflow_name,
         {{ picked('f', paths, 'status') }} as status,
         {{ tokens(picked('f', paths, 'agentCount')) }} as agents,
         {{ tokens(picked('f', paths, 'totalTokens')) }} as total_tokens,
-        cast(json_extract(body, '$.phases') as varchar) as phases,
+        cast(json_extract(body, '$.phases') as string) as phases,
         coalesce(
             json_extract_string(body, '$.result'), {{ picked('f', paths, 'error') }}
         ) as result,

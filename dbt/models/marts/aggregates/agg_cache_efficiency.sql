@@ -11,7 +11,7 @@ select
     cast(coalesce(sum(cache_write_tokens), 0) as bigint) as cache_write_tokens,
     cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
     -- Share of all that was sent that came from the cache.
-    sum(cache_read_tokens) * 1.0
+    cast(sum(cache_read_tokens) as double)
     / nullif(sum(input_tokens + cache_write_tokens + cache_read_tokens), 0) as hit_rate,
     cast(sum(cache_write_5m_usd + cache_write_1h_usd) as decimal(20, 10)) as write_usd,
     cast(sum(cache_read_usd) as decimal(20, 10)) as read_usd,

@@ -11,19 +11,19 @@ with changed as (
 
 ),
 
-fct_api_responses as not materialized (
+fct_api_responses as {{ inlined() }} (
 
     {{ within_reach(ref('fct_api_responses'), 'updated_run') }}
 
 ),
 
-fct_tool_calls as not materialized (
+fct_tool_calls as {{ inlined() }} (
 
     {{ within_reach(ref('fct_tool_calls'), 'updated_run', own=true) }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
@@ -49,6 +49,9 @@ calls as (
         models.model,
         calls.tool_name,
         calls.duration_ms,
+        case
+            when calls.duration_ms is not null then {{ duration_code('calls.duration_ms') }}
+        end as duration_code,
         calls.updated_run,
         {{ quarter_no('calls.called_at') }} as quarter_no,
         case
@@ -74,10 +77,8 @@ select
     cast(count(*) as integer) as calls,
     cast(count(duration_ms) as integer) as timed_calls,
     coalesce(
-        string_agg({{ duration_code('duration_ms') }}, '' order by duration_ms) filter (
-            where duration_ms is not null
-        ), ''
+        {{ text_of_all('duration_code', '', 'duration_code') }}, ''
     ) as durations,
     max(updated_run) as updated_run
 from calls
-group by all
+group by quarter_no, session_id, project_key, host, git_branch, model, tool_name, error_kind

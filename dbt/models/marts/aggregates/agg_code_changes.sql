@@ -19,4 +19,4 @@ select
     cast(coalesce(sum(lines_removed), 0) as bigint) as lines_removed
 from {{ ref('fct_file_operations') }}
 where called_at is not null
-group by all
+group by cast(called_at as date), project_key, coalesce(file_extension, '')

@@ -3,7 +3,7 @@
 select
     {{ quarter_day() }} as date_day,
     cast(hour({{ quarter_start() }}) as integer) as hour_of_day,
-    cast(isodow({{ quarter_start() }}) as integer) as iso_weekday,
+    cast({{ weekday_number(quarter_start()) }} as integer) as iso_weekday,
     project_key,
     cast(sum(prompts) as integer) as prompts,
     cast(sum(user_messages) as integer) as user_messages,
@@ -13,4 +13,4 @@ from {{ ref('agg_message_quarters') }}
 where
     quarter_no is not null
     and user_messages + assistant_messages + attachments > 0
-group by all
+group by 1, 2, 3, 4

@@ -26,16 +26,14 @@ with messages as (
             where coalesce(hook_event, '') not in ('Stop', 'SubagentStop')
         ), 0)
         + coalesce(
-            list_max(
-                [
-                    sum(hook_runs) filter (where subtype = 'stop_hook_summary'),
-                    sum(hook_runs) filter (
-                        where
-                        hook_event in ('Stop', 'SubagentStop')
-                        and subtype is distinct from 'stop_hook_summary'
-                    )
-                ]
-            ), 0
+            {{ greatest_known(
+                "sum(hook_runs) filter (where subtype = 'stop_hook_summary')",
+                "sum(hook_runs) filter (
+                    where
+                    hook_event in ('Stop', 'SubagentStop')
+                    and subtype is distinct from 'stop_hook_summary'
+                )"
+            ) }}, 0
         ) as hook_runs,
         count(*) filter (
             where

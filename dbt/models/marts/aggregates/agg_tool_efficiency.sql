@@ -9,11 +9,11 @@ select
     cast(count(*) filter (where error_kind = 'denied') as integer) as denied_calls,
     cast(count(*) filter (where is_retried) as integer) as retried_calls,
     -- Of the calls that were answered; null where none was.
-    count(*) filter (where is_error) * 1.0
+    cast(count(*) filter (where is_error) as double)
     / nullif(count(*) filter (where has_result), 0) as failure_rate,
     cast(count(distinct session_id) as integer) as sessions,
-    cast(median(duration_ms) as bigint) as median_ms,
-    cast(quantile_cont(duration_ms, 0.95) as bigint) as p95_ms,
+    {{ quantile('duration_ms', 0.5) }} as median_ms,
+    {{ quantile('duration_ms', 0.95) }} as p95_ms,
     cast(sum(duration_ms) as bigint) as total_ms,
     min(called_at) as first_used_at,
     max(called_at) as last_used_at

@@ -13,7 +13,7 @@ with messages as (
         turn_number,
         min(said_at) as started_at,
         max(said_at) as ended_at,
-        arg_min(task_category, said_at) filter (
+        min_by(task_category, said_at) filter (
             where message_kind = 'prompt'
         ) as task_category,
         count(*) filter (where type in ('user', 'assistant')) as messages,

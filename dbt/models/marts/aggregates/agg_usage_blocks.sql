@@ -7,7 +7,7 @@
 
 with hours as (
 
-    select distinct quarter_no // 4 as hour_no
+    select distinct {{ quotient('quarter_no', 4) }} as hour_no
     from {{ ref('agg_response_quarters') }}
     where quarter_no is not null
 
@@ -27,14 +27,14 @@ stretches as (
 
     select
         hour_no,
-        count(*) filter (where is_first) over (order by hour_no) as stretch
+        count(case when is_first then 1 end) over (order by hour_no) as stretch
     from pauses
 
 ),
 
 listed as (
 
-    select list([hour_no] order by hour_no) as hour_list
+    select {{ listed('hour_no', 'hour_no') }} as hours
     from stretches
     group by stretch
 
@@ -43,18 +43,27 @@ listed as (
 {# Each stretch is walked once, from window to window. #}
 walks as (
 
-    select list_reduce(hour_list, lambda starts, hour: case -- noqa: PRS
-        when hour[1] - starts[-1] >= 5 then list_concat(starts, hour)
-        else starts
-    end) as starts
+    select
+        {% call(list) by_row('bigints', 'hours') -%}
+            list_reduce(
+                list_transform({{ list }}, lambda hour: [hour]),
+                lambda starts, hour: case
+                    when hour[1] - starts[-1] >= 5 then list_concat(starts, hour)
+                    else starts
+                end
+            )
+        {%- endcall %} as starts
     from listed
 
 ),
 
 walk as (
 
-    select make_timestamp_ms(unnest(starts) * 3600000) as block_start
-    from walks
+    select {{ at_millis('start_no * 3600000') }} as block_start
+    from (
+        select {{ every('starts') }} as start_no
+        from walks
+    ) as started
 
 ),
 
@@ -91,7 +100,7 @@ summed as (
         sum(api_responses) as api_responses,
         sum(unpriced_responses) as unpriced_responses,
         count(distinct session_id) as sessions,
-        string_agg(distinct model, ', ' order by model) as models,
+        {{ text_of_all('model', ', ', 'model', distinct=true) }} as models,
         {{ usage_sums() }}
     from responses
     group by block_start, block_end
@@ -102,7 +111,7 @@ timed as (
 
     select
         *,
-        (epoch_ms(last_response_at) - epoch_ms(first_response_at)) / 60000.0 as active_minutes
+        ({{ millis('last_response_at') }} - {{ millis('first_response_at') }}) / cast(60000 as double) as active_minutes
     from summed
 
 )

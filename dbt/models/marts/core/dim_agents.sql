@@ -38,7 +38,7 @@ run_callers as (
         session_id,
         workflow_run_id,
         min(tool_use_id) as tool_use_id,
-        arg_min(agent_id, tool_use_id) as agent_id
+        min_by(agent_id, tool_use_id) as agent_id
     from {{ ref('fct_tool_calls') }}
     where workflow_run_id is not null
     group by session_id, workflow_run_id
@@ -51,9 +51,9 @@ named_callers as (
         session_id,
         subagent_id as agent_id,
         min(tool_use_id) as tool_use_id,
-        arg_min(agent_id, tool_use_id) as parent_agent_id,
-        arg_min(subagent_type, tool_use_id) as agent_type,
-        arg_min(description, tool_use_id) as description
+        min_by(agent_id, tool_use_id) as parent_agent_id,
+        min_by(subagent_type, tool_use_id) as agent_type,
+        min_by(description, tool_use_id) as description
     from {{ ref('fct_tool_calls') }}
     where subagent_id is not null and subagent_id is distinct from agent_id
     group by session_id, subagent_id
@@ -62,14 +62,22 @@ named_callers as (
 
 callers as (
 
-    select *
+    select
+        session_id,
+        agent_id,
+        tool_use_id,
+        parent_agent_id,
+        agent_type,
+        description
     from named_callers
-    union all by name
+    union all
     select
         runs.session_id,
         runs.agent_id,
         run_callers.tool_use_id,
-        run_callers.agent_id as parent_agent_id
+        run_callers.agent_id as parent_agent_id,
+        cast(null as string) as agent_type,
+        cast(null as string) as description
     from runs
     inner join run_callers
         on
@@ -90,23 +98,7 @@ callers as (
 {# `union` keeps each pair once, so that agents in a circle end the walk. #}
 ancestors as (
 
-    select
-        session_id,
-        agent_id,
-        parent_agent_id as ancestor_id
-    from callers
-    where parent_agent_id is not null
-    union
-    select
-        ancestors.session_id,
-        ancestors.agent_id,
-        callers.parent_agent_id as ancestor_id
-    from ancestors
-    inner join callers
-        on
-            ancestors.session_id = callers.session_id
-            and ancestors.ancestor_id = callers.agent_id
-    where callers.parent_agent_id is not null
+    {{ ancestors('ancestors', 'callers', 'agent_id', 'parent_agent_id', 'session_id') }}
 
 ),
 
@@ -154,8 +146,8 @@ meta as (
     select
         session_id,
         agent_id,
-        arg_max(agent_type, (extract_run, doc_id)) as agent_type,
-        arg_max(description, (extract_run, doc_id)) as description
+        max_by(agent_type, (extract_run, doc_id)) as agent_type,
+        max_by(description, (extract_run, doc_id)) as description
     from {{ ref('stg_agent_meta') }}
     group by session_id, agent_id
 

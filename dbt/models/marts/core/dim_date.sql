@@ -12,7 +12,7 @@ with bounds as (
 
 days as (
 
-    select unnest(generate_series(first_day, last_day, interval 1 day)) as day
+    select {{ days_between('first_day', 'last_day') }} as day
     from bounds
 
 )
@@ -22,12 +22,12 @@ select
     cast(year(day) as integer) as year,
     cast(quarter(day) as integer) as quarter,
     cast(month(day) as integer) as month,
-    strftime(day, '%Y-%m') as year_month,
-    cast(isoyear(day) as integer) as iso_year,
-    cast(week(day) as integer) as iso_week,
+    {% call(value) by_row('text', 'day') %}strftime({{ value }}, '%Y-%m'){% endcall %} as year_month,
+    cast({% call(value) by_row('bigint', 'day') %}isoyear({{ value }}){% endcall %} as integer) as iso_year,
+    cast({% call(value) by_row('bigint', 'day') %}week({{ value }}){% endcall %} as integer) as iso_week,
     cast(date_trunc('week', day) as date) as week_start,
     cast(day(day) as integer) as day_of_month,
-    cast(isodow(day) as integer) as iso_weekday,
-    dayname(day) as weekday_name,
-    isodow(day) > 5 as is_weekend
+    cast({{ weekday_number('day') }} as integer) as iso_weekday,
+    {% call(value) by_row('text', 'day') %}dayname({{ value }}){% endcall %} as weekday_name,
+    {{ weekday_number('day') }} > 5 as is_weekend
 from days

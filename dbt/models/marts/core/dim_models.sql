@@ -18,9 +18,7 @@ select
     coalesce(
         nullif(regexp_extract(lower(model), '(opus|sonnet|haiku|fable|mythos)', 1), ''), 'other'
     ) as family,
-    {{ price_model('model') }} in (
-        select prices.price_model from {{ ref('int_model_prices') }} as prices
-    ) as is_priced,
+    {{ is_in(price_model('model'), ref('int_model_prices'), 'price_model') }} as is_priced,
     cast(responses as integer) as responses,
     first_used_at,
     last_used_at

@@ -3,9 +3,9 @@
 select
     tool_name,
     category,
-    starts_with(tool_name, 'mcp__') as is_mcp,
+    left(tool_name, 5) = 'mcp__' as is_mcp,
     case
-        when starts_with(tool_name, 'mcp__')
+        when left(tool_name, 5) = 'mcp__'
             then nullif(split_part(tool_name, '__', 2), '')
     end as mcp_server,
     calls,

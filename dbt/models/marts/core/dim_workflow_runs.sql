@@ -4,12 +4,16 @@
 with runs as (
 
     select *
-    from {{ ref('stg_workflow_runs') }}
-    qualify
-        row_number() over (
-            partition by session_id, workflow_run_id
-            order by extract_run desc, gen desc, doc_id desc
-        ) = 1
+    from (
+        select
+            *,
+            row_number() over (
+                partition by session_id, workflow_run_id
+                order by extract_run desc, gen desc, doc_id desc
+            ) as rank
+        from {{ ref('stg_workflow_runs') }}
+    ) as ranked
+    where rank = 1
 
 ),
 

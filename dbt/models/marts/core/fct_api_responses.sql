@@ -16,25 +16,25 @@ with changed as (
 
 ),
 
-int_priced_parts as not materialized (
+int_priced_parts as {{ inlined() }} (
 
     {{ within_reach(ref('int_priced_parts'), 'updated_run') }}
 
 ),
 
-int_api_responses as not materialized (
+int_api_responses as {{ inlined() }} (
 
     {{ within_reach(ref('int_api_responses'), 'updated_run') }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run') }}
 
 ),
 
-int_threads as not materialized (
+int_threads as {{ inlined() }} (
 
     {{ within_reach(ref('int_threads'), 'updated_run') }}
 

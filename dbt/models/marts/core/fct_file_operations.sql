@@ -10,13 +10,13 @@ with changed as (
 
 ),
 
-int_tool_usage as not materialized (
+int_tool_usage as {{ inlined() }} (
 
     {{ within_reach(ref('int_tool_usage'), 'updated_run', own=true) }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
@@ -53,24 +53,24 @@ select
     operations.tool_name,
     operations.operation,
     operations.file_path,
-    regexp_extract(operations.file_path, '([^/\\]*)$', 1) as file_name,
+    {{ file_name('operations.file_path') }} as file_name,
     lower(
-        nullif(regexp_extract(operations.file_path, '[^/\\.]\.([A-Za-z0-9_+-]{1,16})$', 1), '')
+        nullif({{ file_extension('operations.file_path') }}, '')
     ) as file_extension,
     operations.is_error,
     case
-        when operations.is_error or operations.operation = 'read' then 0
+        when operations.is_error or operations.operation = 'read' then cast(0 as bigint)
         when operations.has_patch and operations.lines_added + operations.lines_removed > 0
             then operations.lines_added
         when operations.tool_name = 'Write' and operations.operation = 'create'
             then operations.content_lines
     end as lines_added,
     case
-        when operations.is_error or operations.operation = 'read' then 0
+        when operations.is_error or operations.operation = 'read' then cast(0 as bigint)
         when operations.has_patch and operations.lines_added + operations.lines_removed > 0
             then operations.lines_removed
         when operations.tool_name = 'Write' and operations.operation = 'create'
-            then 0
+            then cast(0 as bigint)
     end as lines_removed,
     operations.called_at,
     operations.updated_run

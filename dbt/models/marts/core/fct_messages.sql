@@ -10,13 +10,13 @@ with changed as (
 
 ),
 
-int_messages_enriched as not materialized (
+int_messages_enriched as {{ inlined() }} (
 
     {{ within_reach(ref('int_messages_enriched'), 'updated_run', own=true) }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 

@@ -10,13 +10,13 @@ with changed as (
 
 ),
 
-int_tool_usage as not materialized (
+int_tool_usage as {{ inlined() }} (
 
     {{ within_reach(ref('int_tool_usage'), 'updated_run', own=true) }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 
@@ -31,7 +31,7 @@ select
     calls.tool_name,
     coalesce(
         categories.category,
-        case when starts_with(calls.tool_name, 'mcp__') then 'mcp' else 'other' end
+        case when left(calls.tool_name, 5) = 'mcp__' then 'mcp' else 'other' end
     ) as tool_category,
     calls.is_error,
     calls.error_kind,

@@ -50,16 +50,21 @@ broken as (
         lines.type,
         lines.message_id,
         lines.model,
-        coalesce(
-            regexp_matches(try(decode(lines.raw)), '"type"\s*:\s*"assistant"'), false
-        ) as is_response,
-        regexp_replace(lines.error, ': line \d+ column .*$', '') as reason
+        {% call(bytes) by_row('bool', 'lines.raw') -%}
+            coalesce(regexp_matches(try(decode({{ bytes }})), '"type"\s*:\s*"assistant"'), false)
+        {%- endcall %} as is_response,
+        {% call(text) by_row('text', 'lines.error') -%}
+            regexp_replace({{ text }}, ': line \d+ column .*$', '')
+        {%- endcall %} as reason
     from lines
     where
         lines.doc_id not in (select salvaged.doc_id from salvaged)
-        and coalesce(
-            trim(try(decode(lines.raw)), chr(0) || chr(9) || chr(10) || chr(13) || ' ') <> '', true
-        )
+        and {% call(bytes) by_row('bool', 'lines.raw') -%}
+            coalesce(
+                trim(try(decode({{ bytes }})), chr(0) || chr(9) || chr(10) || chr(13) || ' ') <> '',
+                true
+            )
+        {%- endcall %}
 
 ),
 

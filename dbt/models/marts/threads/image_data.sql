@@ -34,12 +34,12 @@ blocks as (
 
     select
         image_key,
-        {{ image_blocks('body') }}[place] as block
+        {{ list_item(image_blocks('body'), 'place') }} as block
     from bodies
 
 )
 
 select
     image_key,
-    from_base64(json_extract_string(block, '$.source.data')) as data
+    {{ bytes_of("json_extract_string(block, '$.source.data')") }} as data
 from blocks

@@ -56,8 +56,7 @@ blocks as (
         doc_id,
         part,
         extract_run,
-        unnest(generate_series(1, len(blocks))) as place,
-        unnest(blocks) as block
+        {{ each('blocks', 'block', 'place') }}
     from lists
 
 ),
@@ -84,9 +83,11 @@ keys as (
         part,
         extract_run,
         place,
-        f[1] as media_type,
-        {{ image_name('f[1]', 'f[2]') }} as image_key,
-        octet_length(try(from_base64(f[2]))) as bytes
+        {{ list_item('f', 1) }} as media_type,
+        {{ image_name(list_item('f', 1), list_item('f', 2)) }} as image_key,
+        {% call(text) by_row('bigint', list_item('f', 2)) -%}
+            octet_length(try(from_base64({{ text }})))
+        {%- endcall %} as bytes
     from sources
 
 ),
@@ -97,14 +98,7 @@ first_sources as (
     select
         image_key,
         min(
-            struct_pack(
-                extract_run := extract_run,
-                doc_id := doc_id,
-                part := part,
-                place := place,
-                media_type := media_type,
-                bytes := bytes
-            )
+            {{ structure(['extract_run', 'doc_id', 'part', 'place', 'media_type', 'bytes']) }}
         ) as source
     from keys
     group by image_key

@@ -16,25 +16,25 @@ with changed as (
 
 ),
 
-int_canonical_entries as not materialized (
+int_canonical_entries as {{ inlined() }} (
 
     {{ within_reach(ref('int_canonical_entries'), 'updated_run', own=true) }}
 
 ),
 
-int_threads as not materialized (
+int_threads as {{ inlined() }} (
 
     {{ within_reach(ref('int_threads'), 'updated_run', own=true) }}
 
 ),
 
-stg_messages as not materialized (
+stg_messages as {{ inlined() }} (
 
     {{ within_reach(ref('stg_messages'), 'extract_run') }}
 
 ),
 
-stg_conversations as not materialized (
+stg_conversations as {{ inlined() }} (
 
     {{ within_reach(ref('stg_conversations'), 'extract_run') }}
 
@@ -91,7 +91,7 @@ found as (
 bodies as (
 
     select
-        * exclude (entry),
+        *,
         {{ valid_json('entry') }} as body
     from {{ few_at_a_time('found', 'entry') }}
 
@@ -116,10 +116,10 @@ lists as (
     select
         *,
         case
-            when json_type(content) = 'ARRAY' then json_extract(content, '$[*]')
-            when json_type(content) = 'VARCHAR' then [content]
-            when type = 'attachment' then [json_extract(body, '$.attachment')]
-            else [cast(body as json)]
+            when json_type(content) = 'ARRAY' then {{ json_elements('content', '$[*]') }}
+            when json_type(content) = 'VARCHAR' then {{ list_of('content') }}
+            when type = 'attachment' then {{ list_of("json_extract(body, '$.attachment')") }}
+            else {{ list_of('body', json=true) }}
         end as elements
     from contents
 
@@ -133,29 +133,7 @@ sequences as (
 
     select
         *,
-        flatten(
-            list_transform(
-                elements,
-                lambda element: case
-                    when
-                        type in ('user', 'attachment', 'queue-operation')
-                        and contains(element, '<')
-                        and {{ block_text('element') }} is not null
-                        then
-                            list_transform(
-                                {{ context_parts(block_text('element')) }},
-                                lambda piece: struct_pack(
-                                    block := to_json(piece), is_inner := false
-                                )
-                            )
-                    else
-                        list_prepend(
-                            struct_pack(block := element, is_inner := false),
-                            {{ images_inside('element') }}
-                        )
-                end
-            )
-        ) as blocks
+        {{ shown_blocks('type', 'elements') }} as blocks
     from lists
 
 ),
@@ -174,16 +152,8 @@ numbered as (
         type,
         said_at,
         body,
-        list_position(
-            list_transform(
-                blocks,
-                lambda one: json_extract_string(one.block, '$.type')
-                like '%tool_result'
-            ),
-            true
-        ) as result_no,
-        unnest(generate_series(1, len(blocks))) as block_no,
-        unnest(blocks) as one
+        {{ result_number('blocks') }} as result_no,
+        {{ each('blocks', 'one', 'block_no') }}
     from sequences
 
 ),
@@ -191,10 +161,10 @@ numbered as (
 picked as (
 
     select
-        * exclude (one),
-        one.block,
-        one.is_inner,
-        {{ json_strings('one.block', paths) }} as f
+        *,
+        {{ shown_block('one') }} as block,
+        {{ is_inner('one') }} as is_inner,
+        {{ json_strings(shown_block('one'), paths) }} as f
     from numbered
 
 ),
@@ -248,15 +218,15 @@ blocks as (
             when 'context' then json_extract_string(block, '$')
             when 'thinking' then {{ picked('f', paths, 'thinking') }}
             when 'tool_result' then {{ result_text('block') }}
-            when 'document' then {{ readable('block') }}
-            when 'compaction' then {{ readable('block') }}
+            when 'document' then {{ readable_text('block') }}
+            when 'compaction' then {{ readable_text('block') }}
             when 'other'
                 then
                     coalesce(
                         {{ picked('f', paths, 'stdout') }},
                         case
                             when {{ picked('f', paths, 'type') }} like '%search_result'
-                                then {{ readable('block') }}
+                                then {{ readable_text('block') }}
                         end,
                         {{ picked('f', paths, 'content') }},
                         {{ picked('f', paths, 'text') }}
@@ -281,7 +251,7 @@ blocks as (
             when block_kind = 'tool_result'
                 then case when block_no = result_no then {{ lean_result('body') }} end
             when block_kind = 'other' and json_type(block) = 'OBJECT'
-                then cast(block as varchar)
+                then cast(block as string)
             -- The sizes before and after a compaction stand beside its words.
             when block_kind = 'text' and type = 'system' and block_no = 1
                 then
@@ -289,7 +259,7 @@ blocks as (
                         coalesce(
                             json_extract(body, '$.compactMetadata'),
                             json_extract(body, '$.microcompactMetadata')
-                        ) as varchar
+                        ) as string
                     )
         end as result_json,
         case
@@ -343,10 +313,10 @@ select
     -- full-text index stores differences of these numbers, so they lie close together.
     case
         when said_at is null
-            then -1 - cast(('0x' || left(md5(entry_key || '/' || block_no), 8)) as bigint)
+            then -1 - {{ hex_number("left(md5(entry_key || '/' || block_no), 8)") }}
         else
-            {{ at_least(at_most('epoch_ms(said_at) // 1000', 4294967295), 0) }} * 256
-            + cast(('0x' || left(md5(entry_key || '/' || block_no), 2)) as bigint)
+            {{ at_least(at_most(quotient(millis('said_at'), 1000), 4294967295), 0) }} * 256
+            + {{ hex_number("left(md5(entry_key || '/' || block_no), 2)") }}
     end as search_id,
     session_id,
     project_key,
