@@ -8,8 +8,8 @@ export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export DO_NOT_TRACK := "1"
 export DBT_SEND_ANONYMOUS_USAGE_STATS := "false"
 
-python_sources := "tools/*/src datasette/src metabase/src flows/src"
-python_tests := "conftest.py tests tools/*/tests datasette/tests metabase/tests flows/tests"
+python_sources := "tools/*/src datasette/src metabase/src flows/src spark/src"
+python_tests := "conftest.py tests tools/*/tests datasette/tests metabase/tests flows/tests spark/tests"
 
 [private]
 default:
@@ -134,6 +134,17 @@ run-daily: (_deployment "daily")
 [no-exit-message]
 run-backfill: (_deployment "backfill")
 
+# Build gold on a distributed engine (Sail), from the Iceberg table (optional)
+[group('lake')]
+[no-exit-message]
+spark *options: _spark
+    @cd "${JUST_CALLER:-.}" && "{{ justfile_directory() }}/spark/run" "$@"
+
+# Compare the gold of both engines value by value: just compare-engines LOGS
+[group('check')]
+compare-engines *options: _dev _spark
+    @python tests/support/compare_engines.py "$@"
+
 # Run Metabase on http://127.0.0.1:3001 (needs Java 21): just metabase --jar metabase.jar
 [group('lake')]
 [no-exit-message]
@@ -231,7 +242,7 @@ lint: _dev
     @mypy --platform darwin --cache-dir .mypy_cache/darwin {{ python_sources }}
     @for file in tests/*/conftest.py tools/*/tests/conftest.py; do mypy "$file"; done
     @sqlfluff lint --processes 2 --disable-progress-bar dbt
-    @shellcheck just .ci/run datasette/serve flows/serve flows/ask tests/support/build-wheels tests/support/test-alone tests/support/test-on tests/nix/light-tests
+    @shellcheck just .ci/run datasette/serve flows/serve flows/ask spark/run tests/support/build-wheels tests/support/test-alone tests/support/test-on tests/nix/light-tests
     @cog --check tools/*/README.md datasette/README.md metabase/README.md docs/architecture.md
 
 # Fix what lint can fix: formatting, import order, SQL, help in the READMEs, the map
@@ -295,11 +306,13 @@ lock: _poetry
     @mv requirements-dev.lock.new requirements-dev.lock
     @cd flows && ../.poetry/bin/poetry lock
     @cd flows && ../.poetry/bin/poetry export -f requirements.txt > requirements.lock
+    @cd spark && ../.poetry/bin/poetry lock
+    @cd spark && ../.poetry/bin/poetry export -f requirements.txt > requirements.lock
 
 # Remove build leftovers (never the data directory)
 [group('change')]
 clean:
-    @rm -rf .venv .venv.old .venv.lock .build .poetry .prefect .mypy_cache .ruff_cache .pytest_cache dbt/target dist
+    @rm -rf .venv .venv.old .venv.lock .build .poetry .prefect .spark .mypy_cache .ruff_cache .pytest_cache dbt/target dist
 
 [private]
 _dev:
@@ -316,6 +329,15 @@ _prefect:
         .prefect/bin/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.lock; \
         echo "$PWD/flows/src" > "$(.prefect/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_flows.pth"; \
         cp flows/requirements.lock .prefect/lock; }
+
+[private]
+_spark:
+    @cmp -s spark/requirements.lock .spark/lock || { \
+        echo "Installing Sail and dbt-spark into .spark ..." >&2; \
+        python -m venv --clear .spark; \
+        .spark/bin/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r spark/requirements.lock; \
+        echo "$PWD/spark/src" > "$(.spark/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cclake_spark.pth"; \
+        cp spark/requirements.lock .spark/lock; }
 
 [no-exit-message]
 [private]

@@ -40,13 +40,13 @@ stg_conversations as {{ inlined() }} (
 
 ),
 
-int_tool_usage as not materialized (
+int_tool_usage as {{ inlined() }} (
 
     {{ within_reach(ref('int_tool_usage'), 'updated_run', own=true) }}
 
 ),
 
-int_sessions_computed as not materialized (
+int_sessions_computed as {{ inlined() }} (
 
     {{ within_reach(ref('int_sessions_computed'), 'updated_run', own=true) }}
 

@@ -1,0 +1,1 @@
+"""Gold on a distributed engine: the dbt project on Sail, over Spark Connect."""
