@@ -213,8 +213,10 @@ def test_an_idle_server_seldom_wakes(tmp_path: Path) -> None:
         page = web.get("/")
         assert page.headers["date"].endswith("GMT")
 
+        server = psutil.Process(web.process.pid)
+
         def wakes() -> int:
-            return psutil.Process(web.process.pid).num_ctx_switches().voluntary
+            return int(server.num_ctx_switches().voluntary)
 
         before = wakes()
         time.sleep(4)
