@@ -139,16 +139,17 @@
 {#
     Only rows that a later extraction brought: for models with one row per line. A
     build in parts gives `up_to_run`, the newest extraction of its part. `run` is the
-    column of this model that says which were seen. A model of rare lines also goes by
-    the last whole build (`rare`); else it would read all lines since the last such one.
+    column of this model that says which were seen. A table of rare lines, images for
+    example, also goes by the last whole build; else it would read all lines since the
+    last such one.
 #}
-{% macro new_lines(alias, run='extract_run', rare=false) -%}
+{% macro new_lines(alias, run='extract_run') -%}
     {%- set end = var('up_to_run', none) -%}
     {{ '' if end is none else alias ~ '.extract_run <= ' ~ end ~ ' and ' }}
     {%- if is_incremental() -%}
     {{ alias }}.extract_run > (
         select coalesce(max({{ run }}), -1) from {{ this }}
-    ){{ ' and ' ~ after_last_build(alias) if rare else '' }}
+    ) and {{ after_last_build(alias) }}
     {%- else -%}
         true
     {%- endif -%}

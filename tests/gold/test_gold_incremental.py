@@ -76,6 +76,16 @@ def test_a_run_with_nothing_new_changes_nothing(
 ) -> None:
     twice = again(workshop, copy(gold_account, workshop))
     assert differences(gold_account, twice) == {}
+    # A table that has no rows does not make a run read the lines of earlier ones again.
+    rare = ("staging.stg_tool_calls", "staging.stg_usage", "marts.images")
+    with duckdb.connect(str(twice)) as database:
+        for table in rare:
+            (before,) = database.execute(f"select count(*) from {table}").fetchall()
+            assert before[0]
+            database.execute(f"delete from {table}")
+    once_more = again(workshop, twice)
+    for table in rare:
+        assert one(once_more, f"select count(*) from {table}") == (0,)
 
 
 def test_a_new_line_touches_only_the_sessions_that_it_bears_on(

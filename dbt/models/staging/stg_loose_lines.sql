@@ -22,7 +22,7 @@ with lines as (
         and entry is not null
         and not is_history
         and {{ is_loose('conversations') }}
-        and {{ new_lines('conversations', rare=true) }}
+        and {{ new_lines('conversations') }}
 
 ),
 

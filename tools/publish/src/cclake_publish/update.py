@@ -94,11 +94,17 @@ def _moved(gold: Gold, table: Table, known: dict[str, str]) -> str:
 
 
 def _in_gold(gold: Gold, table: Table) -> str:
-    """Return SQL for the rows of the changed sessions of a table."""
+    """Return SQL for the rows of the changed sessions of a table.
+
+    DuckDB passes the sessions on to the scan only where they are compared with `=`.
+    """
+    source = gold.source(table.name)
+    listed = f"(select session_id from {MOVED} where name = {literal(table.name)})"
     return (
-        f"(select t.* from {gold.source(table.name)} as t semi join"
-        f" (select session_id from {MOVED} where name = {literal(table.name)}) as m"
-        " on t.session_id is not distinct from m.session_id)"
+        f"(select t.* from {source} as t semi join {listed} as m"
+        " on t.session_id = m.session_id union all"
+        f" select t.* from {source} as t where t.session_id is null"
+        f" and exists (select 1 from {listed} as m where m.session_id is null))"
     )
 
 
