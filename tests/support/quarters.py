@@ -40,14 +40,20 @@ def columns(table: str) -> dict[str, str]:
     return {one["name"]: one["data_type"] for one in model["columns"]}
 
 
-@cache
-def sql_of(mart: str) -> str:
-    """The query of a model, as dbt runs it in a full build."""
+def duckdb_macros(*files: str) -> jinja2.Environment:
+    """An environment with the macros of some files, as DuckDB gets them."""
     loader = jinja2.FileSystemLoader([DBT / "macros", DBT / "models/marts/aggregates"])
     environment = jinja2.Environment(loader=loader, autoescape=False)
     environment.globals["adapter"] = SimpleNamespace(dispatch=_for_duckdb)
-    for macros in ("engines.sql", "bounds.sql", "quarters.sql", "usage.sql"):
+    for macros in ("engines.sql", *files):
         environment.globals |= vars(environment.get_template(macros).module)
+    return environment
+
+
+@cache
+def sql_of(mart: str) -> str:
+    """The query of a model, as dbt runs it in a full build."""
+    environment = duckdb_macros("bounds.sql", "quarters.sql", "usage.sql")
     return environment.get_template(f"{mart}.sql").render(
         config=lambda **_: "",
         ref=lambda name: f"marts.{SOURCES[name]}",

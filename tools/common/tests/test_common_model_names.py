@@ -1,11 +1,12 @@
-from pathlib import Path
+"""Names of models in Python are those of gold."""
+
+from typing import Any
 
 import duckdb
-import jinja2
 import pytest
 from cclake_common.model_names import gold_name, short_name
+from quarters import duckdb_macros
 
-MACROS = Path(__file__).parents[3] / "dbt" / "macros"
 LOGGED = (
     "claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-20250514-v1:0",
     "global.anthropic.claude-opus-4-8-v1", "anthropic.claude-3-5-haiku-20241022-v1:0",
@@ -38,12 +39,9 @@ def test_a_model_is_called_as_people_say_it(name: str, short: str) -> None:
 
 
 def test_a_logged_model_has_the_name_of_gold() -> None:
-    loader = jinja2.FileSystemLoader(MACROS)
-    environment = jinja2.Environment(loader=loader, autoescape=False)
-    macros = environment.get_template("model_name.sql").module
+    macros: dict[str, Any] = dict(duckdb_macros("model_name.sql").globals)
     kind, plain, provider = (
-        getattr(macros, name)("model")
-        for name in ("is_claude", "price_model", "model_provider")
+        macros[name]("model") for name in ("is_claude", "price_model", "model_provider")
     )
     query = f"""select model, case when {kind}
         then {plain} || coalesce(' (' || {provider} || ')', '') else model end
