@@ -148,6 +148,17 @@ def test_datasettes_pages_have_our_header_and_groups(web: Web) -> None:
     )
 
 
+def test_an_unknown_address_has_our_colours_too(web: Web) -> None:
+    answer = web.get("/no/such/page")
+    assert answer.status_code == 404
+    styles = re.findall(r'<link rel="stylesheet" href="([^"]+)"', answer.text)
+    assert [name.rpartition("/")[2] for name in styles[1:]] == [
+        "theme.css",
+        "stock.css",
+    ]
+    assert all(web.get(address).status_code == 200 for address in styles)
+
+
 def test_a_query_is_plotted_from_its_address(web: Web) -> None:
     sql = quote(
         "select 'a' as name, 3 as n union select 'b', 4.5 union select 'c', null"

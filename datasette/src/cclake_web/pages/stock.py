@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from cclake_web import formatting
 from cclake_web.charts.svg import Chart, Series, bars, lines
-from cclake_web.pages.web import environment
+from cclake_web.pages.web import asset_url, environment
 from cclake_web.render.safe import plain
 
 MOST = 360  # points of a plot
@@ -46,7 +46,9 @@ def extend(env: Environment) -> None:
     folder = str(resources.files("cclake_web").joinpath("stock"))
     assert env.loader
     env.loader = ChoiceLoader([FileSystemLoader(folder), env.loader])
-    env.globals.update(our_header=header, table_groups=table_groups, plot=plot)
+    env.globals.update(
+        our_header=header, table_groups=table_groups, plot=plot, asset_url=asset_url
+    )
     env.filters["labelled"] = labelled
 
 
