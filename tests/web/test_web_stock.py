@@ -157,6 +157,8 @@ def test_an_unknown_address_has_our_colours_too(web: Web) -> None:
         "stock.css",
     ]
     assert all(web.get(address).status_code == 200 for address in styles)
+    assert "Nothing is at this address" in answer.text
+    assert "<script" not in answer.text and "style=" not in answer.text
 
 
 def test_a_query_is_plotted_from_its_address(web: Web) -> None:
