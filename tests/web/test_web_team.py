@@ -634,10 +634,10 @@ def test_reveals_and_exports_are_recorded_without_content(
     ):  # fmt: skip
         pages.get(path, user)
     found = events(folder)
-    told = [
+    recorded = [
         (one["user"], one["event"], one["is_revealed"], one["status"]) for one in found
     ]
-    assert told == [
+    assert recorded == [
         ("ben", "export", False, 200), ("ben", "reveal", True, 200), ("ben", "export", True, 404),
         ("ben", "reveal", True, 200), ("ben", "export", False, 200), ("ben", "export", False, 200),
         ("anna", "export", False, 200), ("anna", "export", False, 200), ("anna", "export", True, 200),

@@ -57,8 +57,8 @@ Place = tuple[str, str | None, str | None]
 def places(connection: sqlite3.Connection) -> list[Place]:
     """Return each session with each host and each folder that it has been on.
 
-    Lines say which session and which host they belong to. So a session may be read only
-    by whoever may read all of its places: nobody can claim one by a line of their own.
+    Lines name their own session and host, so a forged line could name any session. To
+    read a session, a user must therefore be allowed to read all of its places.
     """
     connection.row_factory = None
     return list(connection.execute(_PLACES))
