@@ -5,7 +5,7 @@ other threads run meanwhile.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,27 +46,40 @@ class Transaction:
 
     def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
         self._thread = thread
+        self._last: Future[int] | None = None
         self._connection: adbc.Connection
         self._cursor: adbc.Cursor
         thread.submit(self._open, path).result()
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement; return its rows."""
+        self._wait()
         return self._thread.submit(self._run, sql).result()
 
     def insert(self, table: str, rows: pa.RecordBatch) -> None:
-        """Append rows to a table, column by column name."""
+        """Append rows to a table, column by column name.
+
+        The caller prepares more rows while SQLite inserts these; a later call raises
+        what went wrong.
+        """
+        self._wait()
         insert = self._cursor.adbc_ingest
-        self._thread.submit(insert, table, rows, mode="append").result()
+        self._last = self._thread.submit(insert, table, rows, mode="append")
 
     def keep(self, table: str, rows: pa.RecordBatchReader) -> None:
         """Create a temporary table, `temp.<table>`, with rows."""
+        self._wait()
         insert = self._cursor.adbc_ingest
         self._thread.submit(insert, table, rows, mode="create", temporary=True).result()
 
     def close(self) -> None:
         """Wait for SQLite, and close the file."""
         self._thread.submit(self._close).result()
+
+    def _wait(self) -> None:
+        if self._last:
+            last, self._last = self._last, None
+            last.result()
 
     def _open(self, path: Path) -> None:
         self._connection = dbapi.connect(str(path.absolute()), autocommit=True)
