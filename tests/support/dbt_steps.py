@@ -2,9 +2,9 @@
 
 A step is {"rows": "file.parquet", "args": ["run", ...], "settings": {...}}: the rows
 are appended to raw.conversations first (the file may be absent), then dbt is invoked with
-these variables of its environment and a manifest that is parsed once. With "keep" it then saves its statements for new lines, and
-a step with "repeat" runs those in place of dbt, as the pipeline does for a few lines. A
-line of JSON per step goes to stdout.
+these variables of its environment. The project is parsed once. With "keep" dbt then saves
+its statements for new lines, and a step with "repeat" runs those in place of dbt, as the
+pipeline does for a few lines. A line of JSON per step goes to stdout.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 from cclake_pipeline.dbt_stage import NO_FILES
-from cclake_pipeline.dbt_worker import close_database, statements
+from cclake_pipeline.dbt_worker import close_database, parse, statements
 from cclake_pipeline.statement_worker import repeat
 from cclake_pipeline.statements import load
 from dbt.cli.main import dbtRunner
@@ -59,7 +59,7 @@ def main() -> None:
             print(json.dumps({"ok": True, "failed": []}), flush=True)
             continue
         if manifest is None:
-            manifest = dbtRunner().invoke(["-q", "parse", *project]).result
+            manifest = parse(Path(sys.argv[1]), [*project, "--quiet"])
         result = dbtRunner(manifest=manifest).invoke(["-q", *step["args"], *options])
         results = getattr(result.result, "results", [])
         failed = [

@@ -37,19 +37,23 @@ def project(folder: Path, database: Path) -> Path:
     return make_project(folder / "dbt")
 
 
-@pytest.fixture(scope="module")
-def worker(folder: Path) -> Iterator[StageProcess]:
-    """One worker for all tests, which change the project and the database under it."""
+def start(folder: Path, target: str = "target") -> StageProcess:
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "DUCKDB_PATH": str(folder / "analytics.duckdb"),
-        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_TARGET_PATH": str(folder / target),
         "DBT_LOG_PATH": str(folder / "logs"),
         "DO_NOT_TRACK": "1",
     }
     argv = [sys.executable, "-m", "cclake_pipeline.dbt_worker", str(folder / "dbt")]
-    child = StageProcess(argv, env)
+    return StageProcess(argv, env)
+
+
+@pytest.fixture(scope="module")
+def worker(folder: Path) -> Iterator[StageProcess]:
+    """One worker for all tests, which change the project and the database under it."""
+    child = start(folder)
     yield child
     child.close()
 
@@ -101,6 +105,24 @@ def test_an_edited_model_is_parsed_again(
         assert db.execute("select * from marts.fct_messages").fetchall() == [
             ("edited",)
         ]
+
+
+def test_another_data_directory_uses_the_project_as_it_is_parsed(
+    worker: StageProcess, project: Path, database: Path
+) -> None:
+    build(worker, project)
+    (kept,) = (project / "target").glob("parsed-*.msgpack")
+    other = start(database.parent, "other")
+    parsed = database.parent / "other" / "partial_parse.msgpack"
+    result, _steps = build(other, project)
+    assert result == {"ok": True, "counts": {"model": 1, "test": 1}, "failed": []}
+    assert not parsed.exists()
+    # A damaged file is like none.
+    kept.write_bytes(kept.read_bytes()[:100])
+    os.utime(project / "dbt_project.yml", ns=(2**62, 2**62))
+    assert build(other, project)[0]["ok"]
+    assert parsed.read_bytes() == kept.read_bytes()
+    other.close()
 
 
 def test_a_worker_that_gets_ready_leaves_the_database_free(

@@ -11,6 +11,7 @@ from typing import Any
 from cclake_common.settings import half_of_memory
 from cclake_common.stop import Stop
 
+from cclake_pipeline import artifacts
 from cclake_pipeline.paths import Paths
 from cclake_pipeline.project import MEMORY, fingerprint, statements_key
 from cclake_pipeline.stage_process import StageProcess
@@ -140,10 +141,11 @@ class Dbt:
 
     def _file(self) -> dict[str, str]:
         project = fingerprint(self._paths.dbt)
-        settings = (self._database(), self._paths.target)
+        settings = (Path(self._database()).stem, self._paths.target)
         key = statements_key(project, self._paths.dbt, *settings)
-        folder = self._paths.environment()["DBT_TARGET_PATH"]
-        return {"file": str(Path(folder) / "statements.json"), "key": key}
+        target = Path(self._paths.environment()["DBT_TARGET_PATH"])
+        file = artifacts.file_of("statements.json", self._paths.dbt, key, target)
+        return {"file": str(file), "key": key}
 
     def _database(self) -> str:
         return self._paths.environment()["DUCKDB_PATH"]

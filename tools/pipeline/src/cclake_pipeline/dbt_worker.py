@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,9 +22,11 @@ from dbt.adapters.factory import FACTORY, reset_adapters
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from cclake_pipeline import artifacts
 from cclake_pipeline.batches import bounds
 from cclake_pipeline.statements import Statements
 
+PARTIAL = "partial_parse.msgpack"  # where dbt writes the parsed project
 ANEW = "--full-refresh"
 _GOES_ON = "create or replace temporary table"
 _BAD = {"error", "fail", "runtime error", "partial success"}
@@ -86,11 +89,10 @@ class Worker:
         if signature != self._signature:
             self._manifest, self._signature = None, signature
         if self._manifest is None:
-            options = [*project_options(arguments), "--no-write-json"]
-            parsed = dbtRunner().invoke(["parse", *options])
-            if not isinstance(parsed.result, Manifest):
+            parsed = parse(self._project, project_options(arguments))
+            if not isinstance(parsed, Manifest):
                 return parsed
-            self._manifest = parsed.result
+            self._manifest = parsed
         return None
 
     def _invoke(self, arguments: list[str]) -> dict[str, Any]:
@@ -113,6 +115,40 @@ class Worker:
     def _write(self, reply: dict[str, Any]) -> None:
         self._replies.write(json.dumps(reply) + "\n")
         self._replies.flush()
+
+
+def parse(project: Path, options: list[str]) -> Manifest | dbtRunnerResult:
+    """Return the parsed project, or the result of a parse that failed.
+
+    It is read from the file that an earlier parse has left, if nothing has changed.
+
+    Args:
+        project: The dbt project.
+        options: Those of dbt that choose the project and the target.
+    """
+    written = Path(os.environ.get("DBT_TARGET_PATH", "target"), PARTIAL)
+    key = artifacts.parsed_key(project, options)
+    kept = artifacts.file_of("parsed.msgpack", project, key, written.parent)
+    if manifest := _read_manifest(kept):
+        return manifest
+    parsed = dbtRunner().invoke(["parse", *options, "--no-write-json"])
+    if not isinstance(parsed.result, Manifest):
+        return parsed
+    with suppress(OSError):  # then it is parsed again
+        artifacts.write(kept, written.read_bytes())
+    return parsed.result
+
+
+def _read_manifest(path: Path) -> Manifest | None:
+    content = artifacts.read(path)
+    if content is None:
+        return None
+    try:
+        manifest: Manifest = Manifest.from_msgpack(content)
+    except Exception:  # many kinds, for a file that was damaged or not written by dbt
+        return None
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    return manifest
 
 
 def part(end: int) -> list[str]:

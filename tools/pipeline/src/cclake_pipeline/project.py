@@ -35,7 +35,7 @@ def statements_key(project: str, folder: Path, *settings: str) -> str:
     Args:
         project: The fingerprint of the project.
         folder: The project, for its profile.
-        settings: The database and the target.
+        settings: The name of the database and the target.
     """
     digest = blake2b(project.encode(), digest_size=16)
     digest.update((folder / "profiles.yml").read_bytes())

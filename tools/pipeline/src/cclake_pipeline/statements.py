@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cclake_pipeline import artifacts
+
 
 @dataclass(frozen=True)
 class Statements:
@@ -27,15 +29,14 @@ class Statements:
 
     def save(self, path: Path) -> None:
         """Write them to a file atomically."""
-        new = path.with_name(f"{path.name}.new")
-        new.write_text(json.dumps(asdict(self)))
-        new.replace(path)
+        artifacts.write(path, json.dumps(asdict(self)).encode())
 
 
 def load(path: Path, key: str) -> Statements | None:
     """Read the statements of a file, or return None if it has none for this key."""
+    content = artifacts.read(path)
     try:
-        found = Statements(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        found = Statements(**json.loads(content or ""))
+    except (ValueError, TypeError):
         return None
     return found if found.key == key else None
