@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import forkserver
 from bronze import Bronze, Row
 from harness import PATIENCE
 
@@ -77,13 +78,17 @@ class Workshop:
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._dbt is None:
-            env = os.environ | {
-                "HOME": str(self.folder),
-                "DUCKDB_PATH": str(self.database),
-                "DBT_TARGET_PATH": str(self.folder / "target"),
-                "DBT_LOG_PATH": str(self.folder / "logs"),
-                "DO_NOT_TRACK": "1",
-            }
+            env = (
+                os.environ
+                | forkserver.environment()
+                | {
+                    "HOME": str(self.folder),
+                    "DUCKDB_PATH": str(self.database),
+                    "DBT_TARGET_PATH": str(self.folder / "target"),
+                    "DBT_LOG_PATH": str(self.folder / "logs"),
+                    "DO_NOT_TRACK": "1",
+                }
+            )
             script = Path(__file__).with_name("dbt_steps.py")
             with self._log.open("w") as log:
                 self._dbt = subprocess.Popen(

@@ -1,9 +1,10 @@
 """The pages in a real Chromium: hostile text, keys, folds, and accessibility."""
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -43,6 +44,10 @@ _UNSEEN = r"""(() => {
     return found;
 })()"""
 _HREFS = "all => all.map(a => new URL(a.getAttribute('href'), location).href)"
+SIGHTS: tuple[tuple[Literal["light", "dark"], int], ...] = (
+    ("light", 1440),
+    ("dark", 390),
+)
 FILE = "/file?path=/home/me/alpha/src/parser.py"
 KEEP = f"/keep?session={HOSTILE}"
 ODD_FILE = f"/file?path={quote(ODD_PATH)}"
@@ -60,6 +65,14 @@ PAGES = (
     "/conversations/models", "/conversations/thread_blocks?_facet=tool_name&_size=20",
     "/conversations/dim_sessions", "/conversations/thread_blocks?_size=100",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain(browser: Browser, web: Web) -> Iterator[Watched]:
+    """A tab of which no test keeps anything but the page."""
+    watched = Watched(browser, web)
+    yield watched
+    watched.close()
 
 
 def test_nothing_of_a_log_runs_and_nothing_is_requested(
@@ -250,21 +263,18 @@ def test_a_phone_needs_no_sideways_scrolling(
              f"/session/{LONG}/cost", f"/session/{MAIN}?all=1", "/search?q=re:parser", "a part", "/conversations", "/conversations/models",
              "/conversations/thread_blocks?_size=5", "/session/nothing"]
 )  # fmt: skip
-def test_axe_finds_no_fault(browser: Browser, web: Web, path: str) -> None:
-    path = part(web) if path == "a part" else path
+def test_axe_finds_no_fault(plain: Watched, path: str) -> None:
+    page = plain.open(part(plain.web) if path == "a part" else path)
+    page.evaluate(
+        "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
+    )
+    script = files("axe_playwright_python") / "axe.min.js"
+    page.evaluate(script.read_text("utf-8"))
     # Both schemes and both widths, each once.
-    for scheme, width in (("light", 1440), ("dark", 390)):
-        given: Any = {
-            "color_scheme": scheme,
-            "viewport": {"width": width, "height": 900},
-        }
-        tab = Watched(browser, web, **given)
-        page = tab.open(path)
-        page.evaluate(
-            "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
-        )
+    for scheme, width in SIGHTS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
         assert faults(page) == [], (scheme, width)
-        tab.close()
 
 
 def test_a_theme_is_chosen_and_kept(browser: Browser, web: Web) -> None:
@@ -294,8 +304,6 @@ def part(web: Web) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    script = files("axe_playwright_python") / "axe.min.js"
-    page.evaluate(script.read_text("utf-8"))
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{one['id']}: {node['target']} {node['html'][:120]}"

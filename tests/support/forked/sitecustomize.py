@@ -18,6 +18,8 @@ def is_tool(arguments: list[str]) -> bool:
     if len(arguments) > 1 and arguments[0] == "-m":
         return arguments[1].startswith("cclake_pipeline.")
     folder, _, name = arguments[0].rpartition("/") if arguments else ("", "", "")
+    if name == "dbt_steps.py":
+        return True
     if name not in TOOLS:
         return False
     ours = os.path.dirname(sys.executable)  # noqa: PTH120, starts quicker
