@@ -16,6 +16,7 @@ import httpx
 import pytest
 from cclake_web.state import state_of
 from cclake_web.team import limits
+from cclake_web.team.attempts import FREE, Attempts
 from cclake_web.team.routes import DOORS, Door, door
 from cclake_web.team.rules import team_of
 from datasette_auth_passwords.utils import hash_password
@@ -515,6 +516,38 @@ def test_a_user_signs_in_until_the_password_changes(pages: Pages, folder: Path) 
     finally:
         rules.write_text(RULES)
     assert pages.get(f"/session/{MAIN}", **own).status_code == 200
+
+
+def test_wrong_passwords_have_to_wait_longer_and_longer(pages: Pages) -> None:
+    state = state_of(pages.datasette)
+    now = [0.0]
+    before, state.attempts = state.attempts, Attempts(lambda: now[0])
+    try:
+        assert [sign_in(pages, "wrong").status_code for _ in range(FREE)] == [403] * 5
+        refused = sign_in(pages, "open sesame")  # the right one is not tried, either
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "15"
+        assert "Try again in 15 seconds." in refused.text
+        assert "set-cookie" not in refused.headers
+        assert sign_in(pages, "wrong", "anna").status_code == 403  # another name
+        now[0] += 15
+        assert sign_in(pages, "wrong").status_code == 403
+        now[0] += 29
+        assert sign_in(pages, "open sesame").status_code == 429
+        now[0] += 1
+        assert sign_in(pages, "open sesame").status_code == 303
+        assert sign_in(pages, "wrong").status_code == 403
+    finally:
+        state.attempts = before
+
+
+def test_the_sign_in_page_shows_nothing_that_needs_a_sign_in(pages: Pages) -> None:
+    text = sign_in(pages, "wrong", '<b>"x').text
+    assert 'value="&lt;b&gt;&#34;x"' in text
+    links = set(re.findall(r'(?:href|src|action)="([^"]*)"', text))
+    assert {one for one in links if not one.startswith("/-/cclake/")} == {
+        "#main", "/-/login",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from cclake_common.kept import Store, user_path
 from cclake_web.config import Config, from_environ
 from cclake_web.export import Export
 from cclake_web.live.overlay import Overlay
+from cclake_web.team.attempts import Attempts
 from cclake_web.team.reader import Reader
 
 if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # Datasette loads its plugins while it is being imported
 
 @dataclass
 class State:
-    """The settings, the export, the overlay, and what each user keeps."""
+    """The settings, the export, the overlay, and what each user keeps and tries."""
 
     config: Config
     export: Export
@@ -28,6 +29,7 @@ class State:
     overlay: Overlay
     kept: Store
     own: dict[str, Store] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
 
     def kept_of(self, reader: Reader | None) -> Store:
         """Return what a reader keeps: of a team, each has a file of their own."""
