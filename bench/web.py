@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cclake_publish.indexes import INDEXES
+from cclake_publish.indexes import INDEXES, columns_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -145,7 +145,7 @@ def grow(path: Path, messages: int) -> None:
     quarters.add(connection)
     for number, (table, columns) in enumerate(INDEXES):
         names = [row[1] for row in connection.execute(f"pragma table_info({table})")]
-        if set(columns.split(", ")) <= set(names):
+        if set(columns_of(columns)) <= set(names):
             connection.execute(f"create index g{number} on {table} ({columns})")
     connection.execute("insert into search_fts(search_fts) values ('rebuild')")
     connection.execute("analyze")

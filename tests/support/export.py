@@ -52,9 +52,11 @@ INDEXES = (
     ("fct_api_responses", "message_id"),
     ("fct_tool_calls", "session_id"),
     ("fct_tool_calls", "tool_use_id"),
-    ("dim_sessions", "ended_at"),
-    ("dim_sessions", "started_at"),
-    *(one for one in PUBLISHED if one[0] in (*quarters.MARTS, "fct_file_operations")),
+    *(
+        one
+        for one in PUBLISHED
+        if one[0] in (*quarters.MARTS, "fct_file_operations", "dim_sessions")
+    ),
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from cclake_common.words import words_of
@@ -87,7 +86,7 @@ def startup(datasette: Datasette) -> Awaitable[None] | None:
     # Load templates and lexers now, so that the first page does not wait for them.
     for name in environment().list_templates():
         environment().get_template(name)
-    Thread(target=warm, daemon=True).start()
+    warm()
     return None if stable else _add_queries(datasette)
 
 

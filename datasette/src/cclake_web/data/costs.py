@@ -30,20 +30,28 @@ def dearest(
     With a model, these are turns of sessions that used it.
     """
     low, high = filters.bounds()
-    pairs = (
-        (low, "t.started_at >= :low"), (high, "t.started_at < :high"),
+    of_turns = ((low, "started_at >= :low"), (high, "started_at < :high"))
+    of_sessions = (
         (filters.project, "s.project_key = :project"),
         (filters.branch, "s.git_branch = :branch"), (filters.host, "s.host = :host"),
         (filters.account, filters.of_account("s")),
         (filters.model, "instr(',' || replace(s.models, ', ', ',') || ',', :model)"),
-        (filters.keeps, "t.session_id in (select value from json_each(:kept))"),
+        (filters.keeps, "s.session_id in (select value from json_each(:kept))"),
     )  # fmt: skip
-    chosen = " and ".join(sql for wanted, sql in pairs if wanted)
+    conditions = ["cost_usd > 0", "turn_number > 0"]
+    conditions += [sql for wanted, sql in of_turns if wanted]
+    if chosen := " and ".join(sql for wanted, sql in of_sessions if wanted):
+        # The plus makes SQLite read the turns in their order, until there are enough,
+        # and look the session of each up in a set.
+        conditions.append(
+            f"+session_id in (select s.session_id from dim_sessions s where {chosen})"
+        )
     rows = connection.execute(
-        f"""select t.*, s.title, s.first_prompt, s.project_key from agg_turn_metrics t
-        join dim_sessions s on s.session_id = t.session_id
-        where t.cost_usd > 0 and t.turn_number > 0 {"and " + chosen if chosen else ""}
-        order by t.cost_usd desc limit :limit""",
+        f"""select t.*, s.title, s.first_prompt, s.project_key from (
+            select * from agg_turn_metrics where {" and ".join(conditions)}
+            order by cost_usd desc, started_at desc limit :limit
+        ) t join dim_sessions s on s.session_id = t.session_id
+        order by t.cost_usd desc, t.started_at desc""",
         {
             "low": low, "high": high, "limit": limit, "model": f",{filters.model},",
             "project": filters.project, "branch": filters.branch, "host": filters.host,

@@ -48,7 +48,7 @@ def page(
     order = SORTS[filters.sort][0]
     value, _, last = after.rpartition("~")
     if last:
-        conditions.append(f"({order}, s.session_id) < (:value, :last)")
+        conditions += _beyond(order, "<")
         values |= {"value": _number(value, filters.sort), "last": last}
     rows = _first(connection, conditions, values, order, "desc", PAGE + 1)
     more = len(rows) > PAGE
@@ -82,12 +82,18 @@ def around(
     above, below = (
         _first(
             connection,
-            [*conditions, f"({order}, s.session_id) {sign} (:value, :last)"],
-            values, order, direction, number,
+            [*conditions, *_beyond(order, sign)], values, order, direction, number,
         )
         for sign, direction in ((">", "asc"), ("<", "desc"))
     )  # fmt: skip
     return above, below
+
+
+def _beyond(order: str, sign: str) -> list[str]:
+    """Return the conditions that a session is above (>) or below (<) a place."""
+    pair = f"({order}, s.session_id) {sign} (:value, :last)"
+    # The first condition says where to begin: SQLite does not look up such a pair.
+    return [f"{order} {sign}= :value", pair]
 
 
 def _first(

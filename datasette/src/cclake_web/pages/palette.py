@@ -13,6 +13,7 @@ from cclake_common.search import (
     described,
     excerpt,
     expression,
+    limit_marks,
     question,
     searched,
 )
@@ -138,7 +139,7 @@ def _said(connection: sqlite3.Connection, asked: Question) -> Found:
         join fct_messages m
             on m.session_id = d.session_id and m.entry_key = d.entry_key
         where m.message_kind in ('prompt', 'answer') order by f.rowid desc""",
-        (expression(asked.match, ["text"]), NEWEST),
+        (expression(asked.match, ["text"], limit_marks(connection)), NEWEST),
     ).fetchall()
     prompts = [row[0] for row in rows if row[1] == "prompt"][:EACH]
     answers = [row[0] for row in rows if row[1] == "answer"][: EACH - len(prompts)]

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cclake_common.search import marks_of_projects
+
 from cclake_web.team.reader import Rights
 
 # Tables without anything about a session: the state of the export, and what a search
@@ -45,12 +47,16 @@ _TABLES = (
     "readable (session_id text primary key) without rowid",
     """readable_projects (project_key text primary key, project_name, project_path,
     first_seen_at, last_seen_at)""",
+    "readable_marks (name, is_negative)",  # see `limit_marks` in `cclake_common.search`
 )
 _PROJECTS = f"""
 insert into temp.readable_projects
 select p.project_key, p.project_name, p.project_path, min(s.started_at), max(s.ended_at)
 from main.dim_sessions s join main.dim_projects p on p.project_key = s.project_key
 where s.session_id {_MINE} group by p.project_key"""
+_OF_PROJECTS = f"""
+select coalesce(project_key, ''), max(session_id {_MINE})
+from main.dim_sessions group by 1"""
 Place = tuple[str, str | None, str | None]
 
 
@@ -97,6 +103,9 @@ def narrow(connection: sqlite3.Connection, sessions: Collection[str]) -> None:
         "insert into temp.readable values (?)", ((one,) for one in sessions)
     )
     run(_PROJECTS)
+    for marks in marks_of_projects(run(_OF_PROJECTS).fetchall()):
+        pairs = ((name, marks.is_negative) for name in marks.names)
+        connection.executemany("insert into temp.readable_marks values (?, ?)", pairs)
     for name, kind in run(
         "select name, type from main.sqlite_master where type in ('table', 'view')"
     ).fetchall():

@@ -6,7 +6,7 @@ import sqlite3
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -292,7 +292,8 @@ def _of_call(connection: sqlite3.Connection, one: Operator) -> Marks:
 def _of_sessions(connection: sqlite3.Connection, within: Within) -> Scope:
     """Return the projects, or else the sessions, that fulfil all conditions on these.
 
-    Of those that do and those that do not, name the fewer.
+    Of those that do and those that do not, name the fewer. Sessions get the marks of
+    their projects as well, since the index skips the others faster.
     """
     conditions, values = _conditions(within)
     if not conditions:
@@ -304,15 +305,13 @@ def _of_sessions(connection: sqlite3.Connection, within: Within) -> Scope:
             from dim_sessions s) group by 1""",
         values,
     ).fetchall()
-    others = [_mark("p", row[0]) for row in rows if not row[2]]
-    chosen = [_mark("p", row[0]) for row in rows if row[1]]
+    marks = marks_of_projects((row[0], row[2]) for row in rows)
+    if marks and all(row[1] == row[2] for row in rows):
+        return Scope(marks)
     is_without = sum(row[3] for row in rows) * 2 > sum(row[4] for row in rows)
-    fewer = others if is_without else chosen
-    if len(others) + len(chosen) == len(rows) and len(fewer) <= PROJECTS:
-        return Scope((Marks(tuple(fewer), is_without),))
     sql = f"select s.session_id from dim_sessions s where {of_all} <> :without"
     found = connection.execute(sql, values | {"without": is_without})
-    return Scope(sessions=tuple(row[0] for row in found), is_without=is_without)
+    return Scope(marks, sessions=tuple(row[0] for row in found), is_without=is_without)
 
 
 def _conditions(within: Within) -> tuple[list[str], dict[str, Any]]:
@@ -345,6 +344,22 @@ def _conditions(within: Within) -> tuple[list[str], dict[str, Any]]:
             continue
         conditions.append(f"not coalesce({sql}, 0)" if one.is_negative else sql)
     return conditions, values | projects
+
+
+def marks_of_projects(projects: Iterable[tuple[str, bool]]) -> tuple[Marks, ...]:
+    """Return the marks of the blocks of some projects.
+
+    Name these or all others, the fewer of both; name none if both are too many.
+
+    Args:
+        projects: The key of each project, and whether it is one of them.
+    """
+    named: dict[bool, list[str]] = {True: [], False: []}
+    for key, is_in in projects:
+        named[bool(is_in)].append(_mark("p", key))
+    fewer = len(named[True]) <= len(named[False])
+    found = Marks(tuple(named[fewer]), not fewer)
+    return (found,) if len(found.names) <= PROJECTS else ()
 
 
 def _mark(letter: str, name: str) -> str:
@@ -381,8 +396,9 @@ def _source(
             if "thread_blocks" not in found:
                 found += " join thread_blocks d on d.search_id = f.rowid"
             conditions.append(f"d.session_id {sign} {chosen}")
+    marks = (*where.marks, *limit_marks(connection))
     values = {
-        "match": expression(match, kinds, where.marks), "low": where.low,
+        "match": expression(match, kinds, marks), "low": where.low,
         "high": where.high, "below": below, "sessions": json.dumps(where.sessions),
     }  # fmt: skip
     return f"from {found} where {' and '.join(conditions)}", values
@@ -446,8 +462,10 @@ def hits(
     # Blocks are numbered chronologically, so the newest come first for free.
     order = "f.rowid desc"
     if best and match:
-        is_common = _floor(connection, in_text(match)) is not None
-        floor = _floor(connection, values["match"]) if is_common else None
+        of_words = expression(match, (), limit_marks(connection))
+        is_common = _floor(connection, of_words, "search_fts f") is not None
+        readable = searched(connection)
+        floor = _floor(connection, values["match"], readable) if is_common else None
         above = "" if floor is None else "and f.rowid > :floor"
         # The rank is that of the words alone: for that of a mark, SQLite would count
         # all blocks that have it. The plus makes it rank only what is in the set.
@@ -562,21 +580,37 @@ def searched(connection: sqlite3.Connection) -> str:
     A connection may be limited by temporary views; the index knows nothing of them, so
     a hit must be in the view of the blocks as well.
     """
-    views = "select 1 from sqlite_temp_master where name = 'thread_blocks'"
-    if connection.execute(views).fetchone() is None:
+    if not _is_limited(connection):
         return "search_fts f"
     return "search_fts f cross join thread_blocks d on d.search_id = f.rowid"
 
 
+def limit_marks(connection: sqlite3.Connection) -> tuple[Marks, ...]:
+    """Return marks that all blocks of a limited connection have.
+
+    So the index skips most other blocks. What decides is the view of the blocks.
+    """
+    if not _is_limited(connection):
+        return ()
+    rows = connection.execute("select name, is_negative from readable_marks").fetchall()
+    names = tuple(row[0] for row in rows)
+    return (Marks(names, bool(rows[0][1])),) if rows else ()
+
+
+def _is_limited(connection: sqlite3.Connection) -> bool:
+    views = "select 1 from sqlite_temp_master where name = 'thread_blocks'"
+    return connection.execute(views).fetchone() is not None
+
+
 def rarest_first(connection: sqlite3.Connection, words: Sequence[str]) -> list[str]:
     """Return folded words, those with the fewest hits first."""
-    source = searched(connection) if len(words) > 1 else ""
+    source, marks = searched(connection), limit_marks(connection)
 
     def size(word: str) -> int:
         (number,) = connection.execute(
             f"""select count(*) from (select 1 from {source}
             where search_fts match ? limit ?)""",
-            (in_text(word), COUNTED),
+            (expression(word, (), marks), COUNTED),
         ).fetchone()
         return int(number)
 
@@ -694,10 +728,10 @@ def excerpt(snippet: str, text: str) -> str:
     return text[: 2 * AROUND]
 
 
-def _floor(connection: sqlite3.Connection, match: str) -> int | None:
+def _floor(connection: sqlite3.Connection, match: str, source: str) -> int | None:
     """Return where the newest `RANKED` hits begin; None if there are fewer."""
     row = connection.execute(
-        f"""select f.rowid from {searched(connection)} where search_fts match ?
+        f"""select f.rowid from {source} where search_fts match ?
         order by f.rowid desc limit 1 offset ?""",
         (match, RANKED),
     ).fetchone()

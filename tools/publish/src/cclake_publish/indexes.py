@@ -6,6 +6,7 @@ page of the disk for each row. An index is created if the export has the table a
 of the columns.
 """
 
+import re
 from hashlib import blake2b
 
 # Tables with a primary key; one of integers is SQLite's own row number.
@@ -35,13 +36,15 @@ BY_SESSION = {
     "thread_entries": "session_id",
 }
 
-# (table, columns).
+# (table, columns or expressions over them).
 INDEXES: tuple[tuple[str, str], ...] = (
     ("dim_sessions", "session_id"),
-    ("dim_sessions", "project_key, started_at"),
+    # All that a search reads to find the sessions of a project or a model.
+    ("dim_sessions", "project_key, started_at, models, session_id"),
     ("dim_sessions", "parent_session_id"),
     ("dim_sessions", "started_at"),
-    ("dim_sessions", "ended_at"),
+    # The order of the list.
+    ("dim_sessions", "coalesce(ended_at, started_at, ''), session_id"),
     ("dim_projects", "project_key"),
     ("dim_agents", "session_id, agent_id"),
     ("agg_session_metrics", "session_id"),
@@ -53,8 +56,10 @@ INDEXES: tuple[tuple[str, str], ...] = (
     # All columns that the dashboard reads, so that it need not read the rows.
     (
         "agg_response_quarters",
-        "quarter_no, project_key, host, git_branch, model, api_responses, cost_usd,"
-        " total_tokens, unpriced_responses, session_id",
+        "quarter_no, project_key, host, git_branch, model, is_sidechain, api_responses,"
+        " cost_usd, total_tokens, unpriced_responses, session_id, max_context_tokens,"
+        " model_responses, final_responses, uncounted_responses, input_tokens,"
+        " output_tokens, cache_write_tokens, cache_read_tokens",
     ),
     (
         "agg_call_quarters",
@@ -143,5 +148,5 @@ def layout() -> str:
 
 
 def columns_of(index: str) -> tuple[str, ...]:
-    """Return the column names of one declared index."""
-    return tuple(name.strip() for name in index.split(","))
+    """Return the names of the columns of one declared index."""
+    return tuple(re.findall(r"\b[a-z_]+\b(?!\()", index))

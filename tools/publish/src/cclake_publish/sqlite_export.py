@@ -121,10 +121,8 @@ def _create_indexes(file: Transaction, table: Table) -> None:
     for name, index in INDEXES:
         columns = columns_of(index)
         if name == table.name and table.has(*columns):
-            file.run(
-                f"create index {quote('__'.join(('ix', name, *columns)))}"
-                f" on {quote(name)} ({', '.join(map(quote, columns))})"
-            )
+            called = "__".join(("ix", name, *columns))
+            file.run(f"create index {quote(called)} on {quote(name)} ({index})")
 
 
 def _create_search(file: Transaction) -> None:
