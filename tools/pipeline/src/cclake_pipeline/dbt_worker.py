@@ -49,8 +49,6 @@ class Worker:
 
     def _run(self, arguments: list[str], part_rows: int | None) -> dict[str, Any]:
         ends = self._part_ends(arguments, part_rows)
-        if ends:  # one model at a time, so that DuckDB has enough memory
-            arguments = [*arguments, "--threads", "1"]
         for number, end in enumerate(ends, 1):
             self._part = f"batch {number}/{len(ends) + 1}: "
             reply = self._invoke([*arguments, *part(end)])
