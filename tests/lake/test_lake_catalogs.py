@@ -22,11 +22,11 @@ from cclake_extract.commit import rollback
 from cclake_extract.incremental import extract
 from cclake_extract.maintenance.compact import compact
 from cclake_extract.maintenance.expire import expire
-from cclake_extract.maintenance.files import needed, present
 from cclake_extract.maintenance.orphans import sweep_orphans
 from cclake_extract.partitions import spec_of
 from cclake_extract.schema import SCHEMA, ensure_table
 from cclake_lake.catalog import open_catalog, require_table
+from cclake_lake.files import needed, present
 from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import BIN, PATIENCE, free_port, wait_for

@@ -9,10 +9,10 @@ import lake_workers
 import pytest
 from cclake_extract.incremental import extract
 from cclake_extract.maintenance.expire import expire
-from cclake_extract.maintenance.files import needed, present
 from cclake_extract.maintenance.orphans import sweep_orphans
 from cclake_extract.watermark import state_of
 from cclake_lake.catalog import require_table
+from cclake_lake.files import needed, present
 from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import Mongod, wait_for

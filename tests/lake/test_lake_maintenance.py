@@ -14,13 +14,13 @@ from cclake_extract.data_files import destination, new_path
 from cclake_extract.incremental import extract
 from cclake_extract.maintenance.compact import compact
 from cclake_extract.maintenance.expire import expirable, expire, expired
-from cclake_extract.maintenance.files import needed, present
 from cclake_extract.maintenance.orphans import orphans, sweep_orphans
 from cclake_extract.maintenance.policy import due, maintain
 from cclake_extract.parquet import ParquetFile
 from cclake_extract.schema import create_table
 from cclake_extract.watermark import state_of
 from cclake_lake.catalog import open_catalog, require_table
+from cclake_lake.files import needed, present
 from cclake_lake.properties import FORGOTTEN
 from cclake_lake.settings import Lake
 from documents import documents, store

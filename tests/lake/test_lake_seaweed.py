@@ -13,10 +13,10 @@ import pytest
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_extract.incremental import extract
 from cclake_extract.maintenance.expire import expire, expired
-from cclake_extract.maintenance.files import needed, present
 from cclake_extract.maintenance.orphans import sweep_orphans
 from cclake_extract.watermark import state_of
 from cclake_lake.catalog import answering, require_table
+from cclake_lake.files import needed, present
 from cclake_lake.settings import Lake
 from documents import documents, store
 from harness import Mongod

@@ -1,20 +1,10 @@
 """Define the bronze table: its columns, their field ids and its properties."""
 
-import contextlib
-import random
-import time
-
 import pyarrow as pa
 from cclake_common.failure import Failure
-from cclake_lake.catalog import find_table
+from cclake_lake.catalog import create, find_table
 from cclake_lake.settings import Lake
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    NamespaceAlreadyExistsError,
-    ServerError,
-    TableAlreadyExistsError,
-)
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
@@ -29,12 +19,10 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
-from sqlalchemy.exc import IntegrityError
 
 from cclake_extract.commit import commit
 from cclake_extract.partitions import described
 
-TRIES = 5
 S, I, L = StringType(), IntegerType(), LongType()  # noqa: E741
 T, B, X = TimestamptzType(), BooleanType(), BinaryType()
 
@@ -162,24 +150,5 @@ def _add_columns(table: Table, transaction: Transaction) -> None:
 def create_table(
     lake: Lake, catalog: Catalog, spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC
 ) -> Table:
-    """Create namespace and table; another process may do so at the same time.
-
-    Some catalogs then answer the second request with a server error.
-    """
-    for _ in range(TRIES - 1):
-        try:
-            return _create_table(lake, catalog, spec)
-        except (ServerError, CommitFailedException):
-            time.sleep(random.uniform(0, 0.2))
-    return _create_table(lake, catalog, spec)
-
-
-def _create_table(lake: Lake, catalog: Catalog, spec: PartitionSpec) -> Table:
-    with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):
-        catalog.create_namespace(lake.namespace)
-    try:
-        return catalog.create_table(
-            lake.identifier, SCHEMA, partition_spec=spec, properties=PROPERTIES
-        )
-    except TableAlreadyExistsError:
-        return catalog.load_table(lake.identifier)
+    """Create namespace and table; another process may do so at the same time."""
+    return create(lake, catalog, SCHEMA, PROPERTIES, spec)

@@ -1,37 +1,45 @@
-"""Open the Iceberg catalog of a lake, and load its table."""
+"""Open the Iceberg catalog of a lake, and load or create its table."""
 
+import random
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cclake_common.failure import TRY_LATER, Failure
 from cclake_common.settings import mask
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
     AuthorizationExpiredError,
+    CommitFailedException,
     CommitStateUnknownException,
     ForbiddenError,
+    NamespaceAlreadyExistsError,
     NoSuchTableError,
     OAuthError,
     ResolveError,
     RESTError,
     ServerError,
     ServiceUnavailableError,
+    TableAlreadyExistsError,
     TooManyRequestsError,
     UnauthorizedError,
     ValidationError,
 )
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from requests import RequestException
 from requests.exceptions import SSLError
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from cclake_lake.connection import properties, without_secrets
 from cclake_lake.metadata import origin
 from cclake_lake.settings import Lake
 
+TRIES = 5
 REFUSED = ("unable to open database file", "readonly database", "Permission denied")
 SILENT = (OperationalError, OSError, RESTError)
 _UNAUTHORISED = (
@@ -141,6 +149,42 @@ def require_table(lake: Lake) -> Table:
             "Run `extract` to fill it, or `extract table create` for an empty one.",
         )
     return table
+
+
+def create(
+    lake: Lake,
+    catalog: Catalog,
+    schema: Schema,
+    properties: dict[str, str],
+    spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC,
+) -> Table:
+    """Create namespace and table; another process may do so at the same time.
+
+    Some catalogs then answer the second request with a server error.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return _create(lake, catalog, schema, properties, spec)
+        except (ServerError, CommitFailedException):
+            time.sleep(random.uniform(0, 0.2))
+    return _create(lake, catalog, schema, properties, spec)
+
+
+def _create(
+    lake: Lake,
+    catalog: Catalog,
+    schema: Schema,
+    properties: dict[str, str],
+    spec: PartitionSpec,
+) -> Table:
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):
+        catalog.create_namespace(lake.namespace)
+    try:
+        return catalog.create_table(
+            lake.identifier, schema, partition_spec=spec, properties=properties
+        )
+    except TableAlreadyExistsError:
+        return catalog.load_table(lake.identifier)
 
 
 def damaged(lake: Lake, error: Exception) -> Failure:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import orjson
+from cclake_lake.files import needed, readable_from
 from cclake_lake.properties import FORGOTTEN, LAST_RUN
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from cclake_extract.commit import commit, remove, require_same_head
-from cclake_extract.maintenance.files import needed, readable_from
 from cclake_extract.watermark import last_run
 
 # pyiceberg copies all kept snapshots several times in each commit.

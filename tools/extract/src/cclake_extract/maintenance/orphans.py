@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from cclake_lake.files import Found, needed, present
 from pyiceberg.table import Table
 
 from cclake_extract.commit import remove
 from cclake_extract.maintenance.expire import expired_files
-from cclake_extract.maintenance.files import Found, needed, present
 
 # A rebuild commits its files at its end, hours after it wrote the first one.
 AGE = timedelta(hours=24)
