@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -28,7 +29,13 @@ from cclake_extract.schema import SCHEMA, ensure_table
 from cclake_lake.catalog import open_catalog, require_table
 from cclake_lake.files import needed, present
 from cclake_lake.settings import Lake
+from cclake_publish.export import publish
+from cclake_publish.iceberg_reader import open_iceberg
+from cclake_publish.iceberg_writer import write_gold
+from cclake_publish.marts import of_duckdb
 from documents import documents, store
+from exports import rows_of
+from gold_tables import add_session, make_gold
 from harness import BIN, PATIENCE, free_port, wait_for
 from lakes import (
     answer,
@@ -183,6 +190,20 @@ def test_the_lake_works_the_same_there(db: Db, lake: Lake, tmp_path: Path) -> No
     assert loaded(lake, path)["total"] == 60
     listed = duck(path, "select seq from raw.conversations order by all")
     assert [seq for (seq,) in listed] == list(range(1, 61))
+
+
+@pytest.mark.parametrize("lake", ["rest on s3", "seaweed"], indirect=True)
+def test_gold_is_written_and_published_there(lake: Lake, tmp_path: Path) -> None:
+    lake = replace(lake, gold_namespace=f"g{uuid.uuid4().hex[:8]}")
+    gold = make_gold(tmp_path / "analytics.duckdb")
+    for number in (7, 8):  # the second build replaces the first
+        with duckdb.connect(str(gold)) as writer:
+            add_session(writer, number, 2)
+        with of_duckdb(gold) as marts:
+            write_gold(lake, marts, lambda _table, _rows: None)
+    publish(gold, tmp_path / "direct")
+    publish(partial(open_iceberg, lake), tmp_path / "from_lake", full=True)
+    assert rows_of(tmp_path / "from_lake") == rows_of(tmp_path / "direct")
 
 
 def test_many_shares_are_written_there(

@@ -17,6 +17,7 @@ class Lake:
             catalog knows it by; may be empty there.
         catalog_type: `sql` (SQLite in the warehouse folder) or `rest`.
         catalog_uri: Address of the REST catalog; of another SQL database for `sql`.
+        gold_namespace: Namespace of the tables of gold, if they are written there.
     """
 
     warehouse: str
@@ -25,6 +26,7 @@ class Lake:
     catalog_uri: str = ""
     namespace: str = "analytics"
     table: str = "conversations"
+    gold_namespace: str = "gold"
 
     @property
     def identifier(self) -> str:
@@ -65,6 +67,7 @@ class Lake:
             "catalog_uri": os.environ.get("ICEBERG_CATALOG_URI") or "",
             "namespace": os.environ.get("ICEBERG_NAMESPACE") or "analytics",
             "table": os.environ.get("ICEBERG_TABLE_NAME") or "conversations",
+            "gold_namespace": os.environ.get("ICEBERG_GOLD_NAMESPACE") or "gold",
         }
         found = env | {k: v for k, v in options.items() if v}
         if found["catalog_type"] != "rest":

@@ -2,10 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,12 @@ class Published:
         return asdict(self)
 
 
+Opening = Callable[[Path, str], AbstractContextManager[Gold]]
+"""Opens gold, with a folder for temporary files and a limit of memory."""
+
+
 def publish(
-    duckdb_path: Path,
+    source: Path | Opening,
     export_dir: Path,
     *,
     record: Path | None = None,
@@ -66,7 +71,8 @@ def publish(
     """Bring the export up to date, or write a new one.
 
     Args:
-        duckdb_path: The database that dbt writes; only read.
+        source: The database that dbt writes, which is only read; or what opens gold
+            that is elsewhere.
         export_dir: Folder of the exports.
         record: The log of pipeline runs; its newest runs are published, too.
         full: Write a new file instead of updating the last export.
@@ -79,12 +85,13 @@ def publish(
             exports cannot be written.
     """
     begin = time.monotonic()
+    opened = partial(open_gold, source) if isinstance(source, Path) else source
     hours = float("inf") if copy_hours is None else copy_hours
     copy = copy or duckdb_export.age(export_dir) > hours * 3600
     with _clear_failures(export_dir), publisher_lock(export_dir) as scratch:
 
         def attempt(memory: str, full: bool) -> Published:
-            with open_gold(duckdb_path, scratch, memory) as gold:
+            with opened(scratch, memory) as gold:
                 return _publish(gold, export_dir, record, full, copy, progress, begin)
 
         try:
@@ -125,11 +132,7 @@ def _publish(
     progress: Progress,
     begin: float,
 ) -> Published:
-    if not gold.is_whole():
-        raise Failure(
-            "gold is incomplete: the last run of dbt was aborted",
-            "Run `pipeline run`, which completes and publishes it.",
-        )
+    gold.require_whole()
     known = {} if full else _known(gold, folder)
     moved = update.find(gold, known, _gone(gold, folder)) if known else None
     info = Info(facts(gold), pipeline_runs.read(record) if record else [])

@@ -2,13 +2,14 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from cclake_common.failure import TRY_LATER, Failure
 
 from cclake_publish.indexes import BY_SESSION, VIEWS
@@ -66,11 +67,21 @@ class Table:
 
 
 class Gold:
-    """An open gold database. `connection` may attach further files for writing."""
+    """An open gold database. `connection` may attach further files for writing.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    Attributes:
+        images: The bytes of all images, if they are not in the database.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        catalog: str,
+        images: Iterable[pa.RecordBatch] | None = None,
+    ) -> None:
         self.connection = connection
         self.catalog = catalog
+        self.images = images
         self._names: set[str] = set()
         self._sources: dict[str, str] = {}
         self.tables = self._tables()
@@ -126,14 +137,22 @@ class Gold:
             return ""  # loaded by an earlier version
         return str(row[0]) if row and row[0] is not None else ""
 
-    def is_whole(self) -> bool:
-        """Return whether the last run of dbt was complete; True if unknown."""
+    def require_whole(self) -> None:
+        """Refuse gold that an aborted run of dbt left incomplete.
+
+        Raises:
+            Failure: The last run of dbt was not complete.
+        """
         state = f"{quote(self.catalog)}.intermediate.build_state"
         try:
             row = self.connection.execute(f"select is_whole from {state}").fetchone()
         except duckdb.CatalogException:
-            return True
-        return bool(row and row[0])
+            return  # unknown
+        if not (row and row[0]):
+            raise Failure(
+                "gold is incomplete: the last run of dbt was aborted",
+                "Run `pipeline run`, which completes and publishes it.",
+            )
 
     def number(self, table: Table) -> None:
         """Give each block a unique number; `numbered` has them.
@@ -226,19 +245,43 @@ def literal(value: object) -> str:
 
 
 @contextmanager
-def open_gold(path: Path, scratch: Path, memory: str = MEMORY) -> Iterator[Gold]:
+def open_gold(
+    path: Path,
+    scratch: Path,
+    memory: str = MEMORY,
+    images: Iterable[pa.RecordBatch] | None = None,
+) -> Iterator[Gold]:
     """Open the gold tables of a DuckDB file for reading.
 
     Args:
         path: The DuckDB file that dbt writes.
         scratch: Folder for what does not fit into memory.
         memory: Maximum memory of DuckDB.
+        images: The bytes of all images, if they are not in the file.
 
     Raises:
         Failure: There is no such file, it holds no gold, or a writer has locked it.
     """
     if not path.exists():
         raise Failure(f"{path} does not exist", "Run `pipeline run` first.")
+    connection = connect(":memory:", scratch, memory)
+    try:
+        # A Python variable must not stand in for a missing table of its name.
+        connection.execute("set python_enable_replacements = false")
+        # dbt's views name their database by the stem of the file: keep that name.
+        _attach(connection, path, path.stem)
+        gold = Gold(connection, path.stem, images)
+        if not gold.tables:
+            raise Failure(f"{path} holds no gold tables", "Run `pipeline run` first.")
+        yield gold
+    finally:
+        connection.close()
+
+
+def connect(
+    path: str | Path, scratch: Path, memory: str = MEMORY
+) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file, or a database in memory, with the limits of publish."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "threads": 2,
@@ -246,18 +289,7 @@ def open_gold(path: Path, scratch: Path, memory: str = MEMORY) -> Iterator[Gold]
         # A batch of long texts may hold more than 2 GB.
         "arrow_large_buffer_size": True,
     }
-    connection = duckdb.connect(":memory:", config=settings)
-    try:
-        # A Python variable must not stand in for a missing table of its name.
-        connection.execute("set python_enable_replacements = false")
-        # dbt's views name their database by the stem of the file: keep that name.
-        _attach(connection, path, path.stem)
-        gold = Gold(connection, path.stem)
-        if not gold.tables:
-            raise Failure(f"{path} holds no gold tables", "Run `pipeline run` first.")
-        yield gold
-    finally:
-        connection.close()
+    return duckdb.connect(str(path), config=settings)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:

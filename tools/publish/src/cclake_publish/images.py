@@ -1,10 +1,12 @@
-"""Write the bytes of images, which gold decodes from their lines, into SQLite.
+"""Read the bytes of images, which gold decodes from their lines, and write them.
 
 DuckDB holds 2,048 values at once when it writes a table, which are gigabytes of images.
 So its export has none. They are read in small batches, and each only once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
 
 from cclake_publish import indexes
 from cclake_publish.gold import IMAGE_DATA, Gold, literal
@@ -12,6 +14,7 @@ from cclake_publish.sqlite_writer import Progress, Transaction
 
 NAMES = "images"
 BATCH_BYTES = 16 << 20
+SCHEMA = pa.schema([("image_key", pa.large_string()), ("data", pa.large_binary())])
 SETTINGS = (
     # With this, a scan for named lines does not read the text of others.
     "dynamic_or_filter_threshold = 1000",
@@ -25,7 +28,7 @@ def write_images(gold: Gold, file: Transaction, progress: Progress) -> int:
     if not gold.has(IMAGE_DATA):
         return 0
     file.run(indexes.IMAGE_DATA)
-    return _copy(gold, "true", file, progress)
+    return _copy(gold.images or read_images(gold), file, progress)
 
 
 def update_images(gold: Gold, file: Transaction, progress: Progress) -> int:
@@ -57,10 +60,27 @@ def update_images(gold: Gold, file: Transaction, progress: Progress) -> int:
     if not new:
         return 0
     named = ", ".join(literal(key) for (key,) in new)
-    return _copy(gold, f"n.image_key in ({named})", file, progress)
+    return _copy(read_images(gold, f"n.image_key in ({named})"), file, progress)
 
 
-def _copy(gold: Gold, chosen: str, file: Transaction, progress: Progress) -> int:
+def _copy(
+    batches: Iterable[pa.RecordBatch], file: Transaction, progress: Progress
+) -> int:
+    copied = 0
+    for rows in batches:
+        file.insert(IMAGE_DATA, rows)
+        progress(IMAGE_DATA, rows.num_rows)
+        copied += rows.num_rows
+    return copied
+
+
+def read_images(gold: Gold, chosen: str = "true") -> Iterator[pa.RecordBatch]:
+    """Yield the bytes of images, a few at a time, in the columns of `SCHEMA`.
+
+    Args:
+        gold: The gold tables.
+        chosen: A condition on the table of images, `n`.
+    """
     cursor = gold.connection.cursor()
     for setting in SETTINGS:
         cursor.execute(f"set {setting}")
@@ -71,17 +91,12 @@ def _copy(gold: Gold, chosen: str, file: Transaction, progress: Progress) -> int
         " window line as (partition by n.extract_run, n.doc_id, n.part)"
         " order by n.extract_run, n.doc_id, n.part"
     ).fetchall()
-    copied = 0
     for keys in _batches(weighed):
         found = cursor.execute(
             f"select image_key, data from {gold.source(IMAGE_DATA)}"
             f" where image_key in ({', '.join(map(literal, keys))})"
         )
-        for rows in found.to_arrow_reader(len(keys)):
-            file.insert(IMAGE_DATA, rows)
-            progress(IMAGE_DATA, rows.num_rows)
-            copied += rows.num_rows
-    return copied
+        yield from found.to_arrow_reader(len(keys))
 
 
 def _batches(weighed: list[tuple[str, int]]) -> Iterator[list[str]]:

@@ -75,6 +75,7 @@ SETTINGS = (
     Setting("ICEBERG_CA_FILE", "", "CA certificates for catalog and S3"),
     Setting("ICEBERG_NAMESPACE", "analytics", "namespace"),
     Setting("ICEBERG_TABLE_NAME", "conversations", "table"),
+    Setting("ICEBERG_GOLD_NAMESPACE", "gold", "namespace of gold, if written there"),
     Setting("ICEBERG_S3_ENDPOINT", "", "S3 server other than AWS"),
     Setting("ICEBERG_S3_REGION", "", "S3 region"),
     Setting("ICEBERG_S3_ACCESS_KEY_ID", "", "S3 access key"),
