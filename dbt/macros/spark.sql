@@ -1,6 +1,6 @@
 {#
-    On Spark, each run builds every table whole, and keeps no record of its state: readers
-    take gold from DuckDB.
+    On Spark, each run builds every table whole, and keeps no record of its state:
+    `just spark` gives readers only what is complete.
 #}
 {% macro spark__begin_build() %}{% endmacro %}
 
@@ -40,11 +40,7 @@
         drop table if exists {{ target }}
     {%- endcall -%}
     {%- call statement('main') -%}
-        create table {{ target }}
-        {%- if env_var('CCLAKE_SPARK_TABLES', '') %}
-            using parquet
-            location '{{ env_var('CCLAKE_SPARK_TABLES') }}/{{ target.schema }}/{{ target.identifier }}'
-        {%- endif %} as
+        create table {{ target }} as
         {{ model.compiled_code }}
     {%- endcall -%}
     {{ return({'relations': [target]}) }}

@@ -17,7 +17,7 @@ import cases
 from chain import Chain
 from harness import Mongod
 from parity import FIXTURES, generate
-from spark_gold import compare
+from spark_gold import spark
 
 
 def _chains(folder: Path, uri: str, logs: list[Path]) -> Iterator[tuple[str, Chain]]:
@@ -47,7 +47,7 @@ def main() -> int:
         mongod = Mongod(Path(name) / "mongod").start()
         try:
             for what, chain in _chains(Path(name), mongod.uri, logs):
-                done = compare(chain)
+                done = spark(chain, "compare")
                 print(f"{what}\n{done.stdout}{done.stderr}", flush=True)
                 different += bool(done.returncode)
         finally:

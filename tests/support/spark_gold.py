@@ -9,11 +9,11 @@ from harness import BIN, PATIENCE
 PYTHON = REPOSITORY / ".spark" / "bin" / "python"
 
 
-def compare(chain: Chain) -> "subprocess.CompletedProcess[str]":
-    """Build gold of a chain's bronze on Spark, and compare it with that in DuckDB."""
+def spark(chain: Chain, command: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Build gold of a chain's bronze on Spark; or `compare` it with that in DuckDB."""
     return subprocess.run(
-        [REPOSITORY / "spark" / "run", "compare"],
-        env=chain.env | {"CCLAKE_EXTRACT": str(BIN / "extract")},
+        [REPOSITORY / "spark" / "run", command],
+        env=chain.env | {"CCLAKE_BIN": str(BIN)} | env,
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,

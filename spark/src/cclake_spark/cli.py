@@ -1,16 +1,31 @@
-"""Build gold on Spark from the Iceberg table, and compare it with DuckDB's."""
+"""Build gold on Spark from the Iceberg table, and write it into Iceberg tables.
+
+Or compare it with DuckDB's.
+"""
 
 import argparse
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cclake_spark.compare import compare, newest_run
 from cclake_spark.engine import Gold, build, engine
+from cclake_spark.save import save
 
 ROOT = Path(__file__).resolve().parents[3]
+TRY_LATER, INTERRUPTED = 75, 130
+# What says that all files beside it are complete; `publish iceberg` reads it.
+FACTS = "build.json"
+
+
+class Busy(Exception):
+    """Another process builds into the same folder."""
 
 
 def main() -> int:
@@ -21,53 +36,112 @@ def main() -> int:
         nargs="?",
         choices=("build", "compare"),
         default="build",
-        help="build: write gold as Parquet files. compare: also compare each"
-        " value with that in DuckDB.",
+        help="build: write gold into Iceberg tables. compare: compare each value with"
+        " that in DuckDB, and write nothing.",
     )
-    parser.add_argument("--select", nargs="+", help="Models to build, as in dbt.")
+    parser.add_argument(
+        "--select", nargs="+", help="Models to build, as in dbt; Parquet files only."
+    )
     options = parser.parse_args()
     data = Path(os.environ.get("CCLAKE_HOME") or Path.home() / ".claude-sync")
+    try:
+        with _alone(data):
+            return _run(data, options.command == "compare", options.select or [])
+    except Busy:
+        print("spark: another build is running; wait for its end", file=sys.stderr)
+        return TRY_LATER
+    except KeyboardInterrupt:
+        print("spark: interrupted; gold in Iceberg is unchanged", file=sys.stderr)
+        return INTERRUPTED
+    except subprocess.CalledProcessError as error:  # it has said why
+        return error.returncode
+
+
+def _run(data: Path, comparing: bool, chosen: list[str]) -> int:
     database = Path(os.environ.get("DUCKDB_PATH") or data / "analytics.duckdb")
-    comparing = options.command == "compare"
     if comparing and not database.exists():
         print(f"spark: no gold in DuckDB: {database}", file=sys.stderr)
         return 1
+    bronze = _tool("extract", "table", "info", "--json")
     gold = Gold(
-        bronze=_bronze(),
+        bronze=bronze["location"],
+        snapshot=bronze["snapshot_id"],
         folder=data / "spark",
         project=ROOT / "dbt",
         up_to_run=newest_run(database) if comparing else None,
     )
-    chosen = ["--select", *options.select] if options.select else []
     quiet = ["--quiet"] if comparing else []
     with engine(gold) as session:
-        if not build(gold, [*quiet, *chosen]):
+        marts = build(gold, [*quiet, *(["--select", *chosen] if chosen else [])])
+        if marts is None:
             return 1
-        if not comparing:
-            print(f"gold: {gold.folder}")
-            return 0
-        different = 0
-        for table in compare(session, database):
-            result = table.problem or "equal"
-            columns = f": {', '.join(table.differing)}" if table.differing else ""
-            print(
-                f"{table.name:<40}{table.rows:>9} rows  {table.columns:>3} columns  "
-                f"{result}{columns}",
-                flush=True,
-            )
-            different += bool(table.problem)
+        if comparing:
+            return _compare(session, database)
+        folder = gold.folder / "gold"
+        folder.mkdir()
+        save(session, marts, folder)
+    if chosen:
+        print(f"gold: {folder} (a part, so it is not written into Iceberg tables)")
+        return 0
+    marks = json.dumps(bronze["watermarks"], separators=(",", ":"), sort_keys=True)
+    facts = {
+        "extract_run": bronze["extract_run"],
+        "watermarks": marks,
+        "engine": "spark",
+    }
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    done = _tool("publish", "iceberg", "--parquet", str(folder), "--json")
+    tables = done["tables"]
+    print(
+        f"gold: {sum(tables.values()):,} rows of {len(tables)} tables in the namespace"
+        f" {done['namespace']}"
+    )
+    return 0
+
+
+def _compare(session: Any, database: Path) -> int:
+    different = 0
+    for table in compare(session, database):
+        result = table.problem or "equal"
+        columns = f": {', '.join(table.differing)}" if table.differing else ""
+        print(
+            f"{table.name:<40}{table.rows:>9} rows  {table.columns:>3} columns  "
+            f"{result}{columns}",
+            flush=True,
+        )
+        different += bool(table.problem)
     print(f"{different} tables differ" if different else "all tables are equal")
     return 1 if different else 0
 
 
-def _bronze() -> str:
-    """Return the location of the Iceberg table, as `extract` has it."""
-    extract = os.environ.get("CCLAKE_EXTRACT", str(ROOT / ".venv" / "bin" / "extract"))
+def _tool(name: str, *arguments: str) -> Any:
+    """Run a tool of the project; return what it printed.
+
+    Raises:
+        CalledProcessError: It failed, and has said why.
+    """
+    tools = Path(os.environ.get("CCLAKE_BIN") or ROOT / ".venv" / "bin")
     done = subprocess.run(
-        [extract, "table", "info", "--json"], check=True, stdout=subprocess.PIPE
+        [tools / name, *arguments], check=True, stdout=subprocess.PIPE
     )
-    return str(json.loads(done.stdout)["location"])
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Refuse to build while another process builds into the same folder."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "spark.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of the engine's libraries may keep the process for minutes.
+    os._exit(code)

@@ -6,10 +6,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from pyspark.sql import SparkSession
 
 from cclake_spark import functions
+
+SHARED_HOSTS = """
+select host
+from (select distinct coalesce(host, '') as host, buffer from {rows})
+group by host
+having count(*) > 1
+"""
+# As `load` keeps the oldest of several rows.
+OLDEST = """
+select * from (
+    select *, row_number() over (
+        partition by doc_id, part order by extract_run, buffer, seq
+    ) as copy
+    from {rows}
+) where copy = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -18,15 +35,22 @@ class Gold:
 
     Attributes:
         bronze: The location of the Iceberg table `conversations`.
-        folder: Where the tables of gold are written; what it holds is deleted.
+        snapshot: The snapshot that is read; None for an empty table.
+        folder: Where files are written; what it holds is deleted.
         project: The dbt project.
         up_to_run: The newest extraction that is read, or none for all.
     """
 
     bronze: str
+    snapshot: str | None
     folder: Path
     project: Path
     up_to_run: int | None = None
+
+    @property
+    def work(self) -> Path:
+        """The folder of the engine's own tables, which is deleted at the end."""
+        return self.folder / "work"
 
 
 @contextmanager
@@ -36,14 +60,21 @@ def engine(gold: Gold) -> Iterator[SparkSession]:
     SPARK_REMOTE names a Spark Connect server; else one is started for this process.
     """
     shutil.rmtree(gold.folder, ignore_errors=True)
-    gold.folder.mkdir(parents=True)
-    os.environ["CCLAKE_SPARK_TABLES"] = str(gold.folder.resolve())
-    with _server():
-        session = SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).getOrCreate()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        functions.register(session)
-        _attach(session, gold)
-        yield session
+    gold.work.mkdir(parents=True)
+    try:
+        with _server():
+            remote = os.environ["SPARK_REMOTE"]
+            session = SparkSession.builder.remote(remote).getOrCreate()
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            session.conf.set("spark.sql.warehouse.dir", str(gold.work.resolve()))
+            functions.register(session)
+            _attach(session, gold)
+            try:
+                yield session
+            finally:
+                session.stop()
+    finally:
+        shutil.rmtree(gold.work, ignore_errors=True)
 
 
 @contextmanager
@@ -65,7 +96,10 @@ def _server() -> Iterator[None]:
 
 
 def _attach(session: SparkSession, gold: Gold) -> None:
-    """Name bronze `raw.conversations`, without writing to it."""
+    """Name bronze `raw.conversations`, without writing to it.
+
+    Every model reads the same snapshot, whatever is extracted meanwhile.
+    """
     for schema in ("raw", "lake"):
         session.sql(f"create schema if not exists {schema}").collect()
     session.sql("drop table if exists lake.conversations").collect()
@@ -73,15 +107,18 @@ def _attach(session: SparkSession, gold: Gold) -> None:
         "create external table lake.conversations using iceberg"
         f" location '{gold.bronze}'"
     ).collect()
-    newest = "" if gold.up_to_run is None else f" where extract_run <= {gold.up_to_run}"
-    session.sql(
-        "create or replace view raw.conversations as"
-        f" select * from lake.conversations{newest}"
-    ).collect()
+    rows = "lake.conversations"
+    if gold.snapshot is not None:
+        rows += f" version as of {int(gold.snapshot)}"
+    if gold.up_to_run is not None:
+        rows = f"(select * from {rows} where extract_run <= {gold.up_to_run})"
+    is_shared = session.sql(SHARED_HOSTS.format(rows=rows)).collect()
+    view = OLDEST.format(rows=rows) if is_shared else f"select * from {rows}"
+    session.sql(f"create or replace view raw.conversations as {view}").collect()
 
 
-def build(gold: Gold, options: Sequence[str] = ()) -> bool:
-    """Run dbt in this process; return whether every model was built."""
+def build(gold: Gold, options: Sequence[str] = ()) -> list[str] | None:
+    """Run dbt in this process; return the marts that it built, None if one failed."""
     from dbt.cli.main import dbtRunner
 
     os.environ["DBT_TARGET"] = "spark"
@@ -95,4 +132,10 @@ def build(gold: Gold, options: Sequence[str] = ()) -> bool:
     # Data and unit tests are in DuckDB's SQL.
     command = ["build", "--exclude-resource-type", "test", "unit_test"]
     place = ["--project-dir", folder, "--profiles-dir", folder]
-    return bool(dbtRunner().invoke([*command, *place, *options]).success)
+    done = dbtRunner().invoke([*command, *place, *options])
+    if isinstance(done.exception, KeyboardInterrupt):
+        raise done.exception
+    if not done.success:
+        return None
+    nodes = [result.node for result in cast("Any", done.result)]
+    return [node.name for node in nodes if node.schema == "marts"]
