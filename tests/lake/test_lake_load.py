@@ -22,6 +22,7 @@ from cclake_lake.catalog import require_table
 from cclake_lake.settings import Lake
 from cclake_load import head, load
 from cclake_load.load import Load
+from cclake_load.warehouse import open_database
 from documents import acknowledge, document, documents, entry, store
 from harness import PATIENCE
 from lakes import answer, duck, loaded, rows, tool
@@ -428,3 +429,11 @@ def test_the_lines_are_compressed(db: Db, lake: Lake, path: Path) -> None:
     query = "select distinct compression from pragma_storage_info('raw.conversations')"
     kinds = duck(path, f"{query} where column_name = 'entry' and persistent")
     assert ("ZSTD",) in kinds
+
+
+def test_a_file_that_is_named_like_a_schema_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "Raw.duckdb"
+    with pytest.raises(Failure, match="the name of a schema") as failed:
+        open_database(file, "500MB")
+    assert failed.value.code == 2
+    assert not file.exists()

@@ -10,6 +10,8 @@ PAUSE_S = 0.25
 STORAGE = "v1.2.0"
 """Format of a new file: the first one that compresses the lines with zstd."""
 LOCKED = "Could not set lock"
+# DuckDB names a database by its file, and can't tell it from a schema of that name.
+TAKEN = ("raw", "staging", "intermediate", "marts", "main", "temp", "system")
 
 
 def open_database(
@@ -24,9 +26,15 @@ def open_database(
         read: Open it read-only.
 
     Raises:
-        Failure: The file stays locked, or is not a DuckDB file of this version, or the
-            limit is invalid.
+        Failure: The file stays locked, or is not a DuckDB file of this version, or its
+            name or the limit is invalid.
     """
+    if path.stem.lower() in TAKEN:
+        raise Failure(
+            f"{path} can't be used: {path.stem} is the name of a schema in it",
+            "Set DUCKDB_PATH to a file of another name, such as analytics.duckdb.",
+            code=2,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait
     while True:
