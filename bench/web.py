@@ -7,8 +7,9 @@ that `publish` makes; serves it beside an empty MongoDB, asks for each page seve
 times, and prints the median of the times and the processor time that the server used
 for one. The times of one run can be compared with each other and with the first line,
 the same read by bare SQLite. Before that, the first pages of a server that has just
-started, and after it, those that follow a publication. With --folder the export is kept
-and used again.
+started, and after it, those that follow a publication, and searches by users of a team
+who read a part. With --folder the export is kept and used again: remove it when the
+indexes of `publish` have changed.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from harness import Mongod
 from sample import LONG, MAIN, sample
 from webface import Web
 from webstart import cpu, published, served, started
+from webteam import limited
 
 ROUNDS = 15
 SPAN = timedelta(days=730)
@@ -104,7 +106,7 @@ def main() -> None:
         place = (folder / "exports", folder / "log", mongod.start().uri)
         found = started(*place)
         web = stack.enter_context(served(*place))
-        found |= measure(web, path) | published(web, path)
+        found |= measure(web, path) | published(web, path) | limited(*place)
     if given.json:
         print(json.dumps(found))
         return

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -170,7 +170,7 @@ def _show(visit: Visit, thread: Thread, listed: Listed) -> Response:
         thread=thread,
         s=thread.session,
         ask=ask,
-        href=partial(_href, ask, listed.query),
+        href=cache(partial(_href, ask, listed.query)),
         listed=listed,
         keeps=keeps,
         outline=outline_near(thread.prompts, thread.page.number if thread.page else 1),

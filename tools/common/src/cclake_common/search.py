@@ -373,6 +373,7 @@ def _source(
     kinds: Sequence[str],
     where: Scope,
     below: int | None = None,
+    tables: str = "",
 ) -> tuple[str, dict[str, Any]]:
     """Return the tables and conditions of a search in the index `f`, and its values."""
     conditions = ["search_fts match :match"]
@@ -381,7 +382,7 @@ def _source(
         (below, "f.rowid < :below"),
     )  # fmt: skip
     conditions += [sql for value, sql in pairs if value is not None]
-    found = searched(connection)
+    found = tables or searched(connection)
     if where.sessions is not None:
         chosen = "(select value from json_each(:sessions))"
         sign = "not in" if where.is_without else "in"
@@ -457,25 +458,64 @@ def hits(
     """
     if where.is_empty:
         return []
-    source, values = _source(connection, match, kinds, where)
-    values |= {"limit": limit, "offset": offset}
-    # Blocks are numbered chronologically, so the newest come first for free.
-    order = "f.rowid desc"
     if best and match:
-        of_words = expression(match, (), limit_marks(connection))
-        is_common = _floor(connection, of_words, "search_fts f") is not None
-        readable = searched(connection)
-        floor = _floor(connection, values["match"], readable) if is_common else None
-        above = "" if floor is None else "and f.rowid > :floor"
-        # The rank is that of the words alone: for that of a mark, SQLite would count
-        # all blocks that have it. The plus makes it rank only what is in the set.
-        source = f"""from search_fts f where search_fts match :words {above}
-        and +f.rowid in (select f.rowid {source} {above})"""
-        order = "+f.rank"
-        values |= {"floor": floor, "words": in_text(match)}
-    sql = f"select f.rowid {source} order by {order} limit :limit offset :offset"
-    found = connection.execute(sql, values)
-    return described(connection, match, words, [row[0] for row in found])
+        numbers = _best(connection, match, kinds, where, offset + limit)[offset:]
+    else:
+        source, values = _source(connection, match, kinds, where)
+        # Blocks are numbered chronologically, so the newest come first for free.
+        found = connection.execute(
+            f"""select f.rowid {source} order by f.rowid desc
+            limit :limit offset :offset""",
+            values | {"limit": limit, "offset": offset},
+        )
+        numbers = [row[0] for row in found]
+    return described(connection, match, words, numbers)
+
+
+def _best(
+    connection: sqlite3.Connection,
+    match: str,
+    kinds: Sequence[str],
+    where: Scope,
+    number: int,
+) -> list[int]:
+    """Return the numbers of the best hits.
+
+    Those of a limited connection are looked up last, since only a few are needed.
+    """
+    source, values = _source(connection, match, kinds, where, tables="search_fts f")
+    is_limited = _is_limited(connection)
+    is_common = is_limited or _floor(connection, in_text(match)) is not None
+    floor = _floor(connection, values["match"]) if is_common else None
+    above = "" if floor is None else "and f.rowid > :floor"
+    # The rank is that of the words alone: for that of a mark, SQLite would count
+    # all blocks that have it. The plus makes it rank only what is in the set.
+    found = connection.execute(
+        f"""select f.rowid from search_fts f where search_fts match :words {above}
+        and +f.rowid in (select f.rowid {source} {above})
+        order by +f.rank limit :number""",
+        values
+        | {
+            "floor": floor, "words": in_text(match),
+            "number": -1 if is_limited else number,
+        },
+    )  # fmt: skip
+    if is_limited:
+        return _readable(connection, found, number)
+    return [row[0] for row in found]
+
+
+def _readable(
+    connection: sqlite3.Connection, found: sqlite3.Cursor, number: int
+) -> list[int]:
+    """Return the first hits that a limited connection has, in their order."""
+    first: list[int] = []
+    while len(first) < number and (some := [row[0] for row in found.fetchmany(CHUNK)]):
+        marks = ", ".join("?" * len(some))
+        sql = f"select search_id from thread_blocks where search_id in ({marks})"
+        known = {row[0] for row in connection.execute(sql, some)}
+        first += [one for one in some if one in known]
+    return first[:number]
 
 
 def texts(
@@ -728,10 +768,10 @@ def excerpt(snippet: str, text: str) -> str:
     return text[: 2 * AROUND]
 
 
-def _floor(connection: sqlite3.Connection, match: str, source: str) -> int | None:
+def _floor(connection: sqlite3.Connection, match: str) -> int | None:
     """Return where the newest `RANKED` hits begin; None if there are fewer."""
     row = connection.execute(
-        f"""select f.rowid from {source} where search_fts match ?
+        f"""select f.rowid from {searched(connection)} where search_fts match ?
         order by f.rowid desc limit 1 offset ?""",
         (match, RANKED),
     ).fetchone()
