@@ -7,10 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import datasette.app  # noqa: F401 - loads its plugins, in their order
 import pytest
 from cclake_common.search import Operator, Within, hits, scope
 from cclake_web.data import costs, over_time, sessions
 from cclake_web.data.filters import Filters
+from cclake_web.pages import palette
 from cclake_web.team import limits
 from sample import sample
 
@@ -62,6 +64,15 @@ def test_the_list_continues_at_its_place(
     ]
     found = plans(db, asked, "with chosen as")
     assert len(re.findall(r"SEARCH s USING INDEX \w+ \(<expr>[<>]", found)) == 3
+
+
+def test_the_palette_reads_the_newest_sessions_first(
+    db: sqlite3.Connection, asked: list[str]
+) -> None:
+    assert palette._sessions(db, "a")
+    found = plans(db, asked, "from dim_sessions")
+    assert re.search(r"SCAN s USING INDEX \w+", found)
+    assert "ORDER BY" not in found
 
 
 def test_the_dearest_prompts_of_a_host_are_read_in_their_order(

@@ -20,7 +20,7 @@ from cclake_common.search import (
 from datasette.utils.asgi import Response
 
 from cclake_web.data import file_operations
-from cclake_web.data.filters import like
+from cclake_web.data.filters import SORTS, like
 from cclake_web.formatting import one_line, title
 from cclake_web.pages.web import Visit, view
 
@@ -63,12 +63,12 @@ def _entry(kind: str, text: str | None, about: str | None, href: str) -> dict[st
 
 def _sessions(connection: sqlite3.Connection, text: str) -> Found:
     rows = connection.execute(
-        """select s.session_id, coalesce(s.title, s.first_prompt) as title,
+        f"""select s.session_id, coalesce(s.title, s.first_prompt) as title,
         p.project_name, s.project_key from dim_sessions s
         left join dim_projects p on p.project_key = s.project_key
         where coalesce(s.title, '') || ' ' || coalesce(s.first_prompt, '')
             like ? escape '\\' or s.session_id like ? escape '\\'
-        order by s.ended_at desc limit ?""",
+        order by {SORTS["recent"][0]} desc limit ?""",
         (f"%{like(text)}%", f"{like(text)}%", EACH),
     )
     return [
