@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import account
+import families
+import gateway
 import pytest
+import talk
 from bronze import Bronze
 from chain import shared
 from gold import Workshop
@@ -25,6 +28,23 @@ def workshop(
 @pytest.fixture(scope="session")
 def corrupt(workshop: Workshop) -> Path:
     return workshop.build("corrupt", FIXTURES / "corrupt" / "projects")
+
+
+@pytest.fixture(scope="session")
+def histories(
+    tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, bronze: Bronze
+) -> Path:
+    """Families of sessions, a gateway's calls, and what users typed; for reading."""
+
+    def make(folder: Path) -> None:
+        rows = [
+            row
+            for history in (families, gateway, talk)
+            for row in bronze.rows(history.write(folder / history.__name__))
+        ]
+        workshop.build("histories", rows).rename(folder / "histories.duckdb")
+
+    return shared(tmp_path_factory, "gold-histories", make) / "histories.duckdb"
 
 
 @pytest.fixture(scope="session")

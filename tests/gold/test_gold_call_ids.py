@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-import gateway
 from gateway import FIRST, FORK, SECOND
-from gold import Workshop, one, query
+from gold import one, query
+
+OURS = f"session_id in ('{FIRST}', '{SECOND}', '{FORK}')"
 
 
-def test_each_conversation_has_its_own_calls(
-    workshop: Workshop, tmp_path: Path
-) -> None:
-    gold = workshop.build("gateway", gateway.write(tmp_path))
+def test_each_conversation_has_its_own_calls(histories: Path) -> None:
     calls = query(
-        gold,
+        histories,
         "select tool_use_id, session_id, agent_id, is_error, file_path, duration_ms"
-        " from marts.fct_tool_calls order by session_id, agent_id nulls first, 1",
+        f" from marts.fct_tool_calls where {OURS}"
+        " order by session_id, agent_id nulls first, 1",
     )
     assert calls == [
         (f"functions.Edit:{n}@{session}{'/' + agent if agent else ''}", session,
@@ -25,9 +24,10 @@ def test_each_conversation_has_its_own_calls(
         for n in (0, 1)
     ]  # fmt: skip
     blocks = one(
-        gold,
+        histories,
         "select count(*), count(distinct tool_use_id), count(calls.tool_use_id)"
         " from marts.thread_blocks as blocks"
-        " left join marts.fct_tool_calls as calls using (tool_use_id)",
+        " left join marts.fct_tool_calls as calls using (tool_use_id)"
+        f" where blocks.{OURS}",
     )
     assert blocks == (16, 8, 16)

@@ -2,22 +2,15 @@
 
 from pathlib import Path
 
-import families
 import pytest
 from families import sid
-from gold import Workshop, one, query
+from gold import one, query
 
 OWN = """
 select left(s.session_id, 4), left(s.parent_session_id, 4), s.relation, m.prompts,
     m.api_responses
 from marts.dim_sessions as s join marts.agg_session_metrics as m using (session_id)
 """
-
-
-@pytest.fixture(scope="module")
-def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    logs = families.write(tmp_path_factory.mktemp("families"))
-    return workshop.build("families", logs)
 
 
 @pytest.mark.parametrize(
@@ -44,23 +37,27 @@ def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_the_original_owns_what_its_copies_repeat(
-    gold: Path, session: str, parent: str | None, relation: str | None, prompts: int
+    histories: Path,
+    session: str,
+    parent: str | None,
+    relation: str | None,
+    prompts: int,
 ) -> None:
-    found = one(gold, OWN + " where s.session_id = ?", sid(session))
+    found = one(histories, OWN + " where s.session_id = ?", sid(session))
     assert found == (session, parent, relation, prompts, prompts)
 
 
-def test_marks_that_contradict_each_other_make_no_circle(gold: Path) -> None:
+def test_marks_that_contradict_each_other_make_no_circle(histories: Path) -> None:
     found = query(
-        gold, OWN + " where left(s.session_id, 4) in ('a5a5', 'c5c5') order by 1"
+        histories, OWN + " where left(s.session_id, 4) in ('a5a5', 'c5c5') order by 1"
     )
     assert found == [("a5a5", "c5c5", "fork", 1, 1), ("c5c5", None, None, 4, 3)]
 
 
-def test_a_marked_fork_owns_nothing_of_what_is_older(gold: Path) -> None:
+def test_a_marked_fork_owns_nothing_of_what_is_older(histories: Path) -> None:
     """The session between the two is in no file; they share messages, not entries."""
     found = query(
-        gold,
+        histories,
         "select left(session_id, 4), left(parent_session_id, 4), relation, api_responses"
         " from marts.dim_sessions join marts.agg_session_metrics using (session_id)"
         " where left(session_id, 4) in ('a6a6', 'c6c6') order by 1",
@@ -68,9 +65,9 @@ def test_a_marked_fork_owns_nothing_of_what_is_older(gold: Path) -> None:
     assert found == [("a6a6", "f6f6", "fork", 2), ("c6c6", None, None, 3)]
 
 
-def test_a_branch_begins_when_it_was_branched(gold: Path) -> None:
+def test_a_branch_begins_when_it_was_branched(histories: Path) -> None:
     started = one(
-        gold,
+        histories,
         "select f.started_at > o.ended_at from marts.dim_sessions as f"
         " join marts.dim_sessions as o on o.session_id = f.parent_session_id"
         " where f.session_id = ?",
@@ -79,9 +76,11 @@ def test_a_branch_begins_when_it_was_branched(gold: Path) -> None:
     assert started == (True,)
 
 
-def test_records_without_a_session_belong_to_that_of_their_file(gold: Path) -> None:
+def test_records_without_a_session_belong_to_that_of_their_file(
+    histories: Path,
+) -> None:
     found = query(
-        gold,
+        histories,
         OWN + " where left(s.session_id, 1) in ('d', 'e') order by 1",
     )
     assert found == [
@@ -90,14 +89,16 @@ def test_records_without_a_session_belong_to_that_of_their_file(gold: Path) -> N
         ("d2d2", None, None, 2, 0),
     ]
     titles = one(
-        gold, "select title from marts.dim_sessions where session_id = ?", sid("d0d0")
+        histories,
+        "select title from marts.dim_sessions where session_id = ?",
+        sid("d0d0"),
     )
     assert titles == ("A short one",)
 
 
-def test_the_audit_of_the_desktop_has_its_time(gold: Path) -> None:
+def test_the_audit_of_the_desktop_has_its_time(histories: Path) -> None:
     found = one(
-        gold,
+        histories,
         "select strftime(started_at, '%d %H:%M:%S') from marts.dim_sessions where session_id = ?",
         sid("d1d1"),
     )

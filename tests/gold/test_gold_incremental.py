@@ -3,13 +3,14 @@
 import os
 import shutil
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 import families
 import gateway
 import pytest
-from bronze import Bronze
+from bronze import Bronze, Row
 from gold import BUILD, Workshop, arrive, compare, differences, one, query
 from parity import FIXTURES
 
@@ -34,24 +35,38 @@ def again(workshop: Workshop, gold: Path, *more: str) -> Path:
     return gold
 
 
-@pytest.mark.slow
-def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
-    workshop: Workshop, bronze: Bronze, account_logs: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def batches(
+    bronze: Bronze, account_logs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[list[Row]]:
+    """The rows of several histories, as three runs bring them."""
+    folder = tmp_path_factory.mktemp("histories")
     rows = bronze.rows(account_logs)
     rows += bronze.rows(FIXTURES / "pricing" / "projects", host="other")
-    rows += bronze.rows(families.write(tmp_path / "families"))
-    rows += bronze.rows(gateway.write(tmp_path / "gateway"))
-    compare(workshop, rows, runs=4, seed=1)
+    rows += bronze.rows(families.write(folder / "families"))
+    rows += bronze.rows(gateway.write(folder / "gateway"))
+    return arrive(rows, runs=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def whole(workshop: Workshop, batches: list[list[Row]]) -> Path:
+    """The database of the same rows, built at once."""
+    return workshop.build("whole", list(chain.from_iterable(batches)))
+
+
+@pytest.mark.slow
+def test_any_order_of_arrival_gives_the_tables_of_a_full_refresh(
+    workshop: Workshop, batches: list[list[Row]], whole: Path
+) -> None:
+    compare(workshop, batches, whole)
 
 
 def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
-    workshop: Workshop, bronze: Bronze, account_logs: Path
+    workshop: Workshop, batches: list[list[Row]], whole: Path
 ) -> None:
     from cclake_pipeline.dbt_worker import part  # loads dbt, which takes seconds
 
-    rows = [row for batch in arrive(bronze.rows(account_logs), 3, 4) for row in batch]
-    whole = workshop.build("whole", rows)
+    rows = list(chain.from_iterable(batches))
     parts = workshop.build("parts", rows, args=(*BUILD, *part(1)))
     assert one(parts, IS_WHOLE) == (False,)
     assert one(parts, "select max(updated_run) from marts.fct_messages") == (1,)
@@ -68,7 +83,9 @@ def test_a_build_in_parts_gives_the_tables_of_a_build_at_once(
 def test_any_order_of_real_logs_gives_the_tables_of_a_full_refresh(
     workshop: Workshop,
 ) -> None:
-    compare(workshop, workshop.bronze.rows(Path(str(REAL))), runs=3, seed=2)
+    batches = arrive(workshop.bronze.rows(Path(str(REAL))), runs=3, seed=2)
+    whole = workshop.build("whole-real", list(chain.from_iterable(batches)))
+    compare(workshop, batches, whole)
 
 
 def test_a_run_with_nothing_new_changes_nothing(

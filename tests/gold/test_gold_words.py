@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import talk
-from gold import Workshop, one, query
+from gold import one, query
 
 
-@pytest.fixture(scope="module")
-def gold(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return workshop.build("talk", talk.write(tmp_path_factory.mktemp("talk")))
+@pytest.fixture
+def gold(histories: Path) -> Path:
+    return histories
 
 
 def shown(gold: Path, session: str) -> list[tuple[str, str, str]]:

@@ -69,7 +69,7 @@ def main() -> None:
         ]
         if result.exception:
             failed.append(str(result.exception))
-        if step["args"][0] == "build":  # of which the project's own tests read it
+        if step["args"] == ["build"]:  # the project's own tests read it
             manifest.write(str(Path(os.environ["DBT_TARGET_PATH"], "manifest.json")))
         if step.get("keep"):
             kept = dbtRunner(manifest=manifest).invoke(["-q", *KEEP, *options])

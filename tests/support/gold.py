@@ -180,23 +180,22 @@ def arrive(rows: Sequence[Row], runs: int, seed: int) -> list[list[Row]]:
     ]
 
 
-def compare(workshop: Workshop, rows: Sequence[Row], runs: int, seed: int) -> Path:
+def compare(workshop: Workshop, batches: Sequence[Sequence[Row]], whole: Path) -> None:
     """Fail where rows that arrive in several runs give other tables than all at once.
 
     The later runs are dbt's, and then those of its saved statements.
 
-    Returns:
-        The database of all at once.
+    Args:
+        workshop: Where dbt runs.
+        batches: The rows of each run.
+        whole: The database of all at once.
 
     Raises:
         AssertionError: Some table differs; the rows that do are in it.
     """
-    batches = arrive(rows, runs, seed)
     first, *later = batches
     begun = workshop.build("begun", first, repeat=True)
     grown = workshop.build("grown", *later, onto=begun)
-    whole = workshop.build("whole", [row for batch in batches for row in batch])
     assert differences(grown, whole) == {}
     repeated = workshop.build("repeated", *later, repeat=True, onto=begun)
     assert differences(repeated, whole) == {}
-    return whole
