@@ -16,6 +16,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import forkserver
 import psutil
 import pytest
 from cclake_common.sqlite import connect_readonly
@@ -63,11 +64,11 @@ class Promised(Stack):
         with self.path(session).open("ab") as file:
             file.write(self.line(words, session, at))
 
-    def begin_tool(self, *command: str) -> "subprocess.Popen[str]":
+    def begin_tool(self, *command: str, **more: str) -> "subprocess.Popen[str]":
         """Start a tool of the stack."""
         return subprocess.Popen(
             [BIN / command[0], *command[1:]],
-            env=self.environment,
+            env=self.environment | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -75,7 +76,7 @@ class Promised(Stack):
 
     def tool(self, *command: str) -> str:
         """Run a tool to its end, which must be good; return what it printed."""
-        running = self.begin_tool(*command)
+        running = self.begin_tool(*command, **forkserver.environment())
         out, err = running.communicate(timeout=PATIENCE)
         assert running.returncode == 0, out + err
         return out

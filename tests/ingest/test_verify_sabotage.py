@@ -10,6 +10,7 @@ from typing import Any
 
 import account
 import duckdb
+import forkserver
 import pyarrow.parquet as pq
 import pytest
 from cclake_lake.settings import Lake
@@ -91,7 +92,10 @@ def chain(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("CCLAKE_HOME", str(folder / "home"))
         patch.setenv("DO_NOT_TRACK", "1")
         chain = Chain(folder / "home", account.write(folder), client[name], mongod.uri)
-        _build(chain)
+        with pytest.MonkeyPatch.context() as forks:
+            for variable, value in forkserver.environment().items():
+                forks.setenv(variable, value)
+            _build(chain)
         assert_holds(chain.prove(full=True))
         assert_holds(chain.prove())
         shutil.copy(chain.home / "verify.db", chain.home / "verify.db.known")

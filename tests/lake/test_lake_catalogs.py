@@ -6,6 +6,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -63,6 +64,12 @@ STAND_IN = {
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts servers that end with the test."""
+    with starting() as begin:
+        yield begin
+
+
+@contextmanager
+def starting() -> Iterator[Start]:
     running: list[subprocess.Popen[bytes]] = []
 
     def begin(port: int, *command: str | Path) -> None:
@@ -86,23 +93,31 @@ def listens(port: int) -> bool:
     return True
 
 
-@pytest.fixture
-def s3(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket on a real S3 server (moto's); its address as a warehouse."""
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The address of a real S3 server, moto's."""
     port = free_port()
-    start(port, BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port))
-    settings = STAND_IN | {"ICEBERG_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
+    with starting() as start:
+        start(port, BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket of its own; its address as a warehouse."""
+    settings = STAND_IN | {"ICEBERG_S3_ENDPOINT": moto}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     store = pyarrow.fs.S3FileSystem(
         access_key="test",
         secret_key="test",
         region="us-east-1",
-        endpoint_override=settings["ICEBERG_S3_ENDPOINT"],
+        endpoint_override=moto,
         allow_bucket_creation=True,
     )
-    store.create_dir("lake")
-    return "s3://lake/wh"
+    bucket = f"lake-{uuid.uuid4().hex[:8]}"
+    store.create_dir(bucket)
+    return f"s3://{bucket}/wh"
 
 
 @pytest.fixture(params=["rest", "rest on s3", "sql on s3", "seaweed", "sql on seaweed"])

@@ -10,6 +10,7 @@ TOOLS = {
     "backup", "buffer", "datasette", "dbt", "extract", "flusher", "load", "metabase", "pipeline", "publish",
     "recall", "report", "restore", "stack", "tailer", "verify",
 }  # fmt: skip
+SUPPORT = {"dbt_steps.py", "rest_catalog.py"}
 SIGNALS = (1, 2, 10, 12, 15, 28)
 
 
@@ -18,7 +19,7 @@ def is_tool(arguments: list[str]) -> bool:
     if len(arguments) > 1 and arguments[0] == "-m":
         return arguments[1].startswith("cclake_pipeline.")
     folder, _, name = arguments[0].rpartition("/") if arguments else ("", "", "")
-    if name == "dbt_steps.py":
+    if name in SUPPORT:
         return True
     if name not in TOOLS:
         return False
