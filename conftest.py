@@ -34,9 +34,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.
 
 # What takes a minute and more comes first, so that no worker is alone at the end.
 LONGEST = (
-    "tests/lake/test_pipeline_", "tests/cases/", "tests/lake/test_lake_crash",
-    "tests/gold/", "tools/publish/", "tests/test_front_door", "tests/test_promises",
-    "tests/ingest/test_live_",
+    "tests/lake/test_pipeline_", "tests/cases/", "tests/gold/", "tests/lake/",
+    "tests/test_front_door", "tests/test_promises", "tests/web/test_web_browser",
+    "tests/ingest/test_live_", "tests/ingest/test_verify_", "tools/publish/",
+    "tools/backup/", "tools/verify/",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from lakes import keys, loaded, wanted
 from pymongo.database import Database
 from victims import Victim, Writer, working
 
-KILLS = 48
+KILLS = 28
 COMMITS = 20
 
 # Compaction takes longer than an extraction of a few rows: it is killed less often.

@@ -279,7 +279,7 @@ def test_an_interruption_with_several_open_files_leaves_none(
 def test_two_extractors_and_a_killed_one_take_everything_once(
     db: Db, mongod: Mongod, parted: Lake
 ) -> None:
-    grow(db, 1, 3_000)
+    grow(db, 1, 1_200)
     code = "import sys, lake_workers as w; w.once(*sys.argv[1:])"
     support = str(Path(__file__).parents[1] / "support")
     killed, *others = (

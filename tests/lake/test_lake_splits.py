@@ -147,7 +147,7 @@ def test_an_interruption_at_any_place_leaves_no_file(
 def test_two_extractors_take_everything_once(
     db: Db, mongod: Mongod, lake: Lake
 ) -> None:
-    store(db, list(documents(1, 3_000)))
+    store(db, list(documents(1, 1_200)))
     code = "import sys, lake_workers as w; w.once(*sys.argv[1:])"
     support = str(Path(__file__).parents[1] / "support")
     running = [
@@ -166,7 +166,7 @@ def test_two_extractors_take_everything_once(
 def test_an_interrupted_extraction_leaves_no_file(
     db: Db, mongod: Mongod, lake: Lake
 ) -> None:
-    store(db, list(documents(1, 6_000, size=2_000)))
+    store(db, list(documents(1, 3_000, size=2_000)))
     code = "import sys, lake_workers as w; w.once(*sys.argv[1:])"
     support = str(Path(__file__).parents[1] / "support")
     process = subprocess.Popen(

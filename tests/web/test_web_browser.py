@@ -242,11 +242,9 @@ def test_reading_works_without_script(browser: Browser, web: Web) -> None:
 
 @pytest.mark.parametrize("path", ["/", f"/session/{MAIN}", "/search?q=parser", "/dashboard?period=30",
                                   f"/session/{HOSTILE}", "/files", FILE, ODD_FILE, KEEP, "/conversations/models"])  # fmt: skip
-def test_a_phone_needs_no_sideways_scrolling(
-    browser: Browser, web: Web, path: str
-) -> None:
-    tab = Watched(browser, web, viewport={"width": 390, "height": 844})
-    page = tab.open(path)
+def test_a_phone_needs_no_sideways_scrolling(plain: Watched, path: str) -> None:
+    plain.page.set_viewport_size({"width": 390, "height": 844})
+    page = plain.open(path)
     page.evaluate(
         "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
     )
@@ -254,7 +252,6 @@ def test_a_phone_needs_no_sideways_scrolling(
     header = page.locator("header.top").bounding_box()
     assert header
     assert header["height"] < 60
-    tab.close()
 
 
 @pytest.mark.parametrize(

@@ -604,7 +604,7 @@ def test_memory_does_not_grow_with_the_archive(
     with many_lines(archive, 1000, 1000):
         small = peak("save", folder)
     archive.db.conversations.drop()
-    with many_lines(archive, 5000, 80_000):  # 400 MB
+    with many_lines(archive, 4000, 80_000):  # 320 MB
         assert peak("save", folder, "--whole") < small + 150e6
         assert peak("load", folder, "--mongo-db", other.name) < small + 200e6
         assert peak("load", folder, "--mongo-db", other.name) < small + 200e6
