@@ -142,6 +142,7 @@ spark *options: _spark
 
 # Compare the gold of both engines value by value: just compare-engines LOGS
 [group('check')]
+[no-exit-message]
 compare-engines *options: _dev _spark
     @python tests/support/compare_engines.py "$@"
 

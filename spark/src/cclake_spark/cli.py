@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cclake_spark.compare import compare, newest_run
-from cclake_spark.engine import Gold, build, engine
+from cclake_spark.engine import INTERRUPTED, Gold, build, engine
 from cclake_spark.save import save
 
 ROOT = Path(__file__).resolve().parents[3]
-TRY_LATER, INTERRUPTED = 75, 130
+TRY_LATER = 75
 # What says that all files beside it are complete; `publish iceberg` reads it.
 FACTS = "build.json"
 
@@ -51,8 +51,8 @@ def main() -> int:
         print("spark: another build is running; wait for its end", file=sys.stderr)
         return TRY_LATER
     except KeyboardInterrupt:
-        print("spark: interrupted; gold in Iceberg is unchanged", file=sys.stderr)
-        return INTERRUPTED
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
     except subprocess.CalledProcessError as error:  # it has said why
         return error.returncode
 

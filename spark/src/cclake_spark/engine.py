@@ -2,16 +2,19 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 from pyspark.sql import SparkSession
 
 from cclake_spark import functions
 
+INTERRUPTED = "spark: interrupted; readers keep the last complete build"
 SHARED_HOSTS = """
 select host
 from (select distinct coalesce(host, '') as host, buffer from {rows})
@@ -69,12 +72,31 @@ def engine(gold: Gold) -> Iterator[SparkSession]:
             session.conf.set("spark.sql.warehouse.dir", str(gold.work.resolve()))
             functions.register(session)
             _attach(session, gold)
+            _end_at_signals(gold.work)
             try:
                 yield session
             finally:
                 session.stop()
     finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         shutil.rmtree(gold.work, ignore_errors=True)
+
+
+def _end_at_signals(work: Path) -> None:
+    """End the process at Ctrl-C and SIGTERM.
+
+    The handlers of the server stop only that, and the client would ask it again for
+    many minutes. An exception would make dbt print where it was.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        os.write(2, f"\n{INTERRUPTED}\n".encode())
+        shutil.rmtree(work, ignore_errors=True)
+        os._exit(130)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 @contextmanager
@@ -133,8 +155,6 @@ def build(gold: Gold, options: Sequence[str] = ()) -> list[str] | None:
     command = ["build", "--exclude-resource-type", "test", "unit_test"]
     place = ["--project-dir", folder, "--profiles-dir", folder]
     done = dbtRunner().invoke([*command, *place, *options])
-    if isinstance(done.exception, KeyboardInterrupt):
-        raise done.exception
     if not done.success:
         return None
     nodes = [result.node for result in cast("Any", done.result)]
