@@ -59,6 +59,7 @@ def open_iceberg(lake: Lake, scratch: Path, memory: str = MEMORY) -> Iterator[Go
         if {SEARCHED, "fct_messages"} <= tables.keys():
             for view, sql in VIEWS.items():
                 db.execute(f"create view {quote(view)} as {sql}")
+    pa.default_memory_pool().release_unused()
     with open_gold(path, scratch, memory, images) as gold:
         yield gold
 

@@ -26,7 +26,7 @@ PROPERTIES = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
     # The bytes in memory, which readers hold as well; compressed they are fewer.
-    "write.target-file-size-bytes": str(64 << 20),
+    "write.target-file-size-bytes": str(32 << 20),
     # A second attempt inside pyiceberg would find its rows consumed.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "true",
