@@ -7,6 +7,7 @@ its statements for new lines, and a step with "repeat" runs those in place of db
 pipeline does for a few lines. A line of JSON per step goes to stdout.
 """
 
+import gc
 import json
 import os
 import sys
@@ -60,6 +61,7 @@ def main() -> None:
             continue
         if manifest is None:
             manifest = parse(Path(sys.argv[1]), [*project, "--quiet"])
+            gc.freeze()  # it stays: dbt looks for garbage often
         result = dbtRunner(manifest=manifest).invoke(["-q", *step["args"], *options])
         results = getattr(result.result, "results", [])
         failed = [
