@@ -8,9 +8,10 @@ from typing import Literal
 from urllib.parse import quote
 
 import pytest
+from datasette_auth_passwords.utils import hash_password
 from playwright.sync_api import Browser, Page, expect
 from sample import FORK, HOSTILE, LONG, MAIN, ODD_PATH, RUNNING, VECTORS
-from webface import Watched, Web
+from webface import Watched, Web, serving
 
 pytest_plugins = ("webfixtures",)
 
@@ -48,6 +49,12 @@ SIGHTS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("light", 1440),
     ("dark", 390),
 )
+TEAM = f"""
+[[user]]
+name = "anna"
+password = "{hash_password("open sesame", iterations=1000)}"
+reads = "all"
+"""
 FILE = "/file?path=/home/me/alpha/src/parser.py"
 KEEP = f"/keep?session={HOSTILE}"
 ODD_FILE = f"/file?path={quote(ODD_PATH)}"
@@ -265,13 +272,20 @@ def test_axe_finds_no_fault(plain: Watched, path: str) -> None:
     page.evaluate(
         "document.querySelectorAll('details:not(.menu)').forEach(d => d.open = true)"
     )
-    script = files("axe_playwright_python") / "axe.min.js"
-    page.evaluate(script.read_text("utf-8"))
-    # Both schemes and both widths, each once.
-    for scheme, width in SIGHTS:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 900})
-        assert faults(page) == [], (scheme, width)
+    assert faults(page) == []
+
+
+def test_axe_finds_no_fault_where_users_of_a_team_sign_in(
+    browser: Browser, web: Web, tmp_path: Path
+) -> None:
+    (tmp_path / "team.toml").write_text(TEAM)
+    settings = {"CCLAKE_HOME": str(tmp_path), "CCLAKE_WEB_TEAM": "yes"}
+    with serving(web.exports, tmp_path / "log", **settings) as team:
+        tab = Watched(browser, team)
+        page = tab.open("/-/login")
+        expect(page.get_by_label("Password")).to_be_visible()
+        assert faults(page) == []
+        tab.close()
 
 
 def test_a_theme_is_chosen_and_kept(browser: Browser, web: Web) -> None:
@@ -301,9 +315,17 @@ def part(web: Web) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {node['target']} {node['html'][:120]}"
-        for one in result["violations"]
-        for node in one["nodes"][:4]
-    ]
+    """What axe finds in both schemes and both widths, each once."""
+    script = files("axe_playwright_python") / "axe.min.js"
+    page.evaluate(script.read_text("utf-8"))
+    found = []
+    for scheme, width in SIGHTS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            f"{scheme}, {width}: {one['id']}: {node['target']} {node['html'][:120]}"
+            for one in result["violations"]
+            for node in one["nodes"][:4]
+        ]
+    return found
