@@ -315,7 +315,7 @@ def part(web: Web) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds in both schemes and both widths, each once."""
+    """Return what axe finds in both schemes and both widths, each once."""
     script = files("axe_playwright_python") / "axe.min.js"
     page.evaluate(script.read_text("utf-8"))
     found = []
