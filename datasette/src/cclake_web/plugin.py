@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from cclake_common.words import words_of
 from datasette.utils import StartupError
 from datasette.utils.asgi import Request, Response
 from jinja2 import Environment
-from pluggy import HookimplMarker
+from pluggy import HookimplMarker, Result
 from starlette.types import ASGIApp
 from uvicorn import Server
 
@@ -236,11 +236,19 @@ def forbidden(datasette: Datasette, request: Request) -> Response | None:
     return None
 
 
-@hookimpl
-def menu_links(datasette: Datasette, request: Request | None) -> list[dict[str, str]]:
-    """Return links from Datasette's own pages to ours, and to unmasked content."""
-    links: list[dict[str, str]] = []
+@hookimpl(hookwrapper=True)
+def menu_links(
+    datasette: Datasette, request: Request | None
+) -> Generator[None, Result[list[Any]], None]:
+    """Link Datasette's own pages to unmasked content; offer no useless login."""
+    called = yield
+    links: list[Any] = called.get_result()
+    config = state_of(datasette).config
+    if not (config.password or config.is_team):
+        login = datasette.urls.path("/-/login")
+        links = [each for each in links if login not in str(each)]
     if request and request.path.startswith(f"/{NAME}") and not REVEALING.get():
         query = "&".join(part for part in (request.query_string, "_reveal=1") if part)
-        links.append({"href": f"{request.path}?{query}", "label": "Reveal secrets"})
-    return links
+        reveal = {"href": f"{request.path}?{query}", "label": "Reveal secrets"}
+        links = [[reveal], *links]
+    called.force_result(links)
