@@ -1,4 +1,4 @@
-"""Make whoever guesses passwords wait, within limits."""
+"""Limit password guessing."""
 
 from cclake_web.team.attempts import FORGOTTEN_S, FREE, LONGEST_S, MOST, Attempts
 

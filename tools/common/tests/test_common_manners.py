@@ -245,6 +245,21 @@ def test_an_interruption_before_the_tool_begins_is_no_traceback() -> None:
         assert (b"Traceback" in ended.stderr) is said
 
 
+def test_a_query_that_duckdb_interrupts_is_an_interruption() -> None:
+    for said, code in (("Query interrupted", INTERRUPTED), ("odd", 1)):
+        text = (
+            "from cclake_common.failure import run\n"
+            "def app() -> None:\n"
+            f"    raise RuntimeError({said!r})\n"
+            "run('tool', app)\n"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, check=False
+        )
+        assert ended.returncode == code
+        assert (b"Traceback" in ended.stderr) is (code == 1)
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("words", ["print", "typer.echo"])
 def test_a_reader_that_leaves_ends_the_command_quietly(

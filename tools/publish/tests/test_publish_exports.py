@@ -23,16 +23,6 @@ from harness import BIN, PATIENCE, wait_for
 from sqlite_reader import reading
 
 
-@pytest.fixture
-def gold(tmp_path: Path) -> Path:
-    return make_gold(tmp_path / "analytics.duckdb")
-
-
-@pytest.fixture
-def exports(tmp_path: Path) -> Path:
-    return tmp_path / "exports"
-
-
 def query(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as export:
         return export.execute(sql, values).fetchall()

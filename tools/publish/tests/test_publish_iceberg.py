@@ -22,7 +22,7 @@ from cclake_publish.iceberg_reader import open_iceberg
 from cclake_publish.iceberg_writer import write_gold
 from cclake_publish.marts import FACTS, Mart, Marts, of_duckdb, of_folder
 from exports import facts_of, hits, rows_of
-from gold_tables import add_session, make_gold
+from gold_tables import add_session
 from harness import BIN, PATIENCE
 from pyiceberg.table import Table
 
@@ -32,16 +32,6 @@ Publish = Callable[[], object]
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "iceberg"))
-
-
-@pytest.fixture
-def gold(tmp_path: Path) -> Path:
-    return make_gold(tmp_path / "analytics.duckdb")
-
-
-@pytest.fixture
-def exports(tmp_path: Path) -> Path:
-    return tmp_path / "exports"
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ def gold(tmp_path: Path) -> Path:
     return make_gold(tmp_path / "analytics.duckdb", sessions=4, entries=3)
 
 
-@pytest.fixture
-def exports(tmp_path: Path) -> Path:
-    return tmp_path / "exports"
-
-
 def change(gold: Path, *statements: str) -> None:
     with duckdb.connect(str(gold)) as writer:
         for statement in statements:

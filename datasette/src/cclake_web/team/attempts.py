@@ -1,4 +1,4 @@
-"""Slow down whoever guesses passwords: after some wrong ones they have to wait."""
+"""Limit password guessing: after several wrong ones, the next attempt must wait."""
 
 import time
 from collections.abc import Callable

@@ -19,6 +19,7 @@ from cclake_common.visible import visible, visible_lines
 
 TRY_LATER = 75
 INTERRUPTED = 130
+QUERY_INTERRUPTED = "Query interrupted"  # what DuckDB makes of a Ctrl-C in a query
 UNREAD = 141
 READER_GONE = select.POLLHUP  # Linux always reports it, macOS only if asked
 COMMAND = "CCLAKE_COMMAND"
@@ -78,6 +79,10 @@ def run(tool: str, app: Callable[[], Any], at_once: bool = False) -> NoReturn:
             print(f"{' ' * len(tool)}  {hint}", file=sys.stderr)
         code = failure.code
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    except RuntimeError as error:
+        if str(error) != QUERY_INTERRUPTED:
+            raise
         code = INTERRUPTED
     except UnicodeEncodeError:
         odd = [one for one in sys.argv[1:] if not _is_text(one)]
