@@ -99,14 +99,20 @@ with links as {{ inlined() }} (
 
     ),
 
+    {# Kept, as comparing the keys of all lines takes longer than anything else here. #}
+    found as materialized (
+
+        select links.*
+        from links
+        where links.group_key in (select touched.group_key from touched)
+
+    ),
+
 {% endif -%}
 shared as (
 
     select group_key
-    from links
-    {% if is_incremental() -%}
-        where group_key in (select touched.group_key from touched)
-    {%- endif %}
+    from {{ 'found' if is_incremental() else 'links' }}
     group by group_key
     having min(session_id) <> max(session_id)
 
@@ -122,7 +128,7 @@ members as (
         min(said_at) as said_at,
         min(extract_run) as first_run,
         max(extract_run) as last_run
-    from links
+    from {{ 'found' if is_incremental() else 'links' }}
     where group_key in (select shared.group_key from shared)
     group by group_key, session_id
 
