@@ -79,7 +79,7 @@ def test_what_is_loaded_before_the_run_is_counted_by_it(
     stages = Stages(Paths(home, project, "dev", mongod.uri, mongo_db), print)
     record, stop = RunLog(home / "pipeline.db"), Stop()
     with LastLook(mongod.uri, mongo_db) as watermarks:
-        assert follow(stages, watermarks, 0, watermarks.end, stop, many=1)
+        assert follow(stages, watermarks, 0, watermarks.end, stop, many=1, full=1)
         whole = watermarks.total()
     ended = execute(
         stages, record, "incremental", watermark=whole, stop=stop, pass_on_stop=True

@@ -9,8 +9,10 @@ from cclake_common.stop import Stop
 from cclake_pipeline.stages import Stages
 from cclake_pipeline.watermarks import Unreachable, Watermarks
 
-MANY = 50_000
-"""Number of new lines that are worth the start of two processes."""
+MANY = 25_000
+"""Number of new lines to extract at once."""
+FULL = 122_880
+"""Rows of a whole row group of DuckDB: a load compresses the last one again."""
 
 
 def follow(
@@ -20,6 +22,7 @@ def follow(
     end: int,
     stop: Stop,
     many: int = MANY,
+    full: int = FULL,
 ) -> bool:
     """Extract and load what is archived, until a file descriptor is readable.
 
@@ -29,17 +32,21 @@ def follow(
         done: The watermark of the last run.
         end: The file descriptor.
         stop: Ends it as well.
-        many: Number of new lines to wait for.
+        many: Number of new lines to wait for before they are extracted.
+        full: The same before they are loaded.
 
     Returns:
         Whether everything is archived; false if the file descriptor has ended, since
         its writer has, and if a stop was requested.
     """
-    failed = False
+    failed, loaded = False, done
     while not select.select([end, stop.fd], [], [], 0.5)[0]:
         with suppress(Unreachable):  # the run reports it
             total = watermarks.total()
             if total - done >= many and not failed:
-                failed = not stages.before(stop)
+                failed = not stages.before("extract", stop)
                 done = total
+            if done - loaded >= full and not failed:
+                failed = not stages.before("load", stop)
+                loaded = done
     return not stop and bool(os.read(end, 1))

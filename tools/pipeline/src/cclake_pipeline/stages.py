@@ -147,18 +147,18 @@ class Stages:
         before = self._before.pop(stage, 0)
         return ended.rows if ended.rows is None else ended.rows + before
 
-    def before(self, stop: Stop) -> bool:
-        """Extract and load what has come, before the run; return whether all is done.
+    def before(self, stage: str, stop: Stop) -> bool:
+        """Run `extract` or `load` before the run; return whether it is done.
 
-        Show nothing of it. The run repeats what fails, and reports it.
+        Show nothing of it. The run repeats what fails, and reports it. The next process
+        of the stage starts at once, so that it is ready when the backlog ends.
         """
-        for stage in ("extract", "load"):
-            options = arguments(stage, "incremental")
-            ended = self._run_tool(stage, options, stop, shown=False)
-            if not ended.ok:
-                return False
+        options = arguments(stage, "incremental")
+        ended = self._run_tool(stage, options, stop)
+        if ended.ok:
             self._before[stage] = self._before.get(stage, 0) + (ended.rows or 0)
-        return True
+            self._ready[stage] = self._start(stage)
+        return ended.ok
 
     def warm_up_dbt(self) -> None:
         """Start dbt, which takes the longest, and let it read the project."""
