@@ -8,7 +8,7 @@ from pathlib import Path
 from cclake_common.lock import exclusive
 from cclake_common.sync import sync_path
 
-_COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal")
+_COMPANIONS = ("", "-journal", "-wal", "-shm", ".wal", ".fts")
 
 
 @contextmanager

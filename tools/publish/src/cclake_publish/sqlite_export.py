@@ -1,24 +1,16 @@
 """Write the SQLite export: gold, indexes, full-text search and `export_info`."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-from cclake_publish.columns import declared, expression
 from cclake_publish.export_info import TABLES, Info
-from cclake_publish.gold import Column, Gold, Table, quote
+from cclake_publish.gold import Gold, Table, quote
 from cclake_publish.images import write_images
-from cclake_publish.indexes import (
-    INDEXES,
-    PRIMARY_KEYS,
-    SEARCH,
-    SEARCHED,
-    SEARCHED_COLUMNS,
-    VIEWS,
-    columns_of,
-)
+from cclake_publish.indexes import INDEXES, VIEWS, columns_of
+from cclake_publish.rows import create_table, in_order, insert, is_searched
+from cclake_publish.search_index import building
 from cclake_publish.sqlite_writer import Progress, Transaction, writing
-
-CHUNK = 10_000
-SEARCH_MEMORY = 16 << 20
 
 
 def write_all(gold: Gold, path: Path, info: Info, progress: Progress) -> int:
@@ -37,15 +29,24 @@ def write_all(gold: Gold, path: Path, info: Info, progress: Progress) -> int:
         Error: SQLite could not write.
     """
     rows = 0
-    with writing(path) as file:
+    with ExitStack() as stack:
+        store_index: Callable[[Transaction], None] | None = None
+        for table in filter(is_searched, gold.tables):
+            gold.number(table)
+            beside = path.with_name(f"{path.name}.fts")
+            store_index = stack.enter_context(building(gold, table, beside))
+        file = stack.enter_context(writing(path))
         for table in gold.tables:
             create_table(file, table.name, table.in_sqlite)
-            rows += _copy_rows(gold, table, file, progress)
+            for source in in_order(gold, table):
+                rows += insert(
+                    gold, table.name, table.in_sqlite, source, file, progress
+                )
         rows += write_images(gold, file, progress)
         for table in gold.tables:
             _create_indexes(file, table)
-            if is_searched(table):
-                _create_search(file)
+        if store_index:
+            store_index(file)
         for view, sql in VIEWS.items():
             if gold.has(view):
                 file.run(f"create view {quote(view)} as {sql}")
@@ -63,59 +64,6 @@ def write_info(info: Info, file: Transaction) -> None:
             file.insert(table.name, batch)
 
 
-def is_searched(table: Table) -> bool:
-    """Return whether full-text search finds the rows of a table."""
-    return table.name == SEARCHED and table.has(*SEARCHED_COLUMNS)
-
-
-def create_table(file: Transaction, name: str, columns: tuple[Column, ...]) -> None:
-    """Create one table; its rows keep the order in which they are inserted."""
-    key = PRIMARY_KEYS.get(name)
-    described = ", ".join(
-        f"{quote(column.name)} {declared(column)}"
-        + (" PRIMARY KEY" if column.name == key else "")
-        for column in columns
-    )
-    file.run(f"create table {quote(name)} ({described})")
-
-
-def _copy_rows(gold: Gold, table: Table, file: Transaction, progress: Progress) -> int:
-    """Copy all rows of a table, a chunk at a time; return their number."""
-    sources = [gold.source(table.name)]
-    if is_searched(table):
-        gold.number(table)
-        # In the order of the key, SQLite fills each page before it begins another.
-        sources = [
-            f"{gold.numbered(table, piece)} order by search_id"
-            for piece in gold.ranges(table, "search_id")
-        ]
-    return sum(
-        insert(gold, table.name, table.in_sqlite, source, file, progress)
-        for source in sources
-    )
-
-
-def insert(
-    gold: Gold,
-    name: str,
-    columns: tuple[Column, ...],
-    source: str,
-    file: Transaction,
-    progress: Progress = lambda _table, _rows: None,
-) -> int:
-    """Insert what DuckDB has in `source` into a table; return their number."""
-    values = ", ".join(
-        f"{expression(column)} as {quote(column.name)}" for column in columns
-    )
-    found = gold.connection.cursor().execute(f"select {values} from {source}")
-    inserted = 0
-    for batch in found.to_arrow_reader(CHUNK):
-        file.insert(name, batch)
-        progress(name, batch.num_rows)
-        inserted += batch.num_rows
-    return inserted
-
-
 def _create_indexes(file: Transaction, table: Table) -> None:
     """Create the declared indexes of a table whose columns it has."""
     for name, index in INDEXES:
@@ -123,15 +71,3 @@ def _create_indexes(file: Transaction, table: Table) -> None:
         if name == table.name and table.has(*columns):
             called = "__".join(("ix", name, *columns))
             file.run(f"create index {quote(called)} on {quote(name)} ({index})")
-
-
-def _create_search(file: Transaction) -> None:
-    """Create the full-text index over the texts of the blocks."""
-    for statement in SEARCH:
-        file.run(statement)
-    # Words gathered in memory before they are written: fewer merges.
-    file.run(
-        "insert into search_fts (search_fts, rank)"
-        f" values ('hashsize', {SEARCH_MEMORY})"
-    )
-    file.run("insert into search_fts (search_fts) values ('rebuild')")

@@ -103,13 +103,13 @@ def writing(path: Path) -> Iterator[Transaction]:
     Raises:
         Error: SQLite could not write.
     """
-    with _opened(path, NEW) as file:
+    with opened(path) as file:
         file.run("begin")
         yield file
         file.run("commit")
         # Statistics for the query planner, if none exist or tables grew tenfold.
-        file.run("pragma optimize = 0x10002")
-        file.run("pragma journal_mode = wal")
+        file.run("pragma main.optimize = 0x10002")
+        file.run("pragma main.journal_mode = wal")
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def changing(path: Path) -> Iterator[Transaction]:
     Raises:
         Error: SQLite could not write.
     """
-    with _opened(path, SERVED) as file:
+    with opened(path, SERVED) as file:
         file.run("begin immediate")
         yield file
         file.run("commit")
@@ -132,7 +132,8 @@ def changing(path: Path) -> Iterator[Transaction]:
 
 
 @contextmanager
-def _opened(path: Path, pragmas: tuple[str, ...]) -> Iterator[Transaction]:
+def opened(path: Path, pragmas: tuple[str, ...] = NEW) -> Iterator[Transaction]:
+    """Open a file without beginning a transaction."""
     with ThreadPoolExecutor(1) as thread:
         file = Transaction(path, thread)
         try:

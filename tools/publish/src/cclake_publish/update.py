@@ -11,7 +11,7 @@ from cclake_publish.export_info import Info
 from cclake_publish.gold import Gold, Table, literal, quote
 from cclake_publish.images import NAMES, update_images
 from cclake_publish.indexes import BY_SESSION, SEARCHED
-from cclake_publish.sqlite_export import is_searched
+from cclake_publish.rows import is_searched
 from cclake_publish.sqlite_writer import Progress, Transaction
 
 RUN = "updated_run"
