@@ -1,6 +1,7 @@
 """Bronze as the engine sees it, and the end at Ctrl-C; needs `.spark`: just spark."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -56,6 +57,28 @@ def test_bronze_is_one_snapshot_without_copies(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [["a", 0, 1], ["b", 0, 2]]
+
+
+def test_a_lake_that_sail_cannot_open_is_one_clear_error(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "it's 100% mine"))
+    ensure_table(lake, open_catalog(lake))
+    env = os.environ | {
+        "CCLAKE_BIN": str(BIN),
+        "CCLAKE_HOME": str(tmp_path),
+        "ICEBERG_WAREHOUSE_PATH": str(tmp_path / "it's 100% mine"),
+    }
+    done = subprocess.run(
+        [REPOSITORY / "spark" / "run", "build"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("spark: Sail cannot open a lake in ")
+    assert "ICEBERG_WAREHOUSE_PATH" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.fault

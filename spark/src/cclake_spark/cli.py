@@ -7,6 +7,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from cclake_spark.save import save
 
 ROOT = Path(__file__).resolve().parents[3]
 TRY_LATER = 75
+# Other characters stand encoded in an address, and Sail 0.7.2 opens it as it stands.
+READABLE = re.compile(r"[A-Za-z0-9_/.:+=@,-]+")
 # What says that all files beside it are complete; `publish iceberg` reads it.
 FACTS = "build.json"
 
@@ -63,6 +66,14 @@ def _run(data: Path, comparing: bool, chosen: list[str]) -> int:
         print(f"spark: no gold in DuckDB: {database}", file=sys.stderr)
         return 1
     bronze = _tool("extract", "table", "info", "--json")
+    if not READABLE.fullmatch(bronze["location"]):
+        print(
+            f"spark: Sail cannot open a lake in {bronze['location']!r}\n"
+            "       Move it to a path of unaccented letters, digits and _ / . : - only"
+            " (ICEBERG_WAREHOUSE_PATH).",
+            file=sys.stderr,
+        )
+        return 1
     gold = Gold(
         bronze=bronze["location"],
         snapshot=bronze["snapshot_id"],
