@@ -16,6 +16,7 @@ from cclake_common.settings import half_of_memory
 from cclake_publish import export as export_module
 from cclake_publish import gold as gold_module
 from cclake_publish import images
+from cclake_publish.atomic import publisher_lock
 from cclake_publish.export import publish
 from cclake_publish.sqlite_writer import Transaction
 from gold_tables import add_image, make_gold
@@ -428,6 +429,13 @@ def test_an_interrupted_publication_leaves_the_last_export(
     assert (running.returncode, said) == (INTERRUPTED, "")
     assert (exports / "conversations.db").stat() == before
     assert not list(exports.glob(".*.new*"))
+
+
+def test_temporary_files_go_when_a_publication_is_interrupted(exports: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), publisher_lock(exports) as scratch:
+        scratch.mkdir()
+        raise KeyboardInterrupt
+    assert not scratch.exists()
 
 
 def test_where_memory_is_short_more_of_it_is_taken(

@@ -22,8 +22,10 @@ def publisher_lock(folder: Path) -> Iterator[Path]:
     with exclusive(folder / ".publish.lock"):
         scratch = folder / ".publish.tmp"
         shutil.rmtree(scratch, ignore_errors=True)
-        yield scratch
-        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
