@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from cclake_lake.settings import Lake
 from chain import Chain
 from gold import REPOSITORY
 from harness import BIN, PATIENCE, wait_for
+from seaweed import MISSING, WEED, seaweed
 from spark_gold import PYTHON
 
 pytestmark = [
@@ -32,8 +34,23 @@ with engine(Gold(location, snapshot, Path(folder), Path())) as session:
 """
 
 
-def test_bronze_is_one_snapshot_without_copies(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "iceberg"))
+@pytest.fixture(params=["folder", "S3"])
+def lake(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lake]:
+    """An empty lake in a folder; or on a real S3 server, with its REST catalog."""
+    if request.param == "folder":
+        yield Lake(str(tmp_path / "iceberg"))
+        return
+    if not WEED.exists():
+        pytest.skip(MISSING)
+    with seaweed(tmp_path / "weed") as server:
+        for name, value in server.settings.items():
+            monkeypatch.setenv(name, value)
+        yield Lake.from_env()
+
+
+def test_bronze_is_one_snapshot_without_copies(lake: Lake, tmp_path: Path) -> None:
     table = ensure_table(lake, open_catalog(lake))
 
     def add(doc: str, run: int, buffer: str) -> None:

@@ -21,6 +21,13 @@ from (select distinct coalesce(host, '') as host, buffer from {rows})
 group by host
 having count(*) > 1
 """
+# What the settings of the lake's S3 are called in Sail.
+S3 = {
+    "ICEBERG_S3_ENDPOINT": "AWS_ENDPOINT",
+    "ICEBERG_S3_REGION": "AWS_REGION",
+    "ICEBERG_S3_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+    "ICEBERG_S3_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+}
 # As `load` keeps the oldest of several rows.
 OLDEST = """
 select * from (
@@ -106,6 +113,7 @@ def _server() -> Iterator[None]:
         return
     from pysail.spark import SparkConnectServer
 
+    _name_s3()
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     _, port = server.listening_address
@@ -115,6 +123,14 @@ def _server() -> Iterator[None]:
     finally:
         del os.environ["SPARK_REMOTE"]
         server.stop()
+
+
+def _name_s3() -> None:
+    for ours, theirs in S3.items():
+        if value := os.environ.get(ours):
+            os.environ[theirs] = value
+    if os.environ.get("AWS_ENDPOINT", "").startswith("http://"):
+        os.environ["AWS_ALLOW_HTTP"] = "true"
 
 
 def _attach(session: SparkSession, gold: Gold) -> None:
