@@ -35,7 +35,6 @@ class StageProcess:
         env: Its environment.
         draws: Whether it draws bars. If not, its text is shown without control
             characters.
-        shown: Whether the user sees its stderr.
     """
 
     def __init__(
@@ -43,11 +42,10 @@ class StageProcess:
         argv: Sequence[str],
         env: Mapping[str, str],
         draws: bool = True,
-        shown: bool = True,
     ) -> None:
         self._tail: deque[bytes] = deque(maxlen=64)
         self._text = None if draws else codecs.getincrementaldecoder("utf-8")("replace")
-        shown = shown and sys.stderr.isatty()
+        shown = sys.stderr.isatty()
         reader, writer = pty.openpty() if shown and draws else os.pipe()
         columns = str(shutil.get_terminal_size().columns)
         try:
@@ -66,8 +64,14 @@ class StageProcess:
         self._err = reader
         self._shown = shown
 
-    def send(self, line: str) -> None:
-        """Write one line to its stdin."""
+    def send(self, line: str, shown: bool = True) -> None:
+        """Write one line to its stdin.
+
+        Args:
+            line: Without its end.
+            shown: Whether the user sees what it then writes to stderr.
+        """
+        self._shown = shown and sys.stderr.isatty()
         stdin = self._pipe(self.process.stdin)
         stdin.write(line.encode() + b"\n")
         stdin.flush()

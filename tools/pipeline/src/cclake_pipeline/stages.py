@@ -154,7 +154,7 @@ class Stages:
         of the stage starts at once, so that it is ready when the backlog ends.
         """
         options = arguments(stage, "incremental")
-        ended = self._run_tool(stage, options, stop)
+        ended = self._run_tool(stage, options, stop, shown=False)
         if ended.ok:
             self._before[stage] = self._before.get(stage, 0) + (ended.rows or 0)
             self._ready[stage] = self._start(stage)
@@ -200,10 +200,10 @@ class Stages:
         self._ready.clear()
         self._dbt.close()
 
-    def _start(self, stage: str, shown: bool = True) -> StageProcess:
+    def _start(self, stage: str) -> StageProcess:
         ready = [sys.executable, "-m", "cclake_pipeline.preload", script(stage)]
         environment = self._paths.environment()
-        return StageProcess([*ready, *LIBRARIES[stage]], environment, shown=shown)
+        return StageProcess([*ready, *LIBRARIES[stage]], environment)
 
     def _run_tool(
         self, stage: str, options: Sequence[str], stop: Stop | None, shown: bool = True
@@ -214,8 +214,8 @@ class Stages:
             printed.extend([line] if line.strip() else [])
             return False
 
-        child = self._ready.pop(stage, None) or self._start(stage, shown)
-        child.send(json.dumps([*options, "--json"]))
+        child = self._ready.pop(stage, None) or self._start(stage)
+        child.send(json.dumps([*options, "--json"]), shown)
         child.follow(keep, stop)
         code = child.close()
         if code:
