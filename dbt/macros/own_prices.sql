@@ -18,7 +18,9 @@
 
 
 {% macro duckdb__own_prices(path) -%}
-    {%- set quoted = path | replace("'", "''") -%}
+    {#- DuckDB would take these characters for a pattern. -#}
+    {%- set exact = path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
+    {%- set quoted = exact | replace("'", "''") -%}
     {%- set files = run_query("select file from glob('" ~ quoted ~ "')") if path and execute -%}
     {{ price_rows(quoted) if files and files.rows | length > 0 else no_prices() }}
 {%- endmacro %}

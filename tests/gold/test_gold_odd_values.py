@@ -33,9 +33,11 @@ def odd(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "projects" / "-p").mkdir(parents=True)
     lines = "".join(json.dumps(line) + "\n" for line in _lines())
     (root / "projects" / "-p" / f"{SESSION}.jsonl").write_text(lines)
-    (root / "prices.csv").write_text(PRICES)
+    (root / "[my] prices.csv").write_text(PRICES)
+    # What DuckDB finds if it takes that name for a pattern.
+    (root / "m prices.csv").write_text("model,input,output\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CCLAKE_PRICES", str(root / "prices.csv"))
+        patch.setenv("CCLAKE_PRICES", str(root / "[my] prices.csv"))
         return workshop.build("odd", root / "projects")
 
 

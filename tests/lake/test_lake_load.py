@@ -1,5 +1,6 @@
 """DuckDB holds what a snapshot holds, however it gets there."""
 
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,19 @@ def test_loads_bring_only_the_runs_that_are_new(db: Db, lake: Lake, path: Path) 
         (100, 1),
         (10, 3),
     ]
+
+
+@pytest.mark.parametrize(("name", "like"), [("[x]", "x"), ("l*e", "like"), ("?", "l")])
+def test_a_path_that_looks_like_a_pattern_is_not_one(
+    db: Db, tmp_path: Path, path: Path, name: str, like: str
+) -> None:
+    lake = Lake(str(tmp_path / name))
+    grow(db, lake, 1, 5)
+    shutil.copytree(tmp_path / name, tmp_path / like)
+    for file in (tmp_path / like).rglob("*.parquet"):
+        file.write_bytes(b"another lake")
+    assert loaded(lake, path)["rows"] == 5
+    assert same(lake, path)
 
 
 def test_lines_that_do_not_fit_into_its_memory_get_more(

@@ -1,5 +1,7 @@
 """Copy the rows of a snapshot into DuckDB."""
 
+import re
+
 import duckdb
 from cclake_lake.long_lines import LONG_BYTES, SHORT_BYTES
 
@@ -118,7 +120,9 @@ def _relation(
     if any("://" in file and not file.startswith("file://") for file in files):
         db.register(LAKE_ROWS, target.batches(after))
         return LAKE_ROWS
-    listed = ", ".join(_quoted(file.removeprefix("file://")) for file in files)
+    paths = [file.removeprefix("file://") for file in files]
+    # DuckDB takes these characters for a pattern, which may match other files.
+    listed = ", ".join(_quoted(re.sub(r"([*?\[])", r"[\1]", one)) for one in paths)
     return f"read_parquet([{listed}], schema = {_by_field_id(target)})"
 
 
