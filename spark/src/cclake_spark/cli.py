@@ -21,7 +21,7 @@ from cclake_spark.save import save
 
 ROOT = Path(__file__).resolve().parents[3]
 TRY_LATER = 75
-# Other characters stand encoded in an address, and Sail 0.7.2 opens it as it stands.
+# Sail 0.7.2 finds no table whose location has other characters.
 READABLE = re.compile(r"[A-Za-z0-9_/.:+=@,-]+")
 # What says that all files beside it are complete; `publish iceberg` reads it.
 FACTS = "build.json"

@@ -12,7 +12,9 @@ from cclake_pipeline.watermarks import Unreachable, Watermarks
 MANY = 25_000
 """Number of new lines to extract at once."""
 FULL = 122_880
-"""Rows of a whole row group of DuckDB: a load compresses the last one again."""
+"""Number of new lines to load at once: a row group of DuckDB.
+
+Each load compresses the last row group again."""
 
 
 def follow(

@@ -1,5 +1,9 @@
 """Copy rows of gold into a table of SQLite, a chunk at a time."""
 
+from collections.abc import Iterator
+
+import pyarrow as pa
+
 from cclake_publish.columns import declared, expression
 from cclake_publish.gold import Column, Gold, Table, quote
 from cclake_publish.indexes import PRIMARY_KEYS, SEARCHED, SEARCHED_COLUMNS
@@ -47,18 +51,20 @@ def insert(
     progress: Progress = lambda _table, _rows: None,
 ) -> int:
     """Insert what DuckDB has in `source` into a table; return their number."""
-    found = gold.connection.cursor().execute(select(columns, source))
     inserted = 0
-    for batch in found.to_arrow_reader(CHUNK):
+    for batch in batches(gold, columns, source):
         file.insert(name, batch)
         progress(name, batch.num_rows)
         inserted += batch.num_rows
     return inserted
 
 
-def select(columns: tuple[Column, ...], source: str) -> str:
-    """Return a query for columns of gold as SQLite stores them."""
+def batches(
+    gold: Gold, columns: tuple[Column, ...], source: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `source`, with values as SQLite stores them."""
     values = ", ".join(
         f"{expression(column)} as {quote(column.name)}" for column in columns
     )
-    return f"select {values} from {source}"
+    found = gold.connection.cursor().execute(f"select {values} from {source}")
+    yield from found.to_arrow_reader(CHUNK)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from cclake_publish.gold import Gold, Table, literal, quote
 from cclake_publish.indexes import SEARCH, SEARCHED, SEARCHED_COLUMNS
-from cclake_publish.rows import create_table, in_order, select
+from cclake_publish.rows import batches, create_table, in_order
 from cclake_publish.sqlite_writer import Transaction, opened
 
-CHUNK = 10_000
 MEMORY = 16 << 20
 """Bytes of words that FTS5 gathers before it writes them: fewer merges."""
 STORED = ("data", "idx", "docsize", "config")
@@ -58,8 +57,7 @@ def _build(gold: Gold, table: Table, path: Path, stop: threading.Event) -> None:
             f"insert into search_fts (search_fts, rank) values ('hashsize', {MEMORY})"
         )
         for source in in_order(gold, table):
-            found = gold.connection.cursor().execute(select(columns, source))
-            for batch in found.to_arrow_reader(CHUNK):
+            for batch in batches(gold, columns, source):
                 if stop.is_set():
                     return
                 file.insert(SEARCHED, batch)
