@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pyspark.sql import SparkSession
 
-from cclake_spark import functions
+from cclake_spark import functions, prices
 
 INTERRUPTED = "spark: interrupted; readers keep the last complete build"
 SHARED_HOSTS = """
@@ -79,6 +79,7 @@ def engine(gold: Gold) -> Iterator[SparkSession]:
             session.conf.set("spark.sql.warehouse.dir", str(gold.work.resolve()))
             functions.register(session)
             _attach(session, gold)
+            prices.name_own(session, gold.project)
             _end_at_signals(gold.work)
             try:
                 yield session
