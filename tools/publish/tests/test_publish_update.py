@@ -183,7 +183,8 @@ def test_other_tables_and_other_builds_are_a_new_file(
 
 def stamped(gold: Path, build: str) -> None:
     """Do what dbt does: sessions know their run, and tables name their build."""
-    tables = ("fct_messages", "thread_blocks", "thread_entries", "agg_session_metrics")
+    tables = ["dim_sessions", "fct_messages", "thread_blocks", "thread_entries"]
+    tables.append("agg_session_metrics")
     newest = "select max(updated_run) from marts.thread_entries as t"
     newest += " where t.session_id = s.session_id"
     change(
@@ -218,6 +219,30 @@ def test_of_one_build_only_the_sessions_of_later_runs_are_looked_at(
     assert {row[1] for row in found["thread_blocks"]} == {"s0", "s1", "s3"}
     assert {row[1] for row in found["fct_messages"]} == {"s0", "s1", "s2"}
     assert {row[0] for row in found["dim_sessions"]} == {"s0", "s1", "s2"}
+
+
+@pytest.mark.parametrize(
+    ("first_run", "positions"),
+    [("1", [9, 2, 3]), ("2", [9]), ("null", [9, 2, 3])],
+)
+def test_rows_older_than_the_first_run_of_the_changed_sessions_are_not_read(
+    gold: Path, exports: Path, first_run: str, positions: list[int]
+) -> None:
+    stamped(gold, "one")
+    publish(gold, exports)
+    versions = f"select session_id, {first_run}::bigint as first_run"
+    change(
+        gold,
+        "create schema if not exists intermediate",
+        "create table intermediate.int_session_versions as"
+        f" {versions} from marts.dim_sessions where session_id = 's1'",
+        # Not what dbt does, which replaces all rows of a session.
+        "update marts.thread_entries set position = 9, updated_run = 2"
+        " where session_id = 's1' and position = 1",
+    )
+    publish(gold, exports)
+    found = [row[1] for row in contents(exports)["thread_entries"] if row[0] == "s1"]
+    assert sorted(found) == sorted(positions)
 
 
 def test_a_table_that_lags_behind_its_sessions_is_made_good_later(

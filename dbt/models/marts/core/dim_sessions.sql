@@ -1,4 +1,10 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='session',
+    unique_key='session_id'
+) }}
+
+-- depends_on: {{ ref('int_session_versions') }}
 
 select
     session_id,
@@ -19,4 +25,5 @@ select
     relation,
     models,
     updated_run
-from {{ ref('int_sessions_computed') }}
+from {{ ref('int_sessions_computed') }} as sessions
+where {{ newer('sessions') }}

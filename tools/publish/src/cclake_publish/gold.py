@@ -108,6 +108,24 @@ class Gold:
         row = self.connection.execute(query).fetchone()
         return int(row[0]) if row and row[0] is not None else None
 
+    def first_run(self, sessions: str) -> int | None:
+        """Return the oldest run that rows of some sessions can have; None if unknown.
+
+        Args:
+            sessions: SQL that selects their `session_id`.
+        """
+        versions = f"{quote(self.catalog)}.intermediate.int_session_versions"
+        query = (
+            "select min(v.first_run), bool_and(v.first_run is not null)"
+            f" from {sessions} as m left join {versions} as v"
+            " on v.session_id = m.session_id where m.session_id is not null"
+        )
+        try:
+            row = self.connection.execute(query).fetchone()
+        except duckdb.CatalogException:
+            return None
+        return int(row[0]) if row and row[1] else None
+
     def has(self, table: str) -> bool:
         """Return whether there is such a table or view."""
         return table in self._names

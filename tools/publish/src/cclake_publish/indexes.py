@@ -28,6 +28,7 @@ BY_SESSION = {
     "agg_response_quarters": "session_id",
     "agg_session_metrics": "session_id",
     "agg_turn_metrics": "session_id",
+    "dim_sessions": "session_id",
     "fct_api_responses": "session_id",
     "fct_file_operations": "session_id",
     "fct_messages": "session_id",

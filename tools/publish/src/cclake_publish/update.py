@@ -96,13 +96,16 @@ def _moved(gold: Gold, table: Table, known: dict[str, str]) -> str:
 def _in_gold(gold: Gold, table: Table) -> str:
     """Return SQL for the rows of the changed sessions of a table.
 
-    DuckDB passes the sessions on to the scan only where they are compared with `=`.
+    DuckDB passes the sessions on to the scan only where they are compared with `=`, and
+    does not read parts of the table whose rows are all older than these sessions.
     """
     source = gold.source(table.name)
     listed = f"(select session_id from {MOVED} where name = {literal(table.name)})"
+    oldest = gold.first_run(listed)
+    recent = "" if oldest is None else f" where t.{RUN} >= {oldest}"
     return (
         f"(select t.* from {source} as t semi join {listed} as m"
-        " on t.session_id = m.session_id union all"
+        f" on t.session_id = m.session_id{recent} union all"
         f" select t.* from {source} as t where t.session_id is null"
         f" and exists (select 1 from {listed} as m where m.session_id is null))"
     )
