@@ -98,6 +98,31 @@ def test_a_lake_that_sail_cannot_open_is_one_clear_error(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_prices_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "iceberg"))
+    ensure_table(lake, open_catalog(lake))
+    prices = tmp_path / "prices.csv"
+    prices.write_bytes(b"model,input\n\xff\xfe,\x00\n")
+    env = os.environ | {
+        "CCLAKE_BIN": str(BIN),
+        "CCLAKE_HOME": str(tmp_path),
+        "CCLAKE_PRICES": str(prices),
+        "ICEBERG_WAREHOUSE_PATH": str(tmp_path / "iceberg"),
+    }
+    done = subprocess.run(
+        [REPOSITORY / "spark" / "run", "build"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"spark: cannot read the prices in {prices}: ")
+    assert "CCLAKE_PRICES" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.fault
 def test_ctrl_c_ends_it_and_leaves_nothing(pricing: Chain, tmp_path: Path) -> None:
     env = pricing.env | {

@@ -17,6 +17,7 @@ from typing import Any
 
 from cclake_spark.compare import compare, newest_run
 from cclake_spark.engine import INTERRUPTED, Gold, build, engine
+from cclake_spark.prices import Unreadable
 from cclake_spark.save import save
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,6 +54,12 @@ def main() -> int:
     except Busy:
         print("spark: another build is running; wait for its end", file=sys.stderr)
         return TRY_LATER
+    except Unreadable as error:
+        print(
+            f"spark: {error}\n       Correct the file that CCLAKE_PRICES names.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
