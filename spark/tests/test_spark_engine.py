@@ -76,51 +76,40 @@ def test_bronze_is_one_snapshot_without_copies(lake: Lake, tmp_path: Path) -> No
     assert json.loads(done.stdout) == [["a", 0, 1], ["b", 0, 2]]
 
 
-def test_a_lake_that_sail_cannot_open_is_one_clear_error(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "it's 100% mine"))
+def refusal(warehouse: Path, **settings: str) -> str:
+    """Return what a build of an empty lake says that ends with an error."""
+    lake = Lake(str(warehouse))
     ensure_table(lake, open_catalog(lake))
     env = os.environ | {
         "CCLAKE_BIN": str(BIN),
-        "CCLAKE_HOME": str(tmp_path),
-        "ICEBERG_WAREHOUSE_PATH": str(tmp_path / "it's 100% mine"),
+        "CCLAKE_HOME": str(warehouse.parent),
+        "ICEBERG_WAREHOUSE_PATH": str(warehouse),
     }
     done = subprocess.run(
         [REPOSITORY / "spark" / "run", "build"],
-        env=env,
+        env=env | settings,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("spark: Sail cannot open a lake in ")
-    assert "ICEBERG_WAREHOUSE_PATH" in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_lake_that_sail_cannot_open_is_one_clear_error(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "it's 100% mine")
+    assert said.startswith("spark: Sail cannot open a lake in ")
+    assert "ICEBERG_WAREHOUSE_PATH" in said
 
 
 def test_prices_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "iceberg"))
-    ensure_table(lake, open_catalog(lake))
     prices = tmp_path / "prices.csv"
     prices.write_bytes(b"model,input\n\xff\xfe,\x00\n")
-    env = os.environ | {
-        "CCLAKE_BIN": str(BIN),
-        "CCLAKE_HOME": str(tmp_path),
-        "CCLAKE_PRICES": str(prices),
-        "ICEBERG_WAREHOUSE_PATH": str(tmp_path / "iceberg"),
-    }
-    done = subprocess.run(
-        [REPOSITORY / "spark" / "run", "build"],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"spark: cannot read the prices in {prices}: ")
-    assert "CCLAKE_PRICES" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = refusal(tmp_path / "iceberg", CCLAKE_PRICES=str(prices))
+    assert said.startswith(f"spark: cannot read the prices in {prices}: ")
+    assert "Correct the file that CCLAKE_PRICES names." in said
 
 
 @pytest.mark.fault

@@ -7,8 +7,6 @@ from pathlib import Path
 import duckdb
 from pyspark.sql import SparkSession
 
-NAME = "own_prices"
-
 
 class Unreadable(Exception):
     """The user's price list is no CSV file."""
@@ -26,7 +24,7 @@ def name_own(session: SparkSession, project: Path) -> None:
         columns = next(csv.reader(seed))
     rows = read(os.environ.get("CCLAKE_PRICES", ""), columns)
     kinds = ", ".join(f"{column} string" for column in columns)
-    session.createDataFrame(rows, kinds).createOrReplaceTempView(NAME)
+    session.createDataFrame(rows, kinds).createOrReplaceTempView("own_prices")
 
 
 def read(path: str, columns: list[str]) -> list[tuple[str | None, ...]]:
